@@ -1,0 +1,41 @@
+# Every target does all its own set-up on a fresh machine: scripts/setup_env.py makes the environment (once), then runs
+# the command in it. Nothing here needs make: the same lines work by hand, on Windows too.
+#
+#   make grpo ARGS="--seed 1"               options of the command
+#   make grpo PYTHON=/path/to/python        the interpreter to build on; a torch >= 2.9 it has is reused, never replaced
+#   make test VENV=/tmp/env FRESH=1         another place for the environment; FRESH=1 reuses nothing
+
+ifeq ($(OS),Windows_NT)
+PYTHON ?= python
+else
+PYTHON ?= python3
+endif
+VENV ?= .venv
+FRESH ?=
+ARGS ?=
+
+SETUP = "$(PYTHON)" scripts/setup_env.py --venv "$(VENV)" $(if $(FRESH),--fresh)
+
+.DEFAULT_GOAL := help
+.PHONY: help grpo test lint clean
+
+help:
+	@echo "make grpo     teach the shipped base model to reason by reinforcement learning (GRPO on gsm8k-mini)"
+	@echo "make test     run the tests"
+	@echo "make lint     check the style with ruff"
+	@echo "make clean    remove caches and build artefacts (keeps runs/ and $(VENV))"
+	@echo
+	@echo 'Options: ARGS="--seed 1" for the command; PYTHON=/path/to/python to build on; VENV=folder (now $(VENV))'
+
+grpo:
+	@$(SETUP) --run -m minilrm.grpo --task gsm8k-mini $(ARGS)
+
+test:
+	@$(SETUP) --extras dev --run -m pytest -q $(ARGS)
+
+lint:
+	@$(SETUP) --extras dev --run -m ruff check . $(ARGS)
+
+clean:
+	rm -rf build dist ./*.egg-info .pytest_cache .ruff_cache .hypothesis
+	find minilrm tests scripts -type d -name __pycache__ -prune -exec rm -rf {} +

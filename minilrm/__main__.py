@@ -1,0 +1,40 @@
+"""`python -m minilrm`: which commands there are."""
+import difflib
+import sys
+from importlib.util import find_spec
+
+COMMANDS = {
+    "pretrain": "train a base model from random weights on a task's corpus",
+    "sft": "fine-tune a model on chains of thought (supervised)",
+    "grpo": "teach a model to reason by reinforcement learning from rule-based rewards (GRPO)",
+    "evaluate": "measure a checkpoint: pass@1, pass@k, majority vote, with intervals",
+    "ask": "put a question to a model and watch it think",
+    "report": "draw the page of a run, or of several side by side",
+    "corpus": "write training documents of a task to look at",
+}
+
+
+def available() -> dict[str, str]:
+    """The commands whose module is there, with a line each."""
+    return {verb: line for verb, line in COMMANDS.items() if find_spec(f"minilrm.{verb}")}
+
+
+def listing() -> str:
+    """The page that a bare `python -m minilrm` prints."""
+    lines = [f"  python -m minilrm.{verb:<10}  {line}" for verb, line in available().items()]
+    return "\n".join(["minilrm: large reasoning models from scratch. The commands; each has a --help:", "", *lines])
+
+
+def main(argv: list[str]) -> int:
+    """Print the list. A word on the command line is a verb in the wrong place: say where it goes."""
+    if not argv or argv[0] in ("-h", "--help"):
+        print(listing())
+        return 0
+    close = difflib.get_close_matches(argv[0], available(), n=1)
+    advice = f"did you mean `python -m minilrm.{close[0]}`?" if close else "`python -m minilrm` lists the commands"
+    print(f"error: `python -m minilrm` takes no command {argv[0]!r}; {advice}", file=sys.stderr)
+    return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

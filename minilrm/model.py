@@ -1,0 +1,273 @@
+"""The transformer, in one file: Qwen3's block, small enough to read in a sitting.
+
+RMSNorm before each sub-layer (arXiv 1910.07467), grouped-query attention (2305.13245) with QK-norm (2010.04245) and rotary
+positions (2104.09864, rotate-half), SwiGLU (2002.05202), embeddings tied to the output (1608.05859), no biases.
+
+Modules carry Hugging Face's parameter names, so that a checkpoint of ours opens in `transformers` and a Qwen3 folder
+opens here (`checkpoint.py`). `B` is the batch, `T` the new tokens, `S` all tokens a query may see, `D` the width.
+"""
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """The shape of a model. `n_heads` query heads share `n_kv_heads` keys and values; `head_dim` is free."""
+
+    vocab_size: int = 1024
+    dim: int = 192
+    n_layers: int = 6
+    n_heads: int = 6
+    n_kv_heads: int = 2
+    head_dim: int = 32
+    ffn_dim: int = 512
+    max_seq_len: int = 512
+    rope_theta: float = 10_000.0
+    norm_eps: float = 1e-6
+    qk_norm: bool = True
+    qkv_bias: bool = False
+    tie_embeddings: bool = True
+
+
+# Up to this many keys a CPU computes attention by explicit products: PyTorch's fused kernel is several times slower
+# there on short sequences (its backward pass took 46 % of a training step at 112 tokens, the explicit one 6 %).
+EXPLICIT_UP_TO = 384
+
+# The dial: about 0.25M, 0.8M, 3M and 12M parameters.
+SCALES = {
+    "pico": ModelConfig(dim=80, n_layers=3, n_heads=4, n_kv_heads=2, head_dim=20, ffn_dim=208),
+    "nano": ModelConfig(dim=128, n_layers=4, n_heads=4, n_kv_heads=2, head_dim=32, ffn_dim=320),
+    "micro": ModelConfig(dim=192, n_layers=7, n_heads=6, n_kv_heads=2, head_dim=32, ffn_dim=512),
+    "mini": ModelConfig(dim=384, n_layers=8, n_heads=8, n_kv_heads=2, head_dim=48, ffn_dim=1024),
+}
+
+
+class KVCache:
+    """Keys and values of the tokens seen so far, allocated once.
+
+    k, v: [n_layers, B, n_kv_heads, capacity, head_dim]. `length` columns are in use, the same for all rows. Prompts of
+    unequal length stand at the left; `visible[B, capacity]` is False for the columns between a row's prompt and the
+    first generated column, which nothing may look at.
+    """
+
+    def __init__(self, config: ModelConfig, batch: int, capacity: int, *, dtype=torch.float32, device="cpu"):
+        shape = (config.n_layers, batch, config.n_kv_heads, capacity, config.head_dim)
+        self.k = torch.empty(shape, dtype=dtype, device=device)
+        self.v = torch.empty(shape, dtype=dtype, device=device)
+        self.visible = torch.ones(batch, capacity, dtype=torch.bool, device=device)
+        self.length = 0
+
+    def store(self, layer: int, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+        """Append the new columns k, v [B, Hkv, T, head_dim] of one layer; return all columns up to and with them."""
+        start, end = self.length, self.length + k.shape[2]
+        self.k[layer, :, :, start:end] = k
+        self.v[layer, :, :, start:end] = v
+        return self.k[layer, :, :, :end], self.v[layer, :, :, :end]
+
+    def keep(self, lines: Tensor) -> None:
+        """Keep only these lines of the batch (increasing indices), in place: no new memory is asked for."""
+        count, end = len(lines), self.length
+        self.k[:, :count, :, :end] = self.k[:, lines, :, :end]
+        self.v[:, :count, :, :end] = self.v[:, lines, :, :end]
+        self.k, self.v, self.visible = self.k[:, :count], self.v[:, :count], self.visible[lines]
+
+
+class RMSNorm(nn.Module):
+    """x / rms(x) * weight, computed in float32."""
+
+    def __init__(self, dim: int, eps: float):
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(dim))
+        self.eps = eps
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = x.float()
+        y = y * torch.rsqrt(y.pow(2).mean(-1, keepdim=True) + self.eps)
+        return self.weight * y.to(x.dtype)
+
+
+def rope_tables(positions: Tensor, head_dim: int, theta: float) -> tuple[Tensor, Tensor]:
+    """cos and sin of the rotary angles, [..., T, head_dim], for positions [..., T]; float32."""
+    frequencies = theta ** (-torch.arange(0, head_dim, 2, device=positions.device, dtype=torch.float32) / head_dim)
+    angles = positions.float().unsqueeze(-1) * frequencies
+    angles = torch.cat((angles, angles), dim=-1)
+    return angles.cos(), angles.sin()
+
+
+def apply_rope(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    """Rotate x [B, H, T, head_dim] by its positions: pairs are (i, i + head_dim/2), "rotate half"."""
+    a, b = x.chunk(2, dim=-1)
+    return x * cos.to(x.dtype) + torch.cat((-b, a), dim=-1) * sin.to(x.dtype)
+
+
+class Attention(nn.Module):
+    def __init__(self, config: ModelConfig, layer: int):
+        super().__init__()
+        self.config, self.layer = config, layer
+        q_dim, kv_dim = config.n_heads * config.head_dim, config.n_kv_heads * config.head_dim
+        self.q_proj = nn.Linear(config.dim, q_dim, bias=config.qkv_bias)
+        self.k_proj = nn.Linear(config.dim, kv_dim, bias=config.qkv_bias)
+        self.v_proj = nn.Linear(config.dim, kv_dim, bias=config.qkv_bias)
+        self.o_proj = nn.Linear(q_dim, config.dim, bias=False)
+        if config.qk_norm:
+            self.q_norm = RMSNorm(config.head_dim, config.norm_eps)
+            self.k_norm = RMSNorm(config.head_dim, config.norm_eps)
+
+    def forward(self, x: Tensor, rope: tuple[Tensor, Tensor], mask: Tensor | None, cache: KVCache | None) -> Tensor:
+        B, T, _ = x.shape
+        q = self.q_proj(x).view(B, T, -1, self.config.head_dim)
+        k = self.k_proj(x).view(B, T, -1, self.config.head_dim)
+        v = self.v_proj(x).view(B, T, -1, self.config.head_dim).transpose(1, 2)
+        if self.config.qk_norm:
+            q, k = self.q_norm(q), self.k_norm(k)
+        q, k = apply_rope(q.transpose(1, 2), *rope), apply_rope(k.transpose(1, 2), *rope)
+        if cache is not None:
+            k, v = cache.store(self.layer, k, v)
+        fused = x.is_cuda or k.shape[2] > EXPLICIT_UP_TO
+        out = (attend_fused if fused else attend)(q, k.to(q.dtype), v.to(q.dtype), mask)
+        return self.o_proj(out.transpose(1, 2).reshape(B, T, -1))
+
+
+def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
+    """softmax(q k^T / sqrt(d)) v, written out.
+
+    q [B, H, T, d]; k, v [B, Hkv, S, d]; mask boolean, broadcastable to [B, 1, T, S], True where a query may look, None
+    for causal. Returns [B, H, T, d]. The H / Hkv query heads that share a key head are stacked into its rows, so that
+    no key is copied.
+    """
+    B, H, T, d = q.shape
+    q = (q * d**-0.5).reshape(B, k.shape[1], -1, d)
+    scores = (q @ k.transpose(-1, -2)).view(B, H, T, -1)
+    if mask is None:
+        mask = torch.ones(T, T, dtype=torch.bool, device=q.device).tril()
+    scores = scores + torch.zeros_like(mask, dtype=scores.dtype).masked_fill_(~mask, float("-inf"))
+    weights = scores.softmax(-1, dtype=torch.float32).to(v.dtype)
+    return (weights.view(B, k.shape[1], -1, k.shape[2]) @ v).view(B, H, T, d)
+
+
+def attend_fused(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
+    """The same by PyTorch's kernel, which never writes the [T, S] weights down: for GPUs and for long sequences."""
+    return F.scaled_dot_product_attention(q, k, v, attn_mask=mask, is_causal=mask is None, enable_gqa=True)
+
+
+class FeedForward(nn.Module):
+    """SwiGLU: down(silu(gate(x)) * up(x))."""
+
+    def __init__(self, config: ModelConfig):
+        super().__init__()
+        self.gate_proj = nn.Linear(config.dim, config.ffn_dim, bias=False)
+        self.up_proj = nn.Linear(config.dim, config.ffn_dim, bias=False)
+        self.down_proj = nn.Linear(config.ffn_dim, config.dim, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.down_proj(F.silu(self.gate_proj(x)) * self.up_proj(x))
+
+
+class Block(nn.Module):
+    def __init__(self, config: ModelConfig, layer: int):
+        super().__init__()
+        self.input_layernorm = RMSNorm(config.dim, config.norm_eps)
+        self.self_attn = Attention(config, layer)
+        self.post_attention_layernorm = RMSNorm(config.dim, config.norm_eps)
+        self.mlp = FeedForward(config)
+
+    def forward(self, x: Tensor, rope: tuple[Tensor, Tensor], mask: Tensor | None, cache: KVCache | None) -> Tensor:
+        x = x + self.self_attn(self.input_layernorm(x), rope, mask, cache)
+        return x + self.mlp(self.post_attention_layernorm(x))
+
+
+class Transformer(nn.Module):
+    """A decoder-only language model.
+
+    >>> model = Transformer(SCALES["pico"])
+    >>> model(torch.tensor([[1, 2, 3]])).shape
+    torch.Size([1, 3, 1024])
+    """
+
+    def __init__(self, config: ModelConfig):
+        super().__init__()
+        self.config = config
+        self.embed_tokens = nn.Embedding(config.vocab_size, config.dim)
+        self.layers = nn.ModuleList(Block(config, i) for i in range(config.n_layers))
+        self.norm = RMSNorm(config.dim, config.norm_eps)
+        if not config.tie_embeddings:
+            self.lm_head_weight = nn.Parameter(torch.empty(config.vocab_size, config.dim))
+        self.initialise()
+
+    @torch.no_grad()
+    def initialise(self) -> None:
+        """Normal weights; what writes into the residual stream starts smaller the deeper the model (GPT-2's rule)."""
+        for name, p in self.named_parameters():
+            if p.dim() == 2:
+                std = 0.02 if "embed" in name or "lm_head" in name else p.shape[1] ** -0.5
+                if "o_proj" in name or "down_proj" in name:
+                    std /= (2 * self.config.n_layers) ** 0.5
+                nn.init.normal_(p, std=std)
+
+    @property
+    def output_weight(self) -> Tensor:
+        return self.embed_tokens.weight if self.config.tie_embeddings else self.lm_head_weight
+
+    def hidden(self, ids: Tensor, *, positions: Tensor | None = None, mask: Tensor | None = None,
+               cache: KVCache | None = None) -> Tensor:
+        """Last hidden states [B, T, D] of ids [B, T].
+
+        positions [T] or [B, T]: default 0..T-1, or on from the cache's length. mask: boolean, broadcastable to
+        [B, H, T, S], True where a query may look; None means causal. Rows padded at the right need no mask, since
+        nothing looks at what comes after it. With a cache, the new keys and values are appended to it.
+        """
+        B, T = ids.shape
+        past = cache.length if cache is not None else 0
+        if positions is None:
+            positions = torch.arange(past, past + T, device=ids.device)
+        rope = rope_tables(positions, self.config.head_dim, self.config.rope_theta)
+        if positions.dim() == 2:  # one row of positions a sequence: add the head dimension
+            rope = rope[0].unsqueeze(1), rope[1].unsqueeze(1)
+        if mask is None and past:
+            mask = cached_mask(cache, T)
+        x = self.embed_tokens(ids)
+        for block in self.layers:
+            x = block(x, rope, mask, cache)
+        if cache is not None:
+            cache.length += T
+        return self.norm(x)
+
+    def lm_head(self, hidden: Tensor) -> Tensor:
+        """Logits [..., V] of hidden states [..., D]. Losses call it only where they need a logit."""
+        return F.linear(hidden, self.output_weight.to(hidden.dtype))
+
+    def forward(self, ids: Tensor, **kwargs) -> Tensor:
+        """Logits [B, T, V]; arguments as `hidden`."""
+        return self.lm_head(self.hidden(ids, **kwargs))
+
+
+def cached_mask(cache: KVCache, new: int) -> Tensor:
+    """[B, 1, T, S]: the new tokens see every visible column before them, and each other causally."""
+    end = cache.length + new
+    visible = cache.visible[:, None, None, :end]
+    if new == 1:
+        return visible
+    column = torch.arange(end, device=visible.device)
+    return visible & (column[None, :] <= column[cache.length:, None])
+
+
+class ScalarHead(nn.Module):
+    """One number a position out of hidden states: a value function, or a reward model. [B, T, D] -> [B, T]."""
+
+    def __init__(self, dim: int):
+        super().__init__()
+        self.linear = nn.Linear(dim, 1)
+        nn.init.zeros_(self.linear.weight)
+        nn.init.zeros_(self.linear.bias)
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        return self.linear(hidden).squeeze(-1)
+
+
+def count_parameters(model: nn.Module) -> int:
+    """How many numbers the model has learnt; tied weights count once."""
+    return sum(p.numel() for p in model.parameters())

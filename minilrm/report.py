@@ -1,0 +1,377 @@
+"""The report of a run: one HTML file that needs nothing else, made from what the run folder holds.
+
+    python -m minilrm.report --run runs/grpo-gsm8k-mini-20250131-142500
+
+It says what came out (accuracy before and after, with intervals), draws the curves, shows what the model wrote for the
+same problems before and after, and ends with the cost and the options. A run that was interrupted has a report too.
+
+What a model wrote is text from a stranger: every piece of it is escaped, and the page forbids scripts altogether.
+"""
+from __future__ import annotations
+
+import html
+import io
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, PercentFormatter
+
+from minilrm.cli import option, run_command
+from minilrm.runlog import RunLog, read_json, write_bytes_atomic
+
+
+@dataclass
+class Run:
+    """What a run folder holds, read once. `summary` is empty if the run has not ended."""
+    folder: Path
+    config: dict
+    summary: dict
+    metrics: list[dict]
+    samples: list[dict]
+
+
+def write_report(folder: str | Path) -> Path:
+    """Write report.html into a run folder and return its path. Training commands call this as they end."""
+    run = read_run(folder)
+    path = run.folder / "report.html"
+    # A completion may hold half a surrogate pair, which UTF-8 cannot spell: it becomes a question mark.
+    write_bytes_atomic(path, render_page(run).encode("utf-8", "replace"))
+    return path
+
+
+def plot_run(folder: str | Path, path: str | Path, *, title: str | None = None) -> Path:
+    """A run in three small panels, as a PNG: R1-Zero's famous figure in miniature (accuracy, thinking, length)."""
+    metrics = read_run(folder).metrics
+    first = REWARD if not points(metrics, "accuracy") else ACCURACY
+    buffer = io.BytesIO()
+    draw_panels(metrics, [first, THINKING, LENGTH], title).savefig(buffer, format="png", dpi=200, facecolor="white")
+    write_bytes_atomic(path, buffer.getvalue())
+    return Path(path)
+
+
+def read_run(folder: str | Path) -> Run:
+    log = RunLog.open(folder)
+    summary = log.folder / "summary.json"
+    return Run(log.folder, log.config, read_json(summary) if summary.exists() else {}, log.metrics(), log.samples())
+
+
+def render_page(run: Run) -> str:
+    """The whole page, top to bottom; a part that has nothing to show is left out."""
+    title = " · ".join(str(run.config[key]) for key in ("command", "task") if run.config.get(key)) or run.folder.name
+    last = {line.get("event"): line for line in run.metrics}
+    body = [
+        f"<h1>{escape(title)}</h1><p class=where>{escape(run.folder.name)}</p>",
+        f"<p class=outcome>{outcome(run)}</p>",
+        section("Curves", curves_svg(run.metrics)),
+        section("What it wrote", render_transcripts(run.samples)),
+        section("Cost", table(cost(run))),
+        section("Options", table(run.config.get("options"))),
+        section("Last figures logged", "".join(table(line, f"event: {event}") for event, line in last.items())),
+    ]
+    return PAGE.format(title=escape(title), body="\n".join(body))
+
+
+# The outcome, in words
+
+
+def outcome(run: Run) -> str:
+    """One paragraph: what changed, how sure that is, and what it cost."""
+    ended = "" if run.summary else ("<b>This run has not ended</b> (it has no summary.json): it was interrupted, or is "
+                                    f"still going. What follows is as of step {last_step(run.metrics):,}. ")
+    facts = run.summary or facts_so_far(run.metrics)
+    return ended + " ".join(accuracy_sentences(facts) + loss_sentences(run.metrics) + cost_sentences(facts))
+
+
+def facts_so_far(metrics: list[dict]) -> dict:
+    """What a summary would say about accuracy, out of the first and the last evaluation."""
+    evals = [line for line in metrics if line.get("event") == "eval"]
+    names = {"accuracy": "accuracy_{}", "accuracy_ci": "accuracy_{}_ci", "greedy": "greedy_{}", "mean_length": "length_{}"}
+    facts = {name.format(when): line.get(key) for when, line in zip(("before", "after"), (evals[0], evals[-1]), strict=True)
+             for key, name in names.items()} if len(evals) > 1 else {}
+    return facts | {"eval_n": evals[-1].get("n") if evals else None}
+
+
+def accuracy_sentences(facts: dict) -> list[str]:
+    before, after, n = (facts.get(key) for key in ("accuracy_before", "accuracy_after", "eval_n"))
+    if not is_number(before) or not is_number(after):
+        return []
+    first, last = interval(facts.get("accuracy_before_ci")), interval(facts.get("accuracy_after_ci"))
+    said = [f"Sampled accuracy{f' on {n:,} problems' if is_number(n) else ''} went from {percent(before, first)} "
+            f"to {percent(after, last)}."]
+    if is_number(n) and n < 20:
+        said.append("That is too few problems to tell.")
+    elif first and last and first[1] >= last[0] and last[1] >= first[0]:
+        said.append("The two intervals overlap: this run alone does not settle whether accuracy changed.")
+    if is_number(facts.get("greedy_before")) and is_number(facts.get("greedy_after")):
+        said.append(f"Greedy decoding: {percent(facts['greedy_before'])} before, {percent(facts['greedy_after'])} after.")
+    if is_number(facts.get("length_before")) and is_number(facts.get("length_after")):
+        said.append(f"Mean length: {facts['length_before']:.1f} tokens before, {facts['length_after']:.1f} after.")
+    return said
+
+
+def loss_sentences(metrics: list[dict]) -> list[str]:
+    """For runs whose loss means something. A policy gradient's does not: it hovers around zero however well it goes."""
+    names = {} if points(metrics, "reward") else {"loss": "Training loss", "val_loss": "Loss on held-out documents"}
+    found = {name: points(metrics, key) for key, name in names.items()}
+    return [f"{name}: <b>{line[0][1]:.3f}</b> at first, <b>{line[-1][1]:.3f}</b> at last." for name, line in found.items()
+            if line]
+
+
+def cost_sentences(facts: dict) -> list[str]:
+    if not is_number(facts.get("seconds")):
+        return []
+    device = f" on {escape(facts['device'])}" if facts.get("device") else ""
+    tokens = [f"{facts[key]:,} tokens {done}" for key, done in
+              (("tokens_generated", "generated"), ("tokens_trained", "trained on")) if is_number(facts.get(key))]
+    return [f"It took {duration(facts['seconds'])}{device}{': ' if tokens else ''}{', '.join(tokens)}."]
+
+
+# The curves
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One small plot: its curves are (look, event, key), and those that were not logged are left out."""
+    title: str
+    curves: tuple[tuple[str, str, str], ...]
+    share: bool = False  # the values are shares of 1, shown in percent
+
+
+# Told apart without colour too, by dash and marker; a look means the same thing in every panel.
+LOOKS = {
+    "training batches": {"color": "#2a78b8", "linestyle": "-", "linewidth": 1.7},
+    "held-out problems": {"color": "#d0590a", "linestyle": "-", "linewidth": 1.3, "marker": "o", "markersize": 4.5},
+    "held-out, greedy": {"color": "#148f6b", "linestyle": "--", "linewidth": 1.3, "marker": "s", "markersize": 4},
+}
+TRAIN, HELD_OUT, GREEDY = LOOKS
+INK = "#2b2b2b"
+ACCURACY = Panel("Accuracy", ((TRAIN, "train", "accuracy"), (HELD_OUT, "eval", "accuracy"), (GREEDY, "eval", "greedy")),
+                 share=True)
+THINKING = Panel("Completions that think", ((TRAIN, "train", "completions/think_rate"),
+                                            (HELD_OUT, "eval", "think_rate")), share=True)
+LENGTH = Panel("Mean length, tokens", ((TRAIN, "train", "completions/mean_length"), (HELD_OUT, "eval", "mean_length")))
+REWARD = Panel("Reward", ((TRAIN, "train", "reward"),))
+WHEN_REINFORCED = [REWARD, ACCURACY, THINKING, LENGTH, Panel("Entropy, nats a token", ((TRAIN, "train", "entropy"),)),
+                   Panel("Groups without variance", ((TRAIN, "train", "frac_reward_zero_std"),), share=True),
+                   Panel("KL to the reference", ((TRAIN, "train", "kl"),))]
+WHEN_FITTED = [Panel("Loss", ((TRAIN, "train", "loss"), (HELD_OUT, "", "val_loss"), (HELD_OUT, "eval", "loss"))),
+               Panel("Learning rate", ((TRAIN, "train", "learning_rate"),)), ACCURACY, LENGTH]
+
+
+def curves_svg(metrics: list[dict]) -> str:
+    """All panels this run logged something for, as one inline SVG whose ink follows the page's text colour."""
+    panels = [panel for panel in (WHEN_REINFORCED if points(metrics, "reward") else WHEN_FITTED)
+              if any(points(metrics, key, event) for _, event, key in panel.curves)]
+    if not panels:
+        return ""
+    buffer = io.StringIO()
+    with matplotlib.rc_context({"svg.fonttype": "path", "svg.hashsalt": "minilrm"}):  # no fonts needed; same bytes each time
+        draw_panels(metrics, panels).savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
+    svg = re.sub(r"<metadata>.*?</metadata>", "", buffer.getvalue(), flags=re.DOTALL).replace(INK, "currentColor")
+    told = "Curves over steps: " + ", ".join(panel.title for panel in panels)
+    return svg[svg.index("<svg"):].replace("<svg", f'<svg role="img" aria-label="{escape(told)}"', 1)
+
+
+def draw_panels(metrics: list[dict], panels: list[Panel], title: str | None = None) -> Figure:
+    """Up to three panels a row. Made without pyplot: that would want a display and change a notebook's settings."""
+    columns = min(3, len(panels))
+    rows = -(-len(panels) // columns)
+    inked = ("text.color", "axes.edgecolor", "axes.labelcolor", "axes.titlecolor", "xtick.color", "ytick.color")
+    with matplotlib.rc_context({"font.size": 9, **dict.fromkeys(inked, INK)}):
+        figure = Figure(figsize=(3.4 * columns, 2.45 * rows + 0.45), layout="constrained")
+        figure.get_layout_engine().set(w_pad=0.08, h_pad=0.08)
+        legend = {}
+        for place, panel in enumerate(panels, start=1):
+            axes = figure.add_subplot(rows, columns, place)
+            for look, event, key in panel.curves:
+                if line := points(metrics, key, event):
+                    legend.setdefault(look, draw_curve(axes, look, line))
+            finish_axes(axes, panel)
+        if title:
+            figure.suptitle(title, fontsize=11, fontweight="bold")
+        if any(points(metrics, "accuracy_ci")) or any(ends for *_, ends in points(metrics, "accuracy", "eval")):
+            legend = {look + " (bars: 95 % intervals)" * (look == HELD_OUT): handle for look, handle in legend.items()}
+        if legend:
+            figure.legend(legend.values(), legend.keys(), loc="outside lower center", ncols=len(legend), frameon=False)
+    return figure
+
+
+def draw_curve(axes, look: str, line: list[tuple]):
+    """Draw one curve, and its intervals if it has any. Training values are noisy: faint as logged, bold smoothed."""
+    style = LOOKS[look]
+    steps, values, ends = zip(*line, strict=True)
+    if len(values) > 400:  # more points than the plot has dots across: draw the means of neighbours
+        steps, values = ([part.mean() for part in np.array_split(np.array(row), 400)] for row in (steps, values))
+    if look == TRAIN and len(values) > 20:
+        axes.plot(steps, values, color=style["color"], alpha=0.3, linewidth=0.8)
+        near = len(values) // 20
+        values = [np.mean(values[max(0, i - near):i + near + 1]) for i in range(len(values))]
+    for step, value, (low, high) in [point for point in line if point[2]]:
+        axes.errorbar([step], [value], yerr=[[max(0, value - low)], [max(0, high - value)]], fmt="none",
+                      ecolor=style["color"], elinewidth=1, capsize=2.5)
+    return axes.plot(steps, values, **style)[0]
+
+
+def finish_axes(axes, panel: Panel) -> None:
+    axes.set_title(panel.title, loc="left", fontsize=9.5, fontweight="bold")
+    axes.set_xlabel("step", fontsize=8)
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=5, integer=True))
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(axis="y", color="#888888", alpha=0.25, linewidth=0.6)
+    axes.tick_params(labelsize=8)
+    if panel.share:
+        axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0, symbol=" %"))
+        axes.set_ylim(-0.02, 1.03)
+    elif axes.get_ylim()[0] > 0:
+        axes.set_ylim(bottom=0)  # a cut axis makes small changes look large
+
+
+def points(metrics: list[dict], key: str, event: str = "") -> list[tuple]:
+    """(step, value, interval or None) of one logged figure ("" is any event); lines without it, or with null, are left out.
+
+    >>> points([{"step": 5, "accuracy": 0.5, "accuracy_ci": [0.4, 0.6]}, {"step": 6, "accuracy": None}], "accuracy")
+    [(5, 0.5, (0.4, 0.6))]
+    """
+    return [(line["step"], line[key], interval(line.get(key + "_ci"))) for line in metrics
+            if event in ("", line.get("event")) and is_number(line.get(key)) and is_number(line.get("step"))]
+
+
+# What the model wrote
+
+
+def choose_problems(samples: list[dict], most: int = 6) -> tuple[list[tuple[dict, dict]], dict[str, int]]:
+    """(before, after) of up to `most` problems sampled at the first and at the last evaluation, and a count of all.
+
+    Chosen to teach, not to represent: mostly wrong → right, but one that stays wrong and one that was spoiled if there
+    are any, so that nobody takes the choice for the whole. Hence the counts.
+    """
+    evals = [sample for sample in samples if sample.get("event") == "eval" and is_number(sample.get("step"))]
+    ends = sorted({sample["step"] for sample in evals})
+    if len(ends) < 2:
+        return [], {}
+    # Of several samples of a problem the first counts: reversed, the first is written last.
+    first, last = ({str(sample.get("key")): sample for sample in reversed(evals) if sample["step"] == step}
+                   for step in (ends[0], ends[-1]))
+    kinds = {kind: [] for kind in ("wrong → right", "stays wrong", "right → wrong", "stays right")}
+    for key in reversed(first):
+        if key in last:
+            kinds[change(first[key], last[key])].append((first[key], last[key]))
+    fixed, wrong, spoiled, right = kinds.values()
+    sobering = wrong[:1] + spoiled[:1]
+    chosen = fixed[:most - len(sobering)] + sobering
+    chosen += (wrong[1:] + right + spoiled[1:])[:most - len(chosen)]
+    return chosen, {kind: len(pairs) for kind, pairs in kinds.items()}
+
+
+def change(before: dict, after: dict) -> str:
+    was, now = ("right" if sample.get("correct") else "wrong" for sample in (before, after))
+    return f"stays {now}" if was == now else f"{was} → {now}"
+
+
+def render_transcripts(samples: list[dict]) -> str:
+    """Problems in cards, before and after side by side; without two evaluations, the last that were written."""
+    chosen, counts = choose_problems(samples)
+    told = "; ".join(f"{count} {kind}" for kind, count in counts.items())
+    intro = (f"<p>Of the {sum(counts.values()):,} problems sampled at the first and at the last evaluation: {told}. "
+             "Those shown were picked to be instructive.</p>" if chosen else "")
+    cards = chosen or [(sample,) for sample in samples[-3:]]
+    return intro * bool(cards) + "\n".join(render_card(number, card) for number, card in enumerate(cards, start=1))
+
+
+def render_card(number: int, versions: tuple[dict, ...]) -> str:
+    """A problem, its right answer, and one column for each version of what the model wrote."""
+    kind = f" · {change(*versions)}" if len(versions) == 2 else ""
+    columns = "".join(render_version(version) for version in versions)
+    return (f"<article><h3>Problem {number}{kind}</h3><pre>{escape(versions[-1].get('prompt')).strip()}</pre>"
+            f"<p>Right answer: <b>{escape(versions[-1].get('answer'))}</b></p><div class=pair>{columns}</div></article>")
+
+
+def render_version(sample: dict) -> str:
+    thinking, answer = split_answer(str(sample.get("completion") or ""))
+    folded = (f"<details><summary>thinking: {len(thinking.split())} words</summary><pre>{escape(thinking)}</pre></details>"
+              if thinking else "<p class=none>no thinking</p>")
+    mark = "<b class=right>✓ right</b>" if sample.get("correct") else "<b class=wrong>✗ wrong</b>"
+    return (f"<div><h4>Step {escape(sample.get('step'))}</h4>{folded}"
+            f"<pre class=answer>{escape(answer) or '(no answer)'}</pre><p>{mark}</p></div>")
+
+
+def split_answer(completion: str) -> tuple[str, str]:
+    """Thinking and answer: the answer is the last line `#### N`, or the last line at all if there is no such line.
+
+    >>> split_answer("3*4=12\\n#### 12")
+    ('3*4=12', '#### 12')
+    """
+    lines = completion.strip().split("\n")
+    cut = max((i for i, line in enumerate(lines) if line.lstrip().startswith("####")), default=len(lines) - 1)
+    return "\n".join(lines[:cut]).strip(), "\n".join(lines[cut:]).strip()
+
+
+# Tables and small pieces. Whatever comes from a file goes through `escape`.
+
+
+def cost(run: Run) -> dict:
+    facts, machine = run.summary, run.config.get("machine")
+    rows = {"time": duration(facts["seconds"]) if is_number(facts.get("seconds")) else None,
+            "steps": facts.get("steps", last_step(run.metrics)), "tokens generated": facts.get("tokens_generated"),
+            "tokens trained on": facts.get("tokens_trained"), "device": facts.get("device"),
+            "started": run.config.get("started"), "minilrm": run.config.get("version")}
+    rows |= machine if isinstance(machine, dict) else {"machine": machine}
+    return {name: value for name, value in rows.items() if value is not None}
+
+
+def section(heading: str, body: str) -> str:
+    return f"<section><h2>{heading}</h2>{body}</section>" if body else ""
+
+
+def table(rows: dict | None, caption: str = "") -> str:
+    body = "".join(f"<tr><th scope=row>{escape(name)}<td>{escape(display(value))}" for name, value in (rows or {}).items())
+    return f"<table><caption>{escape(caption)}</caption>{body}</table>" if body else ""
+
+
+def display(value: object) -> str:
+    if isinstance(value, list):
+        return ", ".join(map(display, value))
+    if isinstance(value, float):
+        return f"{value:.4g}" if abs(value) < 1000 else f"{value:,.0f}"
+    return f"{value:,}" if is_number(value) and abs(value) >= 10_000 else "–" if value is None else str(value)
+
+
+def escape(value: object) -> str:
+    return html.escape("" if value is None else str(value))
+
+
+def is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def interval(value: object) -> tuple | None:
+    return tuple(value) if isinstance(value, list) and len(value) == 2 and all(map(is_number, value)) else None
+
+
+def percent(share: float, ends: tuple | None = None) -> str:
+    text = f"<b>{100 * share:.1f} %</b>"
+    return text + (f" (95 % interval {100 * ends[0]:.1f} to {100 * ends[1]:.1f})" if ends else "")
+
+
+def duration(seconds: float) -> str:
+    size, unit = (1, "seconds") if seconds < 100 else (60, "minutes") if seconds < 6000 else (3600, "hours")
+    return f"{seconds / size:.{0 if size == 1 else 1}f} {unit}"
+
+
+def last_step(metrics: list[dict]) -> int:
+    return max((line["step"] for line in metrics if is_number(line.get("step"))), default=0)
+
+
+PAGE = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>{title}</title>
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
+<meta name="viewport" content="width=device-width">
+<style>
+</style></head><body>
+{body}
+</body></html>
+"""

@@ -1,0 +1,44 @@
+"""How a question is put to the model: one frame for every task, in English and in Spanish.
+
+    plain       Question: What is 47 + 38?       cot    Question: What is 47 + 38?
+                Answer:                                 Answer: Let's think step by step.
+
+A completion begins right after the last character, so it starts with a space or a newline.
+"""
+
+from minilrm.tasks.base import PROMPT_STYLES, Problem
+
+FRAMES = {"en": "Question: {prompt}\nAnswer:", "es": "Pregunta: {prompt}\nRespuesta:"}
+NUDGES = {"en": " Let's think step by step.", "es": " Pensemos paso a paso."}
+SEPARATOR = "\n\n"  # between the solved examples of a few-shot prompt; `Task.separator` says the same
+
+
+def render_frame(problem: Problem, style: str = "plain", examples: tuple[tuple[Problem, str], ...] = ()) -> str:
+    r"""The prompt text of a problem, in the language that its `meta` names.
+
+    `few_shot` puts solved examples before the question, each the plain prompt followed by its solution:
+
+    >>> sum1, sum2 = Problem("demo", "1 + 1?", "2", "a"), Problem("demo", "¿2 + 2?", "4", "b", meta={"language": "es"})
+    >>> render_frame(sum2, "cot")
+    'Pregunta: ¿2 + 2?\nRespuesta: Pensemos paso a paso.'
+    >>> render_frame(sum2, "few_shot", ((sum1, " #### 2"),))
+    'Question: 1 + 1?\nAnswer: #### 2\n\nPregunta: ¿2 + 2?\nRespuesta:'
+    """
+    if style not in PROMPT_STYLES:
+        raise ValueError(f"no prompt style is called {style!r}; there are {', '.join(PROMPT_STYLES)}")
+    if examples and style != "few_shot":
+        raise ValueError(f"examples belong to the style 'few_shot', not to {style!r}")
+    if style == "few_shot":
+        solved = [plain(example) + solution for example, solution in examples]
+        return SEPARATOR.join([*solved, plain(problem)])
+    return plain(problem) + (NUDGES[language(problem)] if style == "cot" else "")
+
+
+def plain(problem: Problem) -> str:
+    # Not str.format: a user's question may hold braces of its own.
+    return FRAMES[language(problem)].replace("{prompt}", problem.prompt)
+
+
+def language(problem: Problem) -> str:
+    """Either "es" or "en"; any other language is framed in English."""
+    return "es" if problem.meta.get("language", "en") == "es" else "en"

@@ -1,0 +1,310 @@
+"""Prompts that need no reasoning: greet, copy, name a capital, put a word in the plural, ...
+
+    Question: Say hello to Ana.
+    Answer: Hello, Ana!
+
+A model that thinks about sums should still answer these at once and rightly; this task supplies them, for the training
+corpus and for measuring what reinforcement learning on sums does to everything else.
+
+What is held out. A *skill* (copy, plural, quote ...) is held out by its content: the words of a test problem were never
+seen in training. A *fact* cannot be worked out, so what is held out is its wording: Oslo was seen, but not in answer to
+this very sentence. `ood` are skills on more words than in training.
+"""
+
+import random
+import unicodedata
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from minilrm.errors import UserError
+from minilrm.tasks import answers
+from minilrm.tasks.base import SOLUTION_STYLES, Grade, Problem, Task, split_of
+from minilrm.tasks.frames import render_frame
+
+LANGUAGES = ("en", "es")
+NAMES = (
+    "Ana Ben Carl Clara Dan Diego Elena Emma Eva Fay Finn Gus Hana Hugo Inés Iván Jack Jill Jorge Julia Kate Leo Lily "
+    "Lola Luis María Marta Max Mia Nora Omar Pablo Paul Rosa Sam Sara Tom Tomás Vera Zoe"
+).split()
+
+
+def rows(text: str) -> tuple[tuple[str, ...], ...]:
+    """A table out of lines: `rows("red/rojo, blue/azul")` is `(('red', 'rojo'), ('blue', 'azul'))`."""
+    return tuple(tuple(entry.strip().split("/")) for entry in text.replace("\n", ",").split(",") if entry.strip())
+
+
+# English/Spanish
+COMMON = rows("""
+    red/rojo, blue/azul, green/verde, yellow/amarillo, black/negro, white/blanco, grey/gris, pink/rosa, brown/marrón
+    cat/gato, dog/perro, horse/caballo, cow/vaca, bird/pájaro, fish/pez, duck/pato, sheep/oveja, goat/cabra, lion/león
+    bear/oso, wolf/lobo, rabbit/conejo, house/casa, door/puerta, window/ventana, table/mesa, chair/silla, bed/cama
+    book/libro, pen/pluma, key/llave, clock/reloj, lamp/lámpara, bread/pan, milk/leche, water/agua, egg/huevo
+    cheese/queso, apple/manzana, pear/pera, salt/sal, sugar/azúcar, rice/arroz, soup/sopa, sun/sol, moon/luna
+    star/estrella, sky/cielo, sea/mar, river/río, mountain/montaña, tree/árbol, flower/flor, rain/lluvia, snow/nieve
+    wind/viento, fire/fuego, hand/mano, foot/pie, head/cabeza, eye/ojo, nose/nariz, car/coche, train/tren, boat/barco
+    street/calle, bridge/puente, city/ciudad, school/escuela, friend/amigo, garden/jardín, king/rey, queen/reina
+    shirt/camisa, shoe/zapato, hat/sombrero, coat/abrigo, ring/anillo
+""")
+DAYS = rows("Monday/lunes, Tuesday/martes, Wednesday/miércoles, Thursday/jueves, Friday/viernes, Saturday/sábado, "
+            "Sunday/domingo")
+MONTHS = rows("January/enero, February/febrero, March/marzo, April/abril, May/mayo, June/junio, July/julio, "
+              "August/agosto, September/septiembre, October/octubre, November/noviembre, December/diciembre")
+# asked in English/answer in English/asked in Spanish/answer in Spanish
+CAPITALS = rows("""
+    France/Paris/Francia/París, Spain/Madrid/España/Madrid, Portugal/Lisbon/Portugal/Lisboa, Italy/Rome/Italia/Roma
+    Germany/Berlin/Alemania/Berlín, Austria/Vienna/Austria/Viena, Greece/Athens/Grecia/Atenas
+    Ireland/Dublin/Irlanda/Dublín, Norway/Oslo/Noruega/Oslo, Sweden/Stockholm/Suecia/Estocolmo
+    Finland/Helsinki/Finlandia/Helsinki, Denmark/Copenhagen/Dinamarca/Copenhague, Iceland/Reykjavik/Islandia/Reikiavik
+    Poland/Warsaw/Polonia/Varsovia, Hungary/Budapest/Hungría/Budapest, Romania/Bucharest/Rumania/Bucarest
+    Bulgaria/Sofia/Bulgaria/Sofía, Croatia/Zagreb/Croacia/Zagreb, Serbia/Belgrade/Serbia/Belgrado
+    Ukraine/Kyiv/Ucrania/Kiev, Russia/Moscow/Rusia/Moscú, Belgium/Brussels/Bélgica/Bruselas
+    Estonia/Tallinn/Estonia/Tallin, Latvia/Riga/Letonia/Riga, Lithuania/Vilnius/Lituania/Vilna
+    Slovenia/Ljubljana/Eslovenia/Liubliana, Slovakia/Bratislava/Eslovaquia/Bratislava, Albania/Tirana/Albania/Tirana
+    Turkey/Ankara/Turquía/Ankara, Egypt/Cairo/Egipto/El Cairo, Morocco/Rabat/Marruecos/Rabat, Tunisia/Tunis/Túnez/Túnez
+    Kenya/Nairobi/Kenia/Nairobi, Ghana/Accra/Ghana/Acra, Senegal/Dakar/Senegal/Dakar, Nigeria/Abuja/Nigeria/Abuya
+    Ethiopia/Addis Ababa/Etiopía/Adís Abeba, Uganda/Kampala/Uganda/Kampala, Angola/Luanda/Angola/Luanda
+    Japan/Tokyo/Japón/Tokio, China/Beijing/China/Pekín, India/New Delhi/India/Nueva Delhi
+    Thailand/Bangkok/Tailandia/Bangkok, Vietnam/Hanoi/Vietnam/Hanói, Nepal/Kathmandu/Nepal/Katmandú
+    Iran/Tehran/Irán/Teherán, Iraq/Baghdad/Irak/Bagdad, Jordan/Amman/Jordania/Amán, Lebanon/Beirut/Líbano/Beirut
+    Canada/Ottawa/Canadá/Ottawa, Mexico/Mexico City/México/Ciudad de México, Cuba/Havana/Cuba/La Habana
+    Colombia/Bogotá/Colombia/Bogotá, Venezuela/Caracas/Venezuela/Caracas, Ecuador/Quito/Ecuador/Quito
+    Peru/Lima/Perú/Lima, Chile/Santiago/Chile/Santiago, Argentina/Buenos Aires/Argentina/Buenos Aires
+    Uruguay/Montevideo/Uruguay/Montevideo, Paraguay/Asunción/Paraguay/Asunción, Australia/Canberra/Australia/Canberra
+    New Zealand/Wellington/Nueva Zelanda/Wellington
+""")
+PLURALS = rows("""
+    cat/cats/gato/gatos, dog/dogs/perro/perros, house/houses/casa/casas, tree/trees/árbol/árboles, car/cars/coche/coches
+    flower/flowers/flor/flores, box/boxes/caja/cajas, bus/buses/autobús/autobuses, city/cities/ciudad/ciudades
+    baby/babies/bebé/bebés, book/books/libro/libros, table/tables/mesa/mesas, chair/chairs/silla/sillas
+    day/days/día/días, pencil/pencils/lápiz/lápices, dish/dishes/plato/platos, glass/glasses/vaso/vasos
+    watch/watches/reloj/relojes, boy/boys/chico/chicos, country/countries/país/países, lady/ladies/señora/señoras
+    apple/apples/manzana/manzanas, lion/lions/león/leones, light/lights/luz/luces, fox/foxes/zorro/zorros
+    song/songs/canción/canciones, train/trains/tren/trenes, bird/birds/pájaro/pájaros, key/keys/llave/llaves
+    door/doors/puerta/puertas, egg/eggs/huevo/huevos, story/stories/cuento/cuentos, church/churches/iglesia/iglesias
+    party/parties/fiesta/fiestas, garden/gardens/jardín/jardines, hotel/hotels/hotel/hoteles, bed/beds/cama/camas
+""")
+OPPOSITES = rows("""
+    hot/cold/caliente/frío, big/small/grande/pequeño, fast/slow/rápido/lento, up/down/arriba/abajo, new/old/nuevo/viejo
+    open/closed/abierto/cerrado, full/empty/lleno/vacío, light/heavy/ligero/pesado, high/low/alto/bajo
+    wet/dry/mojado/seco, happy/sad/feliz/triste, day/night/día/noche, early/late/temprano/tarde
+    strong/weak/fuerte/débil, clean/dirty/limpio/sucio, rich/poor/rico/pobre, soft/hard/blando/duro
+    thick/thin/grueso/fino, inside/outside/dentro/fuera, near/far/cerca/lejos, easy/difficult/fácil/difícil
+    always/never/siempre/nunca, left/right/izquierda/derecha, long/short/largo/corto, wide/narrow/ancho/estrecho
+    true/false/verdadero/falso, first/last/primero/último
+    black/white/negro/blanco, with/without/con/sin, before/after/antes/después, everything/nothing/todo/nada
+""")
+OPPOSITES += tuple((b, a, d, c) for a, b, c, d in OPPOSITES)  # and the other way round
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind of prompt.
+
+    draw: (rng, column, larger) -> (what is asked about, the answer, its name in the key); column 0 is English.
+    wordings: one tuple a language, `{x}` where the thing asked about stands.
+    fact: must be known, so wordings are held out, not contents. grows: has larger instances for `ood`.
+    case_matters: "cat" is no right answer where "Cat" was asked for.
+    """
+
+    name: str
+    draw: Callable[[random.Random, int, bool], tuple[str, str, str]]
+    wordings: tuple[tuple[str, ...], tuple[str, ...]]
+    fact: bool = False
+    grows: bool = False
+    case_matters: bool = False
+
+
+# ---- drawing one instance
+
+
+def some_words(rng: random.Random, column: int, larger: bool) -> list[str]:
+    """Two to four different words; five to seven if `larger`."""
+    chosen = rng.sample(COMMON, rng.randint(5, 7) if larger else rng.randint(2, 4))
+    return [pair[column] for pair in chosen]
+
+
+def draw_names(form: tuple[str, str]) -> Callable:
+    """A greeting to one name, or to two: `form` holds it in English and Spanish."""
+
+    def draw(rng: random.Random, column: int, larger: bool) -> tuple[str, str, str]:
+        names = (" and ", " y ")[column].join(rng.sample(NAMES, 2 if larger else 1))
+        return names, form[column].replace("{x}", names), names
+
+    return draw
+
+
+def draw_words(change: Callable[[list[str]], str]) -> Callable:
+    """Some words, and what `change` makes of them."""
+
+    def draw(rng: random.Random, column: int, larger: bool) -> tuple[str, str, str]:
+        words = some_words(rng, column, larger)
+        return " ".join(words), change(words), " ".join(words)
+
+    return draw
+
+
+def draw_one_word(asked: Callable[[str], str], answer: Callable[[str], str]) -> Callable:
+    """One word, shown as `asked` and wanted as `answer`."""
+
+    def draw(rng: random.Random, column: int, larger: bool) -> tuple[str, str, str]:
+        word = rng.choice(COMMON)[column]
+        return asked(word), answer(word), word
+
+    return draw
+
+
+def draw_pair(table: tuple) -> Callable:
+    """A row of (asked in English, answer in English, asked in Spanish, answer in Spanish)."""
+
+    def draw(rng: random.Random, column: int, larger: bool) -> tuple[str, str, str]:
+        row = rng.choice(table)
+        return row[2 * column], row[2 * column + 1], row[0]
+
+    return draw
+
+
+def draw_neighbour(cycle: tuple, step: int) -> Callable:
+    """A day or month, and the one `step` further round."""
+
+    def draw(rng: random.Random, column: int, larger: bool) -> tuple[str, str, str]:
+        i = rng.randrange(len(cycle))
+        return cycle[i][column], cycle[(i + step) % len(cycle)][column], cycle[i][0]
+
+    return draw
+
+
+def draw_translation(rng: random.Random, column: int, larger: bool) -> tuple[str, str, str]:
+    pair = rng.choice(COMMON)
+    return pair[column], pair[1 - column], pair[0]
+
+
+KINDS = (
+    Kind("greet", draw_names(("Hello, {x}!", "¡Hola, {x}!")),
+         (("Say hello to {x}.", "Greet {x}."), ("Saluda a {x}.", "Di hola a {x}.")), grows=True),
+    Kind("thank", draw_names(("Thank you, {x}!", "¡Gracias, {x}!")),
+         (("Say thank you to {x}.", "Thank {x}."), ("Da las gracias a {x}.", "Agradece a {x}.")), grows=True),
+    Kind("copy", draw_words(" ".join), (("Copy: {x}", "Repeat: {x}"), ("Copia: {x}", "Repite: {x}")), grows=True),
+    Kind("reverse", draw_words(lambda words: " ".join(reversed(words))),
+         (("Reverse the words: {x}", "Write the words from last to first: {x}"),
+          ("Invierte las palabras: {x}", "Escribe las palabras de la última a la primera: {x}")), grows=True),
+    Kind("first", draw_words(lambda words: words[0]),
+         (("Give the first word: {x}", "Write only the first word: {x}"),
+          ("Di la primera palabra: {x}", "Escribe solo la primera palabra: {x}")), grows=True),
+    Kind("quote", draw_words(lambda words: '"' + " ".join(words) + '"'),
+         (("Put in quotes: {x}", "Write with quotes around it: {x}"),
+          ("Pon entre comillas: {x}", "Escribe entre comillas: {x}")), grows=True),
+    Kind("capitalize", draw_one_word(str, str.capitalize),
+         (("Begin with a capital letter: {x}", "Write with a capital first letter: {x}"),
+          ("Empieza con mayúscula: {x}", "Escribe con la primera letra mayúscula: {x}")), case_matters=True),
+    Kind("lower", draw_one_word(str.upper, str),
+         (("Write in small letters: {x}", "Put in lower case: {x}"),
+          ("Escribe en minúsculas: {x}", "Pon en minúsculas: {x}")), case_matters=True),
+    Kind("plural", draw_pair(PLURALS),
+         (("What is the plural of {x}?", "Write the plural: {x}"),
+          ("¿Cuál es el plural de {x}?", "Escribe el plural: {x}"))),
+    Kind("capital", draw_pair(CAPITALS),
+         (("What is the capital of {x}?", "Name the capital of {x}.", "Which city is the capital of {x}?"),
+          ("¿Cuál es la capital de {x}?", "Nombra la capital de {x}.", "¿Qué ciudad es la capital de {x}?")),
+         fact=True),
+    Kind("opposite", draw_pair(OPPOSITES),
+         (("What is the opposite of {x}?", "Name the opposite of {x}."),
+          ("¿Qué es lo contrario de {x}?", "Di lo contrario de {x}.")), fact=True),
+    Kind("day_after", draw_neighbour(DAYS, 1),
+         (("What day comes after {x}?", "Which day follows {x}?"),
+          ("¿Qué día viene después del {x}?", "¿Qué día sigue al {x}?")), fact=True),
+    Kind("day_before", draw_neighbour(DAYS, -1),
+         (("What day comes before {x}?", "Which day is just before {x}?"),
+          ("¿Qué día viene antes del {x}?", "¿Qué día está justo antes del {x}?")), fact=True),
+    Kind("month_after", draw_neighbour(MONTHS, 1),
+         (("What month comes after {x}?", "Which month follows {x}?"),
+          ("¿Qué mes viene después de {x}?", "¿Qué mes sigue a {x}?")), fact=True),
+    Kind("translate", draw_translation,
+         (("What is {x} in Spanish?", "Translate into Spanish: {x}"),
+          ("¿Cómo se dice {x} en inglés?", "Traduce al inglés: {x}")), fact=True),
+)
+BY_NAME = {kind.name: kind for kind in KINDS}
+
+
+class General(Task):
+    """Short prompts with one short right answer. spanish: share of them asked in Spanish.
+
+    There are only so many facts, so unlike the other tasks a fixed set of many problems may hold one of them twice.
+    """
+
+    name = "general"
+    max_new_tokens = 48
+
+    def __init__(self, spanish: float = 0.25):
+        self.spanish = spanish
+
+    def sample(self, rng: random.Random, split: str = "train") -> Problem:
+        larger = split == "ood"
+        kinds = [kind for kind in KINDS if kind.grows or not larger]
+        for _ in range(10_000):
+            # The kind is drawn again too: there are so few days that a split may have none of them.
+            kind, language = rng.choice(kinds), "es" if rng.random() < self.spanish else "en"
+            problem = make(kind, rng, language, larger)
+            if larger or split_of(problem.key) == split:
+                return problem
+        raise UserError(f"general has no problem in the split {split!r}")
+
+    def render(self, problem: Problem, style: str = "plain", examples: tuple = ()) -> str:
+        return render_frame(problem, style, examples)
+
+    def solution(self, problem: Problem, rng: random.Random, style: str = "steps") -> str:
+        """The answer at once, whatever the style: there is nothing to work out. `careless`: some other answer."""
+        if style not in SOLUTION_STYLES:
+            raise ValueError(f"no solution style is called {style!r}")
+        if style != "careless":
+            return f" {problem.answer}"
+        while True:
+            other = make(BY_NAME[problem.meta["kind"]], rng, problem.meta["language"], problem.meta["larger"])
+            if not self.grade(problem, other.answer).correct:
+                return f" {other.answer}"
+
+    def grade(self, problem: Problem, completion: str) -> Grade:
+        r"""The first line must be the answer; further lines cost the format.
+
+        >>> hello = Problem("general", "Say hello to Ana.", "Hello, Ana!", "greet:Ana", meta={"kind": "greet"})
+        >>> General().grade(hello, " hello, Ana!")
+        Grade(correct=True, formatted=True, answer='hello, Ana!', reason='right')
+        """
+        lines = completion.strip().split("\n")
+        answer = lines[0].strip()
+        if not answer:
+            return Grade(False, False, None, "no answer")
+        exact = BY_NAME[problem.meta["kind"]].case_matters
+        correct = plain(answer, exact) == plain(problem.answer, exact)
+        formatted = len(lines) == 1
+        reason = "wrong answer" if not correct else "right" if formatted else "text after the answer"
+        return Grade(correct, formatted, answer, reason)
+
+    def vote_key(self, problem: Problem, answer: str | None) -> str | None:
+        return None if answer is None else plain(answer, BY_NAME[problem.meta["kind"]].case_matters)
+
+    def thinks(self, completion: str) -> bool:
+        return answers.thinks(completion)
+
+    def reword(self, problem: Problem, rng: random.Random) -> Problem:
+        """Another wording of the same prompt; a fact's key names its wording, so a fact stays as it is."""
+        kind, language = BY_NAME[problem.meta["kind"]], problem.meta["language"]
+        if kind.fact:
+            return problem
+        prompt = rng.choice(kind.wordings[LANGUAGES.index(language)]).replace("{x}", problem.meta["x"])
+        return Problem(problem.task, prompt, problem.answer, problem.key, problem.difficulty, problem.meta)
+
+
+def make(kind: Kind, rng: random.Random, language: str, larger: bool) -> Problem:
+    column = LANGUAGES.index(language)
+    x, answer, name = kind.draw(rng, column, larger)
+    wording = rng.choice(kind.wordings[column])
+    prompt = wording.replace("{x}", x)
+    key = f"{kind.name}:{prompt if kind.fact else name}"
+    meta = {"kind": kind.name, "language": language, "x": x, "larger": larger}
+    return Problem("general", prompt, answer, key, 1, meta)
+
+
+def plain(text: str, exact: bool = False) -> str:
+    """A spelling to compare: accents in one encoding, and small letters unless `exact`."""
+    text = unicodedata.normalize("NFC", text.strip())
+    return text if exact else text.casefold()

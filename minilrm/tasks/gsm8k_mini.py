@@ -1,0 +1,161 @@
+"""gsm8k-mini: grade-school word problems in GSM8K's own schema, small enough for a model of two million parameters.
+
+The stories are hand-written templates (`tasks/templates/`), each in English and Spanish, with numbers, names, things and
+wordings left open. `ood` holds what training never sees: half of it whole stories (`templates.HELD_OUT`), half of it
+known stories with larger numbers. The name says mini: its figures are never GSM8K's.
+"""
+
+import random
+
+from minilrm.tasks import answers
+from minilrm.tasks.base import Grade, Problem, Task, problem_rng, split_of
+from minilrm.tasks.calculator import format_number, number
+from minilrm.tasks.frames import render_frame
+from minilrm.tasks.templates import HELD_OUT, TRAINING
+from minilrm.tasks.templates.template import Template, draw_numbers, fill, solve, substitute
+
+OPPOSITE = {"+": "-", "-": "+", "*": "/", "/": "*"}
+PHRASES = {"en": {"plan": "Plan", "check": "Check", "ok": "ok"},
+           "es": {"plan": "Plan", "check": "Prueba", "ok": "bien"}}
+
+
+class GSM8KMini(Task):
+    """Word problems of 2 to 5 steps.
+
+    spanish: share of the problems that are told in Spanish. distractors: share with a number that does not matter.
+    """
+
+    name = "gsm8k-mini"
+    max_new_tokens = 128
+
+    def __init__(self, spanish: float = 0.25, distractors: float = 0.2):
+        self.spanish, self.distractors = spanish, distractors
+        self.templates = {t.name: t for t in (*TRAINING, *HELD_OUT)}
+
+    def sample(self, rng: random.Random, split: str = "train") -> Problem:
+        larger = split == "ood" and rng.random() < 0.5
+        stories = HELD_OUT if split == "ood" and not larger else TRAINING
+        template = rng.choice(stories)
+        while True:
+            numbers = draw_numbers(template, rng, larger)
+            key = problem_key(template, numbers)
+            if split == "ood" or split_of(key) == split:
+                break
+        language = "es" if rng.random() < self.spanish else "en"
+        problem = fill(template, rng, language, numbers=numbers, task=self.name,
+                       distractor=rng.random() < self.distractors)
+        if split == "ood":
+            problem.meta["ood"] = "larger numbers" if larger else "new story"
+        return problem
+
+    def render(self, problem: Problem, style: str = "plain", examples: tuple = ()) -> str:
+        return render_frame(problem, style, examples)
+
+    def solution(self, problem: Problem, rng: random.Random, style: str = "steps") -> str:
+        if style == "reflex":
+            return f" #### {problem.answer}"
+        if style == "careless":
+            return write_chain(problem, slip(problem, rng))
+        chain = [(e, str(v)) for e, v in worked_steps(problem)]
+        return write_chain(problem, chain, planned=style == "plan_verify")
+
+    def grade(self, problem: Problem, completion: str) -> Grade:
+        return answers.grade_final(problem.answer, completion)
+
+    def vote_key(self, problem: Problem, answer: str | None) -> str | None:
+        value = number(answer) if answer else None
+        return None if value is None else format_number(value)
+
+    def thinks(self, completion: str) -> bool:
+        return answers.thinks(completion)
+
+    def reword(self, problem: Problem, rng: random.Random) -> Problem:
+        meta = problem.meta
+        return fill(self.templates[meta["template"]], rng, meta["language"], numbers=meta["numbers"], task=self.name,
+                    distractor=meta["distractor"])
+
+    def problems(self, split: str, n: int, seed: int = 0) -> list[Problem]:
+        """A fixed set of a split: problem i is made from (seed, i) alone, and no sum comes twice."""
+        found: dict[str, Problem] = {}
+        index = 0
+        while len(found) < n:
+            problem = self.sample(problem_rng(seed, index, f"{self.name}/{split}"), split)
+            found.setdefault(problem.key, problem)
+            index += 1
+        return list(found.values())
+
+
+def problem_key(template: Template, numbers: dict) -> str:
+    """The sum behind a story: the template and its numbers; names, wording and language do not count."""
+    return template.name + ":" + "-".join(str(numbers[v]) for v in template.numbers)
+
+
+def worked_steps(problem: Problem) -> list[tuple[str, int]]:
+    """The right chain: (expression with its numbers written in, result) for each step."""
+    steps, numbers = problem.meta["expressions"], problem.meta["numbers"]
+    values = solve(steps, numbers)
+    return [(substitute(step, values), values[f"s{i}"]) for i, step in enumerate(steps, 1)]
+
+
+def slip(problem: Problem, rng: random.Random) -> list[tuple[str, str]]:
+    """A careless chain: one step goes wrong, the rest is carried out faithfully on the wrong result.
+
+    Either the sum is slightly off, or a wrong operation is used. The final answer is always wrong.
+    """
+    right = worked_steps(problem)
+    for attempt in range(60):
+        # A slip early on can make a later division come out uneven; then another one is tried, at last the last step.
+        at = rng.randrange(len(right)) if attempt < 40 else len(right) - 1
+        chain = _carry_on(problem, at, *_wrong_step(right[at][0], right[at][1], rng))
+        if chain and chain[-1][1] != problem.answer:
+            return chain
+    expression, result = right[-1]
+    return [(e, str(v)) for e, v in right[:-1]] + [(expression, str(result + 1))]
+
+
+def _wrong_step(expression: str, result: int, rng: random.Random) -> tuple[str, int]:
+    if rng.random() < 0.3 and any(op in expression for op in "+-"):
+        swapped = expression.translate(str.maketrans("+-", "-+"))
+        left, right = (int(x) for x in swapped.replace("-", "+").split("+"))
+        return swapped, left + right if "+" in swapped else left - right
+    return expression, result + rng.choice((-10, -2, -1, -1, 1, 1, 2, 10))
+
+
+def _carry_on(problem: Problem, at: int, expression: str, result: int) -> list[tuple[str, str]] | None:
+    """The chain with step `at` replaced; None if a later step does not come out whole and positive."""
+    values = dict(problem.meta["numbers"])
+    chain = []
+    for i, step in enumerate(problem.meta["expressions"]):
+        if i == at:
+            text, value = expression, result
+        else:
+            text = substitute(step, values)
+            value = solve((text,), {})["s1"]
+        if not isinstance(value, int) or value <= 0:
+            return None
+        values[f"s{i + 1}"] = value
+        chain.append((text, str(value)))
+    return chain
+
+
+def write_chain(problem: Problem, chain: list[tuple[str, str]], planned: bool = False) -> str:
+    """The chain in words, with GSM8K's calculator annotations and its `#### answer` line.
+
+    `planned` puts a plan before, numbers the steps, and checks the last one by the opposite operation.
+    """
+    language = problem.meta["language"]
+    lines = [sentence.replace("{calc}", f"<<{e}={v}>>{v}")
+             for sentence, (e, v) in zip(problem.meta["sentences"], chain, strict=True)]
+    if planned:
+        phrases = PHRASES[language]
+        lines = [f"{i}. {line}" for i, line in enumerate(lines, 1)]
+        lines.insert(0, f"{phrases['plan']}: " + ", ".join(problem.meta["plan"]) + ".")
+        lines.append(f"{phrases['check']}: {check_last(*chain[-1])}, {phrases['ok']}.")
+    return "\n" + "\n".join(lines) + f"\n#### {chain[-1][1]}"
+
+
+def check_last(expression: str, result: str) -> str:
+    """Undo the last step: for `50-24 = 26` the check is `<<26+24=50>>50`."""
+    op = next(c for c in expression if c in OPPOSITE)
+    left, right = expression.split(op)
+    return f"<<{result}{OPPOSITE[op]}{right}={left}>>{left}"

@@ -1,0 +1,267 @@
+"""Stories that training never tells, with formulas in new combinations: half of the `ood` split."""
+
+from minilrm.tasks.templates.template import Template
+
+TEMPLATES = (
+    Template(
+        name="empty_seats_in_a_theater",
+        numbers={"a": (5, 20), "b": (5, 20), "m": (20, 200), "c": (2, 20)},
+        steps=("a*b", "m-c", "s1-s2"),
+        text={
+            "en": (
+                ("A theater has {a} rows of {b} seats.", "In a theater there are {a} rows with {b} seats each."),
+                ("{m} people buy a ticket, but {c} of them stay at home.",
+                 "Of the {m} people with a ticket, {c} do not come."),
+                ("How many seats are empty?", "How many seats does nobody use?"),
+            ),
+            "es": (
+                ("Un teatro tiene {a} filas de {b} sillas.", "En un teatro hay {a} filas con {b} sillas cada una."),
+                ("{m} personas compran una entrada, pero {c} de ellas se quedan en casa.",
+                 "De las {m} personas con entrada, {c} no vienen."),
+                ("¿Cuántas sillas quedan vacías?", "¿Cuántas sillas no usa nadie?"),
+            ),
+        },
+        working={
+            "en": ("The theater has {calc} seats.", "In the end {calc} people come.", "Then {calc} seats are empty."),
+            "es": ("El teatro tiene {calc} sillas.", "Al final vienen {calc} personas.",
+                   "Entonces quedan vacías {calc} sillas."),
+        },
+        plan={"en": ("all seats", "the people", "empty seats"), "es": ("todas las sillas", "las personas",
+                     "sillas vacías")},
+        distractors={
+            "en": ("A ticket costs {d} dollars.", "The theater is {d} years old."),
+            "es": ("Una entrada cuesta {d} euros.", "El teatro tiene {d} años."),
+        },
+        where=lambda v: v["s2"] > 1 and v["s3"] > 1,
+    ),
+    Template(
+        name="fence_around_a_field",
+        numbers={"a": (5, 40), "b": (5, 30), "g": (2, 4), "p": (2, 8)},
+        steps=("a+b", "2*s1", "s2-g", "s3*p"),
+        text={
+            "en": (
+                ("A field is {a} meters long and {b} meters wide.",
+                 "{name} has a field {a} meters long and {b} meters wide."),
+                ("A fence goes around it, except for a gate of {g} meters.",
+                 "The fence goes all around, with {g} meters open for a gate."),
+                ("How much does the fence cost at {p} dollars a meter?",
+                 "How much is the fence if a meter costs {p} dollars?"),
+            ),
+            "es": (
+                ("Un campo mide {a} metros de largo y {b} metros de ancho.",
+                 "{name} tiene un campo de {a} metros de largo y {b} metros de ancho."),
+                ("Una valla lo rodea, menos en la puerta de {g} metros.",
+                 "La valla va alrededor, con {g} metros abiertos para una puerta."),
+                ("¿Cuánto cuesta la valla a {p} euros el metro?",
+                 "¿Cuánto vale la valla si un metro cuesta {p} euros?"),
+            ),
+        },
+        working={
+            "en": ("Two sides are {calc} meters.", "All sides are {calc} meters.", "The fence is {calc} meters.",
+                   "It costs {calc} dollars."),
+            "es": ("Dos lados miden {calc} metros.", "Todos los lados miden {calc} metros.",
+                   "La valla mide {calc} metros.", "Cuesta {calc} euros."),
+        },
+        plan={"en": ("two sides", "all sides", "the fence", "the cost"),
+              "es": ("dos lados", "todos los lados", "la valla", "el coste")},
+        distractors={
+            "en": ("There are {d} cows in the field.", "{other} works there for {d} hours."),
+            "es": ("Hay {d} vacas en el campo.", "{other} trabaja allí {d} horas."),
+        },
+        where=lambda v: v["a"] > v["b"],
+    ),
+    Template(
+        name="sheets_for_a_printer",
+        numbers={"b": (2, 12), "a": (10, 50), "k": (2, 9), "m": (4, 40)},
+        steps=("b*a", "m/2", "k*s2", "s1-s3"),
+        text={
+            "en": (
+                ("A printer has {b} packs of {a} sheets of paper.",
+                 "{name} has {b} packs of paper with {a} sheets each."),
+                ("{name} prints {k} copies of a book of {m} pages, 2 pages on each sheet.",
+                 "With 2 pages on each sheet, {name} prints a book of {m} pages {k} times."),
+                ("How many sheets are left?", "How many sheets of paper does {name} not use?"),
+            ),
+            "es": (
+                ("Una impresora tiene {b} paquetes de {a} hojas de papel.",
+                 "{name} tiene {b} paquetes de papel con {a} hojas cada uno."),
+                ("{name} imprime {k} copias de un libro de {m} páginas, 2 páginas en cada hoja.",
+                 "Con 2 páginas en cada hoja, {name} imprime un libro de {m} páginas {k} veces."),
+                ("¿Cuántas hojas quedan?", "¿Cuántas hojas de papel no usa {name}?"),
+            ),
+        },
+        working={
+            "en": ("There are {calc} sheets.", "One book takes {calc} sheets.", "All the copies take {calc} sheets.",
+                   "Then {calc} sheets are left."),
+            "es": ("Hay {calc} hojas.", "Un libro necesita {calc} hojas.", "Todas las copias necesitan {calc} hojas.",
+                   "Entonces quedan {calc} hojas."),
+        },
+        plan={"en": ("all sheets", "one book", "all copies", "what is left"),
+              "es": ("todas las hojas", "un libro", "todas las copias", "lo que queda")},
+        distractors={
+            "en": ("The work takes {d} minutes.", "The printer is {d} years old."),
+            "es": ("El trabajo dura {d} minutos.", "La impresora tiene {d} años."),
+        },
+        where=lambda v: v["s4"] > 1,
+    ),
+    Template(
+        name="swimming_race",
+        numbers={"m": (20, 200), "a": (5, 12), "p": (5, 20), "q": (6, 25), "r": (2, 20)},
+        steps=("m/a", "s1*p", "s1*q", "s3+r", "s4-s2"),
+        text={
+            "en": (
+                ("A swimming race is {m} meters in a pool {a} meters long.",
+                 "{name} and {other} swim {m} meters in a pool {a} meters long."),
+                ("{name} needs {p} seconds a length and {other} {q}.",
+                 "{name} swims a length in {p} seconds, {other} in {q} seconds."),
+                ("{other} also rests once for {r} seconds.", "{other} also loses {r} seconds at the start."),
+                ("By how many seconds does {name} win?", "How many seconds before {other} does {name} finish?"),
+            ),
+            "es": (
+                ("Una carrera es de {m} metros en una piscina de {a} metros de largo.",
+                 "{name} y {other} nadan {m} metros en una piscina de {a} metros de largo."),
+                ("{name} tarda {p} segundos por largo y {other} {q}.",
+                 "{name} nada un largo en {p} segundos, {other} en {q} segundos."),
+                ("{other} además descansa una vez {r} segundos.", "{other} además pierde {r} segundos en la salida."),
+                ("¿Por cuántos segundos gana {name}?", "¿Cuántos segundos antes que {other} termina {name}?"),
+            ),
+        },
+        working={
+            "en": ("The race has {calc} lengths.", "{name} needs {calc} seconds.", "{other} swims for {calc} seconds.",
+                   "In total {other} needs {calc} seconds.", "{name} wins by {calc} seconds."),
+            "es": ("La carrera tiene {calc} largos.", "{name} necesita {calc} segundos.",
+                   "{other} nada {calc} segundos.", "En total {other} necesita {calc} segundos.",
+                   "{name} gana por {calc} segundos."),
+        },
+        plan={"en": ("the lengths", "time of {name}", "swim of {other}", "time of {other}", "the difference"),
+              "es": ("los largos", "tiempo de {name}", "nado de {other}", "tiempo de {other}", "la diferencia")},
+        distractors={
+            "en": ("The pool is {d} years old.", "{d} people watch the race."),
+            "es": ("La piscina tiene {d} años.", "{d} personas miran la carrera."),
+        },
+        where=lambda v: v["s1"] > 1 and v["s5"] > 1 and v["p"] != v["q"],
+    ),
+    Template(
+        name="mixing_pink_paint",
+        numbers={"a": (2, 9), "b": (2, 9), "m": (12, 360)},
+        steps=("a+b", "m/s1", "s2*a"),
+        text={
+            "en": (
+                ("For pink paint {name} mixes {a} liters of red with every {b} liters of white.",
+                 "Pink paint takes {a} liters of red for every {b} liters of white."),
+                ("{name} wants {m} liters of pink paint.", "{name} makes {m} liters of pink paint."),
+                ("How many liters of red paint are needed?", "How many liters of red does {name} use?"),
+            ),
+            "es": (
+                ("Para hacer pintura rosa {name} mezcla {a} litros de roja con cada {b} litros de blanca.",
+                 "La pintura rosa lleva {a} litros de roja por cada {b} litros de blanca."),
+                ("{name} quiere {m} litros de pintura rosa.", "{name} hace {m} litros de pintura rosa."),
+                ("¿Cuántos litros de pintura roja hacen falta?", "¿Cuántos litros de roja usa {name}?"),
+            ),
+        },
+        working={
+            "en": ("One mix has {calc} liters.", "That takes {calc} mixes.", "That needs {calc} liters of red."),
+            "es": ("Una mezcla tiene {calc} litros.", "Son {calc} mezclas.", "Llevan {calc} litros de roja."),
+        },
+        plan={"en": ("one mix", "the mixes", "the red"), "es": ("una mezcla", "las mezclas", "la roja")},
+        distractors={
+            "en": ("{name} paints for {d} hours.", "The house is {d} years old."),
+            "es": ("{name} pinta durante {d} horas.", "La casa tiene {d} años."),
+        },
+        where=lambda v: v["s2"] > 1 and v["a"] != v["b"],
+    ),
+    Template(
+        name="last_teams_of_a_tournament",
+        numbers={"a": (2, 9), "b": (3, 9), "c": (2, 20), "p": (4, 11), "t": (2, 3)},
+        steps=("a*b", "s1-c", "s2/2", "p+t", "s3*s4"),
+        text={
+            "en": (
+                ("A tournament has {a} groups of {b} teams.", "{a} groups of {b} teams play in a tournament."),
+                ("{c} teams go home, and then half of the rest.",
+                 "First {c} teams leave, then half of the other teams."),
+                ("Each team has {p} players and {t} trainers.", "A team has {p} players and {t} trainers."),
+                ("How many people stay?", "How many players and trainers stay in total?"),
+            ),
+            "es": (
+                ("Un torneo tiene {a} grupos de {b} equipos.", "{a} grupos de {b} equipos juegan en un torneo."),
+                ("{c} equipos se van a casa, y luego la mitad del resto.",
+                 "Primero se van {c} equipos, luego la mitad de los otros equipos."),
+                ("Cada equipo tiene {p} jugadores y {t} entrenadores.",
+                 "Un equipo tiene {p} jugadores y {t} entrenadores."),
+                ("¿Cuántas personas se quedan?",
+                 "¿Cuántos jugadores y entrenadores se quedan en total?"),
+            ),
+        },
+        working={
+            "en": ("There are {calc} teams.", "The rest is {calc} teams.", "Half is {calc} teams.",
+                   "A team has {calc} people.", "In total {calc} people stay."),
+            "es": ("Hay {calc} equipos.", "El resto es {calc} equipos.", "La mitad es {calc} equipos.",
+                   "Un equipo tiene {calc} personas.", "En total se quedan {calc} personas."),
+        },
+        plan={"en": ("all teams", "the rest", "half", "one team", "the people"),
+              "es": ("todos los equipos", "el resto", "la mitad", "un equipo", "las personas")},
+        distractors={
+            "en": ("A game takes {d} minutes.", "The prize is {d} dollars."),
+            "es": ("Un partido dura {d} minutos.", "El premio es de {d} euros."),
+        },
+        where=lambda v: v["s3"] > 1,
+    ),
+    Template(
+        name="months_of_a_phone_plan",
+        numbers={"a": (3, 12), "b": (2, 8), "m": (40, 400)},
+        steps=("a+b", "m/s1"),
+        text={
+            "en": (
+                ("A phone costs {a} dollars a month for calls and {b} dollars a month for messages.",
+                 "Each month {name} pays {a} dollars for calls and {b} dollars for messages."),
+                ("{name} has {m} dollars for the phone.", "For the phone {name} has saved {m} dollars."),
+                ("For how many months is the money enough?", "For how many months can {name} pay?"),
+            ),
+            "es": (
+                ("Un teléfono cuesta {a} euros al mes por llamadas y {b} euros al mes por mensajes.",
+                 "Cada mes {name} paga {a} euros por llamadas y {b} euros por mensajes."),
+                ("{name} tiene {m} euros para el teléfono.", "Para el teléfono {name} ha ahorrado {m} euros."),
+                ("¿Para cuántos meses alcanza el dinero?", "¿Cuántos meses puede pagar {name}?"),
+            ),
+        },
+        working={
+            "en": ("A month costs {calc} dollars.", "The money is enough for {calc} months."),
+            "es": ("Un mes cuesta {calc} euros.", "El dinero alcanza para {calc} meses."),
+        },
+        plan={"en": ("one month", "the months"), "es": ("un mes", "los meses")},
+        distractors={
+            "en": ("{name} is {d} years old.", "{other} writes {d} messages."),
+            "es": ("{name} tiene {d} años.", "{other} escribe {d} mensajes."),
+        },
+        where=lambda v: v["s2"] > 1,
+    ),
+    Template(
+        name="fine_at_the_library",
+        numbers={"a": (5, 30), "m": (10, 60), "p": (2, 12)},
+        steps=("m-a", "s1*p"),
+        text={
+            "en": (
+                ("A library lends books for {a} days.", "At the library a book is free for {a} days."),
+                ("Each day after that costs {p} dollars.", "After that a reader pays {p} dollars for each day."),
+                ("{name} keeps a book for {m} days.", "{name} brings a book back after {m} days."),
+                ("How much does {name} pay?", "How many dollars does the library get from {name}?"),
+            ),
+            "es": (
+                ("Una biblioteca presta libros por {a} días.", "En la biblioteca un libro es gratis durante {a} días."),
+                ("Cada día después de eso cuesta {p} euros.", "Después se pagan {p} euros por cada día."),
+                ("{name} se queda un libro {m} días.", "{name} devuelve un libro después de {m} días."),
+                ("¿Cuánto paga {name}?", "¿Cuántos euros recibe la biblioteca de {name}?"),
+            ),
+        },
+        working={
+            "en": ("The book is {calc} days late.", "{name} pays {calc} dollars."),
+            "es": ("El libro lleva {calc} días de retraso.", "{name} paga {calc} euros."),
+        },
+        plan={"en": ("days too late", "the fine"), "es": ("días de retraso", "la multa")},
+        distractors={
+            "en": ("The library is {d} years old.", "{other} has {d} books at home."),
+            "es": ("La biblioteca tiene {d} años.", "{other} tiene {d} libros en casa."),
+        },
+        where=lambda v: v["s1"] > 1,
+    ),
+)

@@ -1,0 +1,292 @@
+"""Stories about the house: cooking, cleaning, reading, pets, the garden and water."""
+
+from minilrm.tasks.templates.template import Template
+
+TEMPLATES = (
+    Template(
+        name="oven_trays",
+        numbers={"a": (5, 20), "n": (2, 8), "b": (8, 25)},
+        steps=("n*b", "a+s1"),
+        text={
+            "en": (
+                ("The oven takes {a} minutes to get hot.", "{name} waits {a} minutes until the oven is hot."),
+                ("Then {name} bakes {n} trays, one by one, {b} minutes each.",
+                 "Then {n} trays bake one after another for {b} minutes each."),
+                ("How many minutes does it all take?", "After how many minutes is everything ready?"),
+            ),
+            "es": (
+                ("El horno tarda {a} minutos en calentarse.", "{name} espera {a} minutos a que el horno se caliente."),
+                ("Luego {name} hornea {n} bandejas, una por una, {b} minutos cada una.",
+                 "Luego se hornean {n} bandejas, una tras otra, {b} minutos cada una."),
+                ("¿Cuántos minutos pasan en total?", "¿En cuántos minutos está todo listo?"),
+            ),
+        },
+        working={
+            "en": ("The trays take {calc} minutes.", "With the oven it is {calc} minutes."),
+            "es": ("Las bandejas tardan {calc} minutos.", "Con el horno son {calc} minutos."),
+        },
+        plan={"en": ("the trays", "the total time"), "es": ("las bandejas", "el tiempo total")},
+        distractors={
+            "en": ("A tray holds {d} cookies.", "{other} is {d} years old."),
+            "es": ("En una bandeja caben {d} galletas.", "{other} tiene {d} años."),
+        },
+    ),
+    Template(
+        name="rice_for_the_soup",
+        numbers={"a": (2, 6), "b": (4, 72), "c": (3, 24)},
+        steps=("b/a", "s1*c"),
+        where=lambda v: v["s1"] > 1 and v["a"] != v["c"],
+        text={
+            "en": (
+                ("A soup for {a} people needs {b} spoons of rice.",
+                 "In a soup for {a} people, {name} uses {b} spoons of rice."),
+                ("Today {name} makes the soup for {c} people.", "Today the soup is for {c} people."),
+                ("How many spoons of rice does {name} need today?", "How many spoons of rice go into the soup today?"),
+            ),
+            "es": (
+                ("Una sopa para {a} personas lleva {b} cucharadas de arroz.",
+                 "En una sopa para {a} personas, {name} usa {b} cucharadas de arroz."),
+                ("Hoy {name} hace la sopa para {c} personas.", "Hoy la sopa es para {c} personas."),
+                ("¿Cuántas cucharadas de arroz necesita hoy {name}?",
+                 "¿Cuántas cucharadas de arroz lleva hoy la sopa?"),
+            ),
+        },
+        working={
+            "en": ("One person needs {calc} spoons.", "Today it is {calc} spoons of rice."),
+            "es": ("Una persona necesita {calc} cucharadas.", "Hoy son {calc} cucharadas de arroz."),
+        },
+        plan={"en": ("for one person", "for today"), "es": ("por persona", "para hoy")},
+        distractors={
+            "en": ("The soup cooks for {d} minutes.", "{other} is {d} years old."),
+            "es": ("La sopa se cuece {d} minutos.", "{other} tiene {d} años."),
+        },
+    ),
+    Template(
+        name="cookies_for_friends",
+        numbers={"a": (20, 120), "b": (2, 15), "n": (2, 9)},
+        steps=("a-b", "s1/n"),
+        where=lambda v: v["s2"] > 1,
+        text={
+            "en": (
+                ("{name} bakes {a} cookies.", "{name} makes {a} cookies at home."),
+                ("{name} keeps {b} and shares the rest equally among {n} friends.",
+                 "{b} cookies burn, and {n} friends share the rest equally."),
+                ("How many cookies does each friend get?", "How many cookies are there for each friend?"),
+            ),
+            "es": (
+                ("{name} hornea {a} galletas.", "{name} hace {a} galletas en casa."),
+                ("{name} guarda {b} y reparte el resto por igual entre {n} amigos.",
+                 "Se queman {b} galletas y {n} amigos se reparten el resto por igual."),
+                ("¿Cuántas galletas recibe cada amigo?", "¿Cuántas galletas hay para cada amigo?"),
+            ),
+        },
+        working={
+            "en": ("There are {calc} cookies to share.", "Each friend gets {calc} cookies."),
+            "es": ("Hay {calc} galletas para repartir.", "Cada amigo recibe {calc} galletas."),
+        },
+        plan={"en": ("the rest", "one share"), "es": ("el resto", "una parte")},
+        distractors={
+            "en": ("The oven is on for {d} minutes.", "The house is {d} years old."),
+            "es": ("El horno está encendido {d} minutos.", "La casa tiene {d} años."),
+        },
+    ),
+    Template(
+        name="pages_of_a_book",
+        numbers={"p": (60, 200), "a": (4, 12), "b": (3, 7), "c": (2, 10)},
+        steps=("a*b", "p-s1", "s2/c"),
+        where=lambda v: v["s3"] > 1 and v["a"] != v["c"],
+        text={
+            "en": (
+                ("A book has {p} pages.", "{name} starts a book of {p} pages."),
+                ("{name} reads {a} pages a day for {b} days.", "For {b} days {name} reads {a} pages each day."),
+                ("After that, {name} reads {c} pages a day.", "Then {name} changes to {c} pages a day."),
+                ("How many more days does {name} need to finish?", "How many more days until the book is done?"),
+            ),
+            "es": (
+                ("Un libro tiene {p} páginas.", "{name} empieza un libro de {p} páginas."),
+                ("{name} lee {a} páginas al día durante {b} días.",
+                 "Durante {b} días {name} lee {a} páginas cada día."),
+                ("Después {name} lee {c} páginas al día.", "Luego {name} pasa a {c} páginas al día."),
+                ("¿Cuántos días más necesita {name} para terminar?",
+                 "¿Cuántos días más faltan para acabar el libro?"),
+            ),
+        },
+        working={
+            "en": ("At first {name} reads {calc} pages.", "Then {calc} pages are left.",
+                   "That takes {calc} more days."),
+            "es": ("Primero {name} lee {calc} páginas.", "Entonces quedan {calc} páginas.",
+                   "Eso lleva {calc} días más."),
+        },
+        plan={"en": ("the pages read", "the pages left", "the days"),
+              "es": ("las páginas leídas", "las páginas que quedan", "los días")},
+        distractors={
+            "en": ("The book costs {d} dollars.", "{other} is {d} years old."),
+            "es": ("El libro cuesta {d} euros.", "{other} tiene {d} años."),
+        },
+    ),
+    Template(
+        name="garden_beds",
+        numbers={"b": (2, 6), "r": (2, 6), "n": (2, 8), "k": (2, 20)},
+        steps=("b*r", "s1*n", "s2-k"),
+        text={
+            "en": (
+                ("A garden has {b} beds with {r} rows each.", "{name} makes {b} garden beds with {r} rows in each."),
+                ("Each row has {n} flowers.", "There are {n} flowers in every row."),
+                ("A dog eats {k} flowers.", "The cold kills {k} flowers."),
+                ("How many flowers are left?", "How many flowers does the garden still have?"),
+            ),
+            "es": (
+                ("Un jardín tiene {b} parcelas con {r} filas cada una.",
+                 "{name} hace {b} parcelas en el jardín con {r} filas en cada una."),
+                ("Cada fila tiene {n} flores.", "Hay {n} flores en cada fila."),
+                ("Un perro se come {k} flores.", "El frío mata {k} flores."),
+                ("¿Cuántas flores quedan?", "¿Cuántas flores tiene aún el jardín?"),
+            ),
+        },
+        working={
+            "en": ("There are {calc} rows.", "They have {calc} flowers.", "Then {calc} flowers are left."),
+            "es": ("Hay {calc} filas.", "Tienen {calc} flores.", "Entonces quedan {calc} flores."),
+        },
+        plan={"en": ("the rows", "all the flowers", "the flowers left"),
+              "es": ("las filas", "todas las flores", "las flores que quedan")},
+        distractors={
+            "en": ("{other} works for {d} minutes.", "A tree in the garden is {d} years old."),
+            "es": ("{other} trabaja {d} minutos.", "Un árbol del jardín tiene {d} años."),
+        },
+    ),
+    Template(
+        name="tape_around_a_room",
+        numbers={"a": (4, 15), "b": (3, 12), "c": (2, 4), "e": (2, 8)},
+        steps=("a+b", "2*s1", "s2-c", "s3*e"),
+        text={
+            "en": (
+                ("{name} puts tape around a room of {a} by {b} meters.",
+                 "A room of {a} by {b} meters gets tape all around."),
+                ("The door, {c} meters wide, gets no tape.", "Only the door, {c} meters wide, has no tape."),
+                ("A meter of tape costs {e} dollars.", "Tape costs {e} dollars a meter."),
+                ("How much does all the tape cost?", "How many dollars does {name} pay?"),
+            ),
+            "es": (
+                ("{name} pone cinta alrededor de una habitación de {a} por {b} metros.",
+                 "Una habitación de {a} por {b} metros lleva cinta todo alrededor."),
+                ("La puerta, de {c} metros de ancho, no lleva cinta.",
+                 "Solo la puerta, de {c} metros de ancho, queda sin cinta."),
+                ("Un metro de cinta cuesta {e} euros.", "La cinta cuesta {e} euros el metro."),
+                ("¿Cuánto cuesta toda la cinta?", "¿Cuántos euros paga {name}?"),
+            ),
+        },
+        working={
+            "en": ("Two sides measure {calc} meters.", "All around it is {calc} meters.",
+                   "Without the door it is {calc} meters.", "The tape costs {calc} dollars."),
+            "es": ("Dos lados miden {calc} metros.", "Todo alrededor son {calc} metros.",
+                   "Sin la puerta son {calc} metros.", "La cinta cuesta {calc} euros."),
+        },
+        plan={"en": ("two sides", "all around", "without the door", "the cost"),
+              "es": ("dos lados", "todo alrededor", "sin la puerta", "el coste")},
+        distractors={
+            "en": ("{other} helps for {d} minutes.", "The house is {d} years old."),
+            "es": ("{other} ayuda {d} minutos.", "La casa tiene {d} años."),
+        },
+    ),
+    Template(
+        name="two_showers",
+        numbers={"a": (2, 8), "t": (6, 15), "e": (2, 5), "m": (100, 300)},
+        steps=("t-e", "t+s1", "a*s2", "m-s3"),
+        where=lambda v: v["s1"] > 1,
+        text={
+            "en": (
+                ("A shower uses {a} liters of water a minute.", "The shower at home uses {a} liters a minute."),
+                ("{name} showers for {t} minutes, {other} for {e} less.",
+                 "{name} takes {t} minutes, and {other} takes {e} less."),
+                ("The tank had {m} liters of water.", "Before, the tank had {m} liters."),
+                ("How many liters are left in the tank?", "How many liters does the tank have now?"),
+            ),
+            "es": (
+                ("Una ducha gasta {a} litros de agua por minuto.", "La ducha de casa gasta {a} litros por minuto."),
+                ("{name} se ducha {t} minutos y {other}, {e} menos.",
+                 "{name} tarda {t} minutos y {other} tarda {e} menos."),
+                ("El tanque tenía {m} litros de agua.", "Antes, el tanque tenía {m} litros."),
+                ("¿Cuántos litros quedan en el tanque?", "¿Cuántos litros tiene ahora el tanque?"),
+            ),
+        },
+        working={
+            "en": ("{other} takes {calc} minutes.", "Together it is {calc} minutes.", "They use {calc} liters.",
+                   "There are {calc} liters left."),
+            "es": ("{other} tarda {calc} minutos.", "En total son {calc} minutos.", "Gastan {calc} litros.",
+                   "Quedan {calc} litros."),
+        },
+        plan={"en": ("the time of {other}", "the total time", "the water used", "the water left"),
+              "es": ("el tiempo de {other}", "el tiempo total", "el agua gastada", "el agua que queda")},
+        distractors={
+            "en": ("{name} is {d} years old.", "The house is {d} years old."),
+            "es": ("{name} tiene {d} años.", "La casa tiene {d} años."),
+        },
+    ),
+    Template(
+        name="cats_and_dogs",
+        numbers={"a": (2, 8), "b": (2, 6), "c": (2, 5), "e": (2, 5), "m": (50, 200)},
+        steps=("c+e", "a*c", "b*s1", "s2+s3", "m-s4"),
+        text={
+            "en": (
+                ("{name} has {a} cats and {b} dogs.", "{name} feeds {a} cats and {b} dogs."),
+                ("A cat eats {c} cups a day, a dog eats {e} more.",
+                 "Each cat gets {c} cups a day, each dog gets {e} more."),
+                ("There are {m} cups of food.", "{name} has {m} cups of food."),
+                ("How many cups are left after one day?", "After one day, how many cups are left?"),
+            ),
+            "es": (
+                ("{name} tiene {a} gatos y {b} perros.", "{name} cuida {a} gatos y {b} perros."),
+                ("Un gato come {c} tazas al día y un perro come {e} más.",
+                 "Cada gato recibe {c} tazas al día y cada perro recibe {e} más."),
+                ("Hay {m} tazas de comida.", "{name} tiene {m} tazas de comida."),
+                ("¿Cuántas tazas quedan después de un día?", "Después de un día, ¿cuántas tazas quedan?"),
+            ),
+        },
+        working={
+            "en": ("A dog eats {calc} cups.", "The cats eat {calc} cups.", "The dogs eat {calc} cups.",
+                   "Together they eat {calc} cups.", "There are {calc} cups left."),
+            "es": ("Un perro come {calc} tazas.", "Los gatos comen {calc} tazas.", "Los perros comen {calc} tazas.",
+                   "En total comen {calc} tazas.", "Quedan {calc} tazas."),
+        },
+        plan={"en": ("one dog", "the cats", "the dogs", "the total", "the food left"),
+              "es": ("un perro", "los gatos", "los perros", "el total", "la comida que queda")},
+        distractors={
+            "en": ("{other} lives {d} minutes away.", "The food costs {d} dollars."),
+            "es": ("{other} vive a {d} minutos.", "La comida cuesta {d} euros."),
+        },
+    ),
+    Template(
+        name="half_of_the_cleaning",
+        numbers={"b": (5, 20), "e": (2, 8), "a": (2, 6), "c": (2, 9), "k": (2, 20)},
+        steps=("a*b", "c*e", "s1+s2", "s3/2", "s4-k"),
+        text={
+            "en": (
+                ("A room takes {b} minutes to clean, a window {e}.",
+                 "Cleaning takes {b} minutes a room and {e} a window."),
+                ("There are {a} rooms and {c} windows.", "The house has {a} rooms and {c} windows."),
+                ("{name} must do half and has worked {k} minutes.",
+                 "{name} does half the work and has done {k} minutes."),
+                ("How many more minutes must {name} work?", "How many minutes are left for {name}?"),
+            ),
+            "es": (
+                ("Una habitación se limpia en {b} minutos y una ventana en {e}.",
+                 "Limpiar lleva {b} minutos por habitación y {e} por ventana."),
+                ("Hay {a} habitaciones y {c} ventanas.", "La casa tiene {a} habitaciones y {c} ventanas."),
+                ("{name} hace la mitad y ya lleva {k} minutos.", "A {name} le toca la mitad y ya lleva {k} minutos."),
+                ("¿Cuántos minutos más debe trabajar {name}?", "¿Cuántos minutos le quedan a {name}?"),
+            ),
+        },
+        working={
+            "en": ("The rooms take {calc} minutes.", "The windows take {calc} minutes.", "Together {calc} minutes.",
+                   "Half of it is {calc} minutes.", "{name} must work {calc} more minutes."),
+            "es": ("Las habitaciones llevan {calc} minutos.", "Las ventanas llevan {calc} minutos.",
+                   "En total {calc} minutos.", "La mitad son {calc} minutos.", "A {name} le quedan {calc} minutos."),
+        },
+        plan={"en": ("the rooms", "the windows", "the total", "half of it", "the time left"),
+              "es": ("las habitaciones", "las ventanas", "el total", "la mitad", "el tiempo que queda")},
+        distractors={
+            "en": ("The house is {d} years old.", "{other} has {d} {thing}."),
+            "es": ("La casa tiene {d} años.", "{other} tiene {d} {thing}."),
+        },
+    ),
+)

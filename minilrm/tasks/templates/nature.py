@@ -1,0 +1,265 @@
+"""Stories about animals, plants and water."""
+
+from minilrm.tasks.templates.template import Template
+
+TEMPLATES = (
+    Template(
+        name="legs_of_hens_and_cows",
+        numbers={"a": (2, 50), "b": (2, 40)},
+        steps=("2*a", "4*b", "s1+s2"),
+        text={
+            "en": (
+                ("A farm has {a} hens and {b} cows.", "{name} has {a} hens and {b} cows.",
+                 "{name} sees {a} hens and {b} cows."),
+                ("A hen has 2 legs and a cow has 4 legs.", "Each hen has 2 legs and each cow has 4."),
+                ("How many legs do all the hens and cows have?", "How many legs do the animals have in total?"),
+            ),
+            "es": (
+                ("Una granja tiene {a} gallinas y {b} vacas.", "{name} tiene {a} gallinas y {b} vacas.",
+                 "{name} ve {a} gallinas y {b} vacas."),
+                ("Una gallina tiene 2 patas y una vaca tiene 4 patas.", "Cada gallina tiene 2 patas y cada vaca 4."),
+                ("¿Cuántas patas tienen todas las gallinas y vacas?", "¿Cuántas patas tienen los animales en total?"),
+            ),
+        },
+        working={
+            "en": ("The hens have {calc} legs.", "The cows have {calc} legs.", "Together they have {calc} legs."),
+            "es": ("Las gallinas tienen {calc} patas.", "Las vacas tienen {calc} patas.",
+                   "Juntas tienen {calc} patas."),
+        },
+        plan={"en": ("legs of hens", "legs of cows", "the total"),
+              "es": ("patas de gallinas", "patas de vacas", "el total")},
+        distractors={
+            "en": ("The barn is {d} years old.", "{other} works {d} hours on the farm."),
+            "es": ("El granero tiene {d} años.", "{other} trabaja {d} horas en la granja."),
+        },
+    ),
+    Template(
+        name="eggs_into_boxes",
+        numbers={"a": (2, 12), "b": (2, 12), "k": (2, 7), "c": (2, 20), "n": (2, 6)},
+        steps=("a+b", "s1*k", "s2-c", "s3/n"),
+        text={
+            "en": (
+                ("Each day {name} collects {a} eggs in the morning and {b} in the evening.",
+                 "The hens lay {a} eggs each morning and {b} eggs each evening."),
+                ("After {k} days, {c} eggs break and the rest go into boxes of {n}.",
+                 "In {k} days {c} eggs break. The others go into boxes of {n} eggs."),
+                ("How many boxes are there?", "How many boxes of eggs does this make?"),
+            ),
+            "es": (
+                ("Cada día {name} recoge {a} huevos por la mañana y {b} por la tarde.",
+                 "Las gallinas ponen {a} huevos cada mañana y {b} huevos cada tarde."),
+                ("Tras {k} días, se rompen {c} huevos y el resto va en cajas de {n}.",
+                 "En {k} días se rompen {c} huevos. Los otros van en cajas de {n} huevos."),
+                ("¿Cuántas cajas hay?", "¿Cuántas cajas de huevos se llenan?"),
+            ),
+        },
+        working={
+            "en": ("A day gives {calc} eggs.", "All the days give {calc} eggs.", "The rest is {calc} eggs.",
+                   "They fill {calc} boxes."),
+            "es": ("Un día da {calc} huevos.", "Todos los días dan {calc} huevos.", "El resto es {calc} huevos.",
+                   "Llenan {calc} cajas."),
+        },
+        plan={"en": ("eggs a day", "all eggs", "the rest", "the boxes"),
+              "es": ("huevos al día", "todos los huevos", "el resto", "las cajas")},
+        distractors={
+            "en": ("{other} has {d} sheep.", "The farm is {d} years old."),
+            "es": ("{other} tiene {d} ovejas.", "La granja tiene {d} años."),
+        },
+        where=lambda v: v["s4"] > 1,
+    ),
+    Template(
+        name="trees_in_rows",
+        numbers={"m": (20, 150), "c": (2, 20), "r": (2, 6)},
+        steps=("m-c", "s1/r"),
+        text={
+            "en": (
+                ("{name} buys {m} small trees, but {c} of them die.",
+                 "{name} has {m} small trees and sells {c} of them."),
+                ("The other trees stand in {r} equal rows.", "{name} plants the rest in {r} equal rows."),
+                ("How many trees are in each row?", "How many trees does one row have?"),
+            ),
+            "es": (
+                ("{name} compra {m} árboles pequeños, pero {c} de ellos mueren.",
+                 "{name} tiene {m} árboles pequeños y vende {c} de ellos."),
+                ("Los otros árboles están en {r} filas iguales.", "{name} planta el resto en {r} filas iguales."),
+                ("¿Cuántos árboles hay en cada fila?", "¿Cuántos árboles tiene una fila?"),
+            ),
+        },
+        working={
+            "en": ("The rest is {calc} trees.", "Each row has {calc} trees."),
+            "es": ("El resto es {calc} árboles.", "Cada fila tiene {calc} árboles."),
+        },
+        plan={"en": ("the rest", "one row"), "es": ("el resto", "una fila")},
+        distractors={
+            "en": ("{other} waters the garden for {d} minutes.", "The garden is {d} years old."),
+            "es": ("{other} riega el jardín durante {d} minutos.", "El jardín tiene {d} años."),
+        },
+        where=lambda v: v["s2"] > 1,
+    ),
+    Template(
+        name="rain_fills_a_tank",
+        numbers={"m": (10, 100), "a": (2, 12), "t": (2, 12), "c": (2, 10), "b": (2, 12)},
+        steps=("a*t", "m+s1", "c*b", "s2-s3"),
+        text={
+            "en": (
+                ("A tank has {m} liters of water.", "There are {m} liters of water in a tank."),
+                ("Rain adds {a} liters an hour for {t} hours.", "For {t} hours the rain adds {a} liters an hour."),
+                ("Then {name} takes {c} buckets of {b} liters.",
+                 "Later {name} takes out {c} buckets of {b} liters."),
+                ("How many liters are left in the tank?", "How many liters of water are left?"),
+            ),
+            "es": (
+                ("Un tanque tiene {m} litros de agua.", "Hay {m} litros de agua en un tanque."),
+                ("La lluvia añade {a} litros por hora durante {t} horas.",
+                 "Durante {t} horas la lluvia añade {a} litros por hora."),
+                ("Luego {name} saca {c} cubos de {b} litros.",
+                 "Más tarde {name} saca {c} cubos de {b} litros."),
+                ("¿Cuántos litros quedan en el tanque?", "¿Cuántos litros de agua quedan?"),
+            ),
+        },
+        working={
+            "en": ("The rain adds {calc} liters.", "Then the tank has {calc} liters.", "{name} takes {calc} liters.",
+                   "Now {calc} liters are left."),
+            "es": ("La lluvia añade {calc} litros.", "Entonces el tanque tiene {calc} litros.",
+                   "{name} saca {calc} litros.", "Ahora quedan {calc} litros."),
+        },
+        plan={"en": ("the rain", "after the rain", "the buckets", "what is left"),
+              "es": ("la lluvia", "tras la lluvia", "los cubos", "lo que queda")},
+        distractors={
+            "en": ("The tank is {d} years old.", "{other} has {d} plants."),
+            "es": ("El tanque tiene {d} años.", "{other} tiene {d} plantas."),
+        },
+        where=lambda v: v["s4"] > 1,
+    ),
+    Template(
+        name="harvest_of_three_trees",
+        numbers={"a": (4, 60), "b": (2, 30), "n": (2, 6)},
+        steps=("2*a", "s1+b", "a+s1", "s3+s2", "s4/n"),
+        text={
+            "en": (
+                ("The first tree gives {a} kilos of fruit, the second twice as much "
+                 "and the third {b} more than the second.",
+                 "The first tree gives {a} kilos of fruit. The second gives twice as much. "
+                 "The third gives {b} kilos more than the second."),
+                ("{n} families share all the fruit equally.", "All the fruit is shared equally by {n} families."),
+                ("How many kilos does each family get?", "How many kilos of fruit is that for one family?"),
+            ),
+            "es": (
+                ("El primer árbol da {a} kilos de fruta, el segundo el doble y el tercero {b} más que el segundo.",
+                 "El primer árbol da {a} kilos de fruta. El segundo da el doble. "
+                 "El tercero da {b} kilos más que el segundo."),
+                ("{n} familias se reparten toda la fruta por igual.",
+                 "Toda la fruta se reparte por igual entre {n} familias."),
+                ("¿Cuántos kilos recibe cada familia?", "¿Cuántos kilos de fruta son para una familia?"),
+            ),
+        },
+        working={
+            "en": ("The second tree gives {calc} kilos.", "The third tree gives {calc} kilos.",
+                   "The first two give {calc} kilos.", "All three give {calc} kilos.",
+                   "Each family gets {calc} kilos."),
+            "es": ("El segundo árbol da {calc} kilos.", "El tercer árbol da {calc} kilos.",
+                   "Los dos primeros dan {calc} kilos.", "Los tres dan {calc} kilos.",
+                   "Cada familia recibe {calc} kilos."),
+        },
+        plan={"en": ("the second tree", "the third tree", "the first two", "all three", "one share"),
+              "es": ("el segundo árbol", "el tercer árbol", "los dos primeros", "los tres", "una parte")},
+        distractors={
+            "en": ("{name} works {d} hours.", "The {place} is {d} minutes away."),
+            "es": ("{name} trabaja {d} horas.", "La {place} está a {d} minutos."),
+        },
+        where=lambda v: v["s5"] > 1,
+    ),
+    Template(
+        name="trips_of_a_bee",
+        numbers={"a": (5, 30), "b": (2, 15), "c": (2, 10)},
+        steps=("a-b", "a+s1", "s2*c"),
+        text={
+            "en": (
+                ("A bee makes {a} trips in the morning and {b} fewer in the afternoon.",
+                 "In the morning a bee makes {a} trips, and in the afternoon {b} trips fewer."),
+                ("On each trip it visits {c} flowers.", "It visits {c} flowers a trip."),
+                ("How many flowers does the bee visit that day?", "How many flowers does the bee visit in total?"),
+            ),
+            "es": (
+                ("Una abeja hace {a} viajes por la mañana y {b} menos por la tarde.",
+                 "Por la mañana una abeja hace {a} viajes, y por la tarde {b} viajes menos."),
+                ("En cada viaje visita {c} flores.", "Visita {c} flores por viaje."),
+                ("¿Cuántas flores visita la abeja ese día?", "¿Cuántas flores visita la abeja en total?"),
+            ),
+        },
+        working={
+            "en": ("The afternoon has {calc} trips.", "The day has {calc} trips.", "The bee visits {calc} flowers."),
+            "es": ("La tarde tiene {calc} viajes.", "El día tiene {calc} viajes.", "La abeja visita {calc} flores."),
+        },
+        plan={"en": ("afternoon trips", "all trips", "the flowers"),
+              "es": ("viajes de la tarde", "todos los viajes", "las flores")},
+        distractors={
+            "en": ("{name} watches the bee for {d} minutes.", "{name} has {d} cups of honey."),
+            "es": ("{name} mira la abeja durante {d} minutos.", "{name} tiene {d} tazas de miel."),
+        },
+        where=lambda v: v["s1"] > 1,
+    ),
+    Template(
+        name="fish_in_a_lake",
+        numbers={"m": (40, 200), "a": (4, 15), "b": (2, 12), "k": (2, 10)},
+        steps=("a-b", "s1*k", "m-s2"),
+        text={
+            "en": (
+                ("A lake has {m} fish.", "There are {m} fish in a lake."),
+                ("Each day {name} takes out {a} fish and puts in {b} new ones.",
+                 "Each day {a} fish are taken out and {b} new fish are put in."),
+                ("How many fish does the lake have after {k} days?", "How many fish are in the lake {k} days later?"),
+            ),
+            "es": (
+                ("Un lago tiene {m} peces.", "Hay {m} peces en un lago."),
+                ("Cada día {name} saca {a} peces y mete {b} nuevos.",
+                 "Cada día se sacan {a} peces y se meten {b} peces nuevos."),
+                ("¿Cuántos peces tiene el lago después de {k} días?",
+                 "¿Cuántos peces hay en el lago {k} días más tarde?"),
+            ),
+        },
+        working={
+            "en": ("Each day the lake loses {calc} fish.", "In all the days it loses {calc} fish.",
+                   "The lake has {calc} fish left."),
+            "es": ("Cada día el lago pierde {calc} peces.", "En todos los días pierde {calc} peces.",
+                   "En el lago quedan {calc} peces."),
+        },
+        plan={"en": ("lost each day", "lost in total", "what is left"),
+              "es": ("lo perdido al día", "lo perdido en total", "lo que queda")},
+        distractors={
+            "en": ("{other} has {d} boats.", "The {place} is {d} minutes from the lake."),
+            "es": ("{other} tiene {d} barcos.", "La {place} está a {d} minutos del lago."),
+        },
+        where=lambda v: v["s1"] > 1 and v["s3"] > 1,
+    ),
+    Template(
+        name="seeds_in_pots",
+        numbers={"m": (20, 200), "n": (2, 9), "c": (2, 15)},
+        steps=("m/n", "s1-c"),
+        text={
+            "en": (
+                ("{name} puts {m} seeds into {n} pots, the same number in each.",
+                 "{name} shares {m} seeds equally among {n} pots."),
+                ("In each pot {c} seeds do not grow.", "Birds eat {c} seeds from each pot and the rest grow."),
+                ("How many seeds grow in each pot?", "How many plants grow in one pot?"),
+            ),
+            "es": (
+                ("{name} pone {m} semillas en {n} macetas, el mismo número en cada una.",
+                 "{name} reparte {m} semillas por igual en {n} macetas."),
+                ("En cada maceta {c} semillas no crecen.",
+                 "Los pájaros comen {c} semillas de cada maceta y el resto crece."),
+                ("¿Cuántas semillas crecen en cada maceta?", "¿Cuántas plantas crecen en una maceta?"),
+            ),
+        },
+        working={
+            "en": ("Each pot gets {calc} seeds.", "In each pot {calc} seeds grow."),
+            "es": ("Cada maceta recibe {calc} semillas.", "En cada maceta crecen {calc} semillas."),
+        },
+        plan={"en": ("seeds in a pot", "what grows"), "es": ("semillas por maceta", "lo que crece")},
+        distractors={
+            "en": ("{name} is {d} years old.", "{other} works {d} minutes in the garden."),
+            "es": ("{name} tiene {d} años.", "{other} trabaja {d} minutos en el jardín."),
+        },
+        where=lambda v: v["s2"] > 1,
+    ),
+)
