@@ -31,6 +31,7 @@ from typing import Any, NoReturn
 from minilrm.errors import UserError
 
 KINDS = {int: "a whole number", float: "a number", str: "a text", bool: "true or false", Path: "a path"}
+METAVARS = {int: "N", float: "X", str: "TEXT", bool: "BOOL", Path: "PATH"}
 
 # Operating-system errors that the user can mend, and how.
 MENDABLE = {
@@ -226,7 +227,7 @@ def build_parser(options_class: type, prog: str, description: str) -> argparse.A
         heading, shape = field.metadata.get("group"), known[field.name]
         if heading not in groups:
             groups[heading] = parser.add_argument_group(heading)
-        extra: dict[str, Any] = {"metavar": "X" if shape.item in (int, float) else shape.item.__name__.upper()}
+        extra: dict[str, Any] = {"metavar": METAVARS[shape.item]}
         if shape.item is bool and not shape.container:
             extra = {"action": argparse.BooleanOptionalAction}
         elif shape.container:

@@ -177,7 +177,7 @@ def describe(device: str | torch.device = "auto") -> dict[str, Any]:
         "cores": available_cores(),
         "memory_gb": memory_gb(),
         "python": platform.python_version(),
-        "torch": torch.__version__,
+        "torch": str(torch.__version__),
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
         "threads": torch.get_num_threads(),
     }

@@ -41,7 +41,7 @@ EXPLICIT_UP_TO = 384
 SCALES = {
     "pico": ModelConfig(dim=80, n_layers=3, n_heads=4, n_kv_heads=2, head_dim=20, ffn_dim=208),
     "nano": ModelConfig(dim=128, n_layers=4, n_heads=4, n_kv_heads=2, head_dim=32, ffn_dim=320),
-    "micro": ModelConfig(dim=192, n_layers=7, n_heads=6, n_kv_heads=2, head_dim=32, ffn_dim=512),
+    "micro": ModelConfig(dim=192, n_layers=6, n_heads=6, n_kv_heads=2, head_dim=32, ffn_dim=512),
     "mini": ModelConfig(dim=384, n_layers=8, n_heads=8, n_kv_heads=2, head_dim=48, ffn_dim=1024),
 }
 
@@ -74,6 +74,29 @@ class KVCache:
         self.k[:, :count, :, :end] = self.k[:, lines, :, :end]
         self.v[:, :count, :, :end] = self.v[:, lines, :, :end]
         self.k, self.v, self.visible = self.k[:, :count], self.v[:, :count], self.visible[lines]
+
+
+class SharedPrefix:
+    """Keys and values of prompts, read once and seen by many completions, with gradients: for training.
+
+    Run the prompts through the model with a fresh `SharedPrefix`, call `expand(rows)` with the prompt that each
+    completion belongs to, and run the completions with it. The completions of a group then cost no second prompt.
+    """
+
+    def __init__(self):
+        self.layers: list[tuple[Tensor, Tensor]] = []
+        self.rows: Tensor | None = None  # None while the prompts are being read
+        self.length = 0
+
+    def expand(self, rows: Tensor) -> None:
+        """rows [B]: the line of the prompts that each line of the coming batch goes on from."""
+        self.rows = rows
+
+    def store(self, layer: int, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+        if self.rows is None:
+            self.layers.append((k, v))
+            return k, v
+        return tuple(torch.cat((old[self.rows], new), dim=2) for old, new in zip(self.layers[layer], (k, v), strict=True))
 
 
 class RMSNorm(nn.Module):

@@ -1,6 +1,6 @@
 """The report of a run: one HTML file that needs nothing else, made from what the run folder holds.
 
-    python -m minilrm.report --run runs/grpo-gsm8k-mini-20250131-142500
+    python -m minilrm.report runs/grpo-gsm8k-mini-20250131-142500
 
 It says what came out (accuracy before and after, with intervals), draws the curves, shows what the model wrote for the
 same problems before and after, and ends with the cost and the options. A run that was interrupted has a report too.
@@ -12,7 +12,8 @@ from __future__ import annotations
 import html
 import io
 import re
-from dataclasses import dataclass
+import sys
+from dataclasses import MISSING, dataclass
 from pathlib import Path
 
 import matplotlib
@@ -24,79 +25,68 @@ from minilrm.cli import option, run_command
 from minilrm.runlog import RunLog, read_json, write_bytes_atomic
 
 
-@dataclass
-class Run:
-    """What a run folder holds, read once. `summary` is empty if the run has not ended."""
-    folder: Path
-    config: dict
-    summary: dict
-    metrics: list[dict]
-    samples: list[dict]
-
-
 def write_report(folder: str | Path) -> Path:
     """Write report.html into a run folder and return its path. Training commands call this as they end."""
-    run = read_run(folder)
-    path = run.folder / "report.html"
+    log = RunLog.open(folder)
+    path = log.folder / "report.html"
     # A completion may hold half a surrogate pair, which UTF-8 cannot spell: it becomes a question mark.
-    write_bytes_atomic(path, render_page(run).encode("utf-8", "replace"))
+    write_bytes_atomic(path, render_page(log).encode("utf-8", "replace"))
     return path
 
 
 def plot_run(folder: str | Path, path: str | Path, *, title: str | None = None) -> Path:
     """A run in three small panels, as a PNG: R1-Zero's famous figure in miniature (accuracy, thinking, length)."""
-    metrics = read_run(folder).metrics
-    first = REWARD if not points(metrics, "accuracy") else ACCURACY
+    metrics = RunLog.open(folder).metrics()
+    first = ACCURACY if points(metrics, "accuracy") else REWARD
     buffer = io.BytesIO()
     draw_panels(metrics, [first, THINKING, LENGTH], title).savefig(buffer, format="png", dpi=200, facecolor="white")
     write_bytes_atomic(path, buffer.getvalue())
     return Path(path)
 
 
-def read_run(folder: str | Path) -> Run:
-    log = RunLog.open(folder)
-    summary = log.folder / "summary.json"
-    return Run(log.folder, log.config, read_json(summary) if summary.exists() else {}, log.metrics(), log.samples())
-
-
-def render_page(run: Run) -> str:
+def render_page(log: RunLog) -> str:
     """The whole page, top to bottom; a part that has nothing to show is left out."""
-    title = " · ".join(str(run.config[key]) for key in ("command", "task") if run.config.get(key)) or run.folder.name
-    last = {line.get("event"): line for line in run.metrics}
+    ended = (log.folder / "summary.json").exists()
+    config, summary, metrics = log.config, read_json(log.folder / "summary.json") if ended else {}, log.metrics()
+    title = " · ".join(str(config[key]) for key in ("command", "task") if config.get(key)) or log.folder.name
+    last = {line.get("event"): line for line in metrics}
     body = [
-        f"<h1>{escape(title)}</h1><p class=where>{escape(run.folder.name)}</p>",
-        f"<p class=outcome>{outcome(run)}</p>",
-        section("Curves", curves_svg(run.metrics)),
-        section("What it wrote", render_transcripts(run.samples)),
-        section("Cost", table(cost(run))),
-        section("Options", table(run.config.get("options"))),
+        f"<h1>{escape(title)}</h1><p class=where>{escape(log.folder.name)}</p>",
+        f"<p class=outcome>{outcome(summary, metrics)}</p>",
+        section("Curves", curves_svg(metrics)),
+        section("What it wrote", render_transcripts(log.samples())),
+        section("Cost", table(cost(config, summary, metrics))),
+        section("Options", table(config.get("options"))),
         section("Last figures logged", "".join(table(line, f"event: {event}") for event, line in last.items())),
     ]
-    return PAGE.format(title=escape(title), body="\n".join(body))
+    return PAGE.format(title=escape(title), style=STYLE, body="\n".join(body))
 
 
 # The outcome, in words
 
 
-def outcome(run: Run) -> str:
+def outcome(summary: dict, metrics: list[dict]) -> str:
     """One paragraph: what changed, how sure that is, and what it cost."""
-    ended = "" if run.summary else ("<b>This run has not ended</b> (it has no summary.json): it was interrupted, or is "
-                                    f"still going. What follows is as of step {last_step(run.metrics):,}. ")
-    facts = run.summary or facts_so_far(run.metrics)
-    return ended + " ".join(accuracy_sentences(facts) + loss_sentences(run.metrics) + cost_sentences(facts))
+    ended = "" if summary else ("<b>This run has not ended</b>: it was interrupted, or is still going. "
+                                f"What follows is as of step {last_step(metrics):,}. ")
+    facts = summary or facts_so_far(metrics)
+    return ended + " ".join(accuracy_sentences(facts) + loss_sentences(metrics) + cost_sentences(facts))
 
 
 def facts_so_far(metrics: list[dict]) -> dict:
     """What a summary would say about accuracy, out of the first and the last evaluation."""
     evals = [line for line in metrics if line.get("event") == "eval"]
-    names = {"accuracy": "accuracy_{}", "accuracy_ci": "accuracy_{}_ci", "greedy": "greedy_{}", "mean_length": "length_{}"}
-    facts = {name.format(when): line.get(key) for when, line in zip(("before", "after"), (evals[0], evals[-1]), strict=True)
-             for key, name in names.items()} if len(evals) > 1 else {}
-    return facts | {"eval_n": evals[-1].get("n") if evals else None}
+    if len(evals) < 2:
+        return {}
+    facts = {"eval_n": evals[-1].get("n")}
+    for when, line in (("before", evals[0]), ("after", evals[-1])):
+        facts |= {f"accuracy_{when}": line.get("accuracy"), f"accuracy_{when}_ci": line.get("accuracy_ci"),
+                  f"greedy_{when}": line.get("greedy"), f"length_{when}": line.get("mean_length")}
+    return facts
 
 
 def accuracy_sentences(facts: dict) -> list[str]:
-    before, after, n = (facts.get(key) for key in ("accuracy_before", "accuracy_after", "eval_n"))
+    n, before, after = facts.get("eval_n"), facts.get("accuracy_before"), facts.get("accuracy_after")
     if not is_number(before) or not is_number(after):
         return []
     first, last = interval(facts.get("accuracy_before_ci")), interval(facts.get("accuracy_after_ci"))
@@ -106,19 +96,18 @@ def accuracy_sentences(facts: dict) -> list[str]:
         said.append("That is too few problems to tell.")
     elif first and last and first[1] >= last[0] and last[1] >= first[0]:
         said.append("The two intervals overlap: this run alone does not settle whether accuracy changed.")
-    if is_number(facts.get("greedy_before")) and is_number(facts.get("greedy_after")):
-        said.append(f"Greedy decoding: {percent(facts['greedy_before'])} before, {percent(facts['greedy_after'])} after.")
-    if is_number(facts.get("length_before")) and is_number(facts.get("length_after")):
-        said.append(f"Mean length: {facts['length_before']:.1f} tokens before, {facts['length_after']:.1f} after.")
+    for name, words, unit in ("greedy", "Greedy decoding", percent), ("length", "Tokens a completion", "{:.1f}".format):
+        pair = facts.get(f"{name}_before"), facts.get(f"{name}_after")
+        if all(map(is_number, pair)):
+            said.append(f"{words}: {unit(pair[0])} before, {unit(pair[1])} after.")
     return said
 
 
 def loss_sentences(metrics: list[dict]) -> list[str]:
     """For runs whose loss means something. A policy gradient's does not: it hovers around zero however well it goes."""
-    names = {} if points(metrics, "reward") else {"loss": "Training loss", "val_loss": "Loss on held-out documents"}
-    found = {name: points(metrics, key) for key, name in names.items()}
-    return [f"{name}: <b>{line[0][1]:.3f}</b> at first, <b>{line[-1][1]:.3f}</b> at last." for name, line in found.items()
-            if line]
+    losses = {"Training loss": points(metrics, "loss", "train"), "Held-out loss": points(metrics, "val_loss")}
+    losses = {} if points(metrics, "reward") else {name: line for name, line in losses.items() if line}
+    return [f"{name}: {line[0][1]:.3f} at first, <b>{line[-1][1]:.3f}</b> at last." for name, line in losses.items()]
 
 
 def cost_sentences(facts: dict) -> list[str]:
@@ -144,13 +133,13 @@ class Panel:
 # Told apart without colour too, by dash and marker; a look means the same thing in every panel.
 LOOKS = {
     "training batches": {"color": "#2a78b8", "linestyle": "-", "linewidth": 1.7},
-    "held-out problems": {"color": "#d0590a", "linestyle": "-", "linewidth": 1.3, "marker": "o", "markersize": 4.5},
-    "held-out, greedy": {"color": "#148f6b", "linestyle": "--", "linewidth": 1.3, "marker": "s", "markersize": 4},
+    "held out": {"color": "#d0590a", "linestyle": "-", "linewidth": 1.3, "marker": "o", "markersize": 4.5},
+    "held out, greedy": {"color": "#148f6b", "linestyle": "--", "linewidth": 1.3, "marker": "s", "markersize": 4},
 }
 TRAIN, HELD_OUT, GREEDY = LOOKS
 INK = "#2b2b2b"
-ACCURACY = Panel("Accuracy", ((TRAIN, "train", "accuracy"), (HELD_OUT, "eval", "accuracy"), (GREEDY, "eval", "greedy")),
-                 share=True)
+ACCURACY = Panel("Accuracy (95 % intervals)", ((TRAIN, "train", "accuracy"), (HELD_OUT, "eval", "accuracy"),
+                                               (GREEDY, "eval", "greedy")), share=True)
 THINKING = Panel("Completions that think", ((TRAIN, "train", "completions/think_rate"),
                                             (HELD_OUT, "eval", "think_rate")), share=True)
 LENGTH = Panel("Mean length, tokens", ((TRAIN, "train", "completions/mean_length"), (HELD_OUT, "eval", "mean_length")))
@@ -169,7 +158,7 @@ def curves_svg(metrics: list[dict]) -> str:
     if not panels:
         return ""
     buffer = io.StringIO()
-    with matplotlib.rc_context({"svg.fonttype": "path", "svg.hashsalt": "minilrm"}):  # no fonts needed; same bytes each time
+    with matplotlib.rc_context({"svg.fonttype": "path", "svg.hashsalt": "minilrm"}):  # no fonts, no random names
         draw_panels(metrics, panels).savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
     svg = re.sub(r"<metadata>.*?</metadata>", "", buffer.getvalue(), flags=re.DOTALL).replace(INK, "currentColor")
     told = "Curves over steps: " + ", ".join(panel.title for panel in panels)
@@ -181,9 +170,9 @@ def draw_panels(metrics: list[dict], panels: list[Panel], title: str | None = No
     columns = min(3, len(panels))
     rows = -(-len(panels) // columns)
     inked = ("text.color", "axes.edgecolor", "axes.labelcolor", "axes.titlecolor", "xtick.color", "ytick.color")
-    with matplotlib.rc_context({"font.size": 9, **dict.fromkeys(inked, INK)}):
+    with matplotlib.rc_context({"font.size": 8, **dict.fromkeys(inked, INK)}):
         figure = Figure(figsize=(3.4 * columns, 2.45 * rows + 0.45), layout="constrained")
-        figure.get_layout_engine().set(w_pad=0.08, h_pad=0.08)
+        figure.get_layout_engine().set(w_pad=0.06, h_pad=0.08)
         legend = {}
         for place, panel in enumerate(panels, start=1):
             axes = figure.add_subplot(rows, columns, place)
@@ -193,8 +182,6 @@ def draw_panels(metrics: list[dict], panels: list[Panel], title: str | None = No
             finish_axes(axes, panel)
         if title:
             figure.suptitle(title, fontsize=11, fontweight="bold")
-        if any(points(metrics, "accuracy_ci")) or any(ends for *_, ends in points(metrics, "accuracy", "eval")):
-            legend = {look + " (bars: 95 % intervals)" * (look == HELD_OUT): handle for look, handle in legend.items()}
         if legend:
             figure.legend(legend.values(), legend.keys(), loc="outside lower center", ncols=len(legend), frameon=False)
     return figure
@@ -218,11 +205,10 @@ def draw_curve(axes, look: str, line: list[tuple]):
 
 def finish_axes(axes, panel: Panel) -> None:
     axes.set_title(panel.title, loc="left", fontsize=9.5, fontweight="bold")
-    axes.set_xlabel("step", fontsize=8)
+    axes.set_xlabel("step")
     axes.xaxis.set_major_locator(MaxNLocator(nbins=5, integer=True))
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(axis="y", color="#888888", alpha=0.25, linewidth=0.6)
-    axes.tick_params(labelsize=8)
     if panel.share:
         axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0, symbol=" %"))
         axes.set_ylim(-0.02, 1.03)
@@ -231,7 +217,7 @@ def finish_axes(axes, panel: Panel) -> None:
 
 
 def points(metrics: list[dict], key: str, event: str = "") -> list[tuple]:
-    """(step, value, interval or None) of one logged figure ("" is any event); lines without it, or with null, are left out.
+    """(step, value, interval or None) of a figure, from one event's lines or from all (""); nulls are left out.
 
     >>> points([{"step": 5, "accuracy": 0.5, "accuracy_ci": [0.4, 0.6]}, {"step": 6, "accuracy": None}], "accuracy")
     [(5, 0.5, (0.4, 0.6))]
@@ -249,7 +235,8 @@ def choose_problems(samples: list[dict], most: int = 6) -> tuple[list[tuple[dict
     Chosen to teach, not to represent: mostly wrong → right, but one that stays wrong and one that was spoiled if there
     are any, so that nobody takes the choice for the whole. Hence the counts.
     """
-    evals = [sample for sample in samples if sample.get("event") == "eval" and is_number(sample.get("step"))]
+    evals = [sample for sample in samples if sample.get("event") == "eval" and is_number(sample.get("step"))
+             and sample.get("correct") is not None]
     ends = sorted({sample["step"] for sample in evals})
     if len(ends) < 2:
         return [], {}
@@ -279,24 +266,26 @@ def render_transcripts(samples: list[dict]) -> str:
     intro = (f"<p>Of the {sum(counts.values()):,} problems sampled at the first and at the last evaluation: {told}. "
              "Those shown were picked to be instructive.</p>" if chosen else "")
     cards = chosen or [(sample,) for sample in samples[-3:]]
-    return intro * bool(cards) + "\n".join(render_card(number, card) for number, card in enumerate(cards, start=1))
+    return intro + "\n".join(render_card(number, card) for number, card in enumerate(cards, start=1))
 
 
 def render_card(number: int, versions: tuple[dict, ...]) -> str:
     """A problem, its right answer, and one column for each version of what the model wrote."""
     kind = f" · {change(*versions)}" if len(versions) == 2 else ""
     columns = "".join(render_version(version) for version in versions)
-    return (f"<article><h3>Problem {number}{kind}</h3><pre>{escape(versions[-1].get('prompt')).strip()}</pre>"
-            f"<p>Right answer: <b>{escape(versions[-1].get('answer'))}</b></p><div class=pair>{columns}</div></article>")
+    prompt, answer = (escape(versions[-1].get(key)).strip() for key in ("prompt", "answer"))
+    return (f"<article><h3>Problem {number}{kind}</h3><pre>{prompt}</pre><p>Right answer: <b>{answer}</b></p>"
+            f"<div class=pair>{columns}</div></article>")
 
 
 def render_version(sample: dict) -> str:
     thinking, answer = split_answer(str(sample.get("completion") or ""))
-    folded = (f"<details><summary>thinking: {len(thinking.split())} words</summary><pre>{escape(thinking)}</pre></details>"
-              if thinking else "<p class=none>no thinking</p>")
-    mark = "<b class=right>✓ right</b>" if sample.get("correct") else "<b class=wrong>✗ wrong</b>"
+    words = len(thinking.split())
+    folded = (f"<details><summary>thinking: {words} words</summary><pre>{escape(thinking)}</pre></details>"
+              if words else "<p class=none>no thinking</p>")
+    mark = {None: "", True: "✓ right", False: "✗ wrong"}[None if (ok := sample.get("correct")) is None else bool(ok)]
     return (f"<div><h4>Step {escape(sample.get('step'))}</h4>{folded}"
-            f"<pre class=answer>{escape(answer) or '(no answer)'}</pre><p>{mark}</p></div>")
+            f"<pre class=answer>{escape(answer) or '(no answer)'}</pre><b>{mark}</b></div>")
 
 
 def split_answer(completion: str) -> tuple[str, str]:
@@ -313,22 +302,23 @@ def split_answer(completion: str) -> tuple[str, str]:
 # Tables and small pieces. Whatever comes from a file goes through `escape`.
 
 
-def cost(run: Run) -> dict:
-    facts, machine = run.summary, run.config.get("machine")
-    rows = {"time": duration(facts["seconds"]) if is_number(facts.get("seconds")) else None,
-            "steps": facts.get("steps", last_step(run.metrics)), "tokens generated": facts.get("tokens_generated"),
-            "tokens trained on": facts.get("tokens_trained"), "device": facts.get("device"),
-            "started": run.config.get("started"), "minilrm": run.config.get("version")}
-    rows |= machine if isinstance(machine, dict) else {"machine": machine}
-    return {name: value for name, value in rows.items() if value is not None}
+def cost(config: dict, summary: dict, metrics: list[dict]) -> dict:
+    facts = {"time": duration(summary["seconds"]) if is_number(summary.get("seconds")) else None,
+             "steps": summary.get("steps", last_step(metrics)), "tokens generated": summary.get("tokens_generated"),
+             "tokens trained on": summary.get("tokens_trained"), "device": summary.get("device"),
+             "started": config.get("started"), "minilrm": config.get("version")}
+    facts = {name: value for name, value in facts.items() if value is not None}
+    # The machine names a device as well, the one it would choose; the one that was used has the last word.
+    return facts | (config["machine"] if isinstance(config.get("machine"), dict) else {}) | facts
 
 
 def section(heading: str, body: str) -> str:
     return f"<section><h2>{heading}</h2>{body}</section>" if body else ""
 
 
-def table(rows: dict | None, caption: str = "") -> str:
-    body = "".join(f"<tr><th scope=row>{escape(name)}<td>{escape(display(value))}" for name, value in (rows or {}).items())
+def table(rows: object, caption: str = "") -> str:
+    pairs = rows.items() if isinstance(rows, dict) else ()
+    body = "".join(f"<tr><th>{escape(name)}<td>{escape(display(value))}" for name, value in pairs)
     return f"<table><caption>{escape(caption)}</caption>{body}</table>" if body else ""
 
 
@@ -345,7 +335,7 @@ def escape(value: object) -> str:
 
 
 def is_number(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < 1e300  # and not NaN
 
 
 def interval(value: object) -> tuple | None:
@@ -353,8 +343,7 @@ def interval(value: object) -> tuple | None:
 
 
 def percent(share: float, ends: tuple | None = None) -> str:
-    text = f"<b>{100 * share:.1f} %</b>"
-    return text + (f" (95 % interval {100 * ends[0]:.1f} to {100 * ends[1]:.1f})" if ends else "")
+    return f"<b>{100 * share:.1f} %</b>" + (f" (95 % interval {100 * ends[0]:.1f}–{100 * ends[1]:.1f})" if ends else "")
 
 
 def duration(seconds: float) -> str:
@@ -367,11 +356,45 @@ def last_step(metrics: list[dict]) -> int:
 
 
 PAGE = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>{title}</title>
+<html lang="en"><head><meta charset="utf-8"><title>{title}</title><meta name="viewport" content="width=device-width">
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
-<meta name="viewport" content="width=device-width">
-<style>
-</style></head><body>
+<style>{style}</style></head><body>
 {body}
 </body></html>
 """
+STYLE = """
+:root { color-scheme: light dark; --ink: #222; --soft: #666; --line: #ddd; --card: #f6f6f4; --paper: #fff }
+@media (prefers-color-scheme: dark) {
+  :root { --ink: #e4e4e0; --soft: #aaa; --line: #444; --card: #242424; --paper: #181818 } }
+body { max-width: 62rem; margin: 2.5rem auto; padding: 0 1.2rem; color: var(--ink); background: var(--paper);
+  font: 16px/1.55 system-ui, sans-serif }
+h1, h3, h4 { margin: 0 0 .4rem; font-size: 1rem } h2 { margin: 2.4rem 0 .7rem; font-size: 1.2rem }
+h1 { font-size: 1.7rem } .where, .none, summary, caption, h4, th { color: var(--soft); font-weight: 400 }
+.outcome { font-size: 1.1rem; max-width: 48rem } svg { width: 100%; height: auto }
+pre { margin: .4rem 0; white-space: pre-wrap; overflow-wrap: anywhere; font: .9rem/1.45 ui-monospace, monospace }
+article { margin: 0 0 1rem; padding: 1rem 1.2rem; background: var(--card); border-radius: 6px; break-inside: avoid }
+.pair { display: grid; grid-template-columns: repeat(auto-fit, minmax(17rem, 1fr)); gap: 0 1.5rem }
+.pair > div { border-top: 1px solid var(--line); padding-top: .6rem } .pair p { margin: .3rem 0 }
+summary { cursor: pointer } .answer { font-weight: 700 }
+table { border-collapse: collapse; margin: 0 0 1.2rem; font-variant-numeric: tabular-nums } caption { text-align: left }
+th, td { padding: .15rem 1.5rem .15rem 0; border-bottom: 1px solid var(--line); text-align: left; vertical-align: top }
+/* On paper nothing can be unfolded, so the thinking is printed in full. */
+@media print { body { margin: 0 } details::details-content { content-visibility: visible; block-size: auto } }
+"""
+
+
+@dataclass
+class Options:
+    run: str = option(MISSING, "the run folder, for example runs/grpo-countdown-20250131-142500")
+
+
+def main(argv: list[str] | None = None) -> None:
+    words = list(sys.argv[1:] if argv is None else argv)
+    if words and not words[0].startswith("-"):
+        words.insert(0, "--run")  # `report RUN` is short for `report --run RUN`
+    run_command(lambda options: print(write_report(options.run)), Options, words, prog="python -m minilrm.report RUN",
+                description="Write RUN/report.html: outcome, curves, transcripts before and after, cost.")
+
+
+if __name__ == "__main__":
+    main()

@@ -8,8 +8,8 @@ from pathlib import Path
 PACKAGE = Path(__file__).resolve().parent.parent / "minilrm"
 
 FLOORS = [
-    {"model", "tokenizer", "objectives", "tasks"},
-    {"checkpoint", "sampler", "tools", "corpus"},
+    {"model", "tokenizer", "objectives", "tasks", "intervals"},
+    {"checkpoint", "sampler", "tools", "corpus", "training"},  # training: what the loops share; it knows no other room
     {"rollout", "scorers"},
     {"rewards", "reflection", "evaluate", "inference"},
     {"pretrain", "sft", "reward_model"},
@@ -77,7 +77,7 @@ def import_problems(tree, file, package):
     if room not in EXEMPT and room not in SIDE and not any(room in rooms for rooms in FLOORS):
         return [f"{file.name}: the room {room!r} is on no floor; give it one here, and in DESIGN.md, section 2"]
     return [f"{file.name}:{line}: {room} may not import {other}"
-            for line, other in imported_rooms(tree, file, package) if not may_import(room, other)]
+            for line, other in sorted(set(imported_rooms(tree, file, package))) if not may_import(room, other)]
 
 
 def length_problems(tree, file, lines):
@@ -87,7 +87,8 @@ def length_problems(tree, file, lines):
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
             length = node.end_lineno - node.lineno + 1
             if length > LONGEST_FUNCTION:
-                problems.append(f"{file.name}:{node.lineno}: {node.name} has {length} lines, {LONGEST_FUNCTION} at most")
+                where = f"{file.name}:{node.lineno}"
+                problems.append(f"{where}: {node.name} has {length} lines, {LONGEST_FUNCTION} at most")
     return problems
 
 
@@ -179,8 +180,8 @@ def test_long_and_unsafe_code_is_found(tmp_path):
         objectives="def f():\n    import pickle\n    return eval('1')",
         sampler="model.eval()\nfrom pickle import loads",
     )
-    found = problems_of(package)
-    assert [problem.split(".py")[0] for problem in found] == ["model", "objectives", "objectives", "sampler", "tokenizer"]
+    found = [problem.split(".py")[0] for problem in problems_of(package)]
+    assert found == ["model", "objectives", "objectives", "sampler", "tokenizer"]
 
 
 def test_at_the_limit_is_allowed(tmp_path):

@@ -110,6 +110,7 @@ def test_cuts():
     assert split_words("So 3*4=12.\nAnswer: #### 12") == [
         "So", " ", "3", "*", "4", "=", "1", "2", ".", "\n", "Answer", ":", " ####", " ", "1", "2"]
     assert split_words("it's 'total'\n\n  x") == ["it", "'s", " '", "total", "'", "\n\n", " ", " x"]
+    assert split_words("'total'\n'did'") == ["'", "total", "'", "\n", "'", "did", "'"]  # not "'t" "otal"
     assert split_words("x=<<3+4=7>>7!\r\n") == ["x", "=<<", "3", "+", "4", "=", "7", ">>", "7", "!", "\r\n"]
 
 
@@ -359,28 +360,32 @@ def test_transformers_opens_the_folder(tok, folder, tmp_path):
 # ----------------------------------------------------------------------------------------------- the shipped tokenizer
 
 
+@pytest.fixture(scope="module")
+def shipped() -> tuple[Tokenizer, tokenizers.Tokenizer]:
+    return Tokenizer.load(SHIPPED), tokenizers.Tokenizer.from_file(str(SHIPPED / "tokenizer.json"))
+
+
 @pytest.mark.skipif(not SHIPPED.exists(), reason="data/tokenizer is not made yet")
 class TestShipped:
     """The same on the one tokenizer that all shipped checkpoints share."""
 
-    tok = Tokenizer.load(SHIPPED) if SHIPPED.exists() else None
-    hugging = tokenizers.Tokenizer.from_file(str(SHIPPED / "tokenizer.json")) if SHIPPED.exists() else None
-
-    def test_layout(self):
-        assert self.tok.vocab_size == 1024 and self.tok.specials == SPECIALS
-        assert (self.tok.eos_id, self.tok.pad_id) == (0, 1)
-        assert not any(set(b"0123456789") & set(self.tok.token_bytes(i)) for i in range(288, 1024))
+    def test_layout(self, shipped):
+        tok, _ = shipped
+        assert tok.vocab_size == 1024 and tok.specials == SPECIALS
+        assert (tok.eos_id, tok.pad_id) == (0, 1)
+        assert not any(set(b"0123456789") & set(tok.token_bytes(i)) for i in range(288, 1024))
 
     @pytest.mark.parametrize("text", PARITY, ids=lambda text: ascii(text[:16]))
-    def test_three_encoders_agree_on_chosen_texts(self, text):
-        assert_parity(self.tok, self.hugging, text)
+    def test_three_encoders_agree_on_chosen_texts(self, shipped, text):
+        assert_parity(*shipped, text)
 
     @quick
     @given(any_text)
-    def test_three_encoders_agree_on_any_unicode(self, text):
-        assert_parity(self.tok, self.hugging, text)
+    def test_three_encoders_agree_on_any_unicode(self, shipped, text):
+        assert_parity(*shipped, text)
 
     @pytest.mark.parametrize("prompt", ["Answer:", "Question: 3+4=?\nAnswer:", "¿Cuánto?\nRespuesta:"])
     @pytest.mark.parametrize("rest", [" #### 12", "\n#### 12", " 12", " <think>"])
-    def test_a_prompt_is_a_prefix_of_its_document(self, prompt, rest):
-        assert self.tok.encode(prompt + rest, True) == self.tok.encode(prompt) + self.tok.encode(rest, True)
+    def test_a_prompt_is_a_prefix_of_its_document(self, shipped, prompt, rest):
+        tok, _ = shipped
+        assert tok.encode(prompt + rest, True) == tok.encode(prompt) + tok.encode(rest, True)

@@ -78,8 +78,9 @@ def load_jsonl(path: str | Path, task: str = "gsm8k") -> list[Problem]:
     try:
         # Bytes are cut at "\n" only: str.splitlines() would also cut at the U+2028 that a question may hold.
         lines = path.read_bytes().split(b"\n")
-    except OSError as error:
-        raise UserError(f"cannot read {path}: {error.strerror}; name a file of JSON lines with --data FILE") from error
+    except (OSError, ValueError) as error:  # a name with a null character is a ValueError
+        why = getattr(error, "strerror", None) or error
+        raise UserError(f"cannot read {path}: {why}; name a file of JSON lines with --data FILE") from error
     lines[0] = lines[0].removeprefix(b"\xef\xbb\xbf")  # the byte order mark that some editors write
     found = []
     for i, line in enumerate(lines, 1):

@@ -68,31 +68,31 @@ TEMPLATES = (
         where=lambda v: v["s4"] > 1,
     ),
     Template(
-        name="trees_in_rows",
-        numbers={"m": (20, 150), "c": (2, 20), "r": (2, 6)},
-        steps=("m-c", "s1/r"),
+        name="trees_after_the_storms",
+        numbers={"m": (20, 150), "a": (2, 30), "b": (2, 30)},
+        steps=("a+b", "m-s1"),
         text={
             "en": (
-                ("{name} buys {m} small trees, but {c} of them die.",
-                 "{name} has {m} small trees and sells {c} of them."),
-                ("The other trees stand in {r} equal rows.", "{name} plants the rest in {r} equal rows."),
-                ("How many trees are in each row?", "How many trees does one row have?"),
+                ("A park has {m} trees.", "There are {m} trees in a park."),
+                ("In spring {a} of them fall, and in winter {b} more fall.",
+                 "One storm breaks {a} trees and the next storm breaks {b} more."),
+                ("How many trees still stand?", "How many trees are left in the park?"),
             ),
             "es": (
-                ("{name} compra {m} árboles pequeños, pero {c} de ellos mueren.",
-                 "{name} tiene {m} árboles pequeños y vende {c} de ellos."),
-                ("Los otros árboles están en {r} filas iguales.", "{name} planta el resto en {r} filas iguales."),
-                ("¿Cuántos árboles hay en cada fila?", "¿Cuántos árboles tiene una fila?"),
+                ("Un parque tiene {m} árboles.", "Hay {m} árboles en un parque."),
+                ("En primavera caen {a} de ellos y en invierno caen {b} más.",
+                 "Una tormenta tira {a} árboles y la siguiente tira {b} más."),
+                ("¿Cuántos árboles siguen en pie?", "¿Cuántos árboles quedan en el parque?"),
             ),
         },
         working={
-            "en": ("The rest is {calc} trees.", "Each row has {calc} trees."),
-            "es": ("El resto es {calc} árboles.", "Cada fila tiene {calc} árboles."),
+            "en": ("In total {calc} trees fall.", "Then {calc} trees are left."),
+            "es": ("En total caen {calc} árboles.", "Entonces quedan {calc} árboles."),
         },
-        plan={"en": ("the rest", "one row"), "es": ("el resto", "una fila")},
+        plan={"en": ("all that fall", "what is left"), "es": ("todos los que caen", "lo que queda")},
         distractors={
-            "en": ("{other} waters the garden for {d} minutes.", "The garden is {d} years old."),
-            "es": ("{other} riega el jardín durante {d} minutos.", "El jardín tiene {d} años."),
+            "en": ("{name} walks there for {d} minutes.", "The park is {d} years old."),
+            "es": ("{name} camina allí durante {d} minutos.", "El parque tiene {d} años."),
         },
         where=lambda v: v["s2"] > 1,
     ),
@@ -139,18 +139,18 @@ TEMPLATES = (
             "en": (
                 ("The first tree gives {a} kilos of fruit, the second twice as much "
                  "and the third {b} more than the second.",
-                 "The first tree gives {a} kilos of fruit. The second gives twice as much. "
-                 "The third gives {b} kilos more than the second."),
-                ("{n} families share all the fruit equally.", "All the fruit is shared equally by {n} families."),
-                ("How many kilos does each family get?", "How many kilos of fruit is that for one family?"),
+                 "One tree gives {a} kilos of fruit, a second tree twice as much "
+                 "and a third {b} kilos more than the second."),
+                ("{n} families share it all equally.", "All of it is shared equally by {n} families."),
+                ("How many kilos does each family get?", "How many kilos are there for each family?"),
             ),
             "es": (
                 ("El primer árbol da {a} kilos de fruta, el segundo el doble y el tercero {b} más que el segundo.",
-                 "El primer árbol da {a} kilos de fruta. El segundo da el doble. "
-                 "El tercero da {b} kilos más que el segundo."),
-                ("{n} familias se reparten toda la fruta por igual.",
-                 "Toda la fruta se reparte por igual entre {n} familias."),
-                ("¿Cuántos kilos recibe cada familia?", "¿Cuántos kilos de fruta son para una familia?"),
+                 "Un árbol da {a} kilos de fruta, un segundo árbol el doble "
+                 "y un tercero {b} kilos más que el segundo."),
+                ("{n} familias se lo reparten todo por igual.",
+                 "Todo se reparte por igual entre {n} familias."),
+                ("¿Cuántos kilos recibe cada familia?", "¿Cuántos kilos son para cada familia?"),
             ),
         },
         working={
@@ -235,31 +235,30 @@ TEMPLATES = (
     Template(
         name="seeds_in_pots",
         numbers={"m": (20, 200), "n": (2, 9), "c": (2, 15)},
-        steps=("m/n", "s1-c"),
+        steps=("m/n", "s1+c"),
         text={
             "en": (
                 ("{name} puts {m} seeds into {n} pots, the same number in each.",
                  "{name} shares {m} seeds equally among {n} pots."),
-                ("In each pot {c} seeds do not grow.", "Birds eat {c} seeds from each pot and the rest grow."),
-                ("How many seeds grow in each pot?", "How many plants grow in one pot?"),
+                ("Then {other} adds {c} more seeds to each pot.", "Later {c} more seeds go into each pot."),
+                ("How many seeds are in each pot now?", "How many seeds does one pot have in the end?"),
             ),
             "es": (
                 ("{name} pone {m} semillas en {n} macetas, el mismo número en cada una.",
                  "{name} reparte {m} semillas por igual en {n} macetas."),
-                ("En cada maceta {c} semillas no crecen.",
-                 "Los pájaros comen {c} semillas de cada maceta y el resto crece."),
-                ("¿Cuántas semillas crecen en cada maceta?", "¿Cuántas plantas crecen en una maceta?"),
+                ("Luego {other} añade {c} semillas más a cada maceta.", "Después van {c} semillas más a cada maceta."),
+                ("¿Cuántas semillas hay ahora en cada maceta?", "¿Cuántas semillas tiene una maceta al final?"),
             ),
         },
         working={
-            "en": ("Each pot gets {calc} seeds.", "In each pot {calc} seeds grow."),
-            "es": ("Cada maceta recibe {calc} semillas.", "En cada maceta crecen {calc} semillas."),
+            "en": ("Each pot gets {calc} seeds.", "In the end it has {calc} seeds."),
+            "es": ("Cada maceta recibe {calc} semillas.", "Al final tiene {calc} semillas."),
         },
-        plan={"en": ("seeds in a pot", "what grows"), "es": ("semillas por maceta", "lo que crece")},
+        plan={"en": ("seeds at first", "seeds in the end"), "es": ("semillas al principio", "semillas al final")},
         distractors={
-            "en": ("{name} is {d} years old.", "{other} works {d} minutes in the garden."),
-            "es": ("{name} tiene {d} años.", "{other} trabaja {d} minutos en el jardín."),
+            "en": ("{name} is {d} years old.", "They work {d} minutes in the garden."),
+            "es": ("{name} tiene {d} años.", "Trabajan {d} minutos en el jardín."),
         },
-        where=lambda v: v["s2"] > 1,
+        where=lambda v: v["s1"] > 1,
     ),
 )

@@ -157,7 +157,8 @@ TEMPLATES = (
                 ("How much does {name} earn after all costs?", "How much profit does {name} make in the end?"),
             ),
             "es": (
-                ("{name} compra {n} {thing} a {a} euros cada una.", "{name} paga {a} euros por cada una de {n} {thing}."),
+                ("{name} compra {n} {thing} a {a} euros cada una.",
+                 "{name} consigue {n} {thing} por {a} euros cada una."),
                 ("Luego las vende todas a {b} euros cada una.", "Después vende todas a {b} euros cada una."),
                 ("Una mesa para vender cuesta {r} euros.", "{name} también paga {r} euros por una mesa."),
                 ("¿Cuánto gana {name} después de pagarlo todo?", "¿Cuántos euros de ganancia tiene {name} al final?"),
@@ -165,7 +166,7 @@ TEMPLATES = (
         },
         working={
             "en": ("Each one brings a gain of {calc} dollars.", "All the {thing} bring {calc} dollars.",
-                   "After paying the table it is {calc} dollars."),
+                   "After the cost of the table it is {calc} dollars."),
             "es": ("Con cada una gana {calc} euros.", "Con todas las {thing} gana {calc} euros.",
                    "Después de pagar la mesa son {calc} euros."),
         },
@@ -245,8 +246,8 @@ TEMPLATES = (
         steps=("n*p", "s1+q", "s2-c", "s3/w"),
         text={
             "en": (
-                ("{name} buys {n} shirts at {p} dollars each and a {q} dollar coat.",
-                 "{name} buys a {q} dollar coat and {n} shirts at {p} dollars each."),
+                ("{name} buys {n} shirts at {p} dollars each and a coat for {q} dollars.",
+                 "{name} buys a coat for {q} dollars and {n} shirts at {p} dollars each."),
                 ("The shop takes {c} dollars off the total.", "{name} gets {c} dollars off the total."),
                 ("{name} pays in {w} equal parts.", "It is paid in {w} equal parts."),
                 ("How much is each part?", "How much is one part?"),

@@ -1,0 +1,198 @@
+"""Pretraining: from random weights to a base model that has read the web in miniature.
+
+    minimise  - sum_t log p(x_t | x_<t)          over the documents of `corpus.py`, one document a row
+
+What bigger recipes have and this leaves out: packing of documents into full rows (with one document a row nothing attends
+across documents, and rows of like length waste little), weight averaging, data parallelism, gradient accumulation.
+
+    python -m minilrm.pretrain --scale micro --tokens 30000000 --export data/checkpoints/gsm8k-mini-base
+"""
+
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from minilrm import checkpoint, cli, corpus, evaluate, machine, objectives
+from minilrm.cli import option
+from minilrm.model import SCALES, Transformer, count_parameters
+from minilrm.report import write_report
+from minilrm.runlog import Interrupt, Progress, RunLog
+from minilrm.tasks import get_task
+from minilrm.tokenizer import Tokenizer
+from minilrm.training import Guard, batches_by_length, lr_factor, pad, pretraining_optimizers, set_lr
+
+# The dial: tokens to read, tokens in a batch.
+SCALE = {
+    "pico": {"tokens": 4_000_000, "batch_tokens": 8_192},
+    "nano": {"tokens": 10_000_000, "batch_tokens": 8_192},
+    "micro": {"tokens": 30_000_000, "batch_tokens": 12_288},
+    "mini": {"tokens": 100_000_000, "batch_tokens": 32_768},
+}
+NOISE = ("seconds", "tokens_per_second")
+
+
+@dataclass
+class Options:
+    """Train a base model from random weights on the base corpus."""
+
+    scale: str = option("micro", "size of the model and the batch", choices=tuple(SCALES))
+    seed: int = option(0, "seed of weights, documents and order")
+    tokens: int | None = option(None, "tokens to read; the scale's own if not given", minimum=10_000)
+    batch_tokens: int | None = option(None, "tokens a step; the scale's own if not given", minimum=512)
+    muon_lr: float = option(0.02, "learning rate of the blocks' matrices", exclusive_minimum=0)
+    adam_lr: float = option(0.003, "learning rate of embeddings and norms", exclusive_minimum=0)
+    clip: float = option(1.0, "largest gradient norm", exclusive_minimum=0)
+    spanish: float = option(0.25, "share of Spanish", minimum=0.0, maximum=1.0)
+    context: int = option(512, "longest sequence; longer documents are dropped and counted", minimum=64)
+    eval_every: int = option(250, "steps between validation losses", minimum=1)
+    save_every: int = option(500, "steps between checkpoints for --resume", minimum=1)
+    eval_n: int = option(400, "validation problems to answer at the end", minimum=0)
+    out: Path | None = option(None, "run folder; runs/pretrain-... if not given")
+    resume: Path | None = option(None, "run folder to go on with")
+    export: Path | None = option(None, "also save the final model here, in bfloat16")
+    device: str = option("auto", "auto, cpu or cuda", choices=("auto", "cpu", "cuda"))
+    threads: int | None = option(None, "threads; the available cores, at most 4, if not given", minimum=1)
+
+
+def loss_of(model: Transformer, ids: torch.Tensor, device: torch.device) -> torch.Tensor:
+    """Mean cross-entropy of the next token; padding, which stands behind each row's end-of-text, does not count."""
+    ids = ids.to(device)
+    with machine.autocast(device):
+        logits = model(ids[:, :-1].clamp(min=0))
+    targets = ids[:, 1:]
+    return objectives.cross_entropy(logits, targets.clamp(min=0), targets >= 0)
+
+
+def validation_loss(model: Transformer, documents: corpus.TokenSet, device: torch.device) -> float:
+    with torch.inference_mode():
+        losses = [float(loss_of(model, pad([documents[i] for i in rows], value=-1), device))
+                  for rows in batches_by_length(documents.lengths, 16_384)]
+    return float(np.mean(losses))
+
+
+class Reader:
+    """An endless, resumable stream of batches: epoch after epoch over the documents, each in an order of its own."""
+
+    def __init__(self, documents: corpus.TokenSet, context: int, batch_tokens: int, seed: int):
+        self.documents = documents
+        self.rows = np.flatnonzero(documents.lengths <= context)
+        self.dropped = len(documents) - len(self.rows)
+        self.batch_tokens, self.seed = batch_tokens, seed
+
+    def batches(self, skip: int = 0):
+        epoch = 0
+        while True:
+            rng = np.random.default_rng((self.seed, epoch))
+            for rows in batches_by_length(self.documents.lengths[self.rows], self.batch_tokens, rng):
+                if skip:
+                    skip -= 1
+                    continue
+                yield pad([self.documents[self.rows[i]].astype(np.int64) for i in rows], value=-1)
+            epoch += 1
+
+
+def train(options: Options) -> Path:
+    options = cli.fill(options, SCALE[options.scale])
+    device = machine.choose_device(options.device)
+    machine.raise_malloc_thresholds()
+    machine.set_threads(options.threads)
+    machine.seed_everything(options.seed)
+    log = RunLog.open(options.resume) if options.resume else RunLog.create("pretrain", "gsm8k-mini", cli.to_dict(options),
+                                                                          options.out)
+    print(cli.describe(options))
+    tokenizer = Tokenizer.load(machine.data_folder() / "tokenizer")
+    print("writing documents ...", flush=True)
+    reader = Reader(corpus.build(tokenizer, options.tokens, seed=options.seed, spanish=options.spanish), options.context,
+                    options.batch_tokens, options.seed)
+    held_out = corpus.build(tokenizer, 100_000, seed=options.seed + 1, split="validation", spanish=options.spanish)
+    model = Transformer(replace(SCALES[options.scale], vocab_size=len(tokenizer), max_seq_len=options.context)).to(device)
+    optimizers = pretraining_optimizers(model, options.muon_lr, options.adam_lr)
+    state = {"step": 0, "tokens": 0, "seconds": 0.0}
+    if options.resume:
+        model, optimizers, state = resume(log, model, optimizers)
+    print(f"{count_parameters(model):,} parameters, {len(reader.rows):,} documents ({reader.dropped} too long, dropped)")
+    finished = loop(options, model, optimizers, reader, held_out, log, state, tokenizer, device)
+    if finished:
+        finish(options, model, tokenizer, log, state, device)
+    return log.folder
+
+
+def loop(options, model, optimizers, reader, held_out, log, state, tokenizer, device) -> bool:
+    """Read until the budget of tokens is used up. False if it was interrupted."""
+    guard, recent = Guard(options.clip), []
+    with Interrupt() as interrupt, Progress(options.tokens, initial=state["tokens"], label="pretrain") as bar:
+        for ids in reader.batches(skip=state["step"]):
+            if state["tokens"] >= options.tokens:
+                return True
+            started = time.perf_counter()
+            set_lr(optimizers, min((state["step"] + 1) / 50, max(0.0, 1 - state["tokens"] / options.tokens)))
+            loss = loss_of(model, ids, device)
+            loss.backward()
+            recent.append(float(loss))
+            norm = guard.step(model, optimizers, recent[-1])
+            count = int((ids >= 0).sum())
+            state["step"] += 1
+            state["tokens"] += count
+            state["seconds"] += time.perf_counter() - started
+            bar.update(count, loss=float(np.mean(recent[-50:])))
+            if state["step"] % 25 == 0:
+                log.log(state["step"], {"loss": float(np.mean(recent[-25:])), "grad_norm": norm,
+                                        "learning_rate": optimizers["muon"].param_groups[0]["lr"],
+                                        "tokens": state["tokens"], "seconds": state["seconds"]})
+            if state["step"] % options.eval_every == 0:
+                log.log(state["step"], {"val_loss": validation_loss(model, held_out, device)}, event="eval")
+            if state["step"] % options.save_every == 0 or interrupt.requested:
+                save(log, model, tokenizer, optimizers, state, options)
+            if interrupt.requested:
+                bar.note(f"stopped at step {state['step']}; go on with: python -m minilrm.pretrain --resume {log.folder}")
+                return False
+    return True
+
+
+def save(log: RunLog, model, tokenizer, optimizers, state, options) -> Path:
+    path = log.checkpoint_path(state["step"])
+    if not path.exists():
+        checkpoint.save(path, model, tokenizer, info={"task": "gsm8k-mini", "options": cli.to_dict(options), **state},
+                        optimizers=optimizers, trainer=dict(state))
+    return path
+
+
+def resume(log: RunLog, model, optimizers):
+    step, path, skipped = checkpoint.newest_valid(log.folder / "checkpoints")
+    for broken, reason in skipped:
+        print(f"skipped {broken}: {reason}")
+    weights, _, _ = checkpoint.load(path)
+    model.load_state_dict(weights.state_dict())
+    state = checkpoint.load_trainer(path, optimizers)
+    log.truncate_after(step)
+    return model, optimizers, state
+
+
+def finish(options, model, tokenizer, log, state, device) -> None:
+    """Say what came out: a few hundred unseen problems, answered; then export."""
+    task = get_task("gsm8k-mini", spanish=options.spanish)
+    outcome = {"task": "gsm8k-mini", "seed": options.seed, "parameters": count_parameters(model), **state,
+               "machine": machine.describe(device)}
+    problems = task.problems("validation", options.eval_n) if options.eval_n else []
+    for style, temperature in (("plain", 1.0), ("plain", 0.0), ("cot", 1.0), ("cot", 0.0)) if problems else ():
+        scores, _ = evaluate.quick(model, tokenizer, task, problems, seed=0, max_new_tokens=task.max_new_tokens,
+                                   temperature=temperature, style=style)
+        outcome[f"validation/{style}/T={temperature:g}"] = scores
+        print(f"validation, {style}, temperature {temperature:g}: accuracy {scores['accuracy']:.1%}, thinks "
+              f"{scores['think_rate']:.1%}, right when thinking {scores['accuracy_thinking']:.1%}")
+    last = save(log, model, tokenizer, None, state, options)
+    outcome["last"] = str(last)
+    log.summary(outcome)
+    if options.export:
+        checkpoint.save(options.export, model, tokenizer, dtype=torch.bfloat16,
+                        info={"task": "gsm8k-mini", "command": "python -m minilrm.pretrain", "options": cli.to_dict(options),
+                              "scores": outcome})
+        print(f"base model in {options.export}")
+    print(f"report: {write_report(log.folder)}")
+
+
+if __name__ == "__main__":
+    cli.run_command(train, Options, prog="minilrm.pretrain", description=Options.__doc__)

@@ -1,0 +1,111 @@
+"""Rollouts: the policy answers problems, and each answer becomes an `Episode`."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from minilrm import machine, objectives
+from minilrm.model import SharedPrefix, Transformer
+from minilrm.sampler import generate
+from minilrm.tasks.base import Grade, Problem, Task
+from minilrm.tokenizer import Tokenizer
+from minilrm.training import fill_batches, pad
+
+
+@dataclass
+class Episode:
+    """One answer to one problem, and what became of it.
+
+    completion_ids, mask, logprobs: as in `sampler.Completion`, [T] each; the end-of-text token is among them.
+    reward: what it earned; advantage: how much better than its group; valid: False where no reward could be computed,
+    so that the episode counts neither in its group's mean nor in the loss.
+    """
+
+    problem: Problem
+    prompt_ids: list[int]
+    completion_ids: list[int]
+    mask: list[int]
+    logprobs: list[float]
+    text: str
+    finish_reason: str
+    grade: Grade
+    thinks: bool
+    reward: float = 0.0
+    advantage: float = 0.0
+    valid: bool = True
+
+    @property
+    def length(self) -> int:
+        """Tokens that the policy itself chose."""
+        return sum(self.mask)
+
+
+def fitting(task: Task, tokenizer: Tokenizer, problems: Sequence[Problem], room: int, style: str = "plain"
+            ) -> list[Problem]:
+    """The problems whose prompt leaves room for a completion. Prompts are dropped and counted, never cut."""
+    return [p for p in problems if len(tokenizer.encode(task.render(p, style))) <= room]
+
+
+def rollout(model: Transformer, tokenizer: Tokenizer, task: Task, problems: Sequence[Problem], *, group_size: int = 1,
+            max_new_tokens: int, temperature: float = 1.0, seed: int, style: str = "plain",
+            dtype: torch.dtype | None = None, **sampling) -> list[list[Episode]]:
+    """A group of `group_size` graded episodes for each problem.
+
+    style: how the prompt is written (`cot` forces thinking). dtype: precision to decode in. Further keywords go to
+    `sampler.generate`.
+    """
+    prompts = [tokenizer.encode(task.render(p, style)) for p in problems]
+    groups = generate(model, tokenizer, prompts, n=group_size, max_new_tokens=max_new_tokens, temperature=temperature,
+                      seed=seed, dtype=dtype, **sampling)
+    return [[episode(task, problem, prompt, c) for c in group]
+            for problem, prompt, group in zip(problems, prompts, groups, strict=True)]
+
+
+def episode(task: Task, problem: Problem, prompt_ids: list[int], completion) -> Episode:
+    """Grade a completion. Only what the model itself sampled is graded."""
+    text = completion.sampled_text
+    return Episode(problem, prompt_ids, completion.token_ids, completion.mask, completion.logprobs, text,
+                   completion.finish_reason, task.grade(problem, text), task.thinks(text))
+
+
+def micro_batches(episodes: Sequence[Episode], max_tokens: int) -> Iterator[list[Episode]]:
+    """Episodes of like length together, each batch at most `max_tokens` of completions with their padding."""
+    lengths = np.array([len(e.completion_ids) for e in episodes])
+    order = np.argsort(lengths, kind="stable")
+    for rows in fill_batches(order, lengths[order], max_tokens):
+        yield [episodes[i] for i in rows]
+
+
+def episode_logprobs(model: Transformer, batch: Sequence[Episode], temperature: float, device) -> tuple[Tensor, Tensor]:
+    """log p(completion token | prompt, tokens before) [B, T], with gradients, and the mask of chosen tokens [B, T].
+
+    Every prompt is read once, whatever the number of its completions, and logits are computed for completion tokens
+    alone: the first is predicted from the prompt's last hidden state, token t from that of token t - 1.
+    """
+    prompts = list(dict.fromkeys(tuple(e.prompt_ids) for e in batch))
+    line = {prompt: i for i, prompt in enumerate(prompts)}
+    rows = torch.tensor([line[tuple(e.prompt_ids)] for e in batch], device=device)
+    lengths = torch.tensor([len(p) for p in prompts], device=device)
+    targets = pad([e.completion_ids for e in batch]).to(device)
+    mask = pad([e.mask for e in batch]).to(device)
+    with machine.autocast(device):
+        prefix = SharedPrefix()
+        hidden = model.hidden(pad(prompts).to(device), cache=prefix)
+        last = hidden[torch.arange(len(prompts), device=device), lengths - 1]
+        prefix.expand(rows)
+        column = torch.arange(targets.shape[1], device=device)
+        inner = model.hidden(targets[:, :-1], positions=lengths[rows, None] + column[:-1], cache=prefix,
+                             mask=seen_after_prompt(lengths[rows], hidden.shape[1], targets.shape[1] - 1))
+        logits = model.lm_head(torch.cat((last[rows, None], inner), dim=1))
+    return objectives.selected_logprobs(logits, targets, temperature), mask
+
+
+def seen_after_prompt(lengths: Tensor, width: int, new: int) -> Tensor:
+    """[B, 1, new, width + new]: a completion token sees its prompt (not the padding behind it) and itself causally."""
+    column = torch.arange(new, device=lengths.device)
+    prompt = torch.arange(width, device=lengths.device) < lengths[:, None]
+    own = column[None, :] <= column[:, None]
+    return torch.cat((prompt[:, None, None].expand(-1, 1, new, -1), own.expand(len(lengths), 1, -1, -1)), dim=-1)

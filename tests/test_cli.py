@@ -1,0 +1,268 @@
+"""Options, their parsing and checks, and how a command ends."""
+import dataclasses
+import errno
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from minilrm import __main__ as listing
+from minilrm.cli import check, describe, fill, option, parse, run_command, to_dict
+from minilrm.errors import UserError
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@dataclass
+class Options:
+    task: str = option("countdown", "which problems", choices=("countdown", "gsm8k-mini", "none"), group="what")
+    steps: int = option(100, "optimizer steps, 100% of them", minimum=1, maximum=10_000)
+    lr: float | None = option(None, "learning rate", exclusive_minimum=0.0)
+    temperature: float = option(1.0, "of sampling", minimum=0)
+    limit: float = option(float("inf"), "any number at all", finite=False)
+    out: Path | None = option(None, "folder of the run")
+    mark_spoiled: bool = option(False, "mark them")
+    quick: bool | None = option(None, "be quick")
+    top_k: list[int] = option([1, 4], "which k", minimum=1)
+    tags: tuple[str, ...] = option((), "words")
+    plain: int = 7
+    hidden: int = field(default=3, init=False)
+
+
+def read(*argv):
+    return parse(Options, argv, prog="test", description="A test.")
+
+
+def failure(capsys, *argv, options_class=Options):
+    """The one line that a bad command line gives."""
+    with pytest.raises(SystemExit) as stopped:
+        parse(options_class, argv, prog="test", description="A test.")
+    out, err = capsys.readouterr()
+    assert stopped.value.code == 2
+    assert out == "" and err.startswith("error: ") and err.count("\n") == 1
+    return err[len("error: "):-1]
+
+
+# -- parsing ---------------------------------------------------------------------------------------------------------
+
+def test_nothing_given_is_the_defaults():
+    assert read() == Options()
+
+
+def test_every_type_is_read():
+    options = read("--task", "gsm8k-mini", "--steps", "5", "--lr=1e-3", "--out", "runs/a b", "--mark-spoiled",
+                   "--no-quick", "--top-k", "2", "8", "--tags", "a,b", "--plain", "1", "--limit", "inf")
+    assert options == Options("gsm8k-mini", 5, 1e-3, 1.0, float("inf"), Path("runs/a b"), True, False, [2, 8],
+                              ("a", "b"), 1)
+    assert isinstance(options.out, Path) and isinstance(options.top_k, list) and isinstance(options.tags, tuple)
+
+
+def test_lists_may_be_given_with_commas_and_are_not_shared():
+    assert read("--top-k", "1,2", "3").top_k == [1, 2, 3]
+    read().top_k.append(99)
+    Options().top_k.append(99)
+    assert read().top_k == Options().top_k == [1, 4]
+
+
+def test_the_last_of_a_repeated_option_holds():
+    assert read("--steps", "1", "--steps", "2").steps == 2  # so `make grpo ARGS="--task x"` can override the task
+
+
+def test_none_can_be_given_where_it_is_allowed_but_stays_a_text_for_texts():
+    assert read("--lr", "none", "--out", "None") == Options()
+    assert read("--task", "none").task == "none"
+
+
+@pytest.mark.parametrize(("argv", "words"), [
+    (["--steps", "ten"], "--steps must be a whole number, not 'ten'"),
+    (["--steps", "1.5"], "--steps must be a whole number, not '1.5'"),
+    (["--steps", "9" * 5000], "--steps must be a whole number, not '999"),
+    (["--steps", "0"], "--steps must be at least 1, not 0"),
+    (["--steps", "1" + "0" * 400], "--steps must be at most 10000, not 1000"),
+    (["--steps", "none"], "--steps must be a whole number, not 'none'"),
+    (["--steps"], "--steps: expected one argument"),
+    (["--steps="], "--steps must be a whole number, not ''"),
+    (["--lr", "0"], "--lr must be above 0.0, not 0.0"),
+    (["--lr", "nan"], "--lr must be a finite number, not nan"),
+    (["--temperature", "inf"], "--temperature must be a finite number, not inf"),
+    (["--temperature", "-0.5"], "--temperature must be at least 0, not -0.5"),
+    (["--top-k", "1", "0"], "--top-k must be at least 1, not 0"),
+    (["--top-k", "1", "x"], "--top-k must be a whole number, not 'x'"),
+    (["--task", "countdwn"], "--task cannot be 'countdwn'; did you mean countdown? (choices: countdown, gsm8k-mini"),
+    (["--task", "gsm8k"], "did you mean gsm8k-mini?"),
+    (["--stps", "3"], "unknown option --stps; did you mean --steps? (--help lists all)"),
+    (["--mark_spoiled"], "unknown option --mark_spoiled; did you mean --mark-spoiled?"),
+    (["--step", "3"], "unknown option --step; did you mean --steps?"),  # no silent abbreviations
+    (["--zzz=1"], "unknown option --zzz (--help lists all)"),
+    (["--hidden", "1"], "unknown option --hidden (--help lists all)"),
+    (["countdown"], "no option belongs to countdown"),
+])
+def test_a_mistake_is_one_line(capsys, argv, words):
+    assert words in failure(capsys, *argv)
+
+
+def test_a_missing_option_and_a_bad_combination_are_one_line_too(capsys):
+    @dataclass
+    class Strict:
+        folder: Path = option(dataclasses.MISSING, "where the model is")
+        low: int = option(0, "from")
+        high: int = option(9, "to")
+
+        def __post_init__(self):
+            if self.low > self.high:
+                raise UserError("low is above high;\nswap them")
+
+    assert failure(capsys, options_class=Strict) == "--folder must be given: where the model is"
+    assert failure(capsys, "--folder", "x", "--low", "10", options_class=Strict) == "low is above high; swap them"
+
+
+def test_help_shows_defaults_choices_and_groups(capsys):
+    with pytest.raises(SystemExit) as stopped:
+        read("--help")
+    text = " ".join(capsys.readouterr().out.split())
+    assert stopped.value.code == 0
+    for words in ("A test.", "what:", "which problems (countdown, gsm8k-mini, none) (default: countdown)",
+                  "optimizer steps, 100% of them (default: 100)", "--mark-spoiled, --no-mark-spoiled",
+                  "which k (default: 1 4)"):
+        assert words in text
+
+
+def test_a_type_no_command_line_can_fill_is_our_own_mistake():
+    @dataclass
+    class Odd:
+        table: dict = option(None, "a table")
+
+    with pytest.raises(TypeError, match="dict"):
+        parse(Odd, [], prog="test", description="")
+
+
+# -- the same checks in Python ---------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize(("values", "words"), [
+    ({"steps": 0}, "steps must be at least 1, not 0"),
+    ({"steps": True}, "steps must be a whole number, not True"),
+    ({"steps": "5"}, "steps must be a whole number, not '5'"),
+    ({"steps": None}, "steps must be a whole number, not None"),
+    ({"lr": float("nan")}, "lr must be a finite number, not nan"),
+    ({"lr": -1}, "lr must be above 0.0, not -1"),
+    ({"task": "x"}, "task cannot be 'x' (choices: countdown, gsm8k-mini, none)"),
+    ({"top_k": 3}, "top_k must be a list, not 3"),
+    ({"top_k": [1, -3]}, "top_k must be at least 1, not -3"),
+    ({"mark_spoiled": 1}, "mark_spoiled must be true or false, not 1"),
+])
+def test_check_raises(values, words):
+    with pytest.raises(UserError) as raised:
+        check(dataclasses.replace(Options(), **values))
+    assert str(raised.value) == words
+
+
+def test_check_passes_what_is_right():
+    check(Options())
+    check(Options(lr=1, out="as/text", limit=float("nan"), top_k=(1, 2), quick=True, steps=10_000))
+
+
+# -- showing and completing ------------------------------------------------------------------------------------------
+
+def test_describe_is_an_aligned_table_of_all():
+    lines = describe(Options(out=Path("a"))).splitlines()
+    assert len(lines) == len(dataclasses.fields(Options))
+    assert lines[0] == "  task          countdown"
+    assert "  mark_spoiled  no" in lines and "  lr            -" in lines and "  top_k         1 4" in lines
+
+
+def test_to_dict_is_strict_json():
+    values = to_dict(Options(out=Path("a") / "b", tags=("x",)))
+    assert json.loads(json.dumps(values, allow_nan=False)) == values
+    assert values["out"] == str(Path("a") / "b") and values["limit"] == "inf" and values["tags"] == ["x"]
+    assert values["lr"] is None and values["mark_spoiled"] is False
+
+
+def test_fill_replaces_only_what_is_none():
+    options = Options(quick=False)
+    filled = fill(options, {"lr": 0.5, "steps": 3, "quick": True, "no_option": 1})
+    assert (filled.lr, filled.steps, filled.quick) == (0.5, 100, False)
+    assert options.lr is None  # a copy
+
+
+# -- how a command ends ----------------------------------------------------------------------------------------------
+
+def ending(capsys, error, *argv):
+    """Exit code and stderr of a command whose function raises this."""
+    def function(options):
+        raise error
+
+    with pytest.raises(SystemExit) as stopped:
+        run_command(function, Options, argv, prog="test", description="")
+    return stopped.value.code, capsys.readouterr().err
+
+
+def test_a_command_gets_its_options_and_returns(capsys):
+    seen = []
+    assert run_command(seen.append, Options, ["--steps", "4"], prog="test", description="") is None
+    assert seen == [Options(steps=4)] and capsys.readouterr().err == ""
+
+
+def test_what_the_user_can_mend_is_one_line(capsys):
+    assert ending(capsys, UserError("no such\ntask")) == (2, "error: no such task\n")
+    assert ending(capsys, KeyboardInterrupt()) == (130, "interrupted\n")
+    code, err = ending(capsys, OSError(errno.ENOSPC, "No space left on device", "runs/x"))
+    assert code == 2 and err == ("error: No space left on device (runs/x): "
+                                 "make room on the disk, or choose another folder\n")
+    code, err = ending(capsys, PermissionError(errno.EACCES, "Permission denied"))
+    assert code == 2 and err.startswith("error: Permission denied: ") and err.count("\n") == 1
+
+
+def test_our_own_mistakes_keep_their_traceback():
+    def function(options):
+        raise error
+
+    for error in (ValueError("ours"), FileNotFoundError(errno.ENOENT, "gone"), AssertionError()):
+        with pytest.raises(type(error)):
+            run_command(function, Options, [], prog="test", description="")
+
+
+def run_python(folder, *words):
+    """Python in another working directory, on this clone."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    return subprocess.run([sys.executable, *words], cwd=folder, env=environment, capture_output=True, text=True)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows reports a closed pipe in another way")
+def test_a_closed_pipe_is_quiet(tmp_path):
+    (tmp_path / "talk.py").write_text(
+        "import os, sys\n"
+        "from dataclasses import dataclass\n"
+        "from minilrm.cli import run_command\n"
+        "@dataclass\n"
+        "class Options:\n"
+        "    pass\n"
+        "reader, writer = os.pipe()\n"
+        "os.close(reader)\n"
+        "os.dup2(writer, 1)\n"
+        "run_command(lambda options: print('x' * 100_000), Options, [], prog='talk', description='')\n")
+    answer = run_python(tmp_path, "talk.py")
+    assert (answer.returncode, answer.stderr) == (141, "")
+
+
+# -- python -m minilrm -----------------------------------------------------------------------------------------------
+
+def test_the_list_of_commands_names_only_what_is_there(tmp_path):
+    answer = run_python(tmp_path, "-m", "minilrm")
+    assert answer.returncode == 0, answer.stderr
+    for verb, line in listing.COMMANDS.items():
+        there = (ROOT / "minilrm" / f"{verb}.py").exists()
+        assert (f"python -m minilrm.{verb} " in answer.stdout) == there
+        assert (line in answer.stdout) == there
+
+
+def test_a_verb_in_the_wrong_place_is_one_line(capsys, monkeypatch):
+    monkeypatch.setattr(listing, "find_spec", lambda name: True)
+    assert listing.main(["grop"]) == 2
+    out, err = capsys.readouterr()
+    assert out == "" and err.count("\n") == 1 and "python -m minilrm.grpo" in err
+    assert listing.main(["--help"]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 2 + len(listing.COMMANDS)

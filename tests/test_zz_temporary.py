@@ -1,3 +1,0 @@
-def test_imports():
-    import torch, transformers, tokenizers, minilrm  # noqa
-    print(torch.__version__)
