@@ -255,4 +255,4 @@ def run(options: Options) -> None:
 
 
 if __name__ == "__main__":
-    run_command(run, Options, prog="minilrm.corpus", description=Options.__doc__)
+    run_command(run, Options, prog="python -m minilrm.corpus", description=Options.__doc__)

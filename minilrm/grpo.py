@@ -394,4 +394,4 @@ def summary(trainer: Trainer, after: dict, last: Path) -> dict:
 
 
 if __name__ == "__main__":
-    cli.run_command(train, Options, prog="minilrm.grpo", description=Options.__doc__)
+    cli.run_command(train, Options, prog="python -m minilrm.grpo", description=Options.__doc__)

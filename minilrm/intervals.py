@@ -7,10 +7,12 @@ to 10. Most "gains" in small studies are smaller than that.
 import math
 from collections import Counter
 from collections.abc import Hashable, Sequence
+from itertools import pairwise
 
 import numpy as np
 
 TOO_FEW = 20  # a rate of fewer cases than this is not printed
+VOTE_BINS = (0.0, 0.25, 0.5, 0.75, 1.0)  # shares of the votes, for calibration; unanimity has a bin of its own
 
 
 def mean(values: Sequence[float]) -> float:
@@ -36,6 +38,11 @@ def wilson_interval(successes: float, n: int, z: float = 1.96) -> tuple[float, f
     centre = p + square / 2
     half = z * math.sqrt(p * (1 - p) / n + square / (4 * n))
     return max(0.0, (centre - half) / (1 + square)), min(1.0, (centre + half) / (1 + square))
+
+
+def rate(values: Sequence[bool]) -> dict:
+    """A rate with its interval and its count, as they stand in a result."""
+    return {"accuracy": mean(values), "ci": list(wilson_interval(sum(values), len(values))), "n": len(values)}
 
 
 def pass_at_k(n: int, c: int, k: int) -> float:
@@ -84,12 +91,35 @@ def majority_at_k(keys: Sequence[Hashable | None], correct: Sequence[bool], k: i
     return mean([majority_is_right(keys[i:i + k], correct[i:i + k]) for i in starts])
 
 
+def calibration(votes: Sequence[tuple[Sequence[Hashable | None], Sequence[bool]]]) -> list[dict]:
+    """Accuracy of the majority's answer by its share of the samples: how far can a clear vote be trusted?
+
+    votes: (keys, correct) of each problem, as in `majority_at_k`; an abstention is a vote against. One entry a bin, of
+    shares above `above` and up to `up_to`; the last is unanimity. A calibrated model has accuracy near mean_share in
+    every bin. Problems without any vote are in no bin.
+
+    >>> certain, split = (["7"] * 4, [True] * 4), (["7", "7", "5", None], [False, False, True, False])
+    >>> [(b["up_to"], b["n"], b["accuracy"]) for b in calibration([certain, split]) if b["n"]]
+    [(0.5, 1, 0.0), (1.0, 1, 1.0)]
+    """
+    cases = []
+    for keys, correct in votes:
+        votes_for = Counter(key for key in keys if key is not None)
+        cases.append((max(votes_for.values(), default=0) / len(keys), majority_is_right(keys, correct)))
+    table = []
+    for low, high in [*pairwise(VOTE_BINS), (1.0, 1.0)]:
+        inside = [c for c in cases if (c[0] == 1 if low == 1 else low < c[0] <= high and c[0] < 1)]
+        table.append({"above": low, "up_to": high, "mean_share": mean([share for share, _ in inside]),
+                      **rate([right for _, right in inside])})
+    return table
+
+
 def paired_bootstrap(a: Sequence[float], b: Sequence[float], samples: int = 2000, seed: int = 0
                      ) -> tuple[float, float, float]:
     """mean(a) - mean(b) over the same problems, with its 95 % interval: (difference, low, high).
 
-    `a[i]` and `b[i]` are two models' results on problem i. Problems are drawn again with replacement, each with both its
-    results: what makes a problem hard for both then cancels out, and the interval is narrower than for two separate
+    `a[i]` and `b[i]` are two models' results on problem i. Problems are drawn again with replacement, each with both
+    its results: what makes a problem hard for both then cancels out, and the interval is narrower than for two separate
     sets of problems. An interval that does not hold 0 is a difference.
 
     >>> after, before = [1, 1, 1, 0] * 250, [1, 1, 0, 0] * 250

@@ -1,10 +1,10 @@
 """The transformer, in one file: Qwen3's block, small enough to read in a sitting.
 
-RMSNorm before each sub-layer (arXiv 1910.07467), grouped-query attention (2305.13245) with QK-norm (2010.04245) and rotary
-positions (2104.09864, rotate-half), SwiGLU (2002.05202), embeddings tied to the output (1608.05859), no biases.
+RMSNorm before each sub-layer (arXiv 1910.07467), grouped-query attention (2305.13245) with QK-norm (2010.04245) and
+rotary positions (2104.09864, rotate-half), SwiGLU (2002.05202), embeddings tied to the output (1608.05859), no biases.
 
 Modules carry Hugging Face's parameter names, so that a checkpoint of ours opens in `transformers` and a Qwen3 folder
-opens here (`checkpoint.py`). `B` is the batch, `T` the new tokens, `S` all tokens a query may see, `D` the width.
+opens here (`checkpoint/`). `B` is the batch, `T` the new tokens, `S` all tokens a query may see, `D` the width.
 """
 
 from dataclasses import dataclass
@@ -69,10 +69,10 @@ class KVCache:
         return self.k[layer, :, :, :end], self.v[layer, :, :, :end]
 
     def keep(self, lines: Tensor) -> None:
-        """Keep only these lines of the batch (increasing indices), in place: no new memory is asked for."""
+        """Keep only these lines of the batch, in place."""
         count, end = len(lines), self.length
-        self.k[:, :count, :, :end] = self.k[:, lines, :, :end]
-        self.v[:, :count, :, :end] = self.v[:, lines, :, :end]
+        for layer in (*self.k, *self.v):  # one by one, since each gathers its lines in a copy first
+            layer[:count, :, :end] = layer[lines, :, :end]
         self.k, self.v, self.visible = self.k[:, :count], self.v[:, :count], self.visible[lines]
 
 
@@ -96,7 +96,8 @@ class SharedPrefix:
         if self.rows is None:
             self.layers.append((k, v))
             return k, v
-        return tuple(torch.cat((old[self.rows], new), dim=2) for old, new in zip(self.layers[layer], (k, v), strict=True))
+        old_k, old_v = self.layers[layer]
+        return torch.cat((old_k[self.rows], k), dim=2), torch.cat((old_v[self.rows], v), dim=2)
 
 
 class RMSNorm(nn.Module):
@@ -168,7 +169,7 @@ def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
     if mask is None:
         mask = torch.ones(T, T, dtype=torch.bool, device=q.device).tril()
     scores = scores + torch.zeros_like(mask, dtype=scores.dtype).masked_fill_(~mask, float("-inf"))
-    weights = scores.softmax(-1, dtype=torch.float32).to(v.dtype)
+    weights = scores.softmax(-1).to(v.dtype)
     return (weights.view(B, k.shape[1], -1, k.shape[2]) @ v).view(B, H, T, d)
 
 
@@ -217,7 +218,7 @@ class Transformer(nn.Module):
         self.embed_tokens = nn.Embedding(config.vocab_size, config.dim)
         self.layers = nn.ModuleList(Block(config, i) for i in range(config.n_layers))
         self.norm = RMSNorm(config.dim, config.norm_eps)
-        if not config.tie_embeddings:
+        if not config.tie_embeddings:  # "lm_head.weight" in files; here `lm_head` is the method that applies it
             self.lm_head_weight = nn.Parameter(torch.empty(config.vocab_size, config.dim))
         self.initialise()
 

@@ -127,11 +127,12 @@ def group_advantages(
     rewards = _full_precision(rewards)
     valid = torch.ones_like(rewards, dtype=torch.bool) if valid is None else valid.bool()
     n = valid.sum(1, keepdim=True)
-    centered = rewards - _inside(rewards, valid).sum(1, keepdim=True) / n.clamp(min=1)
+    # With fewer than two valid rewards this divides 0 by 0; the last line has no use for what comes out.
+    centered = rewards - _inside(rewards, valid).sum(1, keepdim=True) / n
     if normalize == "rloo":
-        centered = centered * n / (n - 1).clamp(min=1)
+        centered = centered * n / (n - 1)
     elif normalize == "std":
-        variance = _inside(centered, valid).square().sum(1, keepdim=True) / (n - 1).clamp(min=1)
+        variance = _inside(centered, valid).square().sum(1, keepdim=True) / (n - 1)
         centered = centered / (variance.sqrt() + eps)
     elif normalize == "batch" and valid.sum() > 1:
         centered = centered / (rewards[valid].std() + eps)
@@ -292,7 +293,7 @@ def policy_loss(
     high = own_high if clip_high is None or objective == "reinforce" else clip_high
     mask = mask.bool()
     if advantages.dim() == 1:
-        advantages = advantages.unsqueeze(1).expand_as(logp)
+        advantages = advantages.unsqueeze(1)
     # From here on every masked-out entry is a plain 0: whatever stood there, exp() and minimum() never see it.
     logp, advantages = _inside(_full_precision(logp), mask), _inside(advantages.detach(), mask)
     old_logp = logp.detach() if old_logp is None else _inside(_full_precision(old_logp.detach()), mask)

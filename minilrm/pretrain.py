@@ -5,10 +5,12 @@
 What bigger recipes have and this leaves out: packing of documents into full rows (with one document a row nothing attends
 across documents, and rows of like length waste little), weight averaging, data parallelism, gradient accumulation.
 
-    python -m minilrm.pretrain --scale micro --tokens 30000000 --export data/checkpoints/gsm8k-mini-base
+    python -m minilrm.pretrain --scale micro --export data/checkpoints/gsm8k-mini-base
 """
 
+import itertools
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -22,16 +24,16 @@ from minilrm.report import write_report
 from minilrm.runlog import Interrupt, Progress, RunLog
 from minilrm.tasks import get_task
 from minilrm.tokenizer import Tokenizer
-from minilrm.training import Guard, batches_by_length, lr_factor, pad, pretraining_optimizers, set_lr
+from minilrm.training import Guard, batches_by_length, pad, pretraining_optimizers, set_lr
 
-# The dial: tokens to read, tokens in a batch.
+# The dial: tokens to read, micro-batches in a step.
 SCALE = {
-    "pico": {"tokens": 4_000_000, "batch_tokens": 8_192},
-    "nano": {"tokens": 10_000_000, "batch_tokens": 8_192},
-    "micro": {"tokens": 30_000_000, "batch_tokens": 12_288},
-    "mini": {"tokens": 100_000_000, "batch_tokens": 32_768},
+    "pico": {"tokens": 4_000_000, "accumulate": 2},
+    "nano": {"tokens": 10_000_000, "accumulate": 2},
+    "micro": {"tokens": 24_000_000, "accumulate": 4},
+    "mini": {"tokens": 100_000_000, "accumulate": 8},
 }
-NOISE = ("seconds", "tokens_per_second")
+ROUND = 16  # rows are padded to a multiple of this, so that buffers come in few sizes and are used again
 
 
 @dataclass
@@ -41,13 +43,14 @@ class Options:
     scale: str = option("micro", "size of the model and the batch", choices=tuple(SCALES))
     seed: int = option(0, "seed of weights, documents and order")
     tokens: int | None = option(None, "tokens to read; the scale's own if not given", minimum=10_000)
-    batch_tokens: int | None = option(None, "tokens a step; the scale's own if not given", minimum=512)
+    max_tokens_per_batch: int = option(4096, "tokens in a micro-batch, padding included: bounds the memory", minimum=512)
+    accumulate: int | None = option(None, "micro-batches a step; the scale's own if not given", minimum=1)
     muon_lr: float = option(0.02, "learning rate of the blocks' matrices", exclusive_minimum=0)
     adam_lr: float = option(0.003, "learning rate of embeddings and norms", exclusive_minimum=0)
     clip: float = option(1.0, "largest gradient norm", exclusive_minimum=0)
     spanish: float = option(0.25, "share of Spanish", minimum=0.0, maximum=1.0)
     context: int = option(512, "longest sequence; longer documents are dropped and counted", minimum=64)
-    eval_every: int = option(250, "steps between validation losses", minimum=1)
+    eval_every: int = option(200, "steps between validation losses", minimum=1)
     save_every: int = option(500, "steps between checkpoints for --resume", minimum=1)
     eval_n: int = option(400, "validation problems to answer at the end", minimum=0)
     out: Path | None = option(None, "run folder; runs/pretrain-... if not given")
@@ -57,41 +60,44 @@ class Options:
     threads: int | None = option(None, "threads; the available cores, at most 4, if not given", minimum=1)
 
 
-def loss_of(model: Transformer, ids: torch.Tensor, device: torch.device) -> torch.Tensor:
-    """Mean cross-entropy of the next token; padding, which stands behind each row's end-of-text, does not count."""
+def loss_of(model: Transformer, ids: torch.Tensor, device: torch.device, denominator: int | None = None) -> torch.Tensor:
+    """Cross-entropy of the next token, summed and divided by `denominator` (the batch's tokens; None: this one's own).
+
+    Padding (-1), which stands behind each row's end-of-text, does not count.
+    """
     ids = ids.to(device)
     with machine.autocast(device):
         logits = model(ids[:, :-1].clamp(min=0))
     targets = ids[:, 1:]
-    return objectives.cross_entropy(logits, targets.clamp(min=0), targets >= 0)
+    return objectives.cross_entropy(logits, targets.clamp(min=0), targets >= 0, denominator)
 
 
 def validation_loss(model: Transformer, documents: corpus.TokenSet, device: torch.device) -> float:
     with torch.inference_mode():
         losses = [float(loss_of(model, pad([documents[i] for i in rows], value=-1), device))
-                  for rows in batches_by_length(documents.lengths, 16_384)]
+                  for rows in batches_by_length(documents.lengths, 4096)]
     return float(np.mean(losses))
 
 
 class Reader:
-    """An endless, resumable stream of batches: epoch after epoch over the documents, each in an order of its own."""
+    """An endless, resumable stream of micro-batches: epoch after epoch over the documents, each in an order of its own."""
 
-    def __init__(self, documents: corpus.TokenSet, context: int, batch_tokens: int, seed: int):
+    def __init__(self, documents: corpus.TokenSet, context: int, max_tokens: int, seed: int):
         self.documents = documents
         self.rows = np.flatnonzero(documents.lengths <= context)
         self.dropped = len(documents) - len(self.rows)
-        self.batch_tokens, self.seed = batch_tokens, seed
+        self.max_tokens, self.seed = max_tokens, seed
 
-    def batches(self, skip: int = 0):
-        epoch = 0
-        while True:
+    def micro_batches(self, skip: int = 0) -> Iterator[torch.Tensor]:
+        lengths = -(-self.documents.lengths[self.rows] // ROUND) * ROUND
+        for epoch in itertools.count():
             rng = np.random.default_rng((self.seed, epoch))
-            for rows in batches_by_length(self.documents.lengths[self.rows], self.batch_tokens, rng):
+            for rows in batches_by_length(lengths, self.max_tokens, rng):
                 if skip:
                     skip -= 1
                     continue
-                yield pad([self.documents[self.rows[i]].astype(np.int64) for i in rows], value=-1)
-            epoch += 1
+                ids = pad([self.documents[self.rows[i]].astype(np.int64) for i in rows], value=-1)
+                yield torch.nn.functional.pad(ids, (0, int(lengths[rows].max()) - ids.shape[1]), value=-1)
 
 
 def train(options: Options) -> Path:
@@ -106,7 +112,7 @@ def train(options: Options) -> Path:
     tokenizer = Tokenizer.load(machine.data_folder() / "tokenizer")
     print("writing documents ...", flush=True)
     reader = Reader(corpus.build(tokenizer, options.tokens, seed=options.seed, spanish=options.spanish), options.context,
-                    options.batch_tokens, options.seed)
+                    options.max_tokens_per_batch, options.seed)
     held_out = corpus.build(tokenizer, 100_000, seed=options.seed + 1, split="validation", spanish=options.spanish)
     model = Transformer(replace(SCALES[options.scale], vocab_size=len(tokenizer), max_seq_len=options.context)).to(device)
     optimizers = pretraining_optimizers(model, options.muon_lr, options.adam_lr)
@@ -123,17 +129,19 @@ def train(options: Options) -> Path:
 def loop(options, model, optimizers, reader, held_out, log, state, tokenizer, device) -> bool:
     """Read until the budget of tokens is used up. False if it was interrupted."""
     guard, recent = Guard(options.clip), []
+    stream = reader.micro_batches(skip=state["step"] * options.accumulate)
     with Interrupt() as interrupt, Progress(options.tokens, initial=state["tokens"], label="pretrain") as bar:
-        for ids in reader.batches(skip=state["step"]):
-            if state["tokens"] >= options.tokens:
-                return True
+        while state["tokens"] < options.tokens:
             started = time.perf_counter()
+            batch = list(itertools.islice(stream, options.accumulate))
+            count = sum(int((ids[:, 1:] >= 0).sum()) for ids in batch)
             set_lr(optimizers, min((state["step"] + 1) / 50, max(0.0, 1 - state["tokens"] / options.tokens)))
-            loss = loss_of(model, ids, device)
-            loss.backward()
-            recent.append(float(loss))
+            recent.append(0.0)
+            for ids in batch:
+                loss = loss_of(model, ids, device, denominator=count)
+                loss.backward()
+                recent[-1] += float(loss.detach())
             norm = guard.step(model, optimizers, recent[-1])
-            count = int((ids >= 0).sum())
             state["step"] += 1
             state["tokens"] += count
             state["seconds"] += time.perf_counter() - started
@@ -195,4 +203,4 @@ def finish(options, model, tokenizer, log, state, device) -> None:
 
 
 if __name__ == "__main__":
-    cli.run_command(train, Options, prog="minilrm.pretrain", description=Options.__doc__)
+    cli.run_command(train, Options, prog="python -m minilrm.pretrain", description=Options.__doc__)

@@ -190,13 +190,14 @@ def draw_panels(metrics: list[dict], panels: list[Panel], title: str | None = No
 def draw_curve(axes, look: str, line: list[tuple]):
     """Draw one curve, and its intervals if it has any. Training values are noisy: faint as logged, bold smoothed."""
     style = LOOKS[look]
-    steps, values, ends = zip(*line, strict=True)
+    steps, values, _ = zip(*line, strict=True)
     if len(values) > 400:  # more points than the plot has dots across: draw the means of neighbours
         steps, values = ([part.mean() for part in np.array_split(np.array(row), 400)] for row in (steps, values))
-    if look == TRAIN and len(values) > 20:
+    if look == TRAIN and (reach := len(values) // 20):
         axes.plot(steps, values, color=style["color"], alpha=0.3, linewidth=0.8)
-        near = len(values) // 20
-        values = [np.mean(values[max(0, i - near):i + near + 1]) for i in range(len(values))]
+        # Through each point's neighbours the line of best fit: their mean would bend a slope at its ends.
+        near = [np.arange(max(0, i - reach), min(len(values), i + reach + 1)) for i in range(len(values))]
+        values = [np.polyfit(who - i, np.take(values, who), 1)[1] for i, who in enumerate(near)]
     for step, value, (low, high) in [point for point in line if point[2]]:
         axes.errorbar([step], [value], yerr=[[max(0, value - low)], [max(0, high - value)]], fmt="none",
                       ecolor=style["color"], elinewidth=1, capsize=2.5)
@@ -262,7 +263,7 @@ def change(before: dict, after: dict) -> str:
 def render_transcripts(samples: list[dict]) -> str:
     """Problems in cards, before and after side by side; without two evaluations, the last that were written."""
     chosen, counts = choose_problems(samples)
-    told = "; ".join(f"{count} {kind}" for kind, count in counts.items())
+    told = ", ".join(f"{kind} {count}" for kind, count in counts.items())
     intro = (f"<p>Of the {sum(counts.values()):,} problems sampled at the first and at the last evaluation: {told}. "
              "Those shown were picked to be instructive.</p>" if chosen else "")
     cards = chosen or [(sample,) for sample in samples[-3:]]
@@ -274,7 +275,7 @@ def render_card(number: int, versions: tuple[dict, ...]) -> str:
     kind = f" · {change(*versions)}" if len(versions) == 2 else ""
     columns = "".join(render_version(version) for version in versions)
     prompt, answer = (escape(versions[-1].get(key)).strip() for key in ("prompt", "answer"))
-    return (f"<article><h3>Problem {number}{kind}</h3><pre>{prompt}</pre><p>Right answer: <b>{answer}</b></p>"
+    return (f"<article><h3>Problem {number}{kind}</h3><pre>{prompt}</pre><p>Right answer: <b>{answer or '–'}</b></p>"
             f"<div class=pair>{columns}</div></article>")
 
 
@@ -359,8 +360,7 @@ PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>{title}</title><meta name="viewport" content="width=device-width">
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
 <style>{style}</style></head><body>
-{body}
-</body></html>
+{body}</body></html>
 """
 STYLE = """
 :root { color-scheme: light dark; --ink: #222; --soft: #666; --line: #ddd; --card: #f6f6f4; --paper: #fff }
@@ -370,11 +370,11 @@ body { max-width: 62rem; margin: 2.5rem auto; padding: 0 1.2rem; color: var(--in
   font: 16px/1.55 system-ui, sans-serif }
 h1, h3, h4 { margin: 0 0 .4rem; font-size: 1rem } h2 { margin: 2.4rem 0 .7rem; font-size: 1.2rem }
 h1 { font-size: 1.7rem } .where, .none, summary, caption, h4, th { color: var(--soft); font-weight: 400 }
-.outcome { font-size: 1.1rem; max-width: 48rem } svg { width: 100%; height: auto }
+.outcome { font-size: 1.1rem; max-width: 48rem } svg { max-width: 100%; height: auto }
 pre { margin: .4rem 0; white-space: pre-wrap; overflow-wrap: anywhere; font: .9rem/1.45 ui-monospace, monospace }
 article { margin: 0 0 1rem; padding: 1rem 1.2rem; background: var(--card); border-radius: 6px; break-inside: avoid }
 .pair { display: grid; grid-template-columns: repeat(auto-fit, minmax(17rem, 1fr)); gap: 0 1.5rem }
-.pair > div { border-top: 1px solid var(--line); padding-top: .6rem } .pair p { margin: .3rem 0 }
+.pair > div { border-top: 1px solid var(--line); padding: .6rem 0 } .pair p { margin: .3rem 0 }
 summary { cursor: pointer } .answer { font-weight: 700 }
 table { border-collapse: collapse; margin: 0 0 1.2rem; font-variant-numeric: tabular-nums } caption { text-align: left }
 th, td { padding: .15rem 1.5rem .15rem 0; border-bottom: 1px solid var(--line); text-align: left; vertical-align: top }

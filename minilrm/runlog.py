@@ -48,7 +48,7 @@ class RunLog:
     @classmethod
     def create(cls, command: str, task: str | None, options: dict, out: str | Path | None = None) -> RunLog:
         """Make the folder (`out`, or one under runs/ named after command, task and time) and write its config.json."""
-        config = {"command": command, "task": task, "options": options, "version": _version(),
+        config = {"command": command, "task": task, "options": options, "version": version(),
                   "machine": machine.describe(), "started": _now()}
         try:
             folder = _new_folder(command, task) if out is None else _claim_folder(Path(out))
@@ -139,7 +139,7 @@ def _claim_folder(folder: Path) -> Path:
     return folder
 
 
-def _version() -> str:
+def version() -> str:
     """minilrm's version: a clone that was never installed has no metadata, so its package is asked as well."""
     try:
         return importlib.metadata.version("minilrm")
@@ -221,7 +221,8 @@ def _parse_lines(path: str | Path, forgive_last: bool = False) -> list[dict]:
         except (ValueError, RecursionError) as error:  # bad UTF-8 and bad JSON are both ValueErrors
             if forgive_last and position == len(lines):
                 break
-            raise UserError(f"{path}, line {number}: {error}") from error
+            what = f"{error.msg} (column {error.colno})" if isinstance(error, json.JSONDecodeError) else error
+            raise UserError(f"{path}, line {number}: {what}") from error
         records.append(record)
     return records
 
@@ -336,7 +337,10 @@ class Progress:
 
     def note(self, text: str) -> None:
         """Print a line above the bar."""
-        self._bar.write(text, file=self._out)
+        if isinstance(self._out, _Lines):
+            self._out.write(text)
+        else:  # tqdm takes the bar away, prints, and draws it again
+            self._bar.write(text, file=self._out)
 
     def close(self) -> None:
         self._bar.close()
@@ -360,7 +364,7 @@ class _Lines:
 
     def write(self, text: str) -> None:
         if text.strip():
-            self._stream.write(text.strip() + "\n")
+            self._stream.write(text.strip("\r\n").rstrip() + "\n")
 
     def flush(self) -> None:
         self._stream.flush()

@@ -56,8 +56,9 @@ MAX_ROWS = 512  # rows decoded at once; more are done in turn, to bound memory
 
 
 def generate(
-    model: Transformer, tokenizer: Tokenizer, prompts: Sequence[str | Sequence[int]], *, n: int = 1, max_new_tokens: int,
-    temperature: float = 1.0, top_p: float = 1.0, top_k: int = 0, seed: int | None = None, stop: Sequence[str] = (),
+    model: Transformer, tokenizer: Tokenizer, prompts: Sequence[str | Sequence[int]], *, n: int = 1,
+    max_new_tokens: int, temperature: float = 1.0, top_p: float = 1.0, top_k: int = 0, seed: int | None = None,
+    stop: Sequence[str] = (),
     allowed: Callable[[int, list[int]], Ban | Force | None] | None = None,
     intervene: Callable[[int, list[int]], Sequence[int] | None] | None = None,
     stream: Callable[[int, int, bool], None] | None = None, dtype: torch.dtype | None = None,
@@ -71,12 +72,15 @@ def generate(
     told every new (row, id, sampled). dtype: precision to decode in; None is the model's own.
 
     Raises ValueError for an empty prompt, for options out of range, and where prompt and completion exceed the context.
+    With a trained model:
 
     >>> generate(model, tokenizer, ["Question: What is 2 + 2?\\nAnswer:"], max_new_tokens=8, temperature=0)[0][0].text
     ' #### 4'
     """
-    if temperature < 0 or not 0 < top_p <= 1 or top_k < 0 or n < 1 or max_new_tokens < 1:
+    if not temperature >= 0 or not 0 < top_p <= 1 or top_k < 0 or n < 1 or max_new_tokens < 1:  # "not": NaN fails too
         raise ValueError("need temperature >= 0, 0 < top_p <= 1, top_k >= 0, n >= 1, max_new_tokens >= 1")
+    if isinstance(prompts, str) or isinstance(stop, str) or "" in stop:
+        raise ValueError("prompts and stop are lists of texts, and no stop string is empty")
     prompt_ids = [tokenizer.encode(p) if isinstance(p, str) else list(p) for p in prompts]
     longest = max(map(len, prompt_ids), default=1)
     if min(map(len, prompt_ids), default=1) == 0:
@@ -206,18 +210,27 @@ class Decoder:
         return self.completions()
 
     def constrain(self, logits: Tensor, t: int) -> Tensor:
-        """Apply the `allowed` hook: banned ids get probability 0 before anything else is computed."""
+        """Apply the `allowed` hook: banned ids get probability 0 before anything else is computed.
+
+        It is not asked where nothing will be sampled: in rows that are done, or have inserted text waiting.
+        """
         if self.hooks.allowed is None:
             return logits
         logits = logits.clone()
         for line, row in enumerate(self.live.tolist()):
-            rule = None if self.done[row] else self.hooks.allowed(self.first_row + row, self.so_far(row, t))
+            if self.done[row] or self.inserted.get(row):
+                continue
+            rule = self.hooks.allowed(self.first_row + row, self.so_far(row, t))
             if isinstance(rule, Ban):
                 logits[line, list(rule.ids)] = float("-inf")
             elif isinstance(rule, Force):
                 kept = logits[line, list(rule.ids)].clone()
                 logits[line] = float("-inf")
                 logits[line, list(rule.ids)] = kept
+            elif rule is not None:
+                raise TypeError(f"the `allowed` hook answers Ban, Force or None, not {type(rule).__name__}")
+        if logits.amax(-1).isneginf().any():
+            raise ValueError("the `allowed` hook left a row no token to sample")
         return logits
 
     def feed_inserted(self, new: Tensor, logp: Tensor, sampled: Tensor) -> None:
@@ -321,8 +334,8 @@ def prefill(model: Transformer, prompts: list[list[int]], n: int, max_new: int) 
     lengths = torch.tensor([len(p) for p in prompts], device=parameter.device)
     last = hidden[torch.arange(len(prompts), device=parameter.device), lengths - 1]
     cache = KVCache(model.config, len(prompts) * n, width + max_new, **place)
-    cache.k[..., :width, :] = small.k.repeat_interleave(n, dim=1)
-    cache.v[..., :width, :] = small.v.repeat_interleave(n, dim=1)
+    cache.k.unflatten(1, (-1, n))[..., :width, :] = small.k.unsqueeze(2)  # into place, without a copy in between
+    cache.v.unflatten(1, (-1, n))[..., :width, :] = small.v.unsqueeze(2)
     column = torch.arange(width + max_new, device=parameter.device)
     cache.visible = ((column < lengths[:, None]) | (column >= width)).repeat_interleave(n, dim=0)
     cache.length = width

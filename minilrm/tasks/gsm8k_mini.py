@@ -1,22 +1,29 @@
 """gsm8k-mini: grade-school word problems in GSM8K's own schema, small enough for a model of two million parameters.
 
-The stories are hand-written templates (`tasks/templates/`), each in English and Spanish, with numbers, names, things and
-wordings left open. `ood` holds what training never sees: half of it whole stories (`templates.HELD_OUT`), half of it
-known stories with larger numbers. The name says mini: its figures are never GSM8K's.
+The stories are hand-written templates (`tasks/templates/`), each in English and Spanish, with numbers, names, things
+and wordings left open. `ood` holds what training never sees: half of it whole stories (`templates.HELD_OUT`), half of
+it known stories with larger numbers. The name says mini: its figures are never GSM8K's.
 """
 
 import random
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
 
+from minilrm import machine
+from minilrm.errors import UserError
 from minilrm.tasks import answers
 from minilrm.tasks.base import Grade, Problem, Task, problem_rng, split_of
 from minilrm.tasks.calculator import format_number, number
 from minilrm.tasks.frames import render_frame
+from minilrm.tasks.gsm8k import load_jsonl
 from minilrm.tasks.templates import HELD_OUT, TRAINING
 from minilrm.tasks.templates.template import Template, draw_numbers, fill, solve, substitute
 
 OPPOSITE = {"+": "-", "-": "+", "*": "/", "/": "*"}
 PHRASES = {"en": {"plan": "Plan", "check": "Check", "ok": "ok"},
            "es": {"plan": "Plan", "check": "Prueba", "ok": "bien"}}
+SHIPPED_WITH = (0.25, 0.2)  # shares of Spanish and of distractors in the shipped files
 
 
 class GSM8KMini(Task):
@@ -28,7 +35,7 @@ class GSM8KMini(Task):
     name = "gsm8k-mini"
     max_new_tokens = 128
 
-    def __init__(self, spanish: float = 0.25, distractors: float = 0.2):
+    def __init__(self, spanish: float = SHIPPED_WITH[0], distractors: float = SHIPPED_WITH[1]):
         self.spanish, self.distractors = spanish, distractors
         self.templates = {t.name: t for t in (*TRAINING, *HELD_OUT)}
 
@@ -75,7 +82,16 @@ class GSM8KMini(Task):
                     distractor=meta["distractor"])
 
     def problems(self, split: str, n: int, seed: int = 0) -> list[Problem]:
-        """A fixed set of a split: problem i is made from (seed, i) alone, and no sum comes twice."""
+        """A fixed set of a split. Of test and ood, the first `n` in the shipped file, where it holds as many."""
+        shipped = shipped_file(split)
+        if shipped and (seed, self.spanish, self.distractors) == (0, *SHIPPED_WITH):  # else other problems are wanted
+            found = [restore(problem, self.templates) for problem in load_jsonl(shipped, self.name)[:n]]
+            if len(found) == n:
+                return found
+        return self.make(split, n, seed)
+
+    def make(self, split: str, n: int, seed: int = 0) -> list[Problem]:
+        """`n` problems made anew: problem i comes from (seed, i) alone, and no sum comes twice."""
         found: dict[str, Problem] = {}
         index = 0
         while len(found) < n:
@@ -159,3 +175,35 @@ def check_last(expression: str, result: str) -> str:
     op = next(c for c in expression if c in OPPOSITE)
     left, right = expression.split(op)
     return f"<<{result}{OPPOSITE[op]}{right}={left}>>{left}"
+
+
+# -- the shipped files ------------------------------------------------------------------------------------------------
+
+def shipped_file(split: str) -> Path | None:
+    """The file of a split that comes with the project (`scripts/make_data.py` made it), if there is one."""
+    with suppress(UserError):  # no data folder, no file
+        path = machine.data_folder() / "gsm8k-mini" / f"{split}.jsonl"
+        return path if split in ("test", "ood") and path.is_file() else None
+    return None
+
+
+def to_record(problem: Problem) -> dict:
+    """A problem as a line of a file in GSM8K's schema. Of `meta` stays what `restore` cannot find out."""
+    chain = [(e, str(v)) for e, v in worked_steps(problem)]
+    kept = {name: value for name, value in problem.meta.items() if name not in ("expressions", "sentences")}
+    return {"question": problem.prompt, "answer": write_chain(problem, chain).removeprefix("\n"), "key": problem.key,
+            "difficulty": problem.difficulty, "meta": kept}
+
+
+def restore(problem: Problem, templates: dict[str, Template]) -> Problem:
+    """A problem as read from a line, with all of its `meta`: the sentences are the lines of its solution."""
+    meta = dict(problem.meta)
+    lines = meta.pop("solution").split("\n")
+    try:
+        bare = replace(problem, meta={**meta, "expressions": list(templates[meta["template"]].steps)})
+        sentences = [line.replace(f"<<{e}={v}>>{v}", "{calc}")
+                     for line, (e, v) in zip(lines, worked_steps(bare), strict=False)]
+    except (KeyError, ValueError, TypeError, ArithmeticError) as error:
+        raise UserError(f"the shipped problem {problem.key!r} is of no story that is known now ({error!r}); make the "
+                        "files anew: python scripts/make_data.py") from error
+    return replace(bare, meta={**bare.meta, "sentences": sentences})

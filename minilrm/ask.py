@@ -1,0 +1,288 @@
+"""Ask a model a word problem and watch it think.
+
+    python -m minilrm.ask                                        a conversation; an empty line or Ctrl-D ends it
+    python -m minilrm.ask --question "Ana has 3 boxes of 4 pens. How many pens does she have?"
+    echo "¿Cuántas ...?" | python -m minilrm.ask --samples 16    a vote among 16 answers
+
+The thinking streams in dim type, the answer follows in bold; without a terminal, or with NO_COLOR set, in plain type.
+What a model writes is only ever text: a control character in it (one could move the cursor, rename the window, or paint
+over what stands there) is shown as a symbol, never sent to the terminal.
+"""
+
+import os
+import re
+import sys
+import unicodedata
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from minilrm import cli, machine, runlog
+from minilrm.cli import option
+from minilrm.errors import UserError
+from minilrm.evaluate import majority, open_model
+from minilrm.model import Transformer
+from minilrm.sampler import Completion, generate
+from minilrm.tasks import TASKS, answers, get_task
+from minilrm.tasks.base import Problem, Task
+from minilrm.tokenizer import StreamDecoder, Tokenizer
+
+BASE = "gsm8k-mini-base"  # every task's shipped base so far
+ASKABLE = tuple(name for name in TASKS if name != "gsm8k")  # that one is a user's file, put as gsm8k-mini's are
+DIM, BOLD, RESET = "\x1b[2m", "\x1b[1m", "\x1b[0m"
+SPANISH = frozenset("cuánto cuánta cuántos cuántas qué tiene compra cada una unos unas los las el del y con por para "
+                    "más menos hay días es son le su sus después entre cuesta queda quedan".split())
+
+
+@dataclass
+class Options:
+    """Put a question to a model and watch it think."""
+
+    checkpoint: str | None = option(None, "a checkpoint's or a run's folder, or a shipped name; if not given, the "
+                                    "newest finished grpo run of the task, else the shipped base")
+    task: str = option("gsm8k-mini", "how the question is put and the answer read", choices=ASKABLE)
+    question: str | None = option(None, "ask this one question, then end")
+    temperature: float | None = option(None, "0 (greedy) if not given; with --samples 1", minimum=0)
+    samples: int = option(1, "answer so many times and take a vote", minimum=1, maximum=512)
+    think: bool = option(False, "force thinking: begin the answer with \"Let's think step by step.\"")
+    hide_thinking: bool = option(False, "show the answer only")
+    language: str | None = option(None, "of the question; seen from its words if not given", choices=("en", "es"))
+    max_new_tokens: int | None = option(None, "longest answer; the task's own limit if not given", minimum=1)
+    seed: int = option(0, "seed of the samples", minimum=0)
+    device: str = option("auto", "auto, cpu or cuda", choices=("auto", "cpu", "cuda"))
+    threads: int | None = option(None, "threads; the available cores, at most 4, if not given", minimum=1)
+
+    def __post_init__(self):
+        if self.temperature is None:
+            self.temperature = 0.0 if self.samples == 1 else 1.0
+        if self.temperature == 0 and self.samples > 1:
+            raise UserError("--temperature 0 answers the same each time; a vote needs --temperature above 0")
+        if self.question is not None and not self.question.strip():
+            raise UserError("--question is empty")
+
+
+def main(options: Options) -> None:
+    for stream in (sys.stdin, sys.stdout):
+        if hasattr(stream, "reconfigure"):  # a stray byte in a pipe is no reason to die, nor a terminal without "ñ"
+            stream.reconfigure(errors="replace")
+    device = machine.choose_device(options.device)
+    machine.set_threads(options.threads)
+    folder, model, tokenizer, _ = open_model(options.checkpoint or default_checkpoint(options.task), device)
+    hint = "" if options.checkpoint else " (choose another with --checkpoint)"
+    print(f"model: {neutralise(str(folder))}{hint}", file=sys.stderr, flush=True)
+    asker = Asker(options, model, tokenizer, get_task(options.task), Painter())
+    for number, question in enumerate(questions(options.question)):
+        try:
+            asker.ask(question, options.seed + number)
+        except TooLong as error:
+            if options.question is not None:
+                raise
+            print(error, flush=True)
+
+
+def default_checkpoint(task: str, runs: Path = Path("runs")) -> str:
+    """The newest finished grpo run of a task, else the shipped base. Unfinished runs have no summary.json."""
+    finished = []
+    for summary in runs.glob("*/summary.json"):
+        try:
+            config = runlog.read_json(summary.parent / "config.json")
+        except UserError:
+            continue  # not a run of ours, or a damaged one
+        if config.get("command") == "grpo" and config.get("task") == task:
+            finished.append((summary.stat().st_mtime, str(summary.parent)))
+    return max(finished)[1] if finished else BASE
+
+
+# -- asking ----------------------------------------------------------------------------------------------------------
+
+class TooLong(UserError):
+    """A question that leaves no room for an answer."""
+
+
+@dataclass
+class Asker:
+    """Puts questions to a model and paints what it says."""
+
+    options: Options
+    model: Transformer
+    tokenizer: Tokenizer
+    task: Task
+    painter: "Painter"
+
+    def ask(self, question: str, seed: int) -> None:
+        problem = make_problem(self.task, question, self.options.language)
+        prompt = self.tokenizer.encode(self.task.render(problem, "cot" if self.options.think else "plain"))
+        room = self.options.max_new_tokens or self.task.max_new_tokens
+        longest = self.model.config.max_seq_len - room
+        if len(prompt) > longest:
+            raise TooLong(f"the question is too long: {len(prompt)} tokens, and {longest} leave room for an answer of "
+                          f"{room}; ask it in fewer words")
+        if self.options.samples > 1:
+            self.vote(prompt, room, seed)
+        else:
+            self.stream(prompt, room, seed)
+
+    def sample(self, prompt: list[int], room: int, seed: int, stream: Callable | None = None) -> list[Completion]:
+        device = next(self.model.parameters()).device
+        return generate(self.model, self.tokenizer, [prompt], n=self.options.samples, max_new_tokens=room, seed=seed,
+                        temperature=self.options.temperature, stream=stream,
+                        dtype=torch.bfloat16 if machine.bfloat16_pays(device) else None)[0]
+
+    def stream(self, prompt: list[int], room: int, seed: int) -> None:
+        """One answer: its thinking as it comes, then what is read off it."""
+        decoder, eos = StreamDecoder(self.tokenizer), self.tokenizer.eos_id
+        thinking = Thinking(lambda text: self.painter.paint(text, DIM))
+
+        def on_token(row: int, token: int, sampled: bool) -> None:
+            if token != eos:
+                thinking.push(decoder.push(token))
+
+        shown = not self.options.hide_thinking and self.task.name != "general"
+        completion = self.sample(prompt, room, seed, on_token if shown else None)[0]
+        if shown:
+            thinking.push(decoder.flush())
+            thinking.end()
+            self.painter.paint("\n" if thinking.begun else "")
+        self.painter.answer(read_answer(self.task, completion.sampled_text))
+
+    def vote(self, prompt: list[int], room: int, seed: int) -> None:
+        """Several answers, each with its thinking, and the one with most votes."""
+        completions = self.sample(prompt, room, seed)
+        if not self.options.hide_thinking:
+            for number, completion in enumerate(completions, 1):
+                self.painter.paint(f"[{number}] {completion.sampled_text.strip()}\n", DIM)
+        said = [read_answer(self.task, c.sampled_text) for c in completions]
+        keys = said if self.task.name == "general" else [answers.vote_key(answer) for answer in said]
+        counts = Counter(key for key in keys if key is not None)
+        tally = ", ".join(f"{key} x{count}" for key, count in counts.most_common(8))
+        self.painter.paint(f"votes: {tally or 'none'} (of {len(keys)})\n")
+        self.painter.answer(majority(keys))
+
+
+def make_problem(task: Task, question: str, language: str | None = None) -> Problem:
+    """A question without a known answer, as a Problem; its line breaks become spaces, as in training."""
+    question = " ".join(question.split())
+    return Problem(task.name, question, answer="", key="", meta={"language": language or guess_language(question)})
+
+
+def guess_language(question: str) -> str:
+    """Spanish if there is an inverted question mark, or two different Spanish words; else English.
+
+    >>> guess_language("¿Cuánto es 2 + 2?"), guess_language("Ana tiene 3 cajas y compra 4"), guess_language("El has 3")
+    ('es', 'es', 'en')
+    """
+    found = SPANISH & set(re.findall(r"\w+", question.casefold()))
+    return "es" if "¿" in question or len(found) >= 2 else "en"
+
+
+def read_answer(task: Task, text: str) -> str | None:
+    r"""What stands behind the one `####` of an answer; chat has no such mark, there all of it is the answer.
+
+    >>> read_answer(get_task("gsm8k-mini"), "\n3*4 = <<3*4=12>>12 pens\n#### 12")
+    '12'
+    """
+    if task.name == "general":
+        return text.strip() or None
+    found = answers.extract(text)
+    return found[0] if len(found) == 1 and found[0] else None  # who gives two has given none, as in grading
+
+
+def questions(given: str | None) -> Iterator[str]:
+    """The one question given, or one a line: typed after a prompt, or out of a pipe. An empty line ends it."""
+    if given is not None:
+        yield given
+        return
+    typed = sys.stdin.isatty() and sys.stdout.isatty()
+    if typed:
+        print("Type a problem; an empty line ends.")
+    while True:
+        try:
+            question = input("\n> ") if typed else input()
+        except EOFError:
+            return
+        if not question.strip():
+            return
+        if not typed:
+            print(f"> {neutralise(question)}", flush=True)
+        yield question
+
+
+# -- showing ---------------------------------------------------------------------------------------------------------
+
+class Thinking:
+    """The part of a stream before the answer's mark, passed on as it comes.
+
+    The mark may arrive in pieces (`##`, then `##`), so a tail that could begin it is held back until that is decided.
+
+    >>> said = []
+    >>> thinking = Thinking(said.append)
+    >>> for piece in (" 3 #", "1, 3*4", " = 12\\n##", "## 12"): thinking.push(piece)
+    >>> said
+    ['3', ' #1, 3*4', ' = 12']
+    """
+
+    def __init__(self, show: Callable[[str], None]):
+        self.show, self.held, self.begun, self.over = show, "", False, False
+
+    def push(self, piece: str) -> None:
+        if self.over:
+            return
+        text = self.held + piece
+        before, mark, _ = text.partition(answers.MARK)
+        self.over = bool(mark)
+        # Line ends are held back with it: the one before the mark belongs to the answer.
+        shown = before.rstrip() if mark else text.rstrip("#").rstrip()
+        self.held = "" if mark else text[len(shown):]
+        if shown:
+            self.show(shown if self.begun else shown.lstrip())
+            self.begun = True
+
+    def end(self) -> None:
+        """No more will come: what was held back was no mark."""
+        if not self.over and self.held.strip():
+            self.show(self.held.rstrip())
+
+
+@dataclass
+class Painter:
+    """Writes to the terminal: styles of our own, and no control character of anybody else's."""
+
+    coloured: bool | None = None
+
+    def __post_init__(self):
+        if self.coloured is None:
+            self.coloured = sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+    def paint(self, text: str, style: str = "") -> None:
+        text = neutralise(text)
+        # The style ends with every piece, so that Ctrl-C in the middle leaves the terminal as it was.
+        sys.stdout.write(f"{style}{text}{RESET}" if self.coloured and style else text)
+        sys.stdout.flush()
+
+    def answer(self, answer: str | None) -> None:
+        self.paint("no answer" if answer is None else str(answer), BOLD)
+        self.paint("\n")
+
+
+def neutralise(text: str) -> str:
+    """Text that a terminal can only show. Line ends and tabs stay; other control characters become symbols.
+
+    >>> neutralise("a\\x1b[31mb\\rc\\x07\\u202ed")
+    'a␛[31mb␍c␇\\ufffdd'
+    """
+    return "".join(map(visible, text))
+
+
+def visible(char: str) -> str:
+    if char in "\n\t" or unicodedata.category(char) not in ("Cc", "Cf", "Zl", "Zp", "Cs"):
+        return char
+    # U+2400.. are pictures of the 32 control characters of ASCII; others (C1, bidirectional overrides ...) get the
+    # sign for "no such character". Most C1 controls do in one byte what ESC does in two.
+    return chr(0x2400 + ord(char)) if ord(char) < 32 else "␡" if char == "\x7f" else "\ufffd"
+
+
+if __name__ == "__main__":
+    cli.run_command(main, Options, prog="python -m minilrm.ask", description=Options.__doc__)
