@@ -331,6 +331,25 @@ def fill(options: Any, defaults: Mapping[str, Any]) -> Any:
     return dataclasses.replace(options, **{name: value for name, value in defaults.items() if name in missing})
 
 
+def resumed(options: Any, saved: Mapping[str, Any]) -> Any:
+    """The options to go on with: those `saved` with the run, but what is set now to other than its default holds.
+
+    So `--resume FOLDER` alone goes on with the very same run, and `--resume FOLDER --steps 200` with a longer one.
+    """
+    def typed(value: Any, shape: Shape) -> Any:
+        if value is None:
+            return None
+        return shape.container(map(shape.item, value)) if shape.container else shape.item(value)
+
+    known = shapes(type(options))
+    changed = {field.name for field in dataclasses.fields(options) if getattr(options, field.name) != default_of(field)}
+    try:
+        old = {name: typed(saved[name], known[name]) for name in known if name in saved and name not in changed}
+    except (TypeError, ValueError) as error:
+        raise UserError(f"the options saved with the run cannot be read ({error}); restore its config.json") from error
+    return dataclasses.replace(options, **old)
+
+
 # -- running a command -----------------------------------------------------------------------------------------------
 
 def silence_stdout() -> None:

@@ -54,7 +54,8 @@ class Options:
     prompts: int = option(32, "questions a step", minimum=1, group="rollout")
     group_size: int = option(8, "completions a question (G)", minimum=2, group="rollout")
     temperature: float = option(1.0, "sampling temperature of rollouts", exclusive_minimum=0, group="rollout")
-    max_new_tokens: int = option(128, "longest completion", minimum=1, group="rollout")
+    max_new_tokens: int | None = option(None, "longest completion; the task's own if not given", minimum=1,
+                                        group="rollout")
     style: str = option("plain", "how the prompt is written", choices=("plain", "cot"), group="rollout")
     accuracy_weight: float = option(1.0, "reward for a right answer", minimum=0, group="reward")
     format_weight: float = option(0.1, "reward for one well-formed answer and a proper end", minimum=0, group="reward")
@@ -95,12 +96,12 @@ class Trainer:
     """What one run carries: the policy and its optimizer, the task, the log."""
 
     def __init__(self, options: Options):
-        self.options = options
+        self.task: Task = get_task(options.task, **({"data": options.data} if options.data else {}))
+        self.options = options = cli.fill(options, {"max_new_tokens": self.task.max_new_tokens})
         self.device = machine.choose_device(options.device)
         machine.raise_malloc_thresholds()
         machine.set_threads(options.threads)
         machine.seed_everything(options.seed)
-        self.task: Task = get_task(options.task, **({"data": options.data} if options.data else {}))
         self.policy, self.tokenizer, self.origin = starting_point(options)
         self.policy.to(self.device)
         self.reference = copy.deepcopy(self.policy).eval().requires_grad_(False) if options.kl_coef else None

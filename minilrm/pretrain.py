@@ -19,9 +19,10 @@ import torch
 
 from minilrm import checkpoint, cli, corpus, evaluate, machine, objectives
 from minilrm.cli import option
+from minilrm.errors import UserError
 from minilrm.model import SCALES, Transformer, count_parameters
 from minilrm.report import write_report
-from minilrm.runlog import Interrupt, Progress, RunLog
+from minilrm.runlog import Interrupt, Progress, RunLog, version
 from minilrm.tasks import get_task
 from minilrm.tokenizer import Tokenizer
 from minilrm.training import Guard, batches_by_length, pad, pretraining_optimizers, set_lr
@@ -30,7 +31,7 @@ from minilrm.training import Guard, batches_by_length, pad, pretraining_optimize
 SCALE = {
     "pico": {"tokens": 4_000_000, "accumulate": 2},
     "nano": {"tokens": 10_000_000, "accumulate": 2},
-    "micro": {"tokens": 24_000_000, "accumulate": 4},
+    "micro": {"tokens": 18_000_000, "accumulate": 4},
     "mini": {"tokens": 100_000_000, "accumulate": 8},
 }
 ROUND = 16  # rows are padded to a multiple of this, so that buffers come in few sizes and are used again
@@ -101,13 +102,18 @@ class Reader:
 
 
 def train(options: Options) -> Path:
+    if options.resume:
+        log = RunLog.open(options.resume, "pretrain")
+        options = cli.resumed(options, log.config["options"])
+    if options.export and options.export.exists():  # said now, not after the training
+        raise UserError(f"--export {options.export} is there already; choose another folder")
     options = cli.fill(options, SCALE[options.scale])
     device = machine.choose_device(options.device)
     machine.raise_malloc_thresholds()
     machine.set_threads(options.threads)
     machine.seed_everything(options.seed)
-    log = RunLog.open(options.resume) if options.resume else RunLog.create("pretrain", "gsm8k-mini", cli.to_dict(options),
-                                                                          options.out)
+    if not options.resume:
+        log = RunLog.create("pretrain", "gsm8k-mini", cli.to_dict(options), options.out)
     print(cli.describe(options))
     tokenizer = Tokenizer.load(machine.data_folder() / "tokenizer")
     print("writing documents ...", flush=True)
@@ -116,19 +122,22 @@ def train(options: Options) -> Path:
     held_out = corpus.build(tokenizer, 100_000, seed=options.seed + 1, split="validation", spanish=options.spanish)
     model = Transformer(replace(SCALES[options.scale], vocab_size=len(tokenizer), max_seq_len=options.context)).to(device)
     optimizers = pretraining_optimizers(model, options.muon_lr, options.adam_lr)
-    state = {"step": 0, "tokens": 0, "seconds": 0.0}
+    state = {"step": 0, "tokens": 0, "seconds": 0.0, "recent": []}  # recent: losses, for the means that are logged
     if options.resume:
-        model, optimizers, state = resume(log, model, optimizers)
+        step, saved = checkpoint.go_on(log.folder / "checkpoints", model, optimizers)
+        state |= saved
+        log.truncate_after(step)
     print(f"{count_parameters(model):,} parameters, {len(reader.rows):,} documents ({reader.dropped} too long, dropped)")
     finished = loop(options, model, optimizers, reader, held_out, log, state, tokenizer, device)
+    last = save(log, model, tokenizer, optimizers, state, options)
     if finished:
-        finish(options, model, tokenizer, log, state, device)
+        finish(options, model, tokenizer, log, state, device, last)
     return log.folder
 
 
 def loop(options, model, optimizers, reader, held_out, log, state, tokenizer, device) -> bool:
     """Read until the budget of tokens is used up. False if it was interrupted."""
-    guard, recent = Guard(options.clip), []
+    guard, recent = Guard(options.clip), state["recent"]
     stream = reader.micro_batches(skip=state["step"] * options.accumulate)
     with Interrupt() as interrupt, Progress(options.tokens, initial=state["tokens"], label="pretrain") as bar:
         while state["tokens"] < options.tokens:
@@ -142,6 +151,7 @@ def loop(options, model, optimizers, reader, held_out, log, state, tokenizer, de
                 loss.backward()
                 recent[-1] += float(loss.detach())
             norm = guard.step(model, optimizers, recent[-1])
+            del recent[:-50]
             state["step"] += 1
             state["tokens"] += count
             state["seconds"] += time.perf_counter() - started
@@ -163,36 +173,34 @@ def loop(options, model, optimizers, reader, held_out, log, state, tokenizer, de
 def save(log: RunLog, model, tokenizer, optimizers, state, options) -> Path:
     path = log.checkpoint_path(state["step"])
     if not path.exists():
-        checkpoint.save(path, model, tokenizer, info={"task": "gsm8k-mini", "options": cli.to_dict(options), **state},
-                        optimizers=optimizers, trainer=dict(state))
+        checkpoint.save(path, model, tokenizer, optimizers=optimizers, trainer=dict(state),
+                        info={"task": "gsm8k-mini", "options": cli.to_dict(options), "step": state["step"],
+                              "tokens": state["tokens"], "seconds": state["seconds"]})
     return path
 
 
-def resume(log: RunLog, model, optimizers):
-    step, path, skipped = checkpoint.newest_valid(log.folder / "checkpoints")
-    for broken, reason in skipped:
-        print(f"skipped {broken}: {reason}")
-    weights, _, _ = checkpoint.load(path)
-    model.load_state_dict(weights.state_dict())
-    state = checkpoint.load_trainer(path, optimizers)
-    log.truncate_after(step)
-    return model, optimizers, state
-
-
-def finish(options, model, tokenizer, log, state, device) -> None:
+def finish(options, model, tokenizer, log, state, device, last: Path) -> None:
     """Say what came out: a few hundred unseen problems, answered; then export."""
     task = get_task("gsm8k-mini", spanish=options.spanish)
-    outcome = {"task": "gsm8k-mini", "seed": options.seed, "parameters": count_parameters(model), **state,
-               "machine": machine.describe(device)}
     problems = task.problems("validation", options.eval_n) if options.eval_n else []
+    outcome = {"task": "gsm8k-mini", "seed": options.seed, "steps": state["step"], "split": "validation",
+               "eval_n": len(problems), "parameters": count_parameters(model), "tokens_trained": state["tokens"],
+               "tokens_generated": 0, "seconds": state["seconds"], "device": str(device), "version": version(),
+               "machine": machine.describe(device), "best": last.name, "last": last.name}
+    # Nothing was measured before: random weights answer nothing.
+    outcome |= {f"{name}_{when}": None for when in ("before", "after") for name in ("accuracy", "greedy", "length")}
+    outcome |= {"accuracy_before_ci": None, "accuracy_after_ci": None}
     for style, temperature in (("plain", 1.0), ("plain", 0.0), ("cot", 1.0), ("cot", 0.0)) if problems else ():
         scores, _ = evaluate.quick(model, tokenizer, task, problems, seed=0, max_new_tokens=task.max_new_tokens,
                                    temperature=temperature, style=style)
         outcome[f"validation/{style}/T={temperature:g}"] = scores
+        if (style, temperature) == ("plain", 1.0):
+            outcome |= {"accuracy_after": scores["accuracy"], "accuracy_after_ci": scores["accuracy_ci"],
+                        "length_after": scores["mean_length"]}
+        elif style == "plain":
+            outcome["greedy_after"] = scores["accuracy"]
         print(f"validation, {style}, temperature {temperature:g}: accuracy {scores['accuracy']:.1%}, thinks "
               f"{scores['think_rate']:.1%}, right when thinking {scores['accuracy_thinking']:.1%}")
-    last = save(log, model, tokenizer, None, state, options)
-    outcome["last"] = str(last)
     log.summary(outcome)
     if options.export:
         checkpoint.save(options.export, model, tokenizer, dtype=torch.bfloat16,

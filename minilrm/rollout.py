@@ -94,12 +94,14 @@ def episode_logprobs(model: Transformer, batch: Sequence[Episode], temperature: 
     with machine.autocast(device):
         prefix = SharedPrefix()
         hidden = model.hidden(pad(prompts).to(device), cache=prefix)
-        last = hidden[torch.arange(len(prompts), device=device), lengths - 1]
+        states = [hidden[rows, lengths[rows] - 1][:, None]]
         prefix.expand(rows)
-        column = torch.arange(targets.shape[1], device=device)
-        inner = model.hidden(targets[:, :-1], positions=lengths[rows, None] + column[:-1], cache=prefix,
-                             mask=seen_after_prompt(lengths[rows], hidden.shape[1], targets.shape[1] - 1))
-        logits = model.lm_head(torch.cat((last[rows, None], inner), dim=1))
+        new = targets.shape[1] - 1
+        if new:  # where every completion is one token, nothing stands before it but the prompt
+            positions = lengths[rows, None] + torch.arange(new, device=device)
+            states.append(model.hidden(targets[:, :-1], positions=positions, cache=prefix,
+                                       mask=seen_after_prompt(lengths[rows], hidden.shape[1], new)))
+        logits = model.lm_head(torch.cat(states, dim=1))
     return objectives.selected_logprobs(logits, targets, temperature), mask
 
 

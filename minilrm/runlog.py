@@ -59,14 +59,17 @@ class RunLog:
         return cls(folder, plain(config))
 
     @classmethod
-    def open(cls, folder: str | Path) -> RunLog:
-        """The run in an existing folder, for `--resume` and for reports."""
+    def open(cls, folder: str | Path, command: str | None = None) -> RunLog:
+        """The run in an existing folder, for `--resume` (then it must be a run of this command) and for reports."""
         folder = Path(folder)
         if not folder.is_dir():
             raise UserError(f"there is no run folder {folder}; runs are kept under runs/ unless --out said otherwise")
         if not (folder / "config.json").is_file():
             raise UserError(f"{folder} is not a run folder: it has no config.json")
-        return cls(folder, read_json(folder / "config.json"))
+        log = cls(folder, read_json(folder / "config.json"))
+        if command not in (None, log.config.get("command")):
+            raise UserError(f"{folder} is a run of {log.config.get('command')}, not of {command}; name another folder")
+        return log
 
     # Writing
 

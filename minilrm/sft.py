@@ -21,7 +21,7 @@ from minilrm.cli import option
 from minilrm.errors import UserError
 from minilrm.model import Transformer
 from minilrm.report import write_report
-from minilrm.runlog import Interrupt, Progress, RunLog
+from minilrm.runlog import Interrupt, Progress, RunLog, version
 from minilrm.tasks import TASKS, Task, get_task
 from minilrm.tasks.base import problem_rng
 from minilrm.tokenizer import Tokenizer
@@ -101,13 +101,16 @@ def loss_of(model: Transformer, ids: torch.Tensor, learnt: torch.Tensor, denomin
 
 
 def train(options: Options) -> Path:
+    log = RunLog.open(options.resume, "sft") if options.resume else None
+    options = cli.resumed(options, log.config["options"]) if log else options
     device = machine.choose_device(options.device)
     machine.raise_malloc_thresholds()
     machine.set_threads(options.threads)
     machine.seed_everything(options.seed)
     task = get_task(options.task, **({"data": options.data} if options.data else {}))
-    log = RunLog.open(options.resume) if options.resume else None
     model, tokenizer, _ = checkpoint.load(checkpoint.resolve(options.init), device=device)
+    if tokenizer is None:
+        raise UserError(f"{options.init} has no tokenizer that minilrm wrote; start from a checkpoint of minilrm's")
     log = log or RunLog.create("sft", options.task, cli.to_dict(options), options.out)
     print(cli.describe(options))
     optimizers = adamw(model, options.lr)
@@ -184,18 +187,14 @@ def save(log: RunLog, model, tokenizer, optimizers, state: dict, options: Option
 
 
 def resume(log: RunLog, model: Transformer, optimizers: dict) -> dict:
-    step, path, skipped = checkpoint.newest_valid(log.folder / "checkpoints")
-    for broken, reason in skipped:
-        print(f"skipped {broken}: {reason}")
-    weights, _, _ = checkpoint.load(path)
-    model.load_state_dict(weights.state_dict())
+    step, state = checkpoint.go_on(log.folder / "checkpoints", model, optimizers)
     log.truncate_after(step)
-    return checkpoint.load_trainer(path, optimizers)
+    return state
 
 
 def summary(options: Options, state: dict, after: dict, last: Path, device) -> dict:
     out = {"task": options.task, "seed": options.seed, "steps": state["step"], "split": "validation", "eval_n": after["n"],
-           "device": str(device), "machine": machine.describe(device), "best": last.name, "last": last.name,
+           "device": str(device), "machine": machine.describe(device), "version": version(), "best": last.name, "last": last.name,
            "tokens_generated": 0, "tokens_trained": state["tokens_trained"], "seconds": state["seconds"]}
     for when, scores in (("before", state["before"]), ("after", after)):
         out |= {f"accuracy_{when}": scores["accuracy"], f"accuracy_{when}_ci": scores["accuracy_ci"],

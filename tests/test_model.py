@@ -266,6 +266,14 @@ def test_a_new_model_knows_nothing_and_is_the_same_for_the_same_seed(scale):
     assert loss.item() == pytest.approx(torch.tensor(1024.0).log().item(), abs=0.25)
 
 
+def test_what_writes_into_the_residual_stream_starts_smaller_the_deeper_the_model():
+    torch.manual_seed(0)
+    block = Transformer(SCALES["nano"]).layers[1]  # 4 layers, so 8 writers
+    assert block.mlp.up_proj.weight.std().item() == pytest.approx(128**-0.5, rel=0.05)
+    assert block.mlp.down_proj.weight.std().item() == pytest.approx((320 * 8) ** -0.5, rel=0.05)
+    assert block.self_attn.o_proj.weight.std().item() == pytest.approx((128 * 8) ** -0.5, rel=0.05)
+
+
 def test_every_weight_gets_a_gradient():
     with torch.enable_grad():
         model = random_model(replace(TINY, tie_embeddings=False, qk_norm=True))

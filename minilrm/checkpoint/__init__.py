@@ -44,7 +44,7 @@ from minilrm.errors import UserError
 from minilrm.model import ModelConfig, Transformer
 from minilrm.tokenizer import Tokenizer
 
-__all__ = ["save", "load", "load_config", "load_heads", "load_trainer", "newest_valid", "resolve", "shipped", "remove"]
+__all__ = ["save", "load", "load_config", "load_heads", "load_trainer", "go_on", "newest_valid", "resolve", "shipped", "remove"]
 
 WEIGHTS, INDEX, HEADS = "model.safetensors", "model.safetensors.index.json", "heads.safetensors"
 OPTIMIZER, TRAINER = "optimizer.safetensors", "trainer.json"
@@ -225,6 +225,24 @@ def optimizer_state(name: str, optimizer: Optimizer, saved: dict, tensors: dict[
     groups = [{key: tuple(value) if isinstance(own.get(key), tuple) else value for key, value in group.items()}
               for group, own in zip(saved["param_groups"], optimizer.param_groups, strict=True)]
     return {"state": state, "param_groups": groups}
+
+
+def go_on(folder: str | Path, model: Transformer, optimizers: dict[str, Optimizer]) -> tuple[int, dict]:
+    """Put model and optimizers back to a run's newest whole checkpoint; returns its step and what `trainer` was.
+
+    Broken ones are named, and set aside as step-000123.broken: the run will come by and save that step again.
+    """
+    step, path, skipped = newest_valid(folder)
+    for broken, reason in skipped:
+        print(f"skipped {broken}: {reason}", file=sys.stderr)
+        aside = broken.with_name(broken.name + ".broken")
+        if aside.exists():
+            remove(aside)
+        broken.rename(aside)
+    weights = load(path)[0].state_dict()
+    compare_shapes(model.state_dict(), weights, f"{path} is of another model than the one to go on with")
+    model.load_state_dict(weights)
+    return step, load_trainer(path, optimizers)
 
 
 # Finding
