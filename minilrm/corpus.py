@@ -229,6 +229,8 @@ class Options:
 
 
 def run(options: Options) -> None:
+    if options.out and (options.out.is_dir() or not options.out.absolute().parent.is_dir()):
+        raise UserError(f"--out {options.out} must name a file in a folder that is there")
     if options.tokenizer:
         tokenizer = Tokenizer.train(tokenizer_texts(options.seed), vocab_size=1024)
         tokenizer.save(options.tokenizer)

@@ -30,8 +30,8 @@ from minilrm.cli import option
 from minilrm.errors import UserError
 from minilrm.model import SCALES, Transformer, count_parameters
 from minilrm.report import write_report
-from minilrm.rollout import Episode, episode_logprobs, micro_batches, rollout
-from minilrm.runlog import Interrupt, Progress, RunLog
+from minilrm.rollout import Episode, episode_logprobs, group_metrics, micro_batches, rollout
+from minilrm.runlog import Interrupt, Progress, RunLog, version
 from minilrm.tasks import TASKS, Problem, Task, get_task
 from minilrm.tasks.base import problem_rng
 from minilrm.tokenizer import Tokenizer
@@ -61,8 +61,9 @@ class Options:
     format_weight: float = option(0.1, "reward for one well-formed answer and a proper end", minimum=0, group="reward")
     objective: str = option("grpo", "policy loss", choices=("reinforce", "grpo", "dr_grpo", "dapo", "gspo", "cispo"),
                             group="objective")
-    normalize: str = option("std", "advantages: reward minus the group's mean, divided by the group's std, or ...",
-                            choices=("std", "none", "rloo", "batch"), group="objective")
+    normalize: str = option("std", "advantages: the reward minus its group's mean, over the group's std (std), or over the "
+                            "batch's (batch), or as it is (none), or minus the mean of the others (rloo), or the bare reward",
+                            choices=("std", "none", "rloo", "batch", "reward"), group="objective")
     aggregation: str | None = option(None, "over tokens; the objective's own if not given",
                                      choices=("sequence", "token", "constant"), group="objective")
     clip_low: float | None = option(None, "clip range below 1; the objective's own if not given", minimum=0,
@@ -113,7 +114,7 @@ class Trainer:
         room = self.policy.config.max_seq_len - options.max_new_tokens
         self.fits = lambda p: len(self.tokenizer.encode(self.task.render(p, options.style))) <= room
         self.state = {"step": 0, "seconds": 0.0, "tokens_generated": 0, "tokens_trained": 0, "prompts_dropped": 0,
-                      "best_accuracy": -1.0, "best": None, "low_evals": 0}
+                      "best_accuracy": -1.0, "best": None, "low_evals": 0, "skipped_steps": 0}
 
     # -- the algorithm box --------------------------------------------------------------------------------------------
 
@@ -131,7 +132,7 @@ class Trainer:
         update = self.update(groups)
         self.state["seconds"] += time.perf_counter() - started
         self.state["tokens_generated"] += sum(e.length for g in groups for e in g)
-        return {**describe(groups), **update, "learning_rate": self.optimizers["adamw"].param_groups[0]["lr"],
+        return {**group_metrics(groups), **update, "learning_rate": self.optimizers["adamw"].param_groups[0]["lr"],
                 "seconds/rollout": sampled - started, "seconds/update": time.perf_counter() - sampled,
                 "seconds": self.state["seconds"], "tokens": self.state["tokens_generated"]}
 
@@ -162,7 +163,7 @@ class Trainer:
             order = np.random.default_rng((o.seed, self.state["step"], epoch)).permutation(len(groups))
             for part in np.array_split(order, min(o.updates, len(groups))):
                 metrics.append(self.optimizer_step([groups[i] for i in part]))
-        return {key: float(np.mean([m[key] for m in metrics])) for key in metrics[0]}
+        return {key: float(np.mean([m[key] for m in metrics if key in m])) for m in metrics for key in m}
 
     def optimizer_step(self, groups: list[list[Episode]]) -> dict:
         """One step of the optimizer on whole groups. Gradients of the micro-batches add up to the batch's own."""
@@ -183,6 +184,9 @@ class Trainer:
         # Several devices would sum their gradients and metrics here, and nowhere else.
         self.state["tokens_trained"] += sum(len(e.prompt_ids) + len(e.completion_ids) for e in learning)
         totals["grad_norm"] = self.guard.step(self.policy, self.optimizers, totals["loss"]) if learning else 0.0
+        self.state["skipped_steps"] = self.guard.skipped
+        if learning:  # the ratio's mean is that of the tokens looked at; a skipped group has none
+            totals["ratio/mean"] *= tokens / sum(e.length for e in learning)
         return totals
 
     def loss(self, batch: list[Episode], denominator: int, tokens: int) -> tuple[torch.Tensor, dict]:
@@ -232,12 +236,9 @@ class Trainer:
                 checkpoint.remove(path)
 
     def resume(self, log: RunLog) -> None:
-        step, path, skipped = checkpoint.newest_valid(log.folder / "checkpoints")
-        for broken, reason in skipped:
-            print(f"skipped {broken}: {reason}")
-        weights, _, _ = checkpoint.load(path)
-        self.policy.load_state_dict(weights.state_dict())
-        self.state = checkpoint.load_trainer(path, self.optimizers)
+        step, saved = checkpoint.go_on(log.folder / "checkpoints", self.policy, self.optimizers)
+        self.state |= saved
+        self.guard.skipped = self.state["skipped_steps"]
         log.truncate_after(step)
 
 
@@ -252,7 +253,11 @@ def give_advantages(groups: Sequence[Sequence[Episode]], normalize: str) -> None
     """Compare each episode with its group (equation in the head of this file)."""
     table = torch.tensor([[e.reward for e in g] for g in groups])
     valid = torch.tensor([[e.valid for e in g] for g in groups])
-    for group, row in zip(groups, objectives.group_advantages(table, normalize, valid=valid).tolist(), strict=True):
+    if normalize == "reward":  # no comparison: with 0/1 rewards this is expert iteration, imitation of what was right
+        advantages = table * valid
+    else:
+        advantages = objectives.group_advantages(table, normalize, valid=valid)
+    for group, row in zip(groups, advantages.tolist(), strict=True):
         for episode, advantage in zip(group, row, strict=True):
             episode.advantage = advantage
 
@@ -263,28 +268,6 @@ def stack(batch: Sequence[Episode], name: str, like: torch.Tensor) -> torch.Tens
         row = getattr(e, name)
         out[i, :len(row)] = row
     return out
-
-
-def describe(groups: Sequence[Sequence[Episode]]) -> dict:
-    """The step's metrics, under TRL's names where it has one."""
-    episodes = [e for g in groups for e in g]
-    valid = [e for e in episodes if e.valid]
-    table = np.array([[e.reward for e in g] for g in groups])
-    thinking = [e for e in episodes if e.thinks]
-    logps = np.array([x for e in episodes for x, m in zip(e.logprobs, e.mask, strict=True) if m])
-    return {
-        "reward": float(np.mean([e.reward for e in valid])) if valid else 0.0,
-        "reward_std": float(table.std(axis=1, ddof=1).mean()),
-        "frac_reward_zero_std": float((table.max(axis=1) == table.min(axis=1)).mean()),
-        "accuracy": float(np.mean([e.grade.correct for e in episodes])),
-        "completions/mean_length": float(np.mean([e.length for e in episodes])),
-        "completions/clipped_ratio": float(np.mean([e.finish_reason == "length" for e in episodes])),
-        "completions/think_rate": len(thinking) / len(episodes),
-        "accuracy_thinking": float(np.mean([e.grade.correct for e in thinking])) if thinking else None,
-        # Minus the mean log-prob of what was sampled is an unbiased estimate of the policy's entropy a token.
-        "entropy": float(-logps.mean()),
-        "invalid": len(episodes) - len(valid),
-    }
 
 
 def starting_point(options: Options) -> tuple[Transformer, Tokenizer, str]:
@@ -300,23 +283,25 @@ def starting_point(options: Options) -> tuple[Transformer, Tokenizer, str]:
     else:
         path = checkpoint.resolve(options.init)
     model, tokenizer, _ = checkpoint.load(path)
+    if tokenizer is None:
+        raise UserError(f"{path} has no tokenizer that minilrm wrote; start from a checkpoint of minilrm's own")
     return model, tokenizer, options.init
 
 
 # -- the run ----------------------------------------------------------------------------------------------------------------
 
 def train(options: Options) -> Path:
-    if options.resume:
-        log = RunLog.open(options.resume)
+    log = RunLog.open(options.resume, "grpo") if options.resume else None
+    options = cli.resumed(options, log.config.get("options", {})) if log else options
     trainer = Trainer(options)
-    if options.resume:
+    if log:
         trainer.resume(log)
     else:
         log = RunLog.create("grpo", options.task, cli.to_dict(options), options.out)
     print(cli.describe(options))
     print(f"{count_parameters(trainer.policy):,} parameters from {trainer.origin}; run folder {log.folder}", flush=True)
-    if trainer.state["step"] == 0:
-        trainer.state["before"] = evaluate_fully(trainer, log)
+    if "before" not in trainer.state:
+        evaluate_fully(trainer, log)
     finished = loop(trainer, log)
     last = trainer.save(log)
     if finished:
@@ -359,11 +344,12 @@ def record_eval(trainer: Trainer, log: RunLog, scores: dict, episodes: list[Epis
     log.sample(state["step"], [{"event": "eval", "key": e.problem.key, "prompt": e.problem.prompt, "completion": e.text,
                                 "answer": e.problem.answer, "correct": e.grade.correct, "reward": e.reward}
                                for e in episodes[:40]])
-    if scores["accuracy"] > state["best_accuracy"]:
-        state["best_accuracy"], state["best"] = scores["accuracy"], log.checkpoint_path(state["step"]).name
-        trainer.save(log)
+    state.setdefault("before", scores)
     fallen = scores["accuracy"] < trainer.options.collapse * state["best_accuracy"]
     state["low_evals"] = state["low_evals"] + 1 if fallen else 0
+    if scores["accuracy"] > state["best_accuracy"]:
+        state["best_accuracy"], state["best"] = scores["accuracy"], log.checkpoint_path(state["step"]).name
+        trainer.save(log)  # last, so that what is saved is the state to go on from
 
 
 def evaluate_fully(trainer: Trainer, log: RunLog) -> dict:
@@ -383,13 +369,13 @@ def summary(trainer: Trainer, after: dict, last: Path) -> dict:
     before, state = trainer.state["before"], trainer.state
     out = {"task": trainer.task.name, "seed": trainer.options.seed, "steps": state["step"], "split": "validation",
            "eval_n": after["n"], "device": str(trainer.device), "best": state["best"], "last": last.name,
-           "init": trainer.origin, "machine": machine.describe(trainer.device), "skipped_steps": trainer.guard.skipped}
+           "init": trainer.origin, "machine": machine.describe(trainer.device), "version": version()}
     for when, scores in (("before", before), ("after", after)):
         for name, key in (("accuracy", "accuracy"), ("greedy", "greedy"), ("length", "mean_length"),
                           ("think_rate", "think_rate"), ("accuracy_thinking", "accuracy_thinking")):
             out[f"{name}_{when}"] = scores[key]
         out[f"accuracy_{when}_ci"] = scores["accuracy_ci"]
-    for key in ("tokens_generated", "tokens_trained", "seconds", "prompts_dropped"):
+    for key in ("tokens_generated", "tokens_trained", "seconds", "prompts_dropped", "skipped_steps"):
         out[key] = state[key]
     return out
 

@@ -9,6 +9,7 @@ across documents, and rows of like length waste little), weight averaging, data 
 """
 
 import itertools
+import math
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -104,7 +105,7 @@ class Reader:
 def train(options: Options) -> Path:
     if options.resume:
         log = RunLog.open(options.resume, "pretrain")
-        options = cli.resumed(options, log.config["options"])
+        options = cli.resumed(options, log.config.get("options", {}))
     if options.export and options.export.exists():  # said now, not after the training
         raise UserError(f"--export {options.export} is there already; choose another folder")
     options = cli.fill(options, SCALE[options.scale])
@@ -126,6 +127,7 @@ def train(options: Options) -> Path:
     if options.resume:
         step, saved = checkpoint.go_on(log.folder / "checkpoints", model, optimizers)
         state |= saved
+        state["recent"] = [math.nan if x is None else x for x in state["recent"]]  # JSON knows no NaN
         log.truncate_after(step)
     print(f"{count_parameters(model):,} parameters, {len(reader.rows):,} documents ({reader.dropped} too long, dropped)")
     finished = loop(options, model, optimizers, reader, held_out, log, state, tokenizer, device)

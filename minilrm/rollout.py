@@ -111,3 +111,25 @@ def seen_after_prompt(lengths: Tensor, width: int, new: int) -> Tensor:
     prompt = torch.arange(width, device=lengths.device) < lengths[:, None]
     own = column[None, :] <= column[:, None]
     return torch.cat((prompt[:, None, None].expand(-1, 1, new, -1), own.expand(len(lengths), 1, -1, -1)), dim=-1)
+
+
+def group_metrics(groups: Sequence[Sequence[Episode]]) -> dict:
+    """What a batch of groups looks like, under TRL's names where it has one."""
+    episodes = [e for g in groups for e in g]
+    valid = [e for e in episodes if e.valid]
+    table = np.array([[e.reward for e in g] for g in groups])
+    thinking = [e for e in episodes if e.thinks]
+    logps = np.array([x for e in episodes for x, m in zip(e.logprobs, e.mask, strict=True) if m])
+    return {
+        "reward": float(np.mean([e.reward for e in valid])) if valid else 0.0,
+        "reward_std": float(table.std(axis=1, ddof=1).mean()),
+        "frac_reward_zero_std": float((table.max(axis=1) == table.min(axis=1)).mean()),
+        "accuracy": float(np.mean([e.grade.correct for e in episodes])),
+        "completions/mean_length": float(np.mean([e.length for e in episodes])),
+        "completions/clipped_ratio": float(np.mean([e.finish_reason == "length" for e in episodes])),
+        "completions/think_rate": len(thinking) / len(episodes),
+        "accuracy_thinking": float(np.mean([e.grade.correct for e in thinking])) if thinking else None,
+        # Minus the mean log-prob of what was sampled is an unbiased estimate of the policy's entropy a token.
+        "entropy": float(-logps.mean()),
+        "invalid": len(episodes) - len(valid),
+    }

@@ -102,7 +102,7 @@ def loss_of(model: Transformer, ids: torch.Tensor, learnt: torch.Tensor, denomin
 
 def train(options: Options) -> Path:
     log = RunLog.open(options.resume, "sft") if options.resume else None
-    options = cli.resumed(options, log.config["options"]) if log else options
+    options = cli.resumed(options, log.config.get("options", {})) if log else options
     device = machine.choose_device(options.device)
     machine.raise_malloc_thresholds()
     machine.set_threads(options.threads)
@@ -194,7 +194,8 @@ def resume(log: RunLog, model: Transformer, optimizers: dict) -> dict:
 
 def summary(options: Options, state: dict, after: dict, last: Path, device) -> dict:
     out = {"task": options.task, "seed": options.seed, "steps": state["step"], "split": "validation", "eval_n": after["n"],
-           "device": str(device), "machine": machine.describe(device), "version": version(), "best": last.name, "last": last.name,
+           "device": str(device), "machine": machine.describe(device), "version": version(), "best": last.name,
+           "last": last.name,
            "tokens_generated": 0, "tokens_trained": state["tokens_trained"], "seconds": state["seconds"]}
     for when, scores in (("before", state["before"]), ("after", after)):
         out |= {f"accuracy_{when}": scores["accuracy"], f"accuracy_{when}_ci": scores["accuracy_ci"],

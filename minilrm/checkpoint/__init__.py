@@ -44,7 +44,8 @@ from minilrm.errors import UserError
 from minilrm.model import ModelConfig, Transformer
 from minilrm.tokenizer import Tokenizer
 
-__all__ = ["save", "load", "load_config", "load_heads", "load_trainer", "go_on", "newest_valid", "resolve", "shipped", "remove"]
+__all__ = ["save", "load", "load_config", "load_heads", "load_trainer", "go_on", "newest_valid", "resolve", "shipped",
+           "remove"]
 
 WEIGHTS, INDEX, HEADS = "model.safetensors", "model.safetensors.index.json", "heads.safetensors"
 OPTIMIZER, TRAINER = "optimizer.safetensors", "trainer.json"

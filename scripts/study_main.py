@@ -1,0 +1,98 @@
+"""The main job's figures: the shipped base, GRPO from it with three seeds, five times as long, and a plain rival.
+
+    python scripts/study_main.py base          the base and the baselines that could explain a gain away
+    python scripts/study_main.py grpo 0        seed 0: GRPO for 5 x STEPS steps, measured at STEPS and at the end
+    python scripts/study_main.py expert 0      seed 0: expert iteration until as many tokens are generated
+    python scripts/study_main.py all           everything that is missing, one after another
+
+Each finished part is a line of data/results/main.jsonl; what stands there is not run again. The learning rate does not
+depend on the number of steps, so the first STEPS steps of the long run are the run that `make grpo` does. Everything runs
+on one thread, so that two seeds can run side by side on two cores; tuning used the validation split alone.
+"""
+
+import argparse
+import tempfile
+from pathlib import Path
+
+from minilrm import checkpoint, evaluate, grpo, machine, runlog
+from minilrm.tasks import get_task
+
+STEPS, TIMES, SEEDS, N = grpo.Options.steps, 5, (0, 1, 2), 1000
+TASK = "gsm8k-mini"
+CURVES = ("reward", "accuracy", "accuracy_thinking", "completions/think_rate", "completions/mean_length", "entropy",
+          "frac_reward_zero_std", "completions/clipped_ratio")
+
+
+def done(kind: str, seed: int) -> bool:
+    return any(r["kind"] == kind and r["seed"] == seed for r in runlog.load_results("main"))
+
+
+def measure(where: str | Path, split: str, quick: bool, samples: int = 8) -> dict:
+    """A checkpoint on a shipped split: one JSON object, as `python -m minilrm.evaluate` writes it."""
+    model, tokenizer, _ = checkpoint.load(checkpoint.resolve(str(where)))
+    options = evaluate.Options(checkpoint=str(where), task=TASK, split=split, n=N, samples=samples, seed=0, quick=quick)
+    task = get_task(TASK)
+    result = evaluate.evaluate(model.eval(), tokenizer, task, task.problems(split, N), options, say=print)
+    result["checkpoint"] = Path(where).name
+    return result
+
+
+def study_base(seed: int = 0) -> dict:
+    return {"test": measure("gsm8k-mini-base", "test", quick=False), "ood": measure("gsm8k-mini-base", "ood", quick=True)}
+
+
+def study_grpo(seed: int) -> dict:
+    """The long run; its checkpoint at STEPS is the main job's result."""
+    folder = run(seed, steps=TIMES * STEPS, eval_quick=N, save_every=STEPS, keep=TIMES + 1)
+    log = runlog.RunLog.open(folder)
+    middle, last = log.checkpoint_path(STEPS), log.checkpoint_path(TIMES * STEPS)
+    return {"steps": STEPS, "long_steps": TIMES * STEPS, **curves(log),
+            "test": measure(middle, "test", quick=False), "ood": measure(middle, "ood", quick=True),
+            "long_test": measure(last, "test", quick=True, samples=1), "summary": runlog.read_json(folder / "summary.json")}
+
+
+def study_expert(seed: int) -> dict:
+    """Expert iteration, online: imitate the right answers alone, no group, no comparison; as many generated tokens."""
+    goal = next(r for r in runlog.load_results("main") if r["kind"] == "grpo" and r["seed"] == seed)["tokens"][STEPS - 1]
+    steps = STEPS // 2
+    while True:  # lengths grow as it learns, so the number of steps is found by going on until the budget is met
+        folder = run(seed, steps=steps, normalize="reward", objective="reinforce", format_weight=0.0, eval_quick=N)
+        log = runlog.RunLog.open(folder)
+        if log.metrics("train")[-1]["tokens"] >= goal or steps >= 3 * STEPS:
+            break
+        steps = min(3 * STEPS, int(steps * 1.1 * goal / log.metrics("train")[-1]["tokens"]) + 1)
+    return {"steps": steps, **curves(log), "test": measure(log.checkpoint_path(steps), "test", quick=True, samples=1)}
+
+
+def run(seed: int, **options) -> Path:
+    out = Path(tempfile.mkdtemp(prefix=f"study-main-{seed}-")) / "run"
+    return grpo.train(grpo.Options(task=TASK, seed=seed, threads=1, out=out, **options))
+
+
+def curves(log: runlog.RunLog) -> dict:
+    """What the figures need of a run: every step's metrics, and the evaluations on validation."""
+    train, evals = log.metrics("train"), log.metrics("eval")
+    return {"curves": {name: [None if m.get(name) is None else round(m[name], 4) for m in train] for name in CURVES},
+            "tokens": [m["tokens"] for m in train], "seconds": round(train[-1]["seconds"], 1),
+            "evals": [{k: e.get(k) for k in ("step", "n", "accuracy", "accuracy_ci", "greedy", "think_rate",
+                                             "accuracy_thinking", "mean_length")} for e in evals]}
+
+
+STUDIES = {"base": (study_base, (0,)), "grpo": (study_grpo, SEEDS), "expert": (study_expert, SEEDS)}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("what", choices=(*STUDIES, "all"))
+    parser.add_argument("seed", nargs="?", type=int)
+    chosen = parser.parse_args()
+    machine.raise_malloc_thresholds()
+    machine.set_threads(1)
+    for kind, (study, seeds) in STUDIES.items():
+        for seed in seeds:
+            if chosen.what in (kind, "all") and chosen.seed in (seed, None) and not done(kind, seed):
+                runlog.append_result("main", {"kind": kind, "seed": seed, **study(seed)})
+
+
+if __name__ == "__main__":
+    main()
