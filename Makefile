@@ -17,11 +17,12 @@ ARGS ?=
 SETUP = "$(PYTHON)" scripts/setup_env.py --venv "$(VENV)" $(if $(FRESH),--fresh)
 
 .DEFAULT_GOAL := help
-.PHONY: help grpo test lint clean
+.PHONY: help grpo test mutants lint clean
 
 help:
 	@echo "make grpo     teach the shipped base model to reason by reinforcement learning (GRPO on gsm8k-mini)"
 	@echo "make test     run the tests"
+	@echo "make mutants  show that each known wrong version of an objective is caught by a test"
 	@echo "make lint     check the style with ruff"
 	@echo "make clean    remove caches and build artefacts (keeps runs/ and $(VENV))"
 	@echo
@@ -32,6 +33,9 @@ grpo:
 
 test:
 	@$(SETUP) --extras dev --run -m pytest -q $(ARGS)
+
+mutants:
+	@$(SETUP) --extras dev --run -m tests.mutants
 
 lint:
 	@$(SETUP) --extras dev --run -m ruff check . $(ARGS)
