@@ -199,6 +199,11 @@ class Trainer:
             logp, old, advantages, mask, objective=o.objective, aggregation=o.aggregation, clip_low=o.clip_low,
             clip_high=o.clip_high, kl_coef=o.kl_coef, kl_kind=o.kl_kind, ref_logp=ref, max_length=o.max_new_tokens,
             denominator=denominator, token_denominator=tokens)
+        # How far sampling and training disagree, by their precision alone as long as the policy has not moved.
+        sampled = torch.zeros_like(logp)
+        for i, e in enumerate(batch):
+            sampled[i, :len(e.logprobs)] = torch.tensor(e.logprobs)
+        stats["sampling/logp_difference"] = ((logp.detach() - sampled).abs() * mask).sum() / tokens
         return loss, stats
 
     @torch.no_grad()
@@ -340,7 +345,7 @@ def loop(trainer: Trainer, log: RunLog) -> bool:
 def record_eval(trainer: Trainer, log: RunLog, scores: dict, episodes: list[Episode]) -> None:
     """Log an evaluation with its first transcripts; keep the best policy; notice a collapse."""
     state = trainer.state
-    log.log(state["step"], scores, event="eval")
+    log.log(state["step"], {**scores, "elapsed": log.seconds}, event="eval")
     log.sample(state["step"], [{"event": "eval", "key": e.problem.key, "prompt": e.problem.prompt, "completion": e.text,
                                 "answer": e.problem.answer, "correct": e.grade.correct, "reward": e.reward}
                                for e in episodes[:40]])

@@ -123,7 +123,7 @@ def train(options: Options) -> Path:
     held_out = corpus.build(tokenizer, 100_000, seed=options.seed + 1, split="validation", spanish=options.spanish)
     model = Transformer(replace(SCALES[options.scale], vocab_size=len(tokenizer), max_seq_len=options.context)).to(device)
     optimizers = pretraining_optimizers(model, options.muon_lr, options.adam_lr)
-    state = {"step": 0, "tokens": 0, "seconds": 0.0, "recent": []}  # recent: losses, for the means that are logged
+    state = {"step": 0, "tokens": 0, "seconds": 0.0, "skipped_steps": 0, "recent": []}  # recent: losses, to be averaged
     if options.resume:
         step, saved = checkpoint.go_on(log.folder / "checkpoints", model, optimizers)
         state |= saved
@@ -154,6 +154,7 @@ def loop(options, model, optimizers, reader, held_out, log, state, tokenizer, de
                 recent[-1] += float(loss.detach())
             norm = guard.step(model, optimizers, recent[-1])
             del recent[:-50]
+            state["skipped_steps"] += math.isnan(norm)
             state["step"] += 1
             state["tokens"] += count
             state["seconds"] += time.perf_counter() - started
@@ -188,7 +189,8 @@ def finish(options, model, tokenizer, log, state, device, last: Path) -> None:
     outcome = {"task": "gsm8k-mini", "seed": options.seed, "steps": state["step"], "split": "validation",
                "eval_n": len(problems), "parameters": count_parameters(model), "tokens_trained": state["tokens"],
                "tokens_generated": 0, "seconds": state["seconds"], "device": str(device), "version": version(),
-               "machine": machine.describe(device), "best": last.name, "last": last.name}
+               "machine": machine.describe(device), "best": last.name, "last": last.name,
+               "skipped_steps": state["skipped_steps"]}
     # Nothing was measured before: random weights answer nothing.
     outcome |= {f"{name}_{when}": None for when in ("before", "after") for name in ("accuracy", "greedy", "length")}
     outcome |= {"accuracy_before_ci": None, "accuracy_after_ci": None}

@@ -8,6 +8,7 @@ packing, chat templates, low-rank adapters, mixing in pretraining text.
     python -m minilrm.sft --task gsm8k-mini
 """
 
+import math
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -114,9 +115,9 @@ def train(options: Options) -> Path:
     log = log or RunLog.create("sft", options.task, cli.to_dict(options), options.out)
     print(cli.describe(options))
     optimizers = adamw(model, options.lr)
-    state = {"step": 0, "seconds": 0.0, "tokens_trained": 0}
+    state = {"step": 0, "seconds": 0.0, "tokens_trained": 0, "skipped_steps": 0}
     if options.resume:
-        state = resume(log, model, optimizers)
+        state |= resume(log, model, optimizers)
     score = Scorer(model, tokenizer, task, options.eval_n, machine.bfloat16_pays(device))
     if state["step"] == 0:
         state["before"] = score(log, 0)
@@ -141,6 +142,7 @@ def loop(options, model, tokenizer, task, optimizers, log, state, score, device)
                 part.backward()
                 loss += float(part.detach())
             norm = guard.step(model, optimizers, loss)
+            state["skipped_steps"] += math.isnan(norm)
             state["step"] += 1
             state["seconds"] += time.perf_counter() - started
             state["tokens_trained"] += answers
@@ -195,7 +197,7 @@ def resume(log: RunLog, model: Transformer, optimizers: dict) -> dict:
 def summary(options: Options, state: dict, after: dict, last: Path, device) -> dict:
     out = {"task": options.task, "seed": options.seed, "steps": state["step"], "split": "validation", "eval_n": after["n"],
            "device": str(device), "machine": machine.describe(device), "version": version(), "best": last.name,
-           "last": last.name,
+           "last": last.name, "skipped_steps": state["skipped_steps"],
            "tokens_generated": 0, "tokens_trained": state["tokens_trained"], "seconds": state["seconds"]}
     for when, scores in (("before", state["before"]), ("after", after)):
         out |= {f"accuracy_{when}": scores["accuracy"], f"accuracy_{when}_ci": scores["accuracy_ci"],

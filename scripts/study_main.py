@@ -3,6 +3,7 @@
     python scripts/study_main.py base          the base and the baselines that could explain a gain away
     python scripts/study_main.py grpo 0        seed 0: GRPO for 5 x STEPS steps, measured at STEPS and at the end
     python scripts/study_main.py expert 0      seed 0: expert iteration until as many tokens are generated
+    python scripts/study_main.py timing        what `make grpo` does, alone on the machine, by the clock; and a transcript
     python scripts/study_main.py all           everything that is missing, one after another
 
 Each finished part is a line of data/results/main.jsonl; what stands there is not run again. The learning rate does not
@@ -12,6 +13,7 @@ on one thread, so that two seeds can run side by side on two cores; tuning used 
 
 import argparse
 import tempfile
+import time
 from pathlib import Path
 
 from minilrm import checkpoint, evaluate, grpo, machine, runlog
@@ -64,9 +66,34 @@ def study_expert(seed: int) -> dict:
     return {"steps": steps, **curves(log), "test": measure(log.checkpoint_path(steps), "test", quick=True, samples=1)}
 
 
-def run(seed: int, **options) -> Path:
+def study_timing(seed: int) -> dict:
+    """The default run on all cores: seconds to the step-0 evaluation, to a gain with intervals apart, and to the end."""
+    started = time.perf_counter()
+    folder = run(seed, threads=None)
+    log = runlog.RunLog.open(folder)
+    evals = log.metrics("eval")
+    gain = next((e["elapsed"] for e in evals if e["accuracy_ci"][0] > evals[0]["accuracy_ci"][1]), None)
+    runlog.append_result("main", {"kind": "transcript", "seed": seed, **transcript(log)})
+    runlog.append_result("timing", {"kind": "make grpo", "seed": seed, "steps": STEPS,
+                                    "seconds_to_step0": evals[0]["elapsed"], "seconds_to_gain": gain,
+                                    "seconds_total": time.perf_counter() - started,
+                                    "peak_memory_mb": machine.peak_memory_mb()})
+    return {"steps": STEPS, **curves(log)}
+
+
+def transcript(log: runlog.RunLog) -> dict:
+    """The first problem that was answered wrong at step 0 and right at the end, before and after."""
+    samples = log.samples()
+    last = max(s["step"] for s in samples)
+    after = {s["key"]: s for s in samples if s["step"] == last}
+    before = next(s for s in samples if s["step"] == 0 and not s["correct"] and after[s["key"]]["correct"])
+    return {"prompt": before["prompt"], "before": before["completion"], "after": after[before["key"]]["completion"],
+            "answer": before["answer"], "step_after": last}
+
+
+def run(seed: int, threads: int | None = 1, **options) -> Path:
     out = Path(tempfile.mkdtemp(prefix=f"study-main-{seed}-")) / "run"
-    return grpo.train(grpo.Options(task=TASK, seed=seed, threads=1, out=out, **options))
+    return grpo.train(grpo.Options(task=TASK, seed=seed, threads=threads, out=out, **options))
 
 
 def curves(log: runlog.RunLog) -> dict:
@@ -78,7 +105,8 @@ def curves(log: runlog.RunLog) -> dict:
                                              "accuracy_thinking", "mean_length")} for e in evals]}
 
 
-STUDIES = {"base": (study_base, (0,)), "grpo": (study_grpo, SEEDS), "expert": (study_expert, SEEDS)}
+STUDIES = {"base": (study_base, (0,)), "grpo": (study_grpo, SEEDS), "expert": (study_expert, SEEDS),
+           "timing": (study_timing, (0,))}
 
 
 def main() -> None:

@@ -1,0 +1,47 @@
+"""What all tests share: this clone on the path, one thread, the shipped tokenizer, a tiny model nobody trained."""
+import contextlib
+import os
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+if str(ROOT) not in sys.path:  # from any working directory, installed or not
+    sys.path.insert(0, str(ROOT))
+os.environ.setdefault("MPLBACKEND", "Agg")
+
+import pytest  # noqa: E402
+import torch  # noqa: E402
+
+from minilrm import checkpoint, machine  # noqa: E402
+from minilrm.model import ModelConfig, Transformer  # noqa: E402
+from minilrm.tokenizer import Tokenizer  # noqa: E402
+
+# Small matrices gain nothing from a second thread, and the same seed gives the same bits on the same number only.
+torch.set_num_threads(1)
+
+TINY = ModelConfig(dim=32, n_layers=2, n_heads=2, n_kv_heads=1, head_dim=16, ffn_dim=64, max_seq_len=320)
+
+
+@pytest.fixture(scope="session")
+def tokenizer():
+    return Tokenizer.load(machine.data_folder() / "tokenizer")
+
+
+@pytest.fixture(scope="session")
+def base(tokenizer, tmp_path_factory):
+    """The folder of a random model that is not quite shapeless: some tokens are likelier than others (so that a
+    temperature makes a difference), and the end of text comes now and then (so that completions differ in length)."""
+    torch.manual_seed(0)
+    model = Transformer(TINY)
+    with torch.no_grad():
+        model.embed_tokens.weight.mul_(20)
+        usual = model.hidden(torch.randint(64, TINY.vocab_size, (32, 32))).mean((0, 1))
+        model.embed_tokens.weight[tokenizer.eos_id] = 4 * usual / usual.square().sum()
+    return checkpoint.save(tmp_path_factory.mktemp("base") / "tiny", model, tokenizer, info={"task": "gsm8k-mini"})
+
+
+@pytest.fixture
+def full_precision(monkeypatch):
+    """Training and decoding in float32, whatever the processor likes better."""
+    monkeypatch.setattr(machine, "autocast", lambda device: contextlib.nullcontext())
+    monkeypatch.setattr(machine, "bfloat16_pays", lambda device: False)

@@ -1,0 +1,242 @@
+"""The base corpus: what is in it, that it is right where it claims to be, and that nothing of other splits leaks in."""
+import ast
+import json
+import math
+import random
+import re
+from collections import Counter
+
+import numpy as np
+import pytest
+
+from minilrm import corpus
+from minilrm.cli import run_command
+from minilrm.corpus import MIX, Corpus, TokenSet, build, tokenize, tokenizer_texts
+from minilrm.errors import UserError
+from minilrm.tasks import split_of
+from minilrm.tasks.answers import check_equation, equations, extract
+from minilrm.tasks.templates import HELD_OUT, TRAINING
+
+WORKED = ("steps", "plan_verify", "nudged", "textbook", "several", "sums")
+
+
+@pytest.fixture(scope="module")
+def documents():
+    written = Corpus(seed=0)
+    return [written.document(i) for i in range(3000)]
+
+
+# -- the mix ---------------------------------------------------------------------------------------------------------
+
+def test_a_document_is_made_of_its_number_alone(documents):
+    """Catches: a generator that runs on from document to document, so that no part can be made again by itself."""
+    again = Corpus(seed=0)
+    for i in (2999, 17, 0, 1234, 17):
+        assert again.document(i) == documents[i]
+    assert [Corpus(seed=1).document(i).text for i in range(20)] != [d.text for d in documents[:20]]
+    assert [Corpus(split="validation").document(i).text for i in range(20)] != [d.text for d in documents[:20]]
+    assert len({d.text for d in documents}) > 2900
+
+
+def test_the_shares_are_those_of_the_mix(documents):
+    assert sum(share for share, _ in MIX.values()) == pytest.approx(1)
+    counts = Counter(d.kind for d in documents)
+    for kind, (share, _) in MIX.items():
+        error = math.sqrt(share * (1 - share) / len(documents))
+        assert counts[kind] / len(documents) == pytest.approx(share, abs=4 * error), kind
+
+
+def test_few_forum_answers_think_most_blurt(documents):
+    """What reinforcement learning is to find: the base must be able to reason, but seldom do so unasked."""
+    plain = Counter(d.kind for d in documents if d.kind in ("reflex", "careless", "steps", "plan_verify"))
+    assert 0.15 < 1 - plain["reflex"] / plain.total() < 0.4
+
+
+def test_spanish_is_a_share_and_can_be_all_or_none():
+    def spanish(share):
+        pages = [Corpus(seed=0, spanish=share).document(i, "steps").text for i in range(100)]
+        return sum(page.startswith("Pregunta: ") for page in pages)
+
+    assert spanish(0.0) == 0 and spanish(1.0) == 100 and 10 < spanish(0.25) < 40
+
+
+def test_a_mix_of_ones_own_is_normalised_and_an_unknown_kind_is_named():
+    own = Corpus(mix={"reflex": 30, "sums": 10})
+    counts = Counter(own.document(i).kind for i in range(400))
+    assert set(counts) == {"reflex", "sums"} and counts["reflex"] / 400 == pytest.approx(0.75, abs=0.1)
+    with pytest.raises(UserError, match="no kind of document is called 'reflx'; there are reflex, careless"):
+        Corpus(mix={"reflx": 1.0})
+
+
+# -- right and wrong answers -----------------------------------------------------------------------------------------
+
+def written(kind, count):
+    """(text, its problems) of documents of a kind; the problems are caught on their way into the document."""
+    own = Corpus(seed=7)
+    caught = []
+    for task in (own.words, own.sums, own.chat):
+        def sample(rng, split, original=task.sample):
+            caught.append(original(rng, split))
+            return caught[-1]
+        task.sample = sample
+    for i in range(count):
+        caught.clear()
+        text = own.document(i, kind).text
+        yield text, list(caught)
+
+
+@pytest.mark.parametrize("kind", ["reflex", *WORKED])
+def test_every_answer_is_right(kind):
+    worked = 0
+    for text, problems in written(kind, 150):
+        assert extract(text) == [p.answer for p in problems], text
+        for expression, result in equations(text):
+            worked += 1
+            assert check_equation(expression, result) is True, text
+    assert (worked == 0) == (kind == "reflex")
+
+
+def test_the_careless_are_always_wrong_after_a_chain_that_looks_right():
+    """Catches: a slip that a later step happens to undo, and answers that are wrong for their form alone."""
+    for text, (problem,) in written("careless", 400):
+        (answer,) = extract(text)
+        assert answer.isdecimal() and answer != problem.answer, text
+        assert len(equations(text)) == len(problem.meta["expressions"]) and equations(text)[-1][1] == answer
+
+
+def test_the_checkers_are_right_and_say_so():
+    for text, (problem,) in written("plan_verify", 100):
+        lines = text.split("\n")
+        check = lines[-2]
+        assert re.match(r"(Check|Prueba): <<.*>>\d+, (ok|bien)\.$", check), text
+        assert lines[-1] == f"#### {problem.answer}" and re.search(r"\n(Plan): ", text)
+
+
+def test_the_nudge_stands_before_the_thinking():
+    for text, _ in written("nudged", 60):
+        assert re.search(r"(Answer: Let's think step by step\.|Respuesta: Pensemos paso a paso\.)\n", text), text
+
+
+def test_chatter_and_stories_hold_no_sums_to_imitate():
+    for kind in ("chat", "text"):
+        assert all("####" not in text and "<<" not in text for text, _ in written(kind, 100))
+
+
+# -- nothing leaks ---------------------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("split", ["train", "validation"])
+def test_no_problem_of_another_split_and_no_held_out_story(documents, split):
+    pages = documents if split == "train" else [Corpus(split=split).document(i) for i in range(300)]
+    keys = [key for page in pages for key in page.problems]
+    assert {split_of(key) for key in keys} == {split}
+    stories = {key.split(":")[0] for page in pages for key in page.problems if page.kind not in ("sums", "chat")}
+    assert stories <= {t.name for t in TRAINING} and not stories & {t.name for t in HELD_OUT}
+    if split == "train":
+        assert stories == {t.name for t in TRAINING}
+
+
+@pytest.mark.parametrize("kind", MIX)
+def test_a_document_tells_all_its_problems(kind):
+    """Catches: a kind that writes a sum and does not say so, which the test above could then not see."""
+    for (_, problems), document in zip(written(kind, 60), (Corpus(seed=7).document(i, kind) for i in range(60)),
+                                       strict=True):
+        if document.problems or kind != "text":  # a page of the times table is no problem of any split
+            assert document.problems == tuple(p.key for p in problems)
+
+
+# -- tokens ----------------------------------------------------------------------------------------------------------
+
+def test_documents_as_tokens_end_with_the_end_of_text(tokenizer, documents):
+    """Catches: an end of text that is never trained, after which no answer ever ends."""
+    found = tokenize(tokenizer, seed=0, split="train", start=100, count=40)
+    assert len(found) == 40 and found.lengths.sum() == len(found.ids) == found.ends[-1]
+    for i, document in enumerate(documents[100:140]):
+        row = found[i].tolist()
+        assert row[-1] == tokenizer.eos_id and tokenizer.eos_id not in row[:-1]
+        assert tokenizer.decode(row[:-1]) == document.text
+        assert found.lengths[i] == len(row)
+
+
+def test_rows_of_a_token_set():
+    rows = TokenSet(np.array([5, 6, 0, 7, 0, 0], dtype=np.uint16), np.array([3, 5, 6]))
+    assert [rows[i].tolist() for i in range(len(rows))] == [[5, 6, 0], [7, 0], [0]]
+    assert rows.lengths.tolist() == [3, 2, 1] and rows[-1].tolist() == [0]
+    with pytest.raises(IndexError):
+        rows[3]
+
+
+def test_a_corpus_is_long_enough_and_the_same_however_it_was_cut(tokenizer):
+    cut = build(tokenizer, 6000, seed=3, chunk=7)
+    assert len(cut.ids) >= 6000 > cut.ends[-8]  # not a chunk more than was asked for
+    whole = tokenize(tokenizer, seed=3, split="train", start=0, count=len(cut))
+    assert np.array_equal(cut.ids, whole.ids) and np.array_equal(cut.ends, whole.ends)
+    assert cut.ids.max() < len(tokenizer)
+    other = build(tokenizer, 6000, seed=4, chunk=7)
+    assert not np.array_equal(cut.ids[:500], other.ids[:500])
+
+
+# -- what the tokenizer learns from ----------------------------------------------------------------------------------
+
+SAMPLES = {
+    corpus.countdown_sample: ("Question: Use the numbers ", "try: ", "; no\nwait, ", "; ok\n", "</answer>"),
+    corpus.logic_sample: (" than ", "therefore ", "contradiction", "The answer is "),
+    corpus.ledger_sample: ("name | entry | amount\n", "<tool>SELECT SUM(amount) FROM ledger", "</tool><result>"),
+    corpus.program_sample: ("def ", "    return result\n", "assert ", "<tool>calculator(", "</tool><result>"),
+}
+
+
+@pytest.mark.parametrize("write", SAMPLES, ids=lambda write: write.__name__)
+def test_what_later_tasks_will_need_is_in_the_tokenizers_texts(write):
+    texts = [write(random.Random(i)) for i in range(20)]
+    assert texts == [write(random.Random(i)) for i in range(20)] and len(set(texts)) > 15
+    assert all(part in text for text in texts for part in SAMPLES[write])
+    if write is corpus.program_sample:
+        assert all(ast.parse(text.partition("<tool>")[0]) for text in texts)
+
+
+def test_one_text_in_five_is_of_what_is_planned():
+    texts = list(tokenizer_texts(seed=0, documents=200))
+    assert texts == list(tokenizer_texts(seed=0, documents=200))
+    marks = {"countdown": "Use the numbers", "logic": "a contradiction", "ledger": "ledger WHERE", "program": "def "}
+    kinds = [next((kind for kind, mark in marks.items() if mark in text), None) for text in texts]
+    assert all((kind is not None) == (i % 5 == 0) for i, kind in enumerate(kinds))
+    assert {kind for kind in kinds if kind} == set(marks)
+    assert texts[1] == Corpus(0).document(1).text
+
+
+# -- the command -----------------------------------------------------------------------------------------------------
+
+def command(*argv):
+    run_command(corpus.run, corpus.Options, argv, prog="test", description="")
+
+
+def test_the_command_prints_the_mix_and_a_sample_of_each_kind(capsys):
+    command("--count", "60")
+    out, err = capsys.readouterr()
+    assert err == ""
+    table, *samples = re.split(r"\n--- (?:\w+) ---\n", out)
+    assert [line.split()[0] for line in table.splitlines() if line.split()] == ["kind", *MIX]
+    assert len(samples) == len(MIX)
+    assert samples[0].rstrip("\n") == Corpus().document(0, "reflex").text
+
+
+def test_the_command_writes_documents(capsys, tmp_path):
+    command("--count", "30", "--seed", "2", "--split", "validation", "--out", str(tmp_path / "pages.jsonl"))
+    assert "30 documents written" in capsys.readouterr().out
+    lines = (tmp_path / "pages.jsonl").read_text(encoding="utf-8").split("\n")
+    assert lines.pop() == ""
+    made = [Corpus(2, "validation").document(i) for i in range(30)]
+    assert [json.loads(line) for line in lines] == [{"kind": d.kind, "text": d.text} for d in made]
+
+
+@pytest.mark.parametrize("argv, words", [
+    (["--out", "{tmp}/nowhere/pages.jsonl"], "must name a file in a folder that is there"),
+    (["--out", "{tmp}"], "must name a file"),
+    (["--split", "test"], "--split cannot be 'test'"),  # the test split is not for training text
+    (["--spanish", "2"], "--spanish must be at most 1.0, not 2.0"),
+])
+def test_its_mistakes_are_one_line(capsys, tmp_path, argv, words):
+    with pytest.raises(SystemExit) as stopped:
+        command(*(word.format(tmp=tmp_path) for word in argv))
+    err = capsys.readouterr().err
+    assert stopped.value.code == 2 and err.startswith("error: ") and err.count("\n") == 1 and words in err

@@ -1,0 +1,344 @@
+"""The three training loops, run in miniature: what they leave behind, and that nothing that happens on the way (Ctrl-C,
+kill -9, a damaged file, a NaN) changes what comes out."""
+import contextlib
+import json
+import math
+import shutil
+import signal
+
+import pytest
+import safetensors.torch
+
+from minilrm import checkpoint, corpus, grpo, machine, pretrain, rewards, sft
+from minilrm.cli import to_dict
+from minilrm.errors import UserError
+from minilrm.runlog import RunLog
+from minilrm.tasks.gsm8k_mini import GSM8KMini
+
+LOOPS = {"pretrain": pretrain, "sft": sft, "grpo": grpo}
+SUMMARY_KEYS = set("task seed steps eval_n accuracy_before accuracy_before_ci accuracy_after accuracy_after_ci greedy_before "
+                   "greedy_after length_before length_after tokens_generated tokens_trained seconds device version best "
+                   "last".split())
+TRL_KEYS = {"reward", "reward_std", "frac_reward_zero_std", "entropy", "clip_ratio/region_mean", "completions/mean_length",
+            "completions/clipped_ratio", "loss", "grad_norm", "learning_rate"}
+
+
+def parity(episode):
+    """A reward that a random model earns about half of the time."""
+    return float(sum(episode.completion_ids) % 2)
+
+
+@contextlib.contextmanager
+def miniature():
+    """Less to read and to write, so that a run takes a second: all else is as it always is."""
+    build = corpus.build
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(GSM8KMini, "max_new_tokens", 8)
+        patch.setattr(corpus, "build", lambda tokenizer, tokens, **how: build(tokenizer, min(tokens, 12_000), chunk=40, **how))
+        patch.setattr(rewards, "weighted", lambda weights: parity)
+        yield patch
+
+
+@pytest.fixture
+def small():
+    """`miniature`, and without the page at the end, which takes longer than the run."""
+    with miniature() as patch:
+        for module in LOOPS.values():
+            patch.setattr(module, "write_report", lambda folder: folder)
+        yield patch
+
+
+def options(name, base, out, **more):
+    """Options of a run of a few steps."""
+    common = {"out": out, "threads": 1, "device": "cpu"}
+    return {
+        "pretrain": lambda: pretrain.Options(**common | {
+            "scale": "pico", "tokens": 10_000, "max_tokens_per_batch": 512, "accumulate": 1, "eval_every": 15,
+            "save_every": 10, "eval_n": 2} | more),
+        "sft": lambda: sft.Options(**common | {
+            "init": str(base), "steps": 6, "batch": 4, "max_tokens_per_batch": 256, "warmup": 2, "eval_every": 2,
+            "save_every": 2, "eval_n": 3} | more),
+        "grpo": lambda: grpo.Options(**common | {
+            "init": str(base), "steps": 6, "prompts": 3, "group_size": 4, "max_new_tokens": 12, "eval_every": 2,
+            "save_every": 2, "eval_n": 5, "eval_quick": 3, "max_tokens_per_batch": 64} | more),
+    }[name]()
+
+
+@pytest.fixture(scope="module")
+def runs(base, tmp_path_factory):
+    """One uninterrupted run of each loop, made when first asked for, with its page."""
+    made = {}
+
+    def run(name):
+        if name not in made:
+            with miniature():
+                made[name] = LOOPS[name].train(options(name, base, tmp_path_factory.mktemp(name) / "run"))
+        return made[name]
+
+    return run
+
+
+def weights(folder):
+    """The last checkpoint's tensors, those of the optimizers too."""
+    last = RunLog(folder, {}).checkpoints()[-1][1]
+    return {f"{file}/{name}": tensor for file in ("model", "optimizer")
+            for name, tensor in safetensors.torch.load_file(last / f"{file}.safetensors").items()}
+
+
+def timeless(record):
+    """A record without what the clock put into it, in whatever depth."""
+    if isinstance(record, dict):
+        return {key: timeless(value) for key, value in record.items()
+                if key.split("/")[0] not in ("seconds", "elapsed", "machine", "started", "options")}
+    return record
+
+
+def is_the_same_run(a, b):
+    """Assert that two runs left the same behind, bit for bit."""
+    one, other = weights(a), weights(b)
+    assert one.keys() == other.keys() and all(one[name].equal(other[name]) for name in one)
+    for file in ("metrics.jsonl", "samples.jsonl"):
+        if (a / file).exists() or (b / file).exists():
+            first, second = ([timeless(json.loads(line)) for line in (run / file).read_text().splitlines()]
+                             for run in (a, b))
+            assert first == second, file
+    first, second = (timeless(json.loads((run / "summary.json").read_text())) for run in (a, b))
+    assert first == second
+    assert [step for step, _ in RunLog(a, {}).checkpoints()][-1] == [step for step, _ in RunLog(b, {}).checkpoints()][-1]
+
+
+def interrupt_in_step(patch, name, number):
+    """Press Ctrl-C in the middle of a step (counted from 1)."""
+    module = LOOPS[name]
+    owner, attribute = (grpo.Trainer, "update") if name == "grpo" else (module, "loss_of")
+    original, calls = getattr(owner, attribute), []
+
+    def hooked(*args, **more):
+        if not calls or name != "sft":  # sft has several micro-batches a step
+            calls.append(1)
+        if len(calls) == number:
+            calls.append(1)
+            signal.raise_signal(signal.SIGINT)
+        return original(*args, **more)
+
+    patch.setattr(owner, attribute, hooked)
+
+
+# -- what a run leaves behind ----------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("name", LOOPS)
+def test_a_run_folder_has_all_it_should(runs, name):
+    folder = runs(name)
+    config = json.loads((folder / "config.json").read_text())
+    assert config["command"] == name and config["options"]["seed"] == 0 and config["version"] and config["machine"]
+    summary = json.loads((folder / "summary.json").read_text())
+    assert SUMMARY_KEYS <= set(summary)
+    assert summary["steps"] > 5 and summary["tokens_trained"] > 0 and summary["seconds"] > 0
+    for which in ("best", "last"):
+        model, tokenizer, info = checkpoint.load(folder / "checkpoints" / summary[which])
+        assert tokenizer is not None and info["task"] == "gsm8k-mini"
+    assert summary["last"] == RunLog(folder, {}).checkpoints()[-1][1].name == f"step-{summary['steps']:06d}"
+    page = (folder / "report.html").read_text()
+    assert "<svg" in page and "has not ended" not in page
+
+
+def test_the_metrics_of_a_grpo_run(runs):
+    log = RunLog.open(runs("grpo"))
+    train, evals = log.metrics("train"), log.metrics("eval")
+    assert [line["step"] for line in train] == [1, 2, 3, 4, 5, 6]
+    assert [(line["step"], line["n"]) for line in evals] == [(0, 5), (2, 3), (4, 3), (6, 5)]  # step 0, always
+    assert all(TRL_KEYS <= set(line) for line in train if line["frac_reward_zero_std"] < 1)
+    # On-policy, one step a batch: the ratio is 1, however many groups had nothing to say.
+    assert all(line["ratio/mean"] == pytest.approx(1) and line["clip_ratio/region_mean"] == 0 for line in train)
+    assert any(0 < line["frac_reward_zero_std"] for line in train), "some group should have been skipped"
+    assert {"accuracy", "accuracy_ci", "think_rate", "greedy"} <= set(evals[0]) & set(evals[-1])
+    samples = log.samples()
+    assert {s["step"] for s in samples} == {0, 2, 4, 6}
+    assert {"prompt", "completion", "answer", "correct", "reward", "key"} <= set(samples[0])
+    lengths = [line["completions/mean_length"] for line in train]
+    assert json.loads((log.folder / "summary.json").read_text())["tokens_generated"] == pytest.approx(sum(lengths) * 12)
+
+
+def test_the_metrics_of_the_supervised_loops(runs):
+    log = RunLog.open(runs("sft"))
+    assert [line["step"] for line in log.metrics("train")] == [1, 2, 3, 4, 5, 6]
+    assert [line["step"] for line in log.metrics("eval")] == [0, 2, 4, 6]
+    assert {"loss", "grad_norm", "learning_rate"} <= set(log.metrics("train")[0])
+    assert {s["step"] for s in log.samples()} == {0, 2, 4, 6}
+    log = RunLog.open(runs("pretrain"))
+    assert [line["step"] for line in log.metrics("train")] == [25]  # the mean of 25 steps, every 25
+    assert {"loss", "grad_norm", "learning_rate", "tokens"} <= set(log.metrics("train")[0])
+    losses = [line["val_loss"] for line in log.metrics("eval")]
+    assert losses == sorted(losses, reverse=True) and losses[0] < math.log(1024)
+
+
+def test_old_checkpoints_go_but_not_the_best(runs):
+    """Catches: pruning by age alone, which loses the policy that the summary calls the best."""
+    folder = runs("grpo")
+    names = [path.name for _, path in RunLog(folder, {}).checkpoints()]
+    best = json.loads((folder / "summary.json").read_text())["best"]
+    assert best in names and names[-2:] == ["step-000004", "step-000006"] and len(names) == len({best, *names[-2:]})
+
+
+# -- the same run again ----------------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("name", LOOPS)
+def test_the_same_seed_gives_the_same_run_and_another_seed_another(runs, small, base, tmp_path, name):
+    again = LOOPS[name].train(options(name, base, tmp_path / "again"))
+    is_the_same_run(again, runs(name))
+    shorter = {"tokens": 10_000, "eval_n": 0} if name == "pretrain" else {"steps": 2, "eval_n": 1}
+    other = weights(LOOPS[name].train(options(name, base, tmp_path / "other", seed=1, **shorter)))
+    assert not all(other[key].equal(tensor) for key, tensor in weights(again).items() if key in other)
+
+
+@pytest.mark.parametrize("name, number", [("pretrain", 13), ("sft", 1), ("grpo", 3)])
+def test_ctrl_c_saves_says_how_to_go_on_and_loses_nothing(runs, small, base, tmp_path, capsys, name, number):
+    """Catches: a resumed run with the options' defaults in place of its own, momentum or counters lost, the order of the
+    data begun anew, a log line written twice, a mean of losses that forgets those before the interruption."""
+    folder, module = tmp_path / "run", LOOPS[name]
+    with pytest.MonkeyPatch.context() as patch:
+        interrupt_in_step(patch, name, number)
+        module.train(options(name, base, folder))
+    err = capsys.readouterr().err
+    assert f"stopped at step {number}; go on with: python -m minilrm.{name} --resume {folder}" in err
+    assert not (folder / "summary.json").exists()
+    assert [step for step, _ in RunLog(folder, {}).checkpoints()][-1] == number
+    module.train(module.Options(resume=folder))  # just what was said, nothing else
+    is_the_same_run(folder, runs(name))
+
+
+@pytest.mark.parametrize("name", LOOPS)
+def test_after_kill_9_the_run_goes_on_from_its_last_checkpoint(runs, small, tmp_path, name):
+    """As if the process had died after a later step was logged, in the middle of a line."""
+    folder, module = tmp_path / "run", LOOPS[name]
+    shutil.copytree(runs(name), folder)
+    for left in ("summary.json", "report.html"):
+        (folder / left).unlink()
+    *_, (_, earlier), (_, last) = RunLog(folder, {}).checkpoints()
+    shutil.rmtree(last)
+    (last.parent / f".{last.name}.4242.tmp").mkdir()  # what a save that was killed leaves
+    with open(folder / "metrics.jsonl", "ab") as file:
+        file.write(b'{"step": 99, "event": "tr')
+    module.train(module.Options(resume=folder))
+    is_the_same_run(folder, runs(name))
+    assert earlier.exists() and not list(last.parent.glob(".*"))
+
+
+@pytest.mark.parametrize("name", LOOPS)
+def test_a_truncated_checkpoint_is_skipped_and_made_again(runs, small, tmp_path, capsys, name):
+    """Catches: a run that goes on past the broken checkpoint, finds its name taken, and calls it its last one."""
+    folder, module = tmp_path / "run", LOOPS[name]
+    shutil.copytree(runs(name), folder)
+    (folder / "summary.json").unlink()
+    last = RunLog(folder, {}).checkpoints()[-1][1]
+    file = last / "model.safetensors"
+    file.write_bytes(file.read_bytes()[:1000])
+    module.train(module.Options(resume=folder))
+    err = capsys.readouterr().err
+    assert f"skipped {last}: " in err and "model.safetensors" in err and err.count("skipped") == 1
+    is_the_same_run(folder, runs(name))
+    checkpoint.newest_valid(folder / "checkpoints")
+    assert checkpoint.resolve(folder) == last
+
+
+def test_a_grpo_run_that_died_at_once_evaluates_step_0_only_once(runs, small, base, tmp_path):
+    """Catches: the figures before the first step forgotten in the first checkpoint, and so logged a second time."""
+    folder = tmp_path / "run"
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(ZeroDivisionError):
+        patch.setattr(grpo.Trainer, "step", lambda self, step: 1 / 0)
+        grpo.train(options("grpo", base, folder))
+    grpo.train(grpo.Options(resume=folder))
+    is_the_same_run(folder, runs("grpo"))
+
+
+def test_a_finished_run_can_be_made_longer(runs, small, tmp_path):
+    folder = tmp_path / "run"
+    shutil.copytree(runs("grpo"), folder)
+    grpo.train(grpo.Options(resume=folder, steps=8))
+    log = RunLog.open(folder)
+    assert [line["step"] for line in log.metrics("train")] == [1, 2, 3, 4, 5, 6, 7, 8]
+    assert json.loads((folder / "summary.json").read_text())["steps"] == 8
+
+
+def test_a_run_is_gone_on_with_by_its_own_command_alone(runs, small):
+    for name, module in LOOPS.items():
+        other = "sft" if name == "grpo" else "grpo"
+        with pytest.raises(UserError, match=f"is a run of {name}, not of {other}"):
+            LOOPS[other].train(LOOPS[other].Options(resume=runs(name)))
+        assert to_dict(module.Options())["seed"] == 0
+
+
+# -- NaN -------------------------------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("name", LOOPS)
+def test_a_nan_loss_skips_the_step_and_is_counted(small, base, tmp_path, name):
+    """Catches: one NaN that spreads to all weights, and a skipped step that nobody hears of."""
+    owner, attribute = (grpo.Trainer, "loss") if name == "grpo" else (LOOPS[name], "loss_of")
+    original, guarded, calls = getattr(owner, attribute), LOOPS[name].Guard.step, []
+
+    def poisoned(*args, **more):
+        result = original(*args, **more)
+        calls.append(1)
+        if len(calls) != 1:
+            return result
+        return (result[0] * math.nan, result[1]) if name == "grpo" else result * math.nan
+
+    unchanged = []
+
+    def watched(self, model, optimizers, loss):
+        before = {key: tensor.clone() for key, tensor in model.state_dict().items()}
+        norm = guarded(self, model, optimizers, loss)
+        unchanged.append(all(tensor.equal(before[key]) for key, tensor in model.state_dict().items()))
+        return norm
+
+    small.setattr(owner, attribute, poisoned)
+    small.setattr(LOOPS[name].Guard, "step", watched)
+    more = {"eval_every": 99} if name == "pretrain" else {"steps": 3, "eval_n": 2}
+    folder = LOOPS[name].train(options(name, base, tmp_path / "run", **more))
+    assert unchanged[0] and not any(unchanged[1:]) and len(unchanged) > 2
+    summary = json.loads((folder / "summary.json").read_text())
+    assert summary["skipped_steps"] == 1
+    if name != "pretrain":  # which logs means of 25
+        lines = RunLog.open(folder).metrics("train")
+        assert [line["loss"] is None for line in lines] == [True, False, False]
+    assert all(tensor.isfinite().all() for tensor in weights(folder).values())
+
+
+def test_ten_nan_steps_stop_the_run_and_leave_the_last_healthy_checkpoint(small, base, tmp_path):
+    original = sft.loss_of
+    small.setattr(sft, "loss_of", lambda *args: original(*args) * math.nan)
+    with pytest.raises(UserError, match="10 steps in a row"):
+        sft.train(options("sft", base, tmp_path / "run", steps=50, eval_every=99, save_every=5))
+    _, path, skipped = checkpoint.newest_valid(tmp_path / "run" / "checkpoints")
+    saved, start = checkpoint.load(path)[0].state_dict(), checkpoint.load(base)[0].state_dict()
+    assert path.name == "step-000005" and not skipped and all(saved[key].equal(start[key]) for key in start)
+
+
+# -- the starting points ---------------------------------------------------------------------------------------------
+
+def test_from_nothing_at_all(small, tmp_path):
+    folder = grpo.train(options("grpo", "scratch", tmp_path / "run", scale="pico", steps=1, eval_n=1))
+    assert checkpoint.load_config(folder / "checkpoints" / "step-000001").dim == 80
+    assert json.loads((folder / "summary.json").read_text())["init"] == "scratch"
+
+
+def test_the_exported_base_is_a_starting_point(small, base, tmp_path):
+    """Catches: an export that the next stage cannot open, and one that is refused after the training, not before."""
+    export = tmp_path / "export"
+    pretrain.train(options("pretrain", base, tmp_path / "run", export=export, eval_every=99))
+    assert checkpoint.load(export)[2]["scores"]["steps"] > 5
+    trainer = grpo.Trainer(options("grpo", export, tmp_path / "unused"))
+    last = tmp_path / "run" / "checkpoints" / json.loads((tmp_path / "run" / "summary.json").read_text())["last"]
+    for name, tensor in checkpoint.load(last)[0].state_dict().items():
+        assert trainer.policy.state_dict()[name].sub(tensor).abs().max() <= 0.005 * tensor.abs().max()  # bfloat16
+    with pytest.raises(UserError, match="--export .* is there already"):
+        pretrain.train(options("pretrain", base, tmp_path / "another", export=export))
+    assert not (tmp_path / "another").exists()
+
+
+def test_the_shipped_base_is_a_starting_point():
+    folder = machine.data_folder() / "checkpoints" / "gsm8k-mini-base"
+    if not folder.is_dir():
+        pytest.skip("the base is not shipped yet")
+    policy, tokenizer, origin = grpo.starting_point(grpo.Options())
+    assert policy.config.vocab_size == len(tokenizer) and origin == "base"
