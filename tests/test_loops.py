@@ -10,17 +10,16 @@ import pytest
 import safetensors.torch
 
 from minilrm import checkpoint, corpus, grpo, machine, pretrain, rewards, sft
-from minilrm.cli import to_dict
 from minilrm.errors import UserError
 from minilrm.runlog import RunLog
 from minilrm.tasks.gsm8k_mini import GSM8KMini
 
 LOOPS = {"pretrain": pretrain, "sft": sft, "grpo": grpo}
-SUMMARY_KEYS = set("task seed steps eval_n accuracy_before accuracy_before_ci accuracy_after accuracy_after_ci greedy_before "
-                   "greedy_after length_before length_after tokens_generated tokens_trained seconds device version best "
-                   "last".split())
-TRL_KEYS = {"reward", "reward_std", "frac_reward_zero_std", "entropy", "clip_ratio/region_mean", "completions/mean_length",
-            "completions/clipped_ratio", "loss", "grad_norm", "learning_rate"}
+SUMMARY_KEYS = set("task seed steps eval_n accuracy_before accuracy_before_ci accuracy_after accuracy_after_ci "
+                   "greedy_before greedy_after length_before length_after tokens_generated tokens_trained seconds "
+                   "device version best last".split())
+TRL_KEYS = {"reward", "reward_std", "frac_reward_zero_std", "entropy", "clip_ratio/region_mean",
+            "completions/mean_length", "completions/clipped_ratio", "loss", "grad_norm", "learning_rate"}
 
 
 def parity(episode):
@@ -30,11 +29,12 @@ def parity(episode):
 
 @contextlib.contextmanager
 def miniature():
-    """Less to read and to write, so that a run takes a second: all else is as it always is."""
+    """Less to read and to write, so that a run takes a second or two: all else is as it always is."""
     build = corpus.build
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(GSM8KMini, "max_new_tokens", 8)
-        patch.setattr(corpus, "build", lambda tokenizer, tokens, **how: build(tokenizer, min(tokens, 12_000), chunk=40, **how))
+        patch.setattr(corpus, "build", lambda tokenizer, tokens, split="train", **how: build(
+            tokenizer, tokens if split == "train" else 2000, split=split, chunk=20, **how))
         patch.setattr(rewards, "weighted", lambda weights: parity)
         yield patch
 
@@ -104,20 +104,18 @@ def is_the_same_run(a, b):
             assert first == second, file
     first, second = (timeless(json.loads((run / "summary.json").read_text())) for run in (a, b))
     assert first == second
-    assert [step for step, _ in RunLog(a, {}).checkpoints()][-1] == [step for step, _ in RunLog(b, {}).checkpoints()][-1]
+    assert RunLog(a, {}).checkpoints()[-1][0] == RunLog(b, {}).checkpoints()[-1][0]
 
 
 def interrupt_in_step(patch, name, number):
     """Press Ctrl-C in the middle of a step (counted from 1)."""
-    module = LOOPS[name]
-    owner, attribute = (grpo.Trainer, "update") if name == "grpo" else (module, "loss_of")
+    once_a_step = {"pretrain": (pretrain, "loss_of"), "sft": (sft, "draw"), "grpo": (grpo.Trainer, "update")}
+    owner, attribute = once_a_step[name]
     original, calls = getattr(owner, attribute), []
 
     def hooked(*args, **more):
-        if not calls or name != "sft":  # sft has several micro-batches a step
-            calls.append(1)
+        calls.append(1)
         if len(calls) == number:
-            calls.append(1)
             signal.raise_signal(signal.SIGINT)
         return original(*args, **more)
 
@@ -184,17 +182,17 @@ def test_old_checkpoints_go_but_not_the_best(runs):
 
 @pytest.mark.parametrize("name", LOOPS)
 def test_the_same_seed_gives_the_same_run_and_another_seed_another(runs, small, base, tmp_path, name):
-    again = LOOPS[name].train(options(name, base, tmp_path / "again"))
-    is_the_same_run(again, runs(name))
-    shorter = {"tokens": 10_000, "eval_n": 0} if name == "pretrain" else {"steps": 2, "eval_n": 1}
-    other = weights(LOOPS[name].train(options(name, base, tmp_path / "other", seed=1, **shorter)))
-    assert not all(other[key].equal(tensor) for key, tensor in weights(again).items() if key in other)
+    is_the_same_run(LOOPS[name].train(options(name, base, tmp_path / "again")), runs(name))
+    short = {"tokens": 300, "eval_n": 0} if name == "pretrain" else {"steps": 1, "eval_n": 1}
+    one, other = (weights(LOOPS[name].train(options(name, base, tmp_path / f"{seed}", seed=seed, **short)))
+                  for seed in (0, 1))
+    assert not any(one[key].equal(other[key]) for key in one if key.startswith("model/") and "embed" in key)
 
 
-@pytest.mark.parametrize("name, number", [("pretrain", 13), ("sft", 1), ("grpo", 3)])
+@pytest.mark.parametrize("name, number", [("pretrain", 13), ("sft", 3), ("grpo", 3)])
 def test_ctrl_c_saves_says_how_to_go_on_and_loses_nothing(runs, small, base, tmp_path, capsys, name, number):
-    """Catches: a resumed run with the options' defaults in place of its own, momentum or counters lost, the order of the
-    data begun anew, a log line written twice, a mean of losses that forgets those before the interruption."""
+    """Catches: a resumed run with the options' defaults in place of its own, momentum or counters lost, the order of
+    the data begun anew, a log line written twice, a mean of losses that forgets those before the interruption."""
     folder, module = tmp_path / "run", LOOPS[name]
     with pytest.MonkeyPatch.context() as patch:
         interrupt_in_step(patch, name, number)
@@ -261,11 +259,10 @@ def test_a_finished_run_can_be_made_longer(runs, small, tmp_path):
 
 
 def test_a_run_is_gone_on_with_by_its_own_command_alone(runs, small):
-    for name, module in LOOPS.items():
+    for name in LOOPS:
         other = "sft" if name == "grpo" else "grpo"
         with pytest.raises(UserError, match=f"is a run of {name}, not of {other}"):
             LOOPS[other].train(LOOPS[other].Options(resume=runs(name)))
-        assert to_dict(module.Options())["seed"] == 0
 
 
 # -- NaN -------------------------------------------------------------------------------------------------------------
@@ -293,8 +290,11 @@ def test_a_nan_loss_skips_the_step_and_is_counted(small, base, tmp_path, name):
 
     small.setattr(owner, attribute, poisoned)
     small.setattr(LOOPS[name].Guard, "step", watched)
-    more = {"eval_every": 99} if name == "pretrain" else {"steps": 3, "eval_n": 2}
-    folder = LOOPS[name].train(options(name, base, tmp_path / "run", **more))
+    more = {"tokens": 1500, "eval_every": 99} if name == "pretrain" else {"steps": 3, "eval_n": 2}
+    with pytest.MonkeyPatch.context() as patch:
+        interrupt_in_step(patch, name, 2)  # and a resumed run remembers it
+        folder = LOOPS[name].train(options(name, base, tmp_path / "run", **more))
+    LOOPS[name].train(LOOPS[name].Options(resume=folder))
     assert unchanged[0] and not any(unchanged[1:]) and len(unchanged) > 2
     summary = json.loads((folder / "summary.json").read_text())
     assert summary["skipped_steps"] == 1
@@ -325,8 +325,8 @@ def test_from_nothing_at_all(small, tmp_path):
 def test_the_exported_base_is_a_starting_point(small, base, tmp_path):
     """Catches: an export that the next stage cannot open, and one that is refused after the training, not before."""
     export = tmp_path / "export"
-    pretrain.train(options("pretrain", base, tmp_path / "run", export=export, eval_every=99))
-    assert checkpoint.load(export)[2]["scores"]["steps"] > 5
+    pretrain.train(options("pretrain", base, tmp_path / "run", export=export, tokens=1500))
+    assert checkpoint.load(export)[2]["scores"]["steps"] > 2
     trainer = grpo.Trainer(options("grpo", export, tmp_path / "unused"))
     last = tmp_path / "run" / "checkpoints" / json.loads((tmp_path / "run" / "summary.json").read_text())["last"]
     for name, tensor in checkpoint.load(last)[0].state_dict().items():

@@ -1,0 +1,211 @@
+"""Numbers -> the README's tables, in Markdown. `scripts/figures.py` calls this; nothing is computed here."""
+
+from collections.abc import Callable, Iterable, Sequence
+
+from minilrm.ask import neutralise
+from minilrm.errors import UserError
+from minilrm.intervals import TOO_FEW
+
+LEAST_SEEDS = 3  # fewer make no claim
+MISSING, DASH = "not measured yet", "–"
+BLOCKS = ("figures:plot", "transcript", "figures:main")
+
+
+# -- cells ----------------------------------------------------------------------------------------------------------
+
+def percent(value: float) -> str:
+    return f"{100 * value:.1f} %"
+
+
+def points(value: float) -> str:
+    return f"{100 * value:+.1f}"
+
+
+def show(c: dict | None, form: Callable[[float], str] = percent) -> str:
+    """`31.2 % (28.4 to 34.1)`; a dash for what is missing, and no rate of fewer than 20 cases."""
+    if not c or c["value"] is None:
+        return DASH
+    if c["n"] is not None and c["n"] < TOO_FEW:
+        return f"too few (n = {c['n']})"
+    if not c["ci"]:
+        return form(c["value"])
+    low, high = (points(end) if form is points else f"{100 * end:.1f}" for end in c["ci"])
+    return f"{form(c['value'])} ({low} to {high})"
+
+
+def plain_number(value: float) -> str:
+    return f"{value:.1f}"
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = ["| " + " | ".join(row) + " |" for row in (head, *rows)]
+    lines.insert(1, "|---" + "|---:" * (len(head) - 1) + "|")
+    return "\n".join(lines)
+
+
+ROWS = {
+    "sampled": "right, sampled at T = 1", "greedy": "right, greedy (T = 0)", "best": "right, at its best temperature",
+    "forced 1": "right, thinking forced, T = 1", "forced 0": "right, thinking forced, T = 0",
+    "pass@8": "one of 8 samples right (pass@8)", "vote of 8": "right by a vote of 8", "thinks": "thinks before it answers",
+    "right when thinking": "right when it thinks", "error when thinking": "wrong when it thinks",
+    "right by reflex": "right when it does not think", "same in four wordings": "same answer in four wordings",
+    "new story": "right on stories never seen", "larger numbers": "right on larger numbers",
+    "mean length": "mean length of an answer, tokens",
+}
+
+
+def accuracy_table(s: dict, seeds: Sequence[str]) -> str:
+    def row(name: str) -> list[str]:
+        form = plain_number if name == "mean length" else percent
+        cells = [s["base"], *(s["grpo"].get(seed) for seed in seeds)]
+        return [ROWS[name], *(show((c or {}).get(name), form) for c in cells), spread(s["grpo_over_seeds"].get(name), form)]
+
+    return table(["", "base", *(f"GRPO, seed {seed}" for seed in seeds), "mean (least to greatest)"], map(row, ROWS))
+
+
+def spread(over: dict | None, form: Callable[[float], str]) -> str:
+    """`93.1 % (92.4 to 93.9)` over the seeds."""
+    if not over:
+        return DASH
+    low, high = (form(over[end]).removesuffix(" %") for end in ("min", "max"))
+    return f"{form(over['mean'])} ({low} to {high})"
+
+
+def found_words(v: dict) -> str:
+    form = {"share": percent, "times": "x {:.2f}".format, "points": points}[v["unit"]]
+    return "; ".join(map(form, v["found"])) or DASH
+
+
+def holds_words(v: dict) -> str:
+    word = {True: "yes", False: "no", None: MISSING}[v["holds"]]
+    return word + (f" ({v['held']} of {v['of']} seeds)" if v["of"] > 1 or (v["holds"] is None and v["of"]) else "")
+
+
+def verdict_lines(s: dict) -> list[str]:
+    """The verdicts for a terminal."""
+    return [f"{holds_words(v)}: {v['claim']} [{found_words(v)}]" for v in s["verdicts"]]
+
+
+def verdict_table(s: dict) -> str:
+    return table(["claim", "found", "holds"], ([v["claim"], found_words(v), holds_words(v)] for v in s["verdicts"]))
+
+
+def ratio_line(s: dict) -> str:
+    ratios = (f"seed {seed} x {r['value']:.2f} ({r['ci'][0]:.2f} to {r['ci'][1]:.2f})"
+              for seed, r in s["error_ratio"].items() if r["value"] is not None)
+    return ("Wrong answers among those that think, GRPO / base (each interval's one end over the other's other: wider than "
+            f"95 %): {', '.join(ratios) or MISSING}.")
+
+
+def difference_table(s: dict, seeds: Sequence[str]) -> str:
+    rows = [[name, *(show(found.get(seed), points) for seed in seeds)] for name, found in s["differences"].items()]
+    rows.append(["both sampled, GRPO − expert iteration",
+                 *(show(s["expert"].get(seed, {}).get("grpo - expert"), points) for seed in seeds)])
+    return table(["GRPO − base, percentage points", *(f"seed {seed}" for seed in seeds)], rows)
+
+
+def hold_table(s: dict) -> str:
+    rows = [[seed, f"{percent(h['peak'])} (step {h['peak_step']})", f"{percent(h['last'])} (step {h['last_step']})",
+             percent(h["ratio"]), show(h["test"])] for seed, h in s["hold"].items()]
+    plot = "![accuracy, length and entropy over the long run](data/results/hold.png)"
+    return table(["seed", "best, validation", "last, validation", "last / best", "last, test"], rows) + "\n\n" + plot
+
+
+def hold_n(s: dict) -> str:
+    return next((f" (each evaluation: n = {h['n']} validation problems)" for h in s["hold"].values()), "")
+
+
+def expert_table(s: dict) -> str:
+    rows = [[seed, show(e["sampled"]), show(e["greedy"]), show(e["thinks"]), f"{e['steps']}", f"{e['tokens']:,}"]
+            for seed, e in s["expert"].items()]
+    return table(["seed", "sampled, T = 1", "greedy", "thinks", "steps", "tokens generated"], rows)
+
+
+def cost_lines(s: dict) -> list[str]:
+    lines = []
+    if p := s["pretraining"]:
+        lines.append(f"- The base: {p['parameters']:,} parameters, {p['tokens_trained']:,} tokens read, "
+                     f"{duration(p['seconds'])} ({machine_words(p['machine'])}).")
+    else:
+        lines.append(f"- The base: {MISSING}.")
+    for t in s["timing"]:
+        gain = "no gain with intervals apart" if t["seconds_to_gain"] is None else \
+            f"{duration(t['seconds_to_gain'])} to a gain with intervals apart"
+        lines.append(f"- `{t['kind']}`, seed {t['seed']}: {duration(t['seconds_to_step0'])} to the figures of step 0, "
+                     f"{gain}, {duration(t['seconds_total'])} in all ({machine_words(t.get('machine'))}).")
+    if not s["timing"]:
+        lines.append(f"- `make grpo` by the clock: {MISSING}.")
+    for seed, c in s["cost"].items():
+        lines.append(f"- GRPO, seed {seed}: {c['tokens_generated']:,} tokens generated in {s['steps']} steps; "
+                     f"{c['tokens_generated_long']:,} and {duration(c['seconds_long'])} in {s['long_steps']}, on one thread, "
+                     f"not alone on the machine; steps skipped: {c['skipped_steps']}.")
+    return lines
+
+
+def duration(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.1f} min"
+
+
+def machine_words(m: dict | None) -> str:
+    if not m:
+        return "machine not noted"
+    memory = f", {m['memory_gb']:.0f} GB" if m.get("memory_gb") else ""
+    return (f"{m['cores']} cores of {m['processor']}{memory}, {m['platform']}, Python {m['python']}, torch {m['torch']}, "
+            f"{m['device']}, {m['threads']} thread{'s' if m['threads'] != 1 else ''}")
+
+
+def main_block(s: dict) -> str:
+    """The README's tables."""
+    if not s["base"] and not s["grpo"]:
+        return f"Figures: {MISSING}. `python scripts/study_main.py all` measures, `python scripts/figures.py` writes them here."
+    seeds = sorted({*s["seeds"], *map(str, range(LEAST_SEEDS))}, key=int)
+    steps = f"{s['steps']} steps" if s["steps"] else "some steps"
+    parts = [
+        f"gsm8k-mini, test split, n = {s['n']} problems, the same for all; base and GRPO after {steps}, "
+        f"{len(s['seeds'])} seeds, last checkpoint. In brackets: 95 % Wilson interval over problems; in the last column: "
+        f"least and greatest of the seeds. A dash: {MISSING}.",
+        accuracy_table(s, seeds),
+        "*What this was to show.* A claim holds if it holds in every seed.", verdict_table(s),
+        ratio_line(s), "*Differences on the same problems*, with 95 % intervals by paired bootstrap:",
+        difference_table(s, seeds) if s["differences"] else MISSING,
+        f"*Does it hold?* The same runs, gone on to {s['long_steps'] or 'five times as many'} steps{hold_n(s)}:",
+        hold_table(s) if s["hold"] else MISSING,
+        "*A plainer rival*: expert iteration (imitate the right answers, compare nothing) until as many tokens are generated:",
+        expert_table(s) if s["expert"] else MISSING,
+        "*Costs.*", "\n".join(cost_lines(s)),
+        f"Measured by `python scripts/study_main.py all` ({machine_words(s['machine'])}); every number: "
+        "[data/results/main.json](data/results/main.json).",
+    ]
+    return "\n\n".join(parts)
+
+
+def plot_block(s: dict) -> str:
+    if not s["grpo"]:
+        return f"The plot: {MISSING}."
+    return (f"![share of answers that think, their length, and accuracy, over {s['steps']} steps of GRPO]"
+            "(data/results/main.png)")
+
+
+def transcript_block(record: dict | None) -> str:
+    """One problem before and after. It is picked: the first that was wrong and came right; the tables count them all."""
+    if not record:
+        return f"A transcript: {MISSING}."
+    text = (f"Question: {record['prompt']}\nRight answer: {record['answer']}\n\n--- before, step 0 ---\n"
+            f"{record['before'].strip()}\n\n--- after, step {record['step_after']} ---\n{record['after'].strip()}")
+    text = neutralise(text).replace("<!--", "<! --").replace("```", "'''")  # a model's text stays inside its box
+    return f"```text\n{text}\n```"
+
+
+def put(text: str, name: str, body: str) -> str:
+    """The text with what stands between <!-- name --> and <!-- /name --> replaced."""
+    start, end = f"<!-- {name} -->", f"<!-- /{name} -->"
+    if text.count(start) != 1 or text.count(end) != 1 or text.index(start) > text.index(end):
+        raise UserError(f"the README needs the markers {start} and {end}, in this order, once each")
+    return text[:text.index(start) + len(start)] + "\n" + body + "\n" + text[text.index(end):]
+
+
+def fill_readme(text: str, summary: dict, transcript: dict | None) -> str:
+    bodies = (plot_block(summary), transcript_block(transcript), main_block(summary))
+    for name, body in zip(BLOCKS, bodies, strict=True):
+        text = put(text, name, body)
+    return text
