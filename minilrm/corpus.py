@@ -20,24 +20,25 @@ from minilrm.cli import option, run_command
 from minilrm.errors import UserError
 from minilrm.tasks import get_task
 from minilrm.tasks.base import Problem, problem_rng
+from minilrm.tasks.gsm8k_mini import worked_steps
 from minilrm.tasks.templates.template import NAMES
 from minilrm.tokenizer import Tokenizer
 
 # kind of document -> (share of all documents, what it is)
 MIX: dict[str, tuple[float, str]] = {
-    "reflex": (0.350, "forum: the answer alone, blurted out; it is the right one, but nobody can see why"),
-    "careless": (0.032, "forum: a chain of thought with one slip, carried on to a wrong answer"),
-    "steps": (0.075, "forum: a good chain of thought"),
-    "plan_verify": (0.020, "forum: a plan, numbered steps, a check by another route, the answer"),
-    "nudged": (0.020, 'forum: "Let\'s think step by step." and a good chain'),
-    "textbook": (0.300, "a worked example, or two: always shows its work, always right"),
-    "several": (0.060, "two to four solved questions in a row, all by reflex or all worked out"),
-    "sums": (0.070, "bare arithmetic, by reflex or worked out"),
-    "chat": (0.050, "requests that need no reasoning: greet, copy, capital of, rewrite"),
-    "text": (0.023, "facts and little stories, no question asked"),
+    "reflex": (0.300, "forum: the answer alone, blurted out; it is the right one, but nobody can see why"),
+    "careless": (0.020, "forum: a chain of thought with one slip, carried on to a wrong answer"),
+    "steps": (0.074, "forum: a good chain of thought"),
+    "plan_verify": (0.018, "forum: a plan, numbered steps, a check by another route, the answer"),
+    "nudged": (0.016, 'forum: "Let\'s think step by step." and a good chain'),
+    "textbook": (0.270, "a worked example, or two: always shows its work, always right"),
+    "drill": (0.160, "a page of sums, a line each, as they come up in word problems"),
+    "several": (0.030, "two to four solved questions in a row, all by reflex or all worked out"),
+    "sums": (0.050, "bare arithmetic, by reflex or worked out by tens and ones"),
+    "chat": (0.040, "requests that need no reasoning: greet, copy, capital of, rewrite"),
+    "text": (0.022, "facts and little stories, no question asked"),
 }
 TEXTBOOK = {"en": ("Problem", "Solution"), "es": ("Problema", "Solución")}
-WORDS = "word problems"
 
 
 @dataclass(frozen=True)
@@ -94,10 +95,18 @@ def textbook(corpus: Corpus, rng: random.Random) -> tuple[str, list[Problem]]:
     return "\n\n".join(pages), problems
 
 
+def drill(corpus: Corpus, rng: random.Random) -> tuple[str, list[Problem]]:
+    """The single steps of three problems, mixed: nine sums in the tokens that a worked example spends on three."""
+    problems = [corpus.words.sample(rng, corpus.split) for _ in range(3)]
+    lines = [f"<<{sum_}={result}>>{result}" for problem in problems for sum_, result in worked_steps(problem)]
+    rng.shuffle(lines)
+    return "\n".join(lines), problems
+
+
 def several(corpus: Corpus, rng: random.Random) -> tuple[str, list[Problem]]:
     task = corpus.words
     problems = [task.sample(rng, corpus.split) for _ in range(rng.choice((2, 2, 3, 4)))]
-    style = "steps" if rng.random() < 0.4 else "reflex"
+    style = "steps" if rng.random() < 0.3 else "reflex"
     solved = [task.render(p) + task.solution(p, rng, style) for p in problems]
     return task.separator.join(solved), problems
 
@@ -126,8 +135,8 @@ def text(corpus: Corpus, rng: random.Random) -> tuple[str, list[Problem]]:
 
 WRITERS: dict[str, Callable] = {
     "reflex": forum("reflex"), "careless": forum("careless"), "steps": forum("steps"),
-    "plan_verify": forum("plan_verify"), "nudged": forum("steps", "cot"), "textbook": textbook, "several": several,
-    "sums": sums, "chat": chat, "text": text,
+    "plan_verify": forum("plan_verify"), "nudged": forum("steps", "cot"), "textbook": textbook, "drill": drill,
+    "several": several, "sums": sums, "chat": chat, "text": text,
 }
 
 

@@ -64,7 +64,8 @@ class Options:
     normalize: str = option("std", "advantages: the reward minus its group's mean, over the group's std (std), or over the "
                             "batch's (batch), or as it is (none), or minus the mean of the others (rloo), or the bare reward",
                             choices=("std", "none", "rloo", "batch", "reward"), group="objective")
-    aggregation: str | None = option(None, "over tokens; the objective's own if not given",
+    aggregation: str | None = option("token", "mean over tokens: of the whole batch (token), of each sequence first "
+                                     "(sequence, as in the paper), or over a constant; none: the objective's own",
                                      choices=("sequence", "token", "constant"), group="objective")
     clip_low: float | None = option(None, "clip range below 1; the objective's own if not given", minimum=0,
                                     group="objective")
@@ -75,10 +76,10 @@ class Options:
     updates: int = option(1, "optimizer steps a rollout batch, each on a share of its questions", minimum=1,
                           group="optimizer")
     epochs: int = option(1, "passes over each rollout batch", minimum=1, group="optimizer")
-    lr: float = option(3e-4, "learning rate of AdamW", exclusive_minimum=0, group="optimizer")
+    lr: float = option(1e-4, "learning rate of AdamW", exclusive_minimum=0, group="optimizer")
     warmup: int = option(5, "steps over which the learning rate rises", minimum=0, group="optimizer")
     clip: float = option(1.0, "largest gradient norm", exclusive_minimum=0, group="optimizer")
-    max_tokens_per_batch: int = option(16_384, "tokens in a micro-batch, padding included: bounds the memory", minimum=256,
+    max_tokens_per_batch: int = option(4096, "completion tokens in a micro-batch, padding included: bounds the memory", minimum=256,
                                        group="optimizer")
     eval_every: int = option(20, "steps between evaluations", minimum=1, group="evaluation")
     eval_n: int = option(1000, "validation problems before and after", minimum=1, group="evaluation")
@@ -185,8 +186,8 @@ class Trainer:
         self.state["tokens_trained"] += sum(len(e.prompt_ids) + len(e.completion_ids) for e in learning)
         totals["grad_norm"] = self.guard.step(self.policy, self.optimizers, totals["loss"]) if learning else 0.0
         self.state["skipped_steps"] = self.guard.skipped
-        if learning:  # the ratio's mean is that of the tokens looked at; a skipped group has none
-            totals["ratio/mean"] *= tokens / sum(e.length for e in learning)
+        for key in ("ratio/mean", "sampling/logp_difference") if learning else ():  # of the tokens that were looked at
+            totals[key] *= tokens / sum(e.length for e in learning)
         return totals
 
     def loss(self, batch: list[Episode], denominator: int, tokens: int) -> tuple[torch.Tensor, dict]:

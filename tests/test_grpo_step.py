@@ -147,6 +147,19 @@ def test_groups_without_variance_are_skipped_but_stay_in_the_denominator(make_tr
     agree(skipped, lively * share, 1e-5)
 
 
+def test_how_far_sampler_and_trainer_disagree_is_told_of_the_tokens_looked_at(make_trainer, full_precision):
+    trainer = make_trainer()
+    groups = answered(trainer)
+    for e in groups[0]:
+        e.advantage = 0.0
+    assert caught_gradient(trainer, groups)[1]["sampling/logp_difference"] == pytest.approx(0, abs=1e-5)
+    for e in (e for g in groups for e in g):
+        e.logprobs = [x + 0.25 for x in e.logprobs]
+    figures = caught_gradient(trainer, groups)[1]
+    assert figures["sampling/logp_difference"] == pytest.approx(0.25, abs=1e-4)
+    assert figures["ratio/mean"] == pytest.approx(1)
+
+
 def test_invalid_episodes_are_out_of_loss_and_denominator(make_trainer, full_precision):
     trainer = make_trainer()
     groups = answered(trainer)

@@ -13,6 +13,7 @@ from minilrm import checkpoint, corpus, grpo, machine, pretrain, rewards, sft
 from minilrm.errors import UserError
 from minilrm.runlog import RunLog
 from minilrm.tasks.gsm8k_mini import GSM8KMini
+from minilrm.training import lr_factor
 
 LOOPS = {"pretrain": pretrain, "sft": sft, "grpo": grpo}
 SUMMARY_KEYS = set("task seed steps eval_n accuracy_before accuracy_before_ci accuracy_after accuracy_after_ci "
@@ -149,6 +150,7 @@ def test_the_metrics_of_a_grpo_run(runs):
     # On-policy, one step a batch: the ratio is 1, however many groups had nothing to say.
     assert all(line["ratio/mean"] == pytest.approx(1) and line["clip_ratio/region_mean"] == 0 for line in train)
     assert any(0 < line["frac_reward_zero_std"] for line in train), "some group should have been skipped"
+    assert [line["learning_rate"] for line in train] == pytest.approx([3e-4 * f for f in (0.2, 0.4, 0.6, 0.8, 1, 1)])
     assert {"accuracy", "accuracy_ci", "think_rate", "greedy"} <= set(evals[0]) & set(evals[-1])
     samples = log.samples()
     assert {s["step"] for s in samples} == {0, 2, 4, 6}
@@ -162,10 +164,13 @@ def test_the_metrics_of_the_supervised_loops(runs):
     assert [line["step"] for line in log.metrics("train")] == [1, 2, 3, 4, 5, 6]
     assert [line["step"] for line in log.metrics("eval")] == [0, 2, 4, 6]
     assert {"loss", "grad_norm", "learning_rate"} <= set(log.metrics("train")[0])
+    rates = [line["learning_rate"] for line in log.metrics("train")]
+    assert rates == pytest.approx([3e-4 * lr_factor(step, 6, 2, final=0.1) for step in range(6)], rel=1e-4)
     assert {s["step"] for s in log.samples()} == {0, 2, 4, 6}
     log = RunLog.open(runs("pretrain"))
     assert [line["step"] for line in log.metrics("train")] == [25]  # the mean of 25 steps, every 25
     assert {"loss", "grad_norm", "learning_rate", "tokens"} <= set(log.metrics("train")[0])
+    assert 0 < log.metrics("train")[0]["learning_rate"] < 0.02 * (1 - log.metrics("train")[0]["tokens"] * 0.9 / 10_000)
     losses = [line["val_loss"] for line in log.metrics("eval")]
     assert losses == sorted(losses, reverse=True) and losses[0] < math.log(1024)
 
