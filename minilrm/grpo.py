@@ -126,7 +126,7 @@ class Trainer:
         groups = rollout(self.policy, self.tokenizer, self.task, problems, group_size=o.group_size,
                          max_new_tokens=o.max_new_tokens, temperature=o.temperature, style=o.style,
                          seed=mix_seed(o.seed, step), dtype=self.rollout_dtype)
-        rewards.apply(groups, self.reward)
+        self.watch_invalid(rewards.apply(groups, self.reward) / (o.prompts * o.group_size))
         give_advantages(groups, o.normalize)
         sampled = time.perf_counter()
         set_lr(self.optimizers, min(1.0, (step + 1) / o.warmup) if o.warmup else 1.0)
@@ -152,6 +152,13 @@ class Trainer:
                 self.state["prompts_dropped"] += 1
         raise UserError(f"hardly any problem of {self.task.name} fits into a context of {self.policy.config.max_seq_len} "
                         f"tokens with --max-new-tokens {self.options.max_new_tokens}")
+
+    def watch_invalid(self, share: float) -> None:
+        """A reward function that fails on most completions, ten steps running, teaches nothing: stop and say so."""
+        self.state["invalid_steps"] = self.state.get("invalid_steps", 0) + 1 if share > 0.5 else 0
+        if self.state["invalid_steps"] >= 10:
+            raise UserError(f"the reward function failed on {share:.0%} of the completions and on over half of them for ten "
+                            "steps: it raises, or returns no finite number; mend it and go on with --resume")
 
     def update(self, groups: list[list[Episode]]) -> dict:
         """Optimizer steps on one rollout batch: `epochs` passes, each cut into `updates` steps by question."""
