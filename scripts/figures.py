@@ -6,7 +6,7 @@ It reads data/results/main.jsonl and timing.jsonl (scripts/study_main.py writes 
 
     data/results/main.json     every number of the tables: each seed with its interval, then mean, minimum and maximum
     data/results/main.png      R1-Zero's figure in miniature: thinking, length and accuracy over the default run
-    data/results/hold.png      the same policy trained five times as long
+    data/results/hold.png      the same run, five times as long (once that is measured)
     README.md                  what stands between <!-- figures:main -->, <!-- figures:plot -->, <!-- transcript -->
                                and their closing markers
 
@@ -43,8 +43,8 @@ DIFFERENCES = {  # what is subtracted: whose outcomes of GRPO, whose of the base
 # -- reading ---------------------------------------------------------------------------------------------------------
 
 def read_results() -> dict:
-    """The finished runs: {"base": record or None, "grpo": {seed: record}, "expert": ..., "transcript", "timing"}."""
-    found = {"base": {}, "grpo": {}, "expert": {}}
+    """The finished runs: {"base": record or None, "grpo": {seed: record}, "expert", "hold": alike, "transcript", "timing"}."""
+    found = {"base": {}, "grpo": {}, "expert": {}, "hold": {}}
     transcript = None
     for record in runlog.load_results("main"):
         kind, seed = record.get("kind"), record.get("seed")
@@ -55,13 +55,15 @@ def read_results() -> dict:
                 raise UserError(f"data/results/main.jsonl has two records of {kind}, seed {seed}; keep the valid one")
             found[kind][str(seed)] = record
     base = found["base"].get("0")
-    for record in (*found["grpo"].values(), *found["expert"].values()):
-        if base and record["test"]["problems_sha256"] != base["test"]["problems_sha256"]:
-            raise UserError(f"{record['kind']}, seed {record['seed']}, was tested on other problems than the base; "
-                            "they cannot be compared: measure one of them again")
-    grpo, expert = (dict(sorted(found[kind].items(), key=lambda item: int(item[0]))) for kind in ("grpo", "expert"))
-    return {"base": base, "grpo": grpo, "expert": expert, "transcript": transcript,
-            "timing": runlog.load_results("timing"), "pretraining": read_pretraining()}
+    runs = {kind: dict(sorted(found[kind].items(), key=lambda item: int(item[0]))) for kind in ("grpo", "expert", "hold")}
+    for kind, records in runs.items():
+        for seed, record in records.items():
+            test = record["long_test" if kind == "hold" else "test"]
+            if base and test["problems_sha256"] != base["test"]["problems_sha256"]:
+                raise UserError(f"{kind}, seed {seed}, was tested on other problems than the base; they cannot be compared: "
+                                "measure one of them again")
+    return {"base": base, **runs, "transcript": transcript, "timing": runlog.load_results("timing"),
+            "pretraining": read_pretraining()}
 
 
 def read_pretraining() -> dict | None:
@@ -145,14 +147,22 @@ def error_ratio(before: dict, after: dict) -> dict:
     return cell(after["value"] / before["value"], ends)
 
 
-def hold(record: dict) -> dict:
+def hold(record: dict, short: dict | None) -> dict:
     """The long run against its own peak, on validation; a noisy peak is too high, so this errs on the strict side."""
     evals = record["evals"]
     peak = max(evals, key=lambda e: e["accuracy"])
     last, test = evals[-1], record["long_test"]
     return {"n": last["n"], "peak": peak["accuracy"], "peak_step": peak["step"], "last": last["accuracy"],
             "last_ci": last["accuracy_ci"], "last_step": last["step"], "ratio": last["accuracy"] / peak["accuracy"],
-            "test": cell(test["accuracy"], test["accuracy_ci"], test["n"])}
+            "test": cell(test["accuracy"], test["accuracy_ci"], test["n"]),
+            "starts_as_grpo": starts_as(record, short) if short else None}
+
+
+def starts_as(long: dict, short: dict) -> bool:
+    """Whether the long run began as the short one: the same numbers at each of its steps."""
+    steps = len(short["tokens"])
+    return long["tokens"][:steps] == short["tokens"] and all(
+        long["curves"][name][:steps] == values for name, values in short["curves"].items())
 
 
 def rival(record: dict, base: dict | None, ours: dict | None) -> dict:
@@ -166,11 +176,12 @@ def rival(record: dict, base: dict | None, ours: dict | None) -> dict:
 
 
 def cost(record: dict) -> dict:
-    summary = record.get("summary") or {}
-    return {"tokens_generated": record["tokens"][record["steps"] - 1], "tokens_generated_long": record["tokens"][-1],
-            "tokens_trained_long": summary.get("tokens_trained"), "seconds_long": record["seconds"],
-            "skipped_steps": summary.get("skipped_steps"), "test_tokens": record["test"].get("tokens"),
-            "test_seconds": record["test"].get("seconds"), "peak_memory_mb": record["test"].get("peak_memory_mb")}
+    """What a run cost, and its test after it."""
+    summary, test = record.get("summary") or {}, record.get("test") or record["long_test"]
+    return {"steps": len(record["tokens"]), "tokens_generated": record["tokens"][-1],
+            "tokens_trained": summary.get("tokens_trained"), "seconds": record["seconds"],
+            "skipped_steps": summary.get("skipped_steps"), "test_tokens": test.get("tokens"),
+            "test_seconds": test.get("seconds"), "peak_memory_mb": test.get("peak_memory_mb")}
 
 
 def summarise(results: dict) -> dict:
@@ -181,17 +192,17 @@ def summarise(results: dict) -> dict:
     seeds = {seed: figures_of(r["test"], r.get("ood")) for seed, r in grpo.items()}
     names = list(dict.fromkeys(name for figures in seeds.values() for name in figures))
     summary = {
-        "seeds": list(seeds), "steps": next((r["steps"] for r in grpo.values()), None),
-        "long_steps": next((r["long_steps"] for r in grpo.values()), None),
+        "seeds": list(seeds), "steps": next((r["steps"] for kind in ("grpo", "hold") for r in results[kind].values()), None),
+        "long_steps": next((r["long_steps"] for r in results["hold"].values()), None),
         "n": first["test"]["n"] if first else None, "problems_sha256": first["test"]["problems_sha256"] if first else None,
         "machine": first.get("machine") if first else None, "base": before, "grpo": seeds,
         "grpo_over_seeds": {name: over_seeds(f[name] for f in seeds.values() if name in f) for name in names},
         "differences": differences(base["test"], {s: r["test"] for s, r in grpo.items()}) if base else {},
         "error_ratio": {s: error_ratio(before["error when thinking"], f["error when thinking"])
                         for s, f in seeds.items()} if base else {},
-        "hold": {seed: hold(record) for seed, record in grpo.items()},
+        "hold": {seed: hold(record, grpo.get(seed)) for seed, record in results["hold"].items()},
         "expert": {seed: rival(record, base, grpo.get(seed)) for seed, record in results["expert"].items()},
-        "cost": {seed: cost(record) for seed, record in grpo.items()},
+        "cost": {kind: {seed: cost(record) for seed, record in results[kind].items()} for kind in ("grpo", "hold")},
         "pretraining": results["pretraining"], "timing": results["timing"],
     }
     summary["verdicts"] = verdicts(summary)
@@ -244,12 +255,14 @@ def main() -> None:
     folder = machine.data_folder() / "results"
     folder.mkdir(exist_ok=True)
     runlog.write_json_atomic(folder / "main.json", summary)
-    if results["grpo"]:
-        draw_main(results["grpo"], folder / "main.png")
-        draw_hold(results["grpo"], folder / "hold.png")
+    written = [str(readme), str(folder / "main.json")]
+    for kind, name, draw in (("grpo", "main.png", draw_main), ("hold", "hold.png", draw_hold)):
+        if results[kind]:
+            draw(results[kind], folder / name)
+            written.append(str(folder / name))
     runlog.write_bytes_atomic(readme, text.encode())
     print("\n".join(verdict_lines(summary)))
-    print(f"written: {readme}, and main.json" + (", main.png, hold.png" if results["grpo"] else "") + f" in {folder}")
+    print(f"written: {', '.join(written)}")
 
 
 if __name__ == "__main__":

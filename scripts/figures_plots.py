@@ -30,30 +30,30 @@ STYLE = {"font.size": 9, "font.family": "DejaVu Sans", "axes.edgecolor": INK, "a
 
 
 def draw_main(grpo: dict[int, dict], path: Path) -> None:
-    """The default run: the first `steps` steps of every seed."""
-    steps = min(record["steps"] for record in grpo.values())
+    """The default run."""
+    steps = min(len(record["tokens"]) for record in grpo.values())
     save(draw(grpo, (THINKS, LENGTH, ACCURACY), steps), path)
 
 
-def draw_hold(grpo: dict[int, dict], path: Path) -> None:
-    """All steps, the training batches smoothed; a line marks where the default run ends."""
-    steps = min(len(record["tokens"]) for record in grpo.values())
-    figure = draw(grpo, (ACCURACY, LENGTH, ENTROPY), steps, smooth=max(1, steps // 50))
-    end = min(record["steps"] for record in grpo.values())
+def draw_hold(hold: dict[int, dict], path: Path) -> None:
+    """The long run, the training batches smoothed; a line marks where the default run ends."""
+    steps = min(len(record["tokens"]) for record in hold.values())
+    figure = draw(hold, (ACCURACY, LENGTH, ENTROPY), steps, smooth=max(1, steps // 50))
+    end = min(record["steps"] for record in hold.values())
     for axes in figure.axes:
         axes.axvline(end, color=SOFT, linewidth=0.8, zorder=0)
     figure.axes[0].annotate("make grpo ends", (end, 0.06), (4, 0), textcoords="offset points", color=SOFT, fontsize=8)
     save(figure, path)
 
 
-def draw(grpo: dict[int, dict], panels: Sequence[tuple], steps: int, smooth: int = 1) -> Figure:
+def draw(runs: dict[int, dict], panels: Sequence[tuple], steps: int, smooth: int = 1) -> Figure:
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(9.6, 3.1), layout="constrained")
         for place, (title, curve, evaluated) in enumerate(panels, start=1):
             axes = figure.add_subplot(1, len(panels), place)
-            draw_seeds(axes, {seed: r["curves"][curve][:steps] for seed, r in grpo.items()}, smooth)
+            draw_seeds(axes, {seed: r["curves"][curve][:steps] for seed, r in runs.items()}, smooth)
             if evaluated:
-                draw_evaluations(axes, [r["evals"] for r in grpo.values()], evaluated, steps)
+                draw_evaluations(axes, [r["evals"] for r in runs.values()], evaluated, steps)
             finish(axes, title, steps, share=evaluated in ("think_rate", "accuracy"))
         handles, labels = figure.axes[0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False, handlelength=3)

@@ -107,8 +107,15 @@ def difference_table(s: dict, seeds: Sequence[str]) -> str:
 def hold_table(s: dict) -> str:
     rows = [[seed, f"{percent(h['peak'])} (step {h['peak_step']})", f"{percent(h['last'])} (step {h['last_step']})",
              percent(h["ratio"]), show(h["test"])] for seed, h in s["hold"].items()]
-    plot = "![accuracy, length and entropy over the long run](data/results/hold.png)"
-    return table(["seed", "best, validation", "last, validation", "last / best", "last, test"], rows) + "\n\n" + plot
+    return "\n\n".join([
+        table(["seed", "best, validation", "last, validation", "last / best", "last, test"], rows), same_run_line(s),
+        "![accuracy, length and entropy over the long run](data/results/hold.png)"])
+
+
+def same_run_line(s: dict) -> str:
+    words = {True: "yes", False: "no", None: MISSING}
+    seeds = ", ".join(f"seed {seed} {words[h['starts_as_grpo']]}" for seed, h in s["hold"].items())
+    return f"Their first {s['steps']} steps are the same run as above, bit for bit in every curve kept: {seeds}."
 
 
 def hold_n(s: dict) -> str:
@@ -135,10 +142,11 @@ def cost_lines(s: dict) -> list[str]:
                      f"{gain}, {duration(t['seconds_total'])} in all ({machine_words(t.get('machine'))}).")
     if not s["timing"]:
         lines.append(f"- `make grpo` by the clock: {MISSING}.")
-    for seed, c in s["cost"].items():
-        lines.append(f"- GRPO, seed {seed}: {c['tokens_generated']:,} tokens generated in {s['steps']} steps; "
-                     f"{c['tokens_generated_long']:,} and {duration(c['seconds_long'])} in {s['long_steps']}, on one thread, "
-                     f"not alone on the machine; steps skipped: {c['skipped_steps']}.")
+    for kind, name in (("grpo", "GRPO"), ("hold", "the long run")):
+        for seed, c in s["cost"][kind].items():
+            lines.append(f"- {name}, seed {seed}: {c['tokens_generated']:,} tokens generated in {c['steps']} steps, "
+                         f"{duration(c['seconds'])} on one thread, not alone on the machine; steps skipped: "
+                         f"{c['skipped_steps']}.")
     return lines
 
 
@@ -168,7 +176,7 @@ def main_block(s: dict) -> str:
         "*What this was to show.* A claim holds if it holds in every seed.", verdict_table(s),
         ratio_line(s), "*Differences on the same problems*, with 95 % intervals by paired bootstrap:",
         difference_table(s, seeds) if s["differences"] else MISSING,
-        f"*Does it hold?* The same runs, gone on to {s['long_steps'] or 'five times as many'} steps{hold_n(s)}:",
+        f"*Does it hold?* The same runs once more, up to {s['long_steps'] or 'five times as many'} steps{hold_n(s)}:",
         hold_table(s) if s["hold"] else MISSING,
         "*A plainer rival*: expert iteration (imitate the right answers, compare nothing) until as many tokens are generated:",
         expert_table(s) if s["expert"] else MISSING,

@@ -1,13 +1,13 @@
 """The main job's figures: the shipped base, GRPO from it with three seeds, five times as long, and a plain rival.
 
     python scripts/study_main.py base          the base and the baselines that could explain a gain away
-    python scripts/study_main.py grpo 0        seed 0: GRPO for 5 x STEPS steps, measured at STEPS and at the end
+    python scripts/study_main.py grpo 0        seed 0: GRPO for STEPS steps, the run that `make grpo` does
     python scripts/study_main.py expert 0      seed 0: expert iteration until as many tokens are generated
     python scripts/study_main.py timing        what `make grpo` does, alone on the machine, by the clock; and a transcript
+    python scripts/study_main.py hold 0        seed 0: the same run, five times as long
     python scripts/study_main.py all           everything that is missing, one after another
 
-Each finished part is a line of data/results/main.jsonl; what stands there is not run again. The learning rate does not
-depend on the number of steps, so the first STEPS steps of the long run are the run that `make grpo` does. Everything runs
+Each finished part is a line of data/results/main.jsonl; what stands there is not run again. Everything but the timing runs
 on one thread, so that two seeds can run side by side on two cores; tuning used the validation split alone.
 """
 
@@ -44,33 +44,36 @@ def study_base(seed: int = 0) -> dict:
 
 
 def study_grpo(seed: int) -> dict:
-    """The long run; its checkpoint at STEPS is the main job's result."""
-    folder = run(seed, steps=TIMES * STEPS, eval_quick=N, save_every=STEPS, keep=TIMES + 1)
-    log = runlog.RunLog.open(folder)
-    middle, last = log.checkpoint_path(STEPS), log.checkpoint_path(TIMES * STEPS)
+    """The main job's result."""
+    log = run(seed, steps=STEPS, save_every=STEPS)
+    return {"steps": STEPS, **curves(log), "test": measure(last(log), "test", quick=False),
+            "ood": measure(last(log), "ood", quick=True), "summary": summary(log)}
+
+
+def study_hold(seed: int) -> dict:
+    """Does it hold? The learning rate does not depend on the number of steps, so the first STEPS steps are the run of
+    `study_grpo` once more (on the same machine, with the same number of threads); figures.py looks whether they are."""
+    log = run(seed, steps=TIMES * STEPS, eval_quick=N)
     return {"steps": STEPS, "long_steps": TIMES * STEPS, **curves(log),
-            "test": measure(middle, "test", quick=False), "ood": measure(middle, "ood", quick=True),
-            "long_test": measure(last, "test", quick=True, samples=1), "summary": runlog.read_json(folder / "summary.json")}
+            "long_test": measure(last(log), "test", quick=True, samples=1), "summary": summary(log)}
 
 
 def study_expert(seed: int) -> dict:
     """Expert iteration, online: imitate the right answers alone, no group, no comparison; as many generated tokens."""
-    goal = next(r for r in runlog.load_results("main") if r["kind"] == "grpo" and r["seed"] == seed)["tokens"][STEPS - 1]
+    goal = next(r for r in runlog.load_results("main") if r["kind"] == "grpo" and r["seed"] == seed)["tokens"][-1]
     steps = STEPS // 2
     while True:  # lengths grow as it learns, so the number of steps is found by going on until the budget is met
-        folder = run(seed, steps=steps, normalize="reward", objective="reinforce", format_weight=0.0, eval_quick=N)
-        log = runlog.RunLog.open(folder)
+        log = run(seed, steps=steps, normalize="reward", objective="reinforce", format_weight=0.0, eval_quick=N)
         if log.metrics("train")[-1]["tokens"] >= goal or steps >= 3 * STEPS:
             break
         steps = min(3 * STEPS, int(steps * 1.1 * goal / log.metrics("train")[-1]["tokens"]) + 1)
-    return {"steps": steps, **curves(log), "test": measure(log.checkpoint_path(steps), "test", quick=True, samples=1)}
+    return {"steps": steps, **curves(log), "test": measure(last(log), "test", quick=True, samples=1)}
 
 
 def study_timing(seed: int) -> dict:
     """The default run on all cores: seconds to the step-0 evaluation, to a gain with intervals apart, and to the end."""
     started = time.perf_counter()
-    folder = run(seed, threads=None)
-    log = runlog.RunLog.open(folder)
+    log = run(seed, threads=None)
     evals = log.metrics("eval")
     gain = next((e["elapsed"] for e in evals if e["accuracy_ci"][0] > evals[0]["accuracy_ci"][1]), None)
     runlog.append_result("main", {"kind": "transcript", "seed": seed, **transcript(log)})
@@ -84,16 +87,27 @@ def study_timing(seed: int) -> dict:
 def transcript(log: runlog.RunLog) -> dict:
     """The first problem that was answered wrong at step 0 and right at the end, before and after."""
     samples = log.samples()
-    last = max(s["step"] for s in samples)
-    after = {s["key"]: s for s in samples if s["step"] == last}
+    end = max(s["step"] for s in samples)
+    after = {s["key"]: s for s in samples if s["step"] == end}
     before = next(s for s in samples if s["step"] == 0 and not s["correct"] and after[s["key"]]["correct"])
     return {"prompt": before["prompt"], "before": before["completion"], "after": after[before["key"]]["completion"],
-            "answer": before["answer"], "step_after": last}
+            "answer": before["answer"], "step_after": end}
 
 
-def run(seed: int, threads: int | None = 1, **options) -> Path:
+def run(seed: int, threads: int | None = 1, **options) -> runlog.RunLog:
     out = Path(tempfile.mkdtemp(prefix=f"study-main-{seed}-")) / "run"
-    return grpo.train(grpo.Options(task=TASK, seed=seed, threads=threads, out=out, **options))
+    return runlog.RunLog.open(grpo.train(grpo.Options(task=TASK, seed=seed, threads=threads, out=out, **options)))
+
+
+def last(log: runlog.RunLog) -> Path:
+    """The run's last checkpoint: that of its last step, however it ended."""
+    return log.checkpoints()[-1][1]
+
+
+def summary(log: runlog.RunLog) -> dict:
+    """The run's summary.json without this machine's paths."""
+    outcome = runlog.read_json(log.folder / "summary.json")
+    return {key: value for key, value in outcome.items() if not (isinstance(value, str) and Path(value).is_absolute())}
 
 
 def curves(log: runlog.RunLog) -> dict:
@@ -106,7 +120,7 @@ def curves(log: runlog.RunLog) -> dict:
 
 
 STUDIES = {"base": (study_base, (0,)), "grpo": (study_grpo, SEEDS), "expert": (study_expert, SEEDS),
-           "timing": (study_timing, (0,))}
+           "timing": (study_timing, (0,)), "hold": (study_hold, SEEDS)}
 
 
 def main() -> None:
