@@ -79,8 +79,8 @@ class Options:
     lr: float = option(1e-4, "learning rate of AdamW", exclusive_minimum=0, group="optimizer")
     warmup: int = option(5, "steps over which the learning rate rises", minimum=0, group="optimizer")
     clip: float = option(1.0, "largest gradient norm", exclusive_minimum=0, group="optimizer")
-    max_tokens_per_batch: int = option(4096, "completion tokens in a micro-batch, padding included: bounds the memory", minimum=256,
-                                       group="optimizer")
+    max_tokens_per_batch: int = option(4096, "completion tokens in a micro-batch, padding included: bounds the memory",
+                                       minimum=256, group="optimizer")
     eval_every: int = option(20, "steps between evaluations", minimum=1, group="evaluation")
     eval_n: int = option(1000, "validation problems before and after", minimum=1, group="evaluation")
     eval_quick: int = option(300, "validation problems in between", minimum=1, group="evaluation")

@@ -12,12 +12,15 @@ on one thread, so that two seeds can run side by side on two cores; tuning used 
 """
 
 import argparse
+import sys
 import tempfile
 import time
 from pathlib import Path
 
-from minilrm import checkpoint, evaluate, grpo, machine, runlog
-from minilrm.tasks import get_task
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # a clone's own package, installed or not
+
+from minilrm import checkpoint, evaluate, grpo, machine, runlog  # noqa: E402
+from minilrm.tasks import get_task  # noqa: E402
 
 STEPS, TIMES, SEEDS, N = grpo.Options.steps, 5, (0, 1, 2), 1000
 TASK = "gsm8k-mini"
