@@ -1,6 +1,7 @@
 """What all tests share: this clone on the path, one thread, the shipped tokenizer, a tiny model nobody trained."""
 import contextlib
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -20,6 +21,13 @@ from minilrm.tokenizer import Tokenizer  # noqa: E402
 torch.set_num_threads(1)
 
 TINY = ModelConfig(dim=32, n_layers=2, n_heads=2, n_kv_heads=1, head_dim=16, ffn_dim=64, max_seq_len=320)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def ctrl_c_is_heard():
+    """A shell that starts us in the background switches SIGINT off, and our loops rightly leave it so; here it is tested."""
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

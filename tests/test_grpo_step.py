@@ -31,7 +31,7 @@ def make_trainer(base, monkeypatch):
 
 def options(base, **more):
     return grpo.Options(**{"init": str(base), "prompts": 4, "group_size": 4, "max_new_tokens": 16, "threads": 1,
-                           "device": "cpu", "warmup": 0, "eval_n": 4, "eval_quick": 4} | more)
+                           "device": "cpu", "warmup": 0, "eval_n": 4, "eval_quick": 4, "aggregation": None} | more)
 
 
 def answered(trainer, reward=parity, seed=0, temperature=1.0):
@@ -127,8 +127,9 @@ def test_groups_without_variance_are_skipped_but_stay_in_the_denominator(make_tr
     trainer = make_trainer(objective=objective)
     trainer.options.normalize = "none"
     groups = answered(trainer)
-    for e in groups[0]:
-        e.reward = 1.0
+    for i, group in enumerate(groups):  # the first group is of one mind, the others are not
+        for j, e in enumerate(group):
+            e.reward = float(i == 0 or j % 2)
     grpo.give_advantages(groups, "none")
     assert [all(e.advantage == 0 for e in g) for g in groups] == [True, False, False, False]
     seen = []
