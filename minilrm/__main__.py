@@ -9,7 +9,7 @@ COMMANDS = {
     "grpo": "teach a model to reason by reinforcement learning from rule-based rewards (GRPO)",
     "evaluate": "measure a checkpoint: pass@1, pass@k, majority vote, with intervals",
     "ask": "put a question to a model and watch it think",
-    "report": "draw the page of a run, or of several side by side",
+    "report": "draw the page of a run again: curves, transcripts, cost",
     "corpus": "write training documents of a task to look at",
 }
 
