@@ -26,17 +26,17 @@ from minilrm.tokenizer import Tokenizer
 
 # kind of document -> (share of all documents, what it is)
 MIX: dict[str, tuple[float, str]] = {
-    "reflex": (0.300, "forum: the answer alone, blurted out; it is the right one, but nobody can see why"),
-    "careless": (0.020, "forum: a chain of thought with one slip, carried on to a wrong answer"),
-    "steps": (0.074, "forum: a good chain of thought"),
-    "plan_verify": (0.018, "forum: a plan, numbered steps, a check by another route, the answer"),
+    "reflex": (0.280, "forum: the answer alone, blurted out; it is the right one, but nobody can see why"),
+    "careless": (0.026, "forum: sums scribbled in haste, one of them wrong and carried on to a wrong answer"),
+    "steps": (0.086, "forum: a good chain of thought"),
+    "plan_verify": (0.020, "forum: a plan, numbered steps, a check by another route, the answer"),
     "nudged": (0.016, 'forum: "Let\'s think step by step." and a good chain'),
-    "textbook": (0.270, "a worked example, or two: always shows its work, always right"),
-    "drill": (0.160, "a page of sums, a line each, as they come up in word problems"),
+    "textbook": (0.250, "a worked example, or two: always shows its work, always right"),
+    "drill": (0.190, "a page of sums, a line each, as they come up in word problems"),
     "several": (0.030, "two to four solved questions in a row, all by reflex or all worked out"),
     "sums": (0.050, "bare arithmetic, by reflex or worked out by tens and ones"),
-    "chat": (0.040, "requests that need no reasoning: greet, copy, capital of, rewrite"),
-    "text": (0.022, "facts and little stories, no question asked"),
+    "chat": (0.034, "requests that need no reasoning: greet, copy, capital of, rewrite"),
+    "text": (0.018, "facts and little stories, no question asked"),
 }
 TEXTBOOK = {"en": ("Problem", "Solution"), "es": ("Problema", "Solución")}
 

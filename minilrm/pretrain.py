@@ -32,7 +32,7 @@ from minilrm.training import Guard, batches_by_length, pad, pretraining_optimize
 SCALE = {
     "pico": {"tokens": 4_000_000, "accumulate": 2},
     "nano": {"tokens": 10_000_000, "accumulate": 2},
-    "micro": {"tokens": 18_000_000, "accumulate": 4},
+    "micro": {"tokens": 26_000_000, "accumulate": 4},
     "mini": {"tokens": 100_000_000, "accumulate": 8},
 }
 ROUND = 16  # rows are padded to a multiple of this, so that buffers come in few sizes and are used again

@@ -7,6 +7,8 @@ import hashlib
 import random
 from dataclasses import dataclass, field
 
+from minilrm.tasks.traces import Attempt, Trace, Writer
+
 SPLITS = ("train", "validation", "test", "ood")
 PROMPT_STYLES = ("plain", "cot", "few_shot")
 SOLUTION_STYLES = ("reflex", "careless", "steps", "plan_verify")
@@ -99,6 +101,18 @@ class Task:
     def thinks(self, completion: str) -> bool:
         """Whether the completion works towards its answer instead of blurting it out."""
         return False
+
+    def write(self, problem: Problem, rng: random.Random, writer: Writer) -> str:
+        """For tasks with traces: what this writer puts down, right or wrong (see `traces.py`)."""
+        raise NotImplementedError
+
+    def parse_trace(self, text: str) -> Trace | None:
+        """The attempts of a completion; None for a task without traces. Total: any string parses, at once."""
+        return None
+
+    def attempt_right(self, problem: Problem, attempt: Attempt) -> bool:
+        """Whether an attempt solves the problem: exact, whatever its writer says of it."""
+        raise NotImplementedError
 
     def reword(self, problem: Problem, rng: random.Random) -> Problem:
         """The same sum in other words (same key, same answer); tasks without wordings return it unchanged."""

@@ -62,7 +62,7 @@ class GSM8KMini(Task):
         if style == "reflex":
             return f" #### {problem.answer}"
         if style == "careless":
-            return write_chain(problem, slip(problem, rng))
+            return scribble(slip(problem, rng))
         chain = [(e, str(v)) for e, v in worked_steps(problem)]
         return write_chain(problem, chain, planned=style == "plan_verify")
 
@@ -168,6 +168,11 @@ def write_chain(problem: Problem, chain: list[tuple[str, str]], planned: bool = 
         lines.insert(0, f"{phrases['plan']}: " + ", ".join(problem.meta["plan"]) + ".")
         lines.append(f"{phrases['check']}: {check_last(*chain[-1])}, {phrases['ok']}.")
     return "\n" + "\n".join(lines) + f"\n#### {chain[-1][1]}"
+
+
+def scribble(chain: list[tuple[str, str]]) -> str:
+    """The chain without words, on one line, as who is in a hurry jots it down."""
+    return "\n" + ", ".join(f"<<{e}={v}>>{v}" for e, v in chain) + f"\n#### {chain[-1][1]}"
 
 
 def check_last(expression: str, result: str) -> str:
