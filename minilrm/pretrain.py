@@ -1,6 +1,6 @@
 """Pretraining: from random weights to a base model that has read the web in miniature.
 
-    minimise  - sum_t log p(x_t | x_<t)          over the documents of `corpus.py`, one document a row
+    minimise  - sum_t log p(x_t | x_<t)          over the documents of `corpus/`, one document a row
 
 What bigger recipes have and this leaves out: packing of documents into full rows (with one document a row nothing attends
 across documents, and rows of like length waste little), weight averaging, data parallelism, gradient accumulation.
@@ -40,8 +40,9 @@ ROUND = 16  # rows are padded to a multiple of this, so that buffers come in few
 
 @dataclass
 class Options:
-    """Train a base model from random weights on the base corpus."""
+    """Train a base model from random weights on a task's corpus."""
 
+    task: str = option("gsm8k-mini", "whose corpus to read", choices=("gsm8k-mini", *corpus.traced_tasks()))
     scale: str = option("micro", "size of the model and the batch", choices=tuple(SCALES))
     seed: int = option(0, "seed of weights, documents and order")
     tokens: int | None = option(None, "tokens to read; the scale's own if not given", minimum=10_000)
@@ -50,7 +51,9 @@ class Options:
     muon_lr: float = option(0.02, "learning rate of the blocks' matrices", exclusive_minimum=0)
     adam_lr: float = option(0.003, "learning rate of embeddings and norms", exclusive_minimum=0)
     clip: float = option(1.0, "largest gradient norm", exclusive_minimum=0)
-    spanish: float = option(0.25, "share of Spanish", minimum=0.0, maximum=1.0)
+    spanish: float = option(0.25, "share of Spanish, for gsm8k-mini", minimum=0.0, maximum=1.0)
+    reflection: float | None = option(None, "share of writers who go on after a failed attempt, for tasks with attempts "
+                                      f"(default {corpus.REFLECTION})", minimum=0.0, maximum=1.0)
     context: int = option(512, "longest sequence; longer documents are dropped and counted", minimum=64)
     eval_every: int = option(200, "steps between validation losses", minimum=1)
     save_every: int = option(500, "steps between checkpoints for --resume", minimum=1)
@@ -114,13 +117,15 @@ def train(options: Options) -> Path:
     machine.set_threads(options.threads)
     machine.seed_everything(options.seed)
     if not options.resume:
-        log = RunLog.create("pretrain", "gsm8k-mini", cli.to_dict(options), options.out)
+        log = RunLog.create("pretrain", options.task, cli.to_dict(options), options.out)
     print(cli.describe(options))
     tokenizer = Tokenizer.load(machine.data_folder() / "tokenizer")
     print("writing documents ...", flush=True)
-    reader = Reader(corpus.build(tokenizer, options.tokens, seed=options.seed, spanish=options.spanish), options.context,
-                    options.max_tokens_per_batch, options.seed)
-    held_out = corpus.build(tokenizer, 100_000, seed=options.seed + 1, split="validation", spanish=options.spanish)
+    pages, held_out = (
+        corpus.build(tokenizer, tokens, corpus.corpus_of(options.task, seed=seed, split=split, spanish=options.spanish,
+                                                         reflection=options.reflection))
+        for tokens, seed, split in ((options.tokens, options.seed, "train"), (100_000, options.seed + 1, "validation")))
+    reader = Reader(pages, options.context, options.max_tokens_per_batch, options.seed)
     model = Transformer(replace(SCALES[options.scale], vocab_size=len(tokenizer), max_seq_len=options.context)).to(device)
     optimizers = pretraining_optimizers(model, options.muon_lr, options.adam_lr)
     state = {"step": 0, "tokens": 0, "seconds": 0.0, "skipped_steps": 0, "recent": []}  # recent: losses, to be averaged
@@ -177,16 +182,16 @@ def save(log: RunLog, model, tokenizer, optimizers, state, options) -> Path:
     path = log.checkpoint_path(state["step"])
     if not path.exists():
         checkpoint.save(path, model, tokenizer, optimizers=optimizers, trainer=dict(state),
-                        info={"task": "gsm8k-mini", "options": cli.to_dict(options), "step": state["step"],
+                        info={"task": options.task, "options": cli.to_dict(options), "step": state["step"],
                               "tokens": state["tokens"], "seconds": state["seconds"]})
     return path
 
 
 def finish(options, model, tokenizer, log, state, device, last: Path) -> None:
     """Say what came out: a few hundred unseen problems, answered; then export."""
-    task = get_task("gsm8k-mini", spanish=options.spanish)
+    task = get_task(options.task, **({"spanish": options.spanish} if options.task == "gsm8k-mini" else {}))
     problems = task.problems("validation", options.eval_n) if options.eval_n else []
-    outcome = {"task": "gsm8k-mini", "seed": options.seed, "steps": state["step"], "split": "validation",
+    outcome = {"task": options.task, "seed": options.seed, "steps": state["step"], "split": "validation",
                "eval_n": len(problems), "parameters": count_parameters(model), "tokens_trained": state["tokens"],
                "tokens_generated": 0, "seconds": state["seconds"], "device": str(device), "version": version(),
                "machine": machine.describe(device), "best": last.name, "last": last.name,
@@ -208,7 +213,7 @@ def finish(options, model, tokenizer, log, state, device, last: Path) -> None:
     log.summary(outcome)
     if options.export:
         checkpoint.save(options.export, model, tokenizer, dtype=torch.bfloat16,
-                        info={"task": "gsm8k-mini", "command": "python -m minilrm.pretrain", "options": cli.to_dict(options),
+                        info={"task": options.task, "command": "python -m minilrm.pretrain", "options": cli.to_dict(options),
                               "scores": outcome})
         print(f"base model in {options.export}")
     print(f"report: {write_report(log.folder)}")

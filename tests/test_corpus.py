@@ -9,9 +9,10 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from minilrm import corpus
 from minilrm.cli import run_command
-from minilrm.corpus import MIX, Corpus, TokenSet, build, tokenize, tokenizer_texts
+from minilrm.corpus import MIX, TokenSet, Web, build, tokenize, tokenizer_texts
+from minilrm.corpus import __main__ as command_line
+from minilrm.corpus import planned as corpus
 from minilrm.errors import UserError
 from minilrm.tasks import split_of
 from minilrm.tasks.answers import check_equation, equations, extract
@@ -22,7 +23,7 @@ WORKED = ("steps", "plan_verify", "nudged", "textbook", "several", "sums")
 
 @pytest.fixture(scope="module")
 def documents():
-    written = Corpus(seed=0)
+    written = Web(seed=0)
     return [written.document(i) for i in range(3000)]
 
 
@@ -30,11 +31,11 @@ def documents():
 
 def test_a_document_is_made_of_its_number_alone(documents):
     """Catches: a generator that runs on from document to document, so that no part can be made again by itself."""
-    again = Corpus(seed=0)
+    again = Web(seed=0)
     for i in (2999, 17, 0, 1234, 17):
         assert again.document(i) == documents[i]
-    assert [Corpus(seed=1).document(i).text for i in range(20)] != [d.text for d in documents[:20]]
-    assert [Corpus(split="validation").document(i).text for i in range(20)] != [d.text for d in documents[:20]]
+    assert [Web(seed=1).document(i).text for i in range(20)] != [d.text for d in documents[:20]]
+    assert [Web(split="validation").document(i).text for i in range(20)] != [d.text for d in documents[:20]]
     assert len({d.text for d in documents}) > 2900
 
 
@@ -54,25 +55,25 @@ def test_few_forum_answers_think_most_blurt(documents):
 
 def test_spanish_is_a_share_and_can_be_all_or_none():
     def spanish(share):
-        pages = [Corpus(seed=0, spanish=share).document(i, "steps").text for i in range(100)]
+        pages = [Web(seed=0, spanish=share).document(i, "steps").text for i in range(100)]
         return sum(page.startswith("Pregunta: ") for page in pages)
 
     assert spanish(0.0) == 0 and spanish(1.0) == 100 and 10 < spanish(0.25) < 40
 
 
 def test_a_mix_of_ones_own_is_normalised_and_an_unknown_kind_is_named():
-    own = Corpus(mix={"reflex": 30, "sums": 10})
+    own = Web(mix={"reflex": 30, "sums": 10})
     counts = Counter(own.document(i).kind for i in range(400))
     assert set(counts) == {"reflex", "sums"} and counts["reflex"] / 400 == pytest.approx(0.75, abs=0.1)
     with pytest.raises(UserError, match="no kind of document is called 'reflx'; there are reflex, careless"):
-        Corpus(mix={"reflx": 1.0})
+        Web(mix={"reflx": 1.0})
 
 
 # -- right and wrong answers -----------------------------------------------------------------------------------------
 
 def written(kind, count):
     """(text, its problems) of documents of a kind; the problems are caught on their way into the document."""
-    own = Corpus(seed=7)
+    own = Web(seed=7)
     caught = []
     for task in (own.words, own.sums, own.chat):
         def sample(rng, split, original=task.sample):
@@ -126,7 +127,7 @@ def test_chatter_and_stories_hold_no_sums_to_imitate():
 
 @pytest.mark.parametrize("split", ["train", "validation"])
 def test_no_problem_of_another_split_and_no_held_out_story(documents, split):
-    pages = documents if split == "train" else [Corpus(split=split).document(i) for i in range(300)]
+    pages = documents if split == "train" else [Web(split=split).document(i) for i in range(300)]
     keys = [key for page in pages for key in page.problems]
     assert {split_of(key) for key in keys} == {split}
     stories = {key.split(":")[0] for page in pages for key in page.problems if page.kind not in ("sums", "chat")}
@@ -138,7 +139,7 @@ def test_no_problem_of_another_split_and_no_held_out_story(documents, split):
 @pytest.mark.parametrize("kind", MIX)
 def test_a_document_tells_all_its_problems(kind):
     """Catches: a kind that writes a sum and does not say so, which the test above could then not see."""
-    for (_, problems), document in zip(written(kind, 60), (Corpus(seed=7).document(i, kind) for i in range(60)),
+    for (_, problems), document in zip(written(kind, 60), (Web(seed=7).document(i, kind) for i in range(60)),
                                        strict=True):
         if document.problems or kind != "text":  # a page of the times table is no problem of any split
             assert document.problems == tuple(p.key for p in problems)
@@ -148,7 +149,7 @@ def test_a_document_tells_all_its_problems(kind):
 
 def test_documents_as_tokens_end_with_the_end_of_text(tokenizer, documents):
     """Catches: an end of text that is never trained, after which no answer ever ends."""
-    found = tokenize(tokenizer, seed=0, split="train", start=100, count=40)
+    found = tokenize(tokenizer, Web(seed=0), start=100, count=40)
     assert len(found) == 40 and found.lengths.sum() == len(found.ids) == found.ends[-1]
     for i, document in enumerate(documents[100:140]):
         row = found[i].tolist()
@@ -166,12 +167,12 @@ def test_rows_of_a_token_set():
 
 
 def test_a_corpus_is_long_enough_and_the_same_however_it_was_cut(tokenizer):
-    cut = build(tokenizer, 6000, seed=3, chunk=7)
+    cut = build(tokenizer, 6000, Web(seed=3), chunk=7)
     assert len(cut.ids) >= 6000 > cut.ends[-8]  # not a chunk more than was asked for
-    whole = tokenize(tokenizer, seed=3, split="train", start=0, count=len(cut))
+    whole = tokenize(tokenizer, Web(seed=3), start=0, count=len(cut))
     assert np.array_equal(cut.ids, whole.ids) and np.array_equal(cut.ends, whole.ends)
     assert cut.ids.max() < len(tokenizer)
-    other = build(tokenizer, 6000, seed=4, chunk=7)
+    other = build(tokenizer, 6000, Web(seed=4), chunk=7)
     assert not np.array_equal(cut.ids[:500], other.ids[:500])
 
 
@@ -201,13 +202,13 @@ def test_one_text_in_five_is_of_what_is_planned():
     kinds = [next((kind for kind, mark in marks.items() if mark in text), None) for text in texts]
     assert all((kind is not None) == (i % 5 == 0) for i, kind in enumerate(kinds))
     assert {kind for kind in kinds if kind} == set(marks)
-    assert texts[1] == Corpus(0).document(1).text
+    assert texts[1] == Web(0).document(1).text
 
 
 # -- the command -----------------------------------------------------------------------------------------------------
 
 def command(*argv):
-    run_command(corpus.run, corpus.Options, argv, prog="test", description="")
+    run_command(command_line.run, command_line.Options, argv, prog="test", description="")
 
 
 def test_the_command_prints_the_mix_and_a_sample_of_each_kind(capsys):
@@ -217,7 +218,7 @@ def test_the_command_prints_the_mix_and_a_sample_of_each_kind(capsys):
     table, *samples = re.split(r"\n--- (?:\w+) ---\n", out)
     assert [line.split()[0] for line in table.splitlines() if line.split()] == ["kind", *MIX]
     assert len(samples) == len(MIX)
-    assert samples[0].rstrip("\n") == Corpus().document(0, "reflex").text
+    assert samples[0].rstrip("\n") == Web().document(0, "reflex").text
 
 
 def test_the_command_writes_documents(capsys, tmp_path):
@@ -225,7 +226,7 @@ def test_the_command_writes_documents(capsys, tmp_path):
     assert "30 documents written" in capsys.readouterr().out
     lines = (tmp_path / "pages.jsonl").read_text(encoding="utf-8").split("\n")
     assert lines.pop() == ""
-    made = [Corpus(2, "validation").document(i) for i in range(30)]
+    made = [Web(2, "validation").document(i) for i in range(30)]
     assert [json.loads(line) for line in lines] == [{"kind": d.kind, "text": d.text} for d in made]
 
 

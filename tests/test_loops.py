@@ -34,8 +34,8 @@ def miniature():
     build = corpus.build
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(GSM8KMini, "max_new_tokens", 8)
-        patch.setattr(corpus, "build", lambda tokenizer, tokens, split="train", **how: build(
-            tokenizer, tokens if split == "train" else 2000, split=split, chunk=20, **how))
+        patch.setattr(corpus, "build", lambda tokenizer, tokens, pages: build(
+            tokenizer, tokens if pages.split == "train" else 2000, pages, chunk=20))
         patch.setattr(rewards, "weighted", lambda weights: parity)
         yield patch
 
