@@ -7,6 +7,7 @@ COMMANDS = {
     "pretrain": "train a base model from random weights on a task's corpus",
     "sft": "fine-tune a model on chains of thought (supervised)",
     "grpo": "teach a model to reason by reinforcement learning from rule-based rewards (GRPO)",
+    "distill": "teach a small model what a larger one can do: by its traces, its logits, or on-policy",
     "evaluate": "measure a checkpoint: pass@1, pass@k, majority vote, with intervals",
     "ask": "put a question to a model and watch it think",
     "report": "draw the page of a run again: curves, transcripts, cost",

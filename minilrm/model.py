@@ -47,18 +47,15 @@ SCALES = {
 
 
 class KVCache:
-    """Keys and values of the tokens seen so far, allocated once.
+    """Keys and values of the tokens seen so far, allocated once. (Sampling has a faster one: `decoding.py`.)
 
-    k, v: [n_layers, B, n_kv_heads, capacity, head_dim]. `length` columns are in use, the same for all rows. Prompts of
-    unequal length stand at the left; `visible[B, capacity]` is False for the columns between a row's prompt and the
-    first generated column, which nothing may look at.
+    k, v: [n_layers, B, n_kv_heads, capacity, head_dim]. `length` columns are in use, the same for all rows.
     """
 
     def __init__(self, config: ModelConfig, batch: int, capacity: int, *, dtype=torch.float32, device="cpu"):
         shape = (config.n_layers, batch, config.n_kv_heads, capacity, config.head_dim)
         self.k = torch.empty(shape, dtype=dtype, device=device)
         self.v = torch.empty(shape, dtype=dtype, device=device)
-        self.visible = torch.ones(batch, capacity, dtype=torch.bool, device=device)
         self.length = 0
 
     def store(self, layer: int, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
@@ -67,13 +64,6 @@ class KVCache:
         self.k[layer, :, :, start:end] = k
         self.v[layer, :, :, start:end] = v
         return self.k[layer, :, :, :end], self.v[layer, :, :, :end]
-
-    def keep(self, lines: Tensor) -> None:
-        """Keep only these lines of the batch, in place."""
-        count, end = len(lines), self.length
-        for layer in (*self.k, *self.v):  # one by one, since each gathers its lines in a copy first
-            layer[:count, :, :end] = layer[lines, :, :end]
-        self.k, self.v, self.visible = self.k[:, :count], self.v[:, :count], self.visible[lines]
 
 
 class SharedPrefix:
@@ -252,7 +242,7 @@ class Transformer(nn.Module):
         if positions.dim() == 2:  # one row of positions a sequence: add the head dimension
             rope = rope[0].unsqueeze(1), rope[1].unsqueeze(1)
         if mask is None and past:
-            mask = cached_mask(cache, T)
+            mask = cached_mask(past, T, ids.device)
         x = self.embed_tokens(ids)
         for block in self.layers:
             x = block(x, rope, mask, cache)
@@ -269,14 +259,9 @@ class Transformer(nn.Module):
         return self.lm_head(self.hidden(ids, **kwargs))
 
 
-def cached_mask(cache: KVCache, new: int) -> Tensor:
-    """[B, 1, T, S]: the new tokens see every visible column before them, and each other causally."""
-    end = cache.length + new
-    visible = cache.visible[:, None, None, :end]
-    if new == 1:
-        return visible
-    column = torch.arange(end, device=visible.device)
-    return visible & (column[None, :] <= column[cache.length:, None])
+def cached_mask(past: int, new: int, device) -> Tensor:
+    """[T, S]: the new tokens see every column before them, and each other causally."""
+    return torch.ones(new, past + new, dtype=torch.bool, device=device).tril(past)
 
 
 class ScalarHead(nn.Module):

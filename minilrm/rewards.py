@@ -5,6 +5,7 @@ and counted apart from "wrong": it enters neither its group's mean nor the loss.
 """
 
 import math
+import random
 from collections.abc import Callable, Sequence
 
 from minilrm.rollout import Episode
@@ -43,3 +44,12 @@ def apply(groups: Sequence[Sequence[Episode]], reward: RewardFunction) -> int:
         episode.reward = value if episode.valid else 0.0
         invalid += not episode.valid
     return invalid
+
+
+def shuffle(groups: Sequence[Sequence[Episode]], seed: int) -> None:
+    """Hand the batch's rewards out at random among its valid episodes: as many as before, but for nothing. A control."""
+    episodes = [e for group in groups for e in group if e.valid]
+    values = [e.reward for e in episodes]
+    random.Random(seed).shuffle(values)
+    for episode, value in zip(episodes, values, strict=True):
+        episode.reward = value

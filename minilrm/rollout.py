@@ -80,10 +80,18 @@ def micro_batches(episodes: Sequence[Episode], max_tokens: int) -> Iterator[list
 
 
 def episode_logprobs(model: Transformer, batch: Sequence[Episode], temperature: float, device) -> tuple[Tensor, Tensor]:
-    """log p(completion token | prompt, tokens before) [B, T], with gradients, and the mask of chosen tokens [B, T].
+    """log p(completion token | prompt, tokens before) [B, T], with gradients, and the mask of chosen tokens [B, T]."""
+    states, targets, mask = episode_states(model, batch, device)
+    with machine.autocast(device):
+        logits = model.lm_head(states)
+    return objectives.selected_logprobs(logits, targets, temperature), mask
 
-    Every prompt is read once, whatever the number of its completions, and logits are computed for completion tokens
-    alone: the first is predicted from the prompt's last hidden state, token t from that of token t - 1.
+
+def episode_states(model: Transformer, batch: Sequence[Episode], device) -> tuple[Tensor, Tensor, Tensor]:
+    """What the model knows before each completion token: hidden states [B, T, D], the tokens [B, T], their mask [B, T].
+
+    Every prompt is read once, whatever the number of its completions, and states are computed for completion tokens
+    alone: the first token is chosen in the prompt's last state, token t in that of token t - 1.
     """
     prompts = list(dict.fromkeys(tuple(e.prompt_ids) for e in batch))
     line = {prompt: i for i, prompt in enumerate(prompts)}
@@ -101,8 +109,7 @@ def episode_logprobs(model: Transformer, batch: Sequence[Episode], temperature: 
             positions = lengths[rows, None] + torch.arange(new, device=device)
             states.append(model.hidden(targets[:, :-1], positions=positions, cache=prefix,
                                        mask=seen_after_prompt(lengths[rows], hidden.shape[1], new)))
-        logits = model.lm_head(torch.cat(states, dim=1))
-    return objectives.selected_logprobs(logits, targets, temperature), mask
+        return torch.cat(states, dim=1), targets, mask
 
 
 def seen_after_prompt(lengths: Tensor, width: int, new: int) -> Tensor:

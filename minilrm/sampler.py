@@ -1,8 +1,8 @@
 """Batched generation with a key-value cache.
 
-Each prompt is prefilled once and shared by its `n` completions; the cache is allocated once; rows that have finished
-leave the batch. Every row owns its random numbers, so what it says depends on the seed, its prompt and its place alone,
-not on which other rows are still running or how the work was split into batches.
+Each prompt is read once for its `n` completions; rows that have finished leave the batch. Every row owns its random
+numbers, so what it says depends on the seed, its prompt and its place alone, not on which other rows are still running
+or how the work was split into batches. How one token follows another, fast, is in `decoding.py`.
 """
 
 import copy
@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from minilrm.model import KVCache, Transformer
+from minilrm.decoding import DecodingCache, FusedTransformer, prefill
+from minilrm.model import Transformer
 from minilrm.tokenizer import Tokenizer
 
 
@@ -53,6 +54,9 @@ class ToolError(Exception):
 
 
 MAX_ROWS = 512  # rows decoded at once; more are done in turn, to bound memory
+# A batch shrinks to multiples of this. Matrix products are prepared anew for each size they have not met yet, which
+# takes as long as dozens of them.
+FEW_SIZES = 16
 
 
 def generate(
@@ -91,17 +95,19 @@ def generate(
     hooks = Hooks(tokenizer, tuple(stop), allowed, intervene, stream)
     picker = Picker(temperature, top_p, top_k)
     noise = uniform_noise(len(prompt_ids) * n, max_new_tokens, seed) if temperature > 0 else None
-    device = next(model.parameters()).device
-    if dtype is not None and next(model.parameters()).dtype != dtype:
-        model = copy.deepcopy(model).to(dtype)
+    parameter = next(model.parameters())
+    dtype = dtype or parameter.dtype
+    fused = FusedTransformer(model, dtype, longest + max_new_tokens)
+    reader = model if parameter.dtype == dtype else copy.deepcopy(model).to(dtype)
     per_batch = max(1, MAX_ROWS // n)
     results: list[list[Completion]] = []
     with torch.inference_mode():
         for start in range(0, len(prompt_ids), per_batch):
             part = prompt_ids[start:start + per_batch]
             rows = slice(start * n, (start + len(part)) * n)
-            u = noise[rows].to(device) if noise is not None else None
-            done = Decoder(model, part, n, max_new_tokens, picker, hooks, u, first_row=start * n).run()
+            u = noise[rows].to(parameter.device) if noise is not None else None
+            cache, logits = prefill(reader, part, n)
+            done = Decoder(fused, cache, max_new_tokens, picker, hooks, u, first_row=start * n).run(logits)
             results += [done[i * n:(i + 1) * n] for i in range(len(part))]
     return results
 
@@ -128,11 +134,12 @@ class Picker:
         """logits [B, V] and uniform numbers u [B] -> token ids [B] and their log-probabilities [B]."""
         if self.temperature == 0:
             return logits.argmax(-1), torch.zeros(len(logits), device=logits.device)
-        logprobs = torch.log_softmax(logits.float() / self.temperature, dim=-1)
+        logits = logits.float() if self.temperature == 1 else logits.float() / self.temperature
         if self.top_k or self.top_p < 1:
-            logprobs = truncate(logprobs, self.top_p, self.top_k)
-        ids = inverse_cdf(logprobs.exp(), u)
-        return ids, logprobs.gather(1, ids[:, None]).squeeze(1)
+            logits = truncate(logits.log_softmax(-1), self.top_p, self.top_k)
+        probs = logits.softmax(-1)
+        ids = inverse_cdf(probs, u)
+        return ids, probs.gather(1, ids[:, None]).squeeze(1).log()
 
 
 def truncate(logprobs: Tensor, top_p: float, top_k: int) -> Tensor:
@@ -174,40 +181,40 @@ class Hooks:
 
 
 class Decoder:
-    """One batch: len(prompts) * n rows decoded together, a column at a time."""
+    """One batch of rows decoded together, a column at a time.
 
-    def __init__(self, model: Transformer, prompts: list[list[int]], n: int, max_new: int, picker: Picker, hooks: Hooks,
+    A *row* is a completion, for good; a *line* is its place in the batch, which changes as finished rows leave.
+    """
+
+    def __init__(self, model: FusedTransformer, cache: DecodingCache, max_new: int, picker: Picker, hooks: Hooks,
                  u: Tensor | None, first_row: int):
-        self.model, self.max_new, self.picker, self.hooks = model, max_new, picker, hooks
-        self.u, self.first_row = u, first_row
-        self.eos = hooks.tokenizer.eos_id
-        parameter = next(model.parameters())
-        self.device, rows = parameter.device, len(prompts) * n
-        self.lengths = torch.tensor([len(p) for p in prompts], device=self.device).repeat_interleave(n)
-        self.cache, self.logits = prefill(model, prompts, n, max_new)
-        self.live = torch.arange(rows, device=self.device)  # the row that each line of the batch belongs to
-        self.done = torch.zeros(rows, dtype=torch.bool, device=self.device)
-        self.ids = torch.zeros(rows, max_new, dtype=torch.long, device=self.device)
-        self.logprobs = torch.zeros(rows, max_new, device=self.device)
-        self.mask = torch.zeros(rows, max_new, dtype=torch.long, device=self.device)
-        self.counts = torch.zeros(rows, dtype=torch.long, device=self.device)
-        self.reasons = ["length"] * rows
+        self.model, self.cache, self.max_new, self.picker, self.hooks = model, cache, max_new, picker, hooks
+        self.u, self.first_row, self.eos = u, first_row, hooks.tokenizer.eos_id
+        lines, device = len(cache.start), cache.start.device
+        self.rows: list[int | None] = list(range(lines))  # the row of each line; None once it has finished
+        self.done: list[Completion | None] = [None] * lines  # by row
+        self.ids = torch.zeros(lines, max_new, dtype=torch.long, device=device)
+        self.logprobs = torch.zeros(lines, max_new, device=device)
+        self.mask = torch.ones(lines, max_new, dtype=torch.long, device=device)
         self.inserted: dict[int, list[int]] = {}  # row -> ids still to be fed
 
-    def run(self) -> list[Completion]:
+    def run(self, logits: Tensor) -> list[Completion]:
+        """logits [B, V]: of the first token."""
         for t in range(self.max_new):
-            new, logp = self.picker(self.constrain(self.logits, t), None if self.u is None else self.u[self.live, t])
-            sampled = torch.ones_like(new)
-            self.feed_inserted(new, logp, sampled)
-            self.record(t, new, logp, sampled)
-            self.watch(t, new, sampled)
-            if not self.shrink() or t + 1 == self.max_new:
+            new, logp = self.picker(self.constrain(logits, t), None if self.u is None else self.u[:, t])
+            fed = self.feed_inserted(t, new, logp)
+            self.ids[:, t], self.logprobs[:, t] = new, logp  # finished lines get something, too; it is never read
+            self.watch(t, new, fed)
+            keep = self.lines_to_keep()
+            if not keep or t + 1 == self.max_new:
                 break
-            new = self.ids[self.live, t]
-            positions = (self.lengths[self.live] + t)[:, None]
-            hidden = self.model.hidden(new[:, None], positions=positions, cache=self.cache)
-            self.logits = self.model.lm_head(hidden[:, -1])
-        return self.completions()
+            if len(keep) < len(self.rows):
+                new = self.shrink(keep, new)
+            logits = self.model.step(new, self.cache)
+        for line, row in enumerate(self.rows):
+            if row is not None:
+                self.finish(line, self.max_new, "length")
+        return self.done
 
     def constrain(self, logits: Tensor, t: int) -> Tensor:
         """Apply the `allowed` hook: banned ids get probability 0 before anything else is computed.
@@ -217,10 +224,10 @@ class Decoder:
         if self.hooks.allowed is None:
             return logits
         logits = logits.clone()
-        for line, row in enumerate(self.live.tolist()):
-            if self.done[row] or self.inserted.get(row):
+        for line, row in enumerate(self.rows):
+            if row is None or self.inserted.get(row):
                 continue
-            rule = self.hooks.allowed(self.first_row + row, self.so_far(row, t))
+            rule = self.hooks.allowed(self.first_row + row, self.so_far(line, t))
             if isinstance(rule, Ban):
                 logits[line, list(rule.ids)] = float("-inf")
             elif isinstance(rule, Force):
@@ -233,110 +240,73 @@ class Decoder:
             raise ValueError("the `allowed` hook left a row no token to sample")
         return logits
 
-    def feed_inserted(self, new: Tensor, logp: Tensor, sampled: Tensor) -> None:
-        """Rows with inserted text waiting take its next token instead of the sampled one."""
-        for line, row in enumerate(self.live.tolist() if self.inserted else ()):
-            queue = self.inserted.get(row)
-            if queue:
-                new[line], logp[line], sampled[line] = queue.pop(0), 0.0, 0
+    def feed_inserted(self, t: int, new: Tensor, logp: Tensor) -> set[int]:
+        """Rows with inserted text waiting take its next token instead of the sampled one. Their lines."""
+        fed = {line for line, row in enumerate(self.rows) if self.inserted.get(row)} if self.inserted else set()
+        for line in fed:
+            new[line], logp[line], self.mask[line, t] = self.inserted[self.rows[line]].pop(0), 0.0, 0
+        return fed
 
-    def record(self, t: int, new: Tensor, logp: Tensor, sampled: Tensor) -> None:
-        running = ~self.done[self.live]
-        rows = self.live[running]
-        self.ids[self.live, t] = new  # finished lines that still sit in the batch need some id; never read back
-        self.logprobs[rows, t] = logp[running]
-        self.mask[rows, t] = sampled[running]
-        self.counts[rows] += 1
-        ended = running & (new == self.eos) & (sampled == 1)
-        for row in self.live[ended].tolist():
-            self.reasons[row] = "eos"
-        self.done[self.live[ended]] = True
-
-    def watch(self, t: int, new: Tensor, sampled: Tensor) -> None:
-        """Hooks that look at a row after its new token: streaming, stop strings, interventions."""
-        hooks = self.hooks
-        if not (hooks.stream or hooks.stop or hooks.intervene):
-            return
-        for line, row in enumerate(self.live.tolist()):
-            if int(self.counts[row]) != t + 1:  # finished before
+    def watch(self, t: int, new: Tensor, fed: set[int]) -> None:
+        """What a new token may bring about: the end of its row, a word to the stream, an intervention."""
+        hooks, ends = self.hooks, set((new == self.eos).nonzero().flatten().tolist()) - fed
+        for line in range(len(self.rows)) if hooks.stream or hooks.stop or hooks.intervene else ends:
+            row = self.rows[line]
+            if row is None:
                 continue
             if hooks.stream:
-                hooks.stream(self.first_row + row, int(new[line]), bool(sampled[line]))
-            if self.done[row]:
-                continue
-            if hooks.stop and hooks.stopped(self.so_far(row, t + 1)):
-                self.finish(row, "stop")
+                hooks.stream(self.first_row + row, int(new[line]), line not in fed)
+            if line in ends:
+                self.finish(line, t + 1, "eos")
+            elif hooks.stop and hooks.stopped(self.so_far(line, t + 1)):
+                self.finish(line, t + 1, "stop")
             elif hooks.intervene and not self.inserted.get(row):
-                self.ask(row, t)
+                self.ask(line, row, t)
 
-    def ask(self, row: int, t: int) -> None:
+    def ask(self, line: int, row: int, t: int) -> None:
         try:
-            extra = self.hooks.intervene(self.first_row + row, self.so_far(row, t + 1))
+            extra = self.hooks.intervene(self.first_row + row, self.so_far(line, t + 1))
         except ToolError:
-            self.finish(row, "tool_error")
+            self.finish(line, t + 1, "tool_error")
             return
         if extra:
             self.inserted[row] = list(extra)
 
-    def finish(self, row: int, reason: str) -> None:
-        self.done[row], self.reasons[row] = True, reason
+    def so_far(self, line: int, t: int) -> list[int]:
+        return self.ids[line, :t].tolist()
 
-    def so_far(self, row: int, t: int) -> list[int]:
-        return self.ids[row, :t].tolist()
+    def lines_to_keep(self) -> list[int]:
+        """All lines, until an eighth of them has finished; then those that have not, filled up to a multiple."""
+        running = [line for line, row in enumerate(self.rows) if row is not None]
+        if 8 * len(running) > 7 * len(self.rows):
+            return [*range(len(self.rows))]
+        if len(running) > FEW_SIZES:
+            finished = [line for line, row in enumerate(self.rows) if row is None]
+            running = sorted(running + finished[:-len(running) % FEW_SIZES])
+        return running
 
-    def shrink(self) -> bool:
-        """Take finished rows out of the batch, once they are an eighth of it. False when no row is left."""
-        finished = self.done[self.live]
-        count = int(finished.sum())
-        if count == len(self.live):
-            return False
-        if count * 8 >= len(self.live):
-            keep = (~finished).nonzero().squeeze(1)
-            self.live = self.live[keep]
-            self.cache.keep(keep)
-        return True
+    def shrink(self, keep: list[int], new: Tensor) -> Tensor:
+        """Only these lines go on. Returns their new tokens."""
+        self.rows = [self.rows[line] for line in keep]
+        lines = torch.tensor(keep, device=new.device)
+        self.cache.keep(lines)
+        self.ids, self.logprobs, self.mask = self.ids[lines], self.logprobs[lines], self.mask[lines]
+        self.u = self.u[lines] if self.u is not None else None
+        return new[lines]
 
-    def completions(self) -> list[Completion]:
-        decode, out = self.hooks.tokenizer.decode, []
-        table = zip(self.ids.tolist(), self.mask.tolist(), self.logprobs.tolist(), self.counts.tolist(), self.reasons,
-                    strict=True)
-        for ids, mask, logprobs, count, reason in table:
-            ids, mask, logprobs = ids[:count], mask[:count], logprobs[:count]
-            body = ids[:-1] if reason == "eos" else ids
-            text = decode(body)
-            spoken = text if all(mask) else decode([i for i, m in zip(body, mask, strict=False) if m])
-            if reason == "stop":
-                text, spoken = (cut(x, self.hooks.stop) for x in (text, spoken))
-            out.append(Completion(text, spoken, ids, mask, logprobs, reason))
-        return out
+    def finish(self, line: int, count: int, reason: str) -> None:
+        """The row has said its last of `count` tokens: what it said, as the caller will see it."""
+        ids, mask, logprobs = (x[line, :count].tolist() for x in (self.ids, self.mask, self.logprobs))
+        decode, body = self.hooks.tokenizer.decode, ids[:-1] if reason == "eos" else ids
+        text = decode(body)
+        spoken = text if all(mask) else decode([i for i, m in zip(body, mask, strict=False) if m])
+        if reason == "stop":
+            text, spoken = (cut(x, self.hooks.stop) for x in (text, spoken))
+        self.done[self.rows[line]] = Completion(text, spoken, ids, mask, logprobs, reason)
+        self.rows[line] = None
 
 
 def cut(text: str, stops: Sequence[str]) -> str:
     """The text before the first stop string."""
     ends = [text.find(s) for s in stops if s in text]
     return text[:min(ends)] if ends else text
-
-
-def prefill(model: Transformer, prompts: list[list[int]], n: int, max_new: int) -> tuple[KVCache, Tensor]:
-    """Read every prompt once; return a cache with `n` rows a prompt and room for `max_new` columns, and the logits.
-
-    Prompts are padded at the right: causal attention then needs no mask, since no token sees what comes after it.
-    Decoding goes on in the column after the longest prompt; the gap behind a shorter one is marked invisible.
-    """
-    parameter = next(model.parameters())
-    place = {"dtype": parameter.dtype, "device": parameter.device}
-    width = max(map(len, prompts))
-    ids = torch.zeros(len(prompts), width, dtype=torch.long, device=parameter.device)
-    for i, p in enumerate(prompts):
-        ids[i, :len(p)] = torch.tensor(p)
-    small = KVCache(model.config, len(prompts), width, **place)
-    hidden = model.hidden(ids, cache=small)
-    lengths = torch.tensor([len(p) for p in prompts], device=parameter.device)
-    last = hidden[torch.arange(len(prompts), device=parameter.device), lengths - 1]
-    cache = KVCache(model.config, len(prompts) * n, width + max_new, **place)
-    cache.k.unflatten(1, (-1, n))[..., :width, :] = small.k.unsqueeze(2)  # into place, without a copy in between
-    cache.v.unflatten(1, (-1, n))[..., :width, :] = small.v.unsqueeze(2)
-    column = torch.arange(width + max_new, device=parameter.device)
-    cache.visible = ((column < lengths[:, None]) | (column >= width)).repeat_interleave(n, dim=0)
-    cache.length = width
-    return cache, model.lm_head(last).repeat_interleave(n, dim=0)

@@ -58,6 +58,18 @@ def lr_factor(step: int, total: int, warmup: int, final: float = 0.0) -> float:
     return final + (1 - final) * (total - step) / max(1, total - warmup)
 
 
+def falling(step: int, warmup: int, hold: int) -> float:
+    """Linear warm-up, constant up to step `hold`, then hold / step: whatever the length of the run. hold 0: never falls.
+
+    Sum 1/t diverges and sum 1/t^2 does not, so that the policy can still go any way while the noise of its samples
+    averages out (Robbins and Monro 1951). Step counts from 0.
+
+    >>> [round(falling(s, warmup=2, hold=5), 3) for s in (0, 1, 4, 9, 99)]
+    [0.5, 1.0, 1.0, 0.5, 0.05]
+    """
+    return min(1.0, (step + 1) / warmup if warmup else 1.0, hold / (step + 1) if hold else 1.0)
+
+
 def batches_by_length(lengths: Sequence[int], tokens_per_batch: int, rng: np.random.Generator | None = None,
                       window: int = 8192) -> Iterator[np.ndarray]:
     """Indices of rows to pad together: each batch holds about `tokens_per_batch` tokens, padding included.

@@ -7,13 +7,14 @@
     python scripts/study_main.py hold 0        seed 0: the same run, five times as long
     python scripts/study_main.py all           everything that is missing, one after another
 
-Each finished part is a line of data/results/main.jsonl; what stands there is not run again. Everything but the timing runs
+Each finished part is a line of data/results/main.jsonl; what stands there is not run again, and a run that was broken off
+goes on from its last checkpoint in the folder runs/. Everything but the timing runs
 on one thread, so that two seeds can run side by side on two cores; tuning used the validation split alone.
 """
 
 import argparse
+import shutil
 import sys
-import tempfile
 import time
 from pathlib import Path
 
@@ -48,15 +49,20 @@ def study_base(seed: int = 0) -> dict:
 
 def study_grpo(seed: int) -> dict:
     """The main job's result."""
-    log = run(seed, steps=STEPS, save_every=STEPS)
+    log = run("grpo", seed, steps=STEPS, save_every=STEPS)
     return {"steps": STEPS, **curves(log), "test": measure(last(log), "test", quick=False),
             "ood": measure(last(log), "ood", quick=True), "summary": summary(log)}
 
 
 def study_hold(seed: int) -> dict:
-    """Does it hold? The learning rate does not depend on the number of steps, so the first STEPS steps are the run of
-    `study_grpo` once more (on the same machine, with the same number of threads); figures.py looks whether they are."""
-    log = run(seed, steps=TIMES * STEPS, eval_quick=N)
+    """Does it hold? The learning rate does not depend on the number of steps, so the long run goes on from the end of
+    `study_grpo`, where that is still in the runs folder; else its first STEPS steps are that run once more (on the same
+    machine, with the same number of threads; figures.py looks whether they are)."""
+    ended = folder("grpo", seed)
+    if ended.exists():
+        log = runlog.RunLog.open(grpo.train(grpo.Options(resume=ended, steps=TIMES * STEPS, eval_quick=N)))
+    else:
+        log = run("hold", seed, steps=TIMES * STEPS, eval_quick=N)
     return {"steps": STEPS, "long_steps": TIMES * STEPS, **curves(log),
             "long_test": measure(last(log), "test", quick=True, samples=1), "summary": summary(log)}
 
@@ -66,7 +72,8 @@ def study_expert(seed: int) -> dict:
     goal = next(r for r in runlog.load_results("main") if r["kind"] == "grpo" and r["seed"] == seed)["tokens"][-1]
     steps = STEPS // 2
     while True:  # lengths grow as it learns, so the number of steps is found by going on until the budget is met
-        log = run(seed, steps=steps, normalize="reward", objective="reinforce", format_weight=0.0, eval_quick=N)
+        log = run(f"expert-{steps}", seed, steps=steps, normalize="reward", objective="reinforce", format_weight=0.0,
+                  eval_quick=N)
         if log.metrics("train")[-1]["tokens"] >= goal or steps >= 3 * STEPS:
             break
         steps = min(3 * STEPS, int(steps * 1.1 * goal / log.metrics("train")[-1]["tokens"]) + 1)
@@ -76,7 +83,7 @@ def study_expert(seed: int) -> dict:
 def study_timing(seed: int) -> dict:
     """The default run on all cores: seconds to the step-0 evaluation, to a gain with intervals apart, and to the end."""
     started = time.perf_counter()
-    log = run(seed, threads=None)
+    log = run("timing", seed, threads=None)
     evals = log.metrics("eval")
     gain = next((e["elapsed"] for e in evals if e["accuracy_ci"][0] > evals[0]["accuracy_ci"][1]), None)
     runlog.append_result("main", {"kind": "transcript", "seed": seed, **transcript(log)})
@@ -97,9 +104,19 @@ def transcript(log: runlog.RunLog) -> dict:
             "answer": before["answer"], "step_after": end}
 
 
-def run(seed: int, threads: int | None = 1, **options) -> runlog.RunLog:
-    out = Path(tempfile.mkdtemp(prefix=f"study-main-{seed}-")) / "run"
-    return runlog.RunLog.open(grpo.train(grpo.Options(task=TASK, seed=seed, threads=threads, out=out, **options)))
+def folder(kind: str, seed: int) -> Path:
+    return Path("runs") / f"study-main-{kind}-{seed}"
+
+
+def run(kind: str, seed: int, threads: int | None = 1, **options) -> runlog.RunLog:
+    """A fresh run, or one that was broken off, carried on."""
+    where = folder(kind, seed)
+    if (where / "checkpoints").is_dir() and any((where / "checkpoints").iterdir()):
+        how = grpo.Options(resume=where)
+    else:
+        shutil.rmtree(where, ignore_errors=True)
+        how = grpo.Options(task=TASK, seed=seed, threads=threads, out=where, **options)
+    return runlog.RunLog.open(grpo.train(how))
 
 
 def last(log: runlog.RunLog) -> Path:

@@ -8,11 +8,12 @@ from pathlib import Path
 PACKAGE = Path(__file__).resolve().parent.parent / "minilrm"
 
 FLOORS = [
-    {"model", "tokenizer", "objectives", "tasks", "intervals"},
-    {"checkpoint", "sampler", "tools", "corpus", "training"},  # training: what the loops share; it knows no other room
+    {"model", "tokenizer", "objectives", "critic", "tasks", "intervals"},
+    {"decoding", "checkpoint", "tools", "corpus", "training"},  # training: what the loops share; it knows no other room
+    {"sampler"},
     {"rollout", "scorers"},
     {"rewards", "reflection", "evaluate", "inference"},
-    {"pretrain", "sft", "reward_model"},
+    {"pretrain", "sft", "reward_model", "rl"},  # rl: what the loops above share that sample from their policy
     {"grpo", "ppo", "distill"},
     {"pipeline", "speedrun"},
     {"ask", "compare", "feedback", "doctor", "failures", "grade", "course"},

@@ -9,7 +9,7 @@ import signal
 import pytest
 import safetensors.torch
 
-from minilrm import checkpoint, corpus, grpo, machine, pretrain, rewards, sft
+from minilrm import checkpoint, corpus, grpo, machine, pretrain, rewards, rl, sft
 from minilrm.errors import UserError
 from minilrm.runlog import RunLog
 from minilrm.tasks.gsm8k_mini import GSM8KMini
@@ -344,5 +344,5 @@ def test_the_shipped_base_is_a_starting_point():
     folder = machine.data_folder() / "checkpoints" / "gsm8k-mini-base"
     if not folder.is_dir():
         pytest.skip("the base is not shipped yet")
-    policy, tokenizer, origin = grpo.starting_point(grpo.Options())
+    policy, tokenizer, origin = rl.starting_point(grpo.Options())
     assert policy.config.vocab_size == len(tokenizer) and origin == "base"

@@ -18,7 +18,6 @@ from minilrm.model import (
     count_parameters,
     rope_tables,
 )
-from minilrm.sampler import prefill
 
 TINY = ModelConfig(vocab_size=61, dim=24, n_layers=2, n_heads=4, n_kv_heads=2, head_dim=8, ffn_dim=40, max_seq_len=64)
 SHAPES = {
@@ -117,29 +116,6 @@ def test_a_cache_changes_nothing_however_the_tokens_come(config, pieces):
         out.append(model(piece, cache=cache))
     assert cache.length == 12
     torch.testing.assert_close(torch.cat(out, dim=1), model(ids), atol=1e-4, rtol=1e-4)
-
-
-def test_prompts_of_unequal_length_go_on_as_if_each_were_alone():
-    """As the sampler does it: prompts padded at the right, columns between a prompt and its completion invisible."""
-    config = SHAPES["odd sizes"]
-    model, rest = random_model(config), random_ids(config, 6, 5, seed=1)
-    prompts = [random_ids(config, length, seed=length).tolist() for length in (3, 8, 1)]
-    cache, logits = prefill(model, prompts, n=2, max_new=5)
-    lengths = torch.tensor([3, 3, 8, 8, 1, 1])
-    for t in range(5):
-        for row in range(6):
-            alone = model(torch.tensor([prompts[row // 2] + rest[row, :t].tolist()]))[0, -1]
-            torch.testing.assert_close(logits[row], alone, atol=1e-4, rtol=1e-4)
-        logits = model(rest[:, t:t + 1], positions=(lengths + t)[:, None], cache=cache)[:, -1]
-
-
-def test_a_shorter_batch_goes_on_from_the_lines_that_were_kept():
-    model, ids = random_model(TINY), random_ids(TINY, 5, 10)
-    cache = KVCache(TINY, 5, 10)
-    model(ids[:, :7], cache=cache)
-    lines = torch.tensor([0, 2, 3])
-    cache.keep(lines)
-    torch.testing.assert_close(model(ids[lines, 7:], cache=cache), model(ids[lines])[:, 7:], atol=1e-4, rtol=1e-4)
 
 
 def test_completions_that_share_a_prompt_are_as_if_each_had_read_it():

@@ -15,6 +15,8 @@ TASKS = {
     "general": "minilrm.tasks.general:General",
     "gsm8k": "minilrm.tasks.gsm8k:GSM8K",
     "gsm8k-mini": "minilrm.tasks.gsm8k_mini:GSM8KMini",
+    "countdown": "minilrm.tasks.countdown:Countdown",
+    "multiplication": "minilrm.tasks.multiplication:Multiplication",
 }
 
 

@@ -1,0 +1,149 @@
+"""The command: a checkpoint in, a table of its reflection out, and a JSON file for who wants to go on with the figures."""
+
+import sys
+from dataclasses import MISSING, dataclass
+from pathlib import Path
+
+import torch
+
+from minilrm import checkpoint, cli, machine, runlog
+from minilrm.cli import option
+from minilrm.errors import UserError
+from minilrm.model import Transformer
+from minilrm.reflection.ablation import study
+from minilrm.reflection.reading import trace_of
+from minilrm.tasks import TASKS, Task, get_task
+from minilrm.tasks.base import SPLITS
+from minilrm.tasks.traces import REFLECTION_WORD
+from minilrm.tokenizer import Tokenizer
+
+
+@dataclass
+class Options:
+    """Measure reflection: how often a model tries again, what that corrects, and what it loses without the word."""
+
+    checkpoint: str = option(MISSING, "a checkpoint's folder, a run's (then its last), or the name of a shipped one")
+    before: str | None = option(None, "the checkpoint that training began from: adds the split of the gain and the verdict")
+    task: str | None = option(None, "what to ask; the checkpoint's own task if not given", choices=tuple(TASKS))
+    split: str = option("test", "which problems", choices=SPLITS)
+    n: int = option(1000, "problems", minimum=1)
+    samples: int = option(1, "answers to each problem", minimum=1)
+    seed: int = option(0, "seed of the samples, the same with and without the ban", minimum=0)
+    temperature: float = option(1.0, "of sampling; 0 is greedy", minimum=0)
+    max_new_tokens: int | None = option(None, "longest answer; the task's own limit if not given", minimum=1)
+    out: Path | None = option(None, "JSON file for the result")
+    device: str = option("auto", "auto, cpu or cuda", choices=("auto", "cpu", "cuda"))
+    threads: int | None = option(None, "threads; the available cores, at most 4, if not given", minimum=1)
+
+
+def main(options: Options) -> None:
+    if options.out and (options.out.is_dir() or not options.out.absolute().parent.is_dir()):
+        raise UserError(f"--out {options.out} must name a file in a folder that is there")
+    device = machine.choose_device(options.device)
+    machine.raise_malloc_thresholds()
+    machine.set_threads(options.threads)
+    folder, model, tokenizer, info = open_model(options.checkpoint, device)
+    before = open_model(options.before, device) if options.before else None
+    if before and before[2] != tokenizer:
+        raise UserError(f"{before[0]} and {folder} have different tokenizers; --before names what this model was trained from")
+    task = choose_task(options, info)
+    problems = task.problems(options.split, options.n)
+    print(cli.describe(options), flush=True)
+    result = study(before[1] if before else None, model, tokenizer, task, problems, seed=options.seed,
+                   temperature=options.temperature, samples=options.samples, max_new_tokens=options.max_new_tokens,
+                   say=lambda text: print(text, file=sys.stderr))
+    result |= {"split": options.split, "checkpoint": str(folder), "checkpoint_before": str(before[0]) if before else None,
+               "machine": machine.describe(device), "version": runlog.version()}
+    print(table(result))
+    if options.out:
+        runlog.write_json_atomic(options.out, result)
+        print(f"written to {options.out}")
+
+
+def open_model(where: str, device: torch.device) -> tuple[Path, Transformer, Tokenizer, dict]:
+    """(folder, model, tokenizer, info) of a checkpoint folder, of a run's last checkpoint, or of a shipped one."""
+    folder = checkpoint.resolve(where)
+    model, tokenizer, info = checkpoint.load(folder, device=device)
+    if tokenizer is None:
+        raise UserError(f"{folder} has no tokenizer that minilrm wrote; it can be loaded, but not asked")
+    return folder, model.eval(), tokenizer, info
+
+
+def choose_task(options: Options, info: dict) -> Task:
+    """The task that was asked for, or the one that the checkpoint was made for; UserError if it has no traces."""
+    name = options.task or info.get("task")
+    if name not in TASKS:
+        raise UserError(f"the checkpoint does not say what it is for; choose with --task: {', '.join(TASKS)}")
+    task = get_task(name)
+    trace_of(task, "")
+    return task
+
+
+# -- the result for a person to read ---------------------------------------------------------------------------------
+
+COLUMNS = {"before": "before", "after": "the model", "after_banned": f'"{REFLECTION_WORD}" banned'}
+ROWS = {
+    "reflection_rate": "reflects", "retry_rate": "tries again after failing", "first_try_accuracy": "first try right",
+    "final_accuracy": "answer right", "corrected": "  corrected", "spoiled": "  spoiled",
+    "false_accept": "accepts a wrong attempt", "false_reject": "rejects a right attempt",
+    "repeated_attempts": "repeats an attempt", "well_formed": "well-formed", "cut": "cut off at the limit",
+    "attempts": "attempts a completion", "mean_length": "mean length, tokens", "mean_length_right": "  of right answers",
+    "mean_length_wrong": "  of wrong answers", "entropy": "entropy, nats a token",
+}
+WIDTH = 27
+
+
+def table(result: dict) -> str:
+    """All measures side by side, the transitions, the ablation, and the verdict if there is one."""
+    shown = [name for name in COLUMNS if name in result]
+    lines = [f"{result['task']}, {result['split']} split: {result['n']} problems, answers to each: {result['samples']}, at "
+             f"temperature {result['temperature']:g}" + (f" ({result['too_long']} prompts too long, left out)"
+                                                         if result["too_long"] else ""), "",
+             " " * WIDTH + "".join(f"{COLUMNS[name]:<{WIDTH}}" for name in shown)]
+    lines += [f"{label:<{WIDTH}}" + "".join(f"{cell(result[name][row]):<{WIDTH}}" for name in shown)
+              for row, label in ROWS.items()]
+    lines += ["", f"{'first try -> answer':<{WIDTH}}" + f"{'right  wrong':<{WIDTH}}" * len(shown)]
+    for first in ("right", "wrong", "none"):
+        counts = [result[name]["transitions"][first] for name in shown]
+        lines.append(f"  {first:<{WIDTH - 2}}" + "".join(f"{c['right']:5} {c['wrong']:6}".ljust(WIDTH) for c in counts))
+    lines += ["", f"{'ablation gap':<{WIDTH}}{points(result['ablation_gap'])}"]
+    for name, part in result.get("decomposition", {}).items():
+        share = f"   {part['share']:.0%} of the gain" if part["share"] is not None and name != "gain" else ""
+        lines.append(f"{name:<{WIDTH}}{points(part)}{share}")
+    return "\n".join(line.rstrip() for line in [*lines, *remarks(result)])
+
+
+def remarks(result: dict) -> list[str]:
+    """What the figures alone do not say."""
+    lines, retry = [], result["after"]["retry_rate"]
+    if result["after"]["reflection_rate"]["count"] == 0:
+        lines.append(f'This model does not reflect: "{REFLECTION_WORD}" opens no attempt in {result["after"]["n"]} answers, '
+                     f"and of {retry['n']} failed first tries {retry['count']} were followed by another.")
+    if "verdict" in result:
+        found = result["verdict"]
+        unmet = [name.replace("_", " ") + (" (too few cases)" if held is None else "")
+                 for name, held in found["conditions"].items() if not held]
+        lines.append(f"verdict: {found['verdict']}" + (f"; not shown: {', '.join(unmet)}" if unmet else ""))
+    return ["", *lines, f"cost: {result['seconds']:.0f} s"]
+
+
+def cell(value: dict | float | int | None) -> str:
+    """A measure in a few characters: "34.5% 32-37 (345/1000)", "1.75", "too few (3/12)", "-"."""
+    if value is None:
+        return "-"
+    if not isinstance(value, dict):
+        return f"{value:.3f}" if isinstance(value, float) else str(value)
+    if "rate" not in value:
+        return f"too few ({value['n']})" if value["too_few"] else f"{value['mean']:.2f}"
+    counts = f"({value['count']}/{value['n']})"
+    if value["too_few"]:
+        return f"too few {counts}"
+    return f"{value['rate']:.1%} {100 * value['ci'][0]:.0f}-{100 * value['ci'][1]:.0f} {counts}"
+
+
+def points(part: dict) -> str:
+    """A difference of accuracies: "+40.1 points (37.0 to 43.2, n = 1000)"."""
+    if part["too_few"]:
+        return f"too few (n = {part['n']})"
+    low, high = part["ci"]
+    return f"{100 * part['difference']:+.1f} points ({100 * low:.1f} to {100 * high:.1f}, n = {part['n']})"

@@ -1,0 +1,121 @@
+"""Notebooks out of their sources: lectures/NN_slug/notebook.py (percent format) -> notebooks/NN_slug.ipynb.
+
+    python scripts/notebooks.py                    convert and execute all of them, in full; outputs are kept
+    python scripts/notebooks.py 17_aha_moment      only this one
+    python scripts/notebooks.py --fast             execute with FAST=1 and keep nothing: do they run at all?
+    python scripts/notebooks.py --check            execute nothing: is every committed notebook that of its source?
+
+A source is a plain Python file in which `# %%` begins a cell of code and `# %% [markdown]` one of text: it can be read,
+reviewed and linted like any other file. The conversion is deterministic: cell ids are made of the notebook's name and the
+cell's number, and a notebook carries a hash of its cells' sources, by which a stale one is found. Outputs do not count.
+"""
+
+import argparse
+import hashlib
+import os
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+LECTURES, NOTEBOOKS = ROOT / "lectures", ROOT / "notebooks"
+KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
+SECONDS_A_CELL = 1800
+
+
+def sources() -> dict[str, Path]:
+    """Name of the notebook -> its source. A lecture has `notebook.py`; a second one is `notebook_b.py`, for NNb_slug."""
+    found = {}
+    for path in sorted(LECTURES.glob("[0-9][0-9]_*/notebook*.py")):
+        letter = path.stem.removeprefix("notebook").removeprefix("_")
+        number, _, slug = path.parent.name.partition("_")
+        if letter:  # its first line names it: # notebook: 17b_checking_multiplication
+            slug = path.read_text(encoding="utf-8").splitlines()[0].removeprefix("# notebook:").strip().partition("_")[2]
+        found[f"{number}{letter}_{slug}"] = path
+    return found
+
+
+def convert(name: str, source: Path):
+    """The notebook of a source, without outputs."""
+    import jupytext
+
+    notebook = jupytext.reads(source.read_text(encoding="utf-8"), fmt="py:percent")
+    notebook.cells = [cell for cell in notebook.cells if not cell.source.startswith("# notebook:")]
+    notebook.metadata = {"kernelspec": KERNEL, "language_info": {"name": "python"},
+                         "minilrm": {"source": source.relative_to(ROOT).as_posix(), "sha256": digest(notebook.cells)}}
+    for number, cell in enumerate(notebook.cells):
+        cell["id"] = hashlib.sha256(f"{name}:{number}".encode()).hexdigest()[:8]
+        cell.metadata = {}
+    notebook.nbformat, notebook.nbformat_minor = 4, 5
+    return notebook
+
+
+def digest(cells) -> str:
+    """A hash of what the cells say, in order; outputs do not count."""
+    text = "\x00".join(f"{cell.cell_type}\x01{cell.source}" for cell in cells)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def execute(notebook, fast: bool) -> None:
+    """Run all cells in place, from the project's own root, with this interpreter."""
+    from nbclient import NotebookClient
+
+    os.environ["FAST"] = "1" if fast else ""
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
+    NotebookClient(notebook, timeout=SECONDS_A_CELL, kernel_name="python3",
+                   resources={"metadata": {"path": str(ROOT)}}).execute()
+    for cell in notebook.cells:
+        cell.metadata.pop("execution", None)  # when each cell ran: it would change with every run
+
+
+def stale(name: str, source: Path) -> str | None:
+    """What is wrong with the committed notebook; None if nothing is."""
+    import nbformat
+
+    path = NOTEBOOKS / f"{name}.ipynb"
+    if not path.is_file():
+        return f"{path.relative_to(ROOT)} is not there; make it: make notebooks"
+    committed, wanted = nbformat.read(path, as_version=4), digest(convert(name, source).cells)
+    if digest(committed.cells) != wanted or committed.metadata["minilrm"]["sha256"] != wanted:
+        return f"{path.relative_to(ROOT)} is not that of {source.relative_to(ROOT)}; make it anew: make notebooks"
+    if any(cell.cell_type == "code" and cell.execution_count is None for cell in committed.cells if cell.source.strip()):
+        return f"{path.relative_to(ROOT)} has cells that were never run; make it anew: make notebooks"
+    return None
+
+
+def make(name: str, source: Path, fast: bool) -> float:
+    """Convert and execute one notebook, and keep it unless `fast`. Returns the seconds it took."""
+    import nbformat
+
+    started = time.perf_counter()
+    notebook = convert(name, source)
+    execute(notebook, fast)
+    if not fast:
+        NOTEBOOKS.mkdir(exist_ok=True)
+        nbformat.write(notebook, NOTEBOOKS / f"{name}.ipynb")
+    return time.perf_counter() - started
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("names", nargs="*", help="notebooks to make; all if none is named")
+    parser.add_argument("--fast", action="store_true", help="run with FAST=1 and keep nothing")
+    parser.add_argument("--check", action="store_true", help="run nothing; fail if a committed notebook is stale")
+    chosen = parser.parse_args()
+    known = sources()
+    if unknown := [name for name in chosen.names if name not in known]:
+        print(f"error: no notebook is called {unknown[0]}; there are {', '.join(known)}", file=sys.stderr)
+        return 2
+    wanted = {name: known[name] for name in chosen.names or known}
+    if chosen.check:
+        problems = list(filter(None, (stale(name, source) for name, source in wanted.items())))
+        print("\n".join(problems) or f"{len(wanted)} notebooks are those of their sources")
+        return 1 if problems else 0
+    for name, source in wanted.items():
+        print(f"{name} ...", flush=True)
+        print(f"{name}: {make(name, source, chosen.fast):.0f} s", flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
