@@ -60,9 +60,9 @@ def study_hold(seed: int) -> dict:
     machine, with the same number of threads; figures.py looks whether they are)."""
     ended = folder("grpo", seed)
     if ended.exists():
-        log = runlog.RunLog.open(grpo.train(grpo.Options(resume=ended, steps=TIMES * STEPS, eval_quick=N)))
+        log = runlog.RunLog.open(grpo.train(grpo.Options(resume=ended, steps=TIMES * STEPS, eval_quick=N, eval_every=50)))
     else:
-        log = run("hold", seed, steps=TIMES * STEPS, eval_quick=N)
+        log = run("hold", seed, steps=TIMES * STEPS, eval_quick=N, eval_every=50)
     return {"steps": STEPS, "long_steps": TIMES * STEPS, **curves(log),
             "long_test": measure(last(log), "test", quick=True, samples=1), "summary": summary(log)}
 

@@ -10,13 +10,14 @@ import numpy as np
 import pytest
 
 from minilrm.cli import run_command
-from minilrm.corpus import MIX, TokenSet, Web, build, tokenize, tokenizer_texts
-from minilrm.corpus import __main__ as command_line
+from minilrm.corpus import MIX, Attempts, TokenSet, Web, build, census, corpus_of, tokenize, tokenizer_texts
+from minilrm.corpus import command as command_line
 from minilrm.corpus import planned as corpus
 from minilrm.errors import UserError
-from minilrm.tasks import split_of
+from minilrm.tasks import get_task, split_of
 from minilrm.tasks.answers import check_equation, equations, extract
 from minilrm.tasks.templates import HELD_OUT, TRAINING
+from minilrm.tasks.traces import Writer
 
 WORKED = ("steps", "plan_verify", "nudged", "textbook", "several", "sums")
 
@@ -241,3 +242,63 @@ def test_its_mistakes_are_one_line(capsys, tmp_path, argv, words):
         command(*(word.format(tmp=tmp_path) for word in argv))
     err = capsys.readouterr().err
     assert stopped.value.code == 2 and err.startswith("error: ") and err.count("\n") == 1 and words in err
+
+
+# -- people who try ------------------------------------------------------------------------------------------------------
+
+def attempts(reflection, count=400, **how):
+    return [Attempts("countdown", reflection=reflection, **how).document(i) for i in range(count)]
+
+
+def test_the_share_of_reflecting_writers_is_the_one_asked_for():
+    """Catches: a share of failed attempts (who stops after the third failure as readily as after the first)."""
+    for share in (0.0, 0.1, 0.5, 1.0):
+        goes_on = [d.kind == "goes on" for d in attempts(share)]
+        assert sum(goes_on) / len(goes_on) == pytest.approx(share, abs=0.08 if 0 < share < 1 else 0)
+    task = get_task("countdown")
+    for document in attempts(1.0, 300):
+        trace = task.parse_trace(document.text.partition("\nAnswer:")[2])
+        given_up = trace.attempts[-1].accepted is False
+        assert not given_up or len(trace.attempts) == Writer().longest
+
+
+def test_without_reflection_nobody_says_the_word_and_all_else_is_the_same():
+    none, some = attempts(0.0), attempts(0.3)
+    assert not any("wait" in d.text for d in none) and any("wait" in d.text for d in some)
+    for a, b in zip(none, some, strict=True):
+        first = a.text.partition(" no\n")[0].partition(" ok\n")[0]
+        assert b.text.startswith(first) and a.problems == b.problems
+
+
+def test_tags_of_the_answer_are_special_tokens_in_our_own_text_alone(tokenizer):
+    document = attempts(0.1, 1)[0]
+    tokens = tokenize(tokenizer, Attempts("countdown", reflection=0.1), start=0, count=1)[0].tolist()
+    assert tokens[:-1] == tokenizer.encode(document.text, allow_special=True)
+    assert len(tokens) - 1 < len(tokenizer.encode(document.text)) and tokenizer.decode(tokens[:-1]) == document.text
+
+
+def test_the_census_counts_what_is_there(tokenizer):
+    found = census(Attempts("countdown", reflection=0.5), tokenizer, 400)
+    assert found["share of writers who reflect"] == pytest.approx(0.5, abs=0.08)
+    assert 0 < found["share of failed attempts followed by another"] < 1
+    none = census(Attempts("countdown", reflection=0.0), tokenizer, 200)
+    assert none["share of failed attempts followed by another"] == none["share of tokens that announce another attempt"] == 0
+    assert none["attempts a page"] == 1 and none["longest trace, tokens"] < found["longest trace, tokens"]
+
+
+def test_a_corpus_for_each_task_and_no_reflection_where_there_are_no_attempts():
+    assert isinstance(corpus_of("gsm8k-mini", seed=0), Web)
+    assert corpus_of("multiplication", seed=0, reflection=0.25).reflection == 0.25
+    with pytest.raises(UserError, match="has no attempts to repeat"):
+        corpus_of("gsm8k-mini", seed=0, reflection=0.1)
+    with pytest.raises(UserError, match="which arithmetic is not"):
+        Attempts("arithmetic")
+
+
+def test_the_command_shows_a_corpus_of_attempts(capsys):
+    command("--task", "countdown", "--count", "200", "--reflection", "0.2")
+    out = capsys.readouterr().out
+    assert "share of writers who reflect" in out and "--- goes on, the longest ---" in out
+    with pytest.raises(SystemExit):
+        command("--reflection", "0.2")
+    assert "no attempts to repeat" in capsys.readouterr().err

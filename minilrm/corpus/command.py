@@ -1,0 +1,80 @@
+"""`python -m minilrm.corpus`: print the mix of a corpus with samples, or write its documents to a file."""
+
+import json
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+from minilrm import machine
+from minilrm.cli import option
+from minilrm.corpus.attempts import REFLECTION, Attempts, census, traced_tasks
+from minilrm.corpus.choose import corpus_of
+from minilrm.corpus.planned import tokenizer_texts
+from minilrm.corpus.web import MIX, Web
+from minilrm.errors import UserError
+from minilrm.tokenizer import Tokenizer
+
+
+@dataclass
+class Options:
+    """Print the mix of a base corpus with a sample of each kind, or write documents to a file."""
+
+    task: str = option("gsm8k-mini", "whose base reads it", choices=("gsm8k-mini", *traced_tasks()))
+    seed: int = option(0, "seed of the documents")
+    spanish: float = option(0.25, "share of Spanish, for gsm8k-mini", minimum=0.0, maximum=1.0)
+    reflection: float | None = option(None, "share of writers who go on after a failed attempt, for tasks with attempts "
+                                      f"(default {REFLECTION})", minimum=0.0, maximum=1.0)
+    split: str = option("train", "split that the problems come from", choices=("train", "validation"))
+    count: int = option(2000, "documents to make for the table", minimum=1)
+    out: Path | None = option(None, "write the documents here, one JSON object a line")
+    tokenizer: Path | None = option(None, "train the project's tokenizer on its sample texts and save it in this folder")
+
+
+def run(options: Options) -> None:
+    if options.out and (options.out.is_dir() or not options.out.absolute().parent.is_dir()):
+        raise UserError(f"--out {options.out} must name a file in a folder that is there")
+    if options.tokenizer:
+        tokenizer = Tokenizer.train(tokenizer_texts(options.seed), vocab_size=1024)
+        tokenizer.save(options.tokenizer)
+        print(f"tokenizer of {len(tokenizer)} tokens, fingerprint {tokenizer.fingerprint()[:12]}, in {options.tokenizer}")
+        return
+    corpus = corpus_of(options.task, seed=options.seed, split=options.split, spanish=options.spanish,
+                       reflection=options.reflection)
+    if options.out:
+        write(corpus, options.count, options.out)
+    elif isinstance(corpus, Web):
+        show_mix(corpus, options.count)
+    else:
+        show_attempts(corpus, options.count)
+
+
+def write(corpus: Web | Attempts, count: int, out: Path) -> None:
+    with open(out, "w", encoding="utf-8") as file:
+        for document in map(corpus.document, range(count)):
+            file.write(json.dumps({"kind": document.kind, "text": document.text}, ensure_ascii=False) + "\n")
+    print(f"{count} documents written to {out}")
+
+
+def show_mix(corpus: Web, count: int) -> None:
+    """The share of each kind, as wanted and as found, and one sample of each."""
+    documents = [corpus.document(i) for i in range(count)]
+    characters = Counter()
+    for document in documents:
+        characters[document.kind] += len(document.text)
+    counts = Counter(document.kind for document in documents)
+    print(f"{'kind':12} {'share':>6} {'found':>6} {'chars':>6}  what it is")
+    for kind, (share, what) in MIX.items():
+        print(f"{kind:12} {share:6.1%} {counts[kind] / count:6.1%} {characters[kind] / characters.total():6.1%}  {what}")
+    for kind in MIX:
+        print(f"\n--- {kind} ---\n{corpus.document(0, kind).text}")
+
+
+def show_attempts(corpus: Attempts, count: int) -> None:
+    """How much reflection there is, a few pages, and the longest of those who went on."""
+    tokenizer = Tokenizer.load(machine.data_folder() / "tokenizer")
+    for what, value in census(corpus, tokenizer, count).items():
+        print(f"{what:48} {value:8.1%}" if what.startswith("share") else f"{what:48} {value:8.6g}")
+    pages = [corpus.document(i) for i in range(count)]
+    for kind in dict.fromkeys(page.kind for page in pages):
+        some = [page.text for page in pages if page.kind == kind]
+        print(f"\n--- {kind} ---\n{some[0]}\n\n--- {kind}, the longest ---\n{max(some, key=len)}")
