@@ -5,9 +5,10 @@ from html.parser import HTMLParser
 
 import pytest
 
-from minilrm import report
+from minilrm import curves, report
+from minilrm.curves import draw_curve, draw_panels, points
 from minilrm.errors import UserError
-from minilrm.report import choose_problems, draw_curve, draw_panels, duration, outcome, plot_run, points, write_report
+from minilrm.report import choose_problems, duration, outcome, plot_run, write_report
 from minilrm.runlog import RunLog
 
 SUMMARY = {
@@ -194,34 +195,34 @@ def test_panels_follow_what_was_logged(log):
     # No kl was logged, and the loss means nothing here.
     assert label == ("Curves over steps: Reward, Accuracy (95 % intervals), Completions that think, "
                      "Mean length, tokens, Entropy, nats a token, Groups without variance")
-    assert "currentColor" in page and report.INK not in page
+    assert "currentColor" in page and curves.INK not in page
     assert page == page_of(log)  # the same folder, the same page
 
 
 def test_interval_bars_reach_from_end_to_end():
     metrics = [{"step": 5, "event": "eval", "accuracy": 0.5, "accuracy_ci": [0.4, 0.7]}]
-    axes = draw_panels(metrics, [report.ACCURACY]).axes[0]
+    axes = draw_panels(metrics, [curves.ACCURACY]).axes[0]
     ends = axes.collections[0].get_segments()[0]
     assert ends[:, 1] == pytest.approx([0.4, 0.7])
 
 
 def test_a_long_run_is_drawn_by_means_of_neighbours():
     metrics = [{"step": step, "event": "train", "reward": 1.0} for step in range(10_000)]
-    axes = draw_panels(metrics, [report.REWARD]).axes[0]
+    axes = draw_panels(metrics, [curves.REWARD]).axes[0]
     assert {len(line.get_xdata()) for line in axes.lines} == {400}
-    draw_curve(axes, report.TRAIN, points(metrics, "reward"))
+    draw_curve(axes, curves.TRAIN, points(metrics, "reward"))
     assert axes.lines[-1].get_ydata() == pytest.approx([1.0] * 400)
 
 
 def test_smoothing_leaves_a_slope_as_it_is_at_its_ends_too():
     metrics = [{"step": step, "event": "train", "learning_rate": 0.5 * step} for step in range(100)]
-    axes = draw_panels(metrics, [report.WHEN_FITTED[1]]).axes[0]
+    axes = draw_panels(metrics, [curves.WHEN_FITTED[1]]).axes[0]
     assert axes.lines[-1].get_ydata() == pytest.approx([0.5 * step for step in range(100)])
 
 
 def test_looks_differ_without_colour():
-    seen = {(look["linestyle"], look.get("marker")) for look in report.LOOKS.values()}
-    assert len(seen) == len(report.LOOKS)
+    seen = {(look["linestyle"], look.get("marker")) for look in curves.LOOKS.values()}
+    assert len(seen) == len(curves.LOOKS)
 
 
 def test_plot_run_writes_a_png(log, tmp_path):
@@ -245,3 +246,13 @@ def test_split_answer(completion, thinking, answer):
 
 def test_durations_are_told_in_fitting_units():
     assert [duration(s) for s in (42.4, 612, 7200)] == ["42 seconds", "10.2 minutes", "2.0 hours"]
+
+
+def test_traces_are_shown_whole_with_their_second_thoughts_marked():
+    """Catches: an attempt marked by what its writer says of it; a piece of a stranger's text that is not escaped."""
+    pieces = [[" 4+7=11, 11*5=55", "attempt-wrong"], [" no\n", "plain"], ["wait,", "reflection"],
+              [" 5<b>", "attempt-right"], ["<answer>5</answer>", "answer"]]
+    card = report.render_version({"step": 3, "completion": "x", "pieces": pieces, "correct": True})
+    assert "<mark>wait,</mark>" in card and "<i class=wrong> 4+7=11, 11*5=55</i> ✗" in card
+    assert "<i class=right> 5&lt;b&gt;</i> ✓" in card and "<b>&lt;answer&gt;5&lt;/answer&gt;</b>" in card and "✓ right" in card
+    assert report.render_pieces([["a"], 5, ["<i>", "unknown"]]) == "&lt;i&gt;"
