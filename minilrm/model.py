@@ -47,7 +47,7 @@ SCALES = {
 
 
 class KVCache:
-    """Keys and values of the tokens seen so far, allocated once. (Sampling has a faster one: `decoding.py`.)
+    """Keys and values of the tokens seen so far, allocated once. (Sampling has a faster one: `sampler/decoding.py`.)
 
     k, v: [n_layers, B, n_kv_heads, capacity, head_dim]. `length` columns are in use, the same for all rows.
     """

@@ -13,6 +13,7 @@ on one thread, so that two seeds can run side by side on two cores; tuning used 
 """
 
 import argparse
+import math
 import shutil
 import sys
 import time
@@ -70,14 +71,11 @@ def study_hold(seed: int) -> dict:
 def study_expert(seed: int) -> dict:
     """Expert iteration, online: imitate the right answers alone, no group, no comparison; as many generated tokens."""
     goal = next(r for r in runlog.load_results("main") if r["kind"] == "grpo" and r["seed"] == seed)["tokens"][-1]
-    steps = STEPS // 2
-    while True:  # lengths grow as it learns, so the number of steps is found by going on until the budget is met
-        log = run(f"expert-{steps}", seed, steps=steps, normalize="reward", objective="reinforce", format_weight=0.0,
-                  eval_quick=N)
-        if log.metrics("train")[-1]["tokens"] >= goal or steps >= 3 * STEPS:
-            break
-        steps = min(3 * STEPS, int(steps * 1.1 * goal / log.metrics("train")[-1]["tokens"]) + 1)
-    return {"steps": steps, **curves(log), "test": measure(last(log), "test", quick=True, samples=1)}
+    log = run("expert", seed, steps=STEPS // 2, normalize="reward", objective="reinforce", format_weight=0.0, eval_quick=N)
+    while (end := log.metrics("train")[-1])["tokens"] < goal and end["step"] < 3 * STEPS:  # on until the budget is met
+        more = math.ceil((goal - end["tokens"]) * end["step"] / end["tokens"])
+        log = runlog.RunLog.open(grpo.train(grpo.Options(resume=log.folder, steps=min(3 * STEPS, end["step"] + more))))
+    return {"steps": end["step"], **curves(log), "test": measure(last(log), "test", quick=True, samples=1)}
 
 
 def study_timing(seed: int) -> dict:

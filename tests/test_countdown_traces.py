@@ -145,6 +145,11 @@ def test_attempts_are_judged_exactly(text, right):
     assert TASK.attempt_right(P, attempt_of(text)) is right
 
 
+def test_an_attempt_must_use_all_numbers():
+    problem = make_problem([1, 4, 7], 11)
+    assert TASK.attempt_right(problem, attempt_of("4*1=4, 4+7=11")) and not TASK.attempt_right(problem, attempt_of("4+7=11"))
+
+
 def test_contents_name_attempts():
     """Independent steps may come in any order, dependent ones not; also where a result equals a number given (4 = 2+2)."""
     same = ["2+2=4, 4*5=20, 20+4=24", "4*5=20, 2+2=4, 4+20=24"]

@@ -9,8 +9,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "minilrm"
 
 FLOORS = [
     {"model", "tokenizer", "objectives", "critic", "tasks", "intervals"},
-    {"decoding", "checkpoint", "tools", "corpus", "training"},  # training: what the loops share; it knows no other room
-    {"sampler"},
+    {"checkpoint", "sampler", "tools", "corpus", "training"},  # training: what the loops share; it knows no other room
     {"rollout", "scorers"},
     {"rewards", "reflection", "evaluate", "inference"},
     {"pretrain", "sft", "reward_model", "rl"},  # rl: what the loops above share that sample from their policy

@@ -32,11 +32,10 @@ from minilrm.tasks.multiplication import (
     slip,
     to_record,
     write_attempt,
-    write_trace,
 )
 from minilrm.tasks.traces import Writer
 
-repeatable = settings(derandomize=True, deadline=None, max_examples=150)
+repeatable = settings(derandomize=True, deadline=None, max_examples=100)
 ROOT = Path(__file__).resolve().parent.parent
 SPLITS = ("train", "validation", "test", "ood")
 TASK = Multiplication()
@@ -113,12 +112,12 @@ def test_what_cannot_be_is_refused():
     for digits in (1, 5, -3, 2.5, "3", True):
         with pytest.raises(UserError, match="digits must be 2 to 4"):
             get_task("multiplication", digits=digits)
-    with pytest.raises(UserError, match="no split 'tset'"):
+    with pytest.raises(UserError, match="has no split 'tset'"):
         TASK.sample(random.Random(0), "tset")
     with pytest.raises(ValueError, match="guess"):
         TASK.solution(pose(347, 86), random.Random(0), "guess")
     with pytest.raises(UserError, match="finds only .* different test problems with digits=2"):
-        Multiplication(2).problems("test", 1000)
+        Multiplication(2).problems("test", 450)
 
 
 # -- attempts ---------------------------------------------------------------------------------------------------------
@@ -281,7 +280,7 @@ def test_a_trace_cut_anywhere_is_read_as_far_as_it_goes():
     (FIRST + "\n" + SECOND.removeprefix("\nwait, ") + END, 2, 0),   # tries again without saying so
     (FIRST + "\n" + SECOND + END, 1, 0),
     (FIRST + SECOND + END + "\n", 2, 1), (FIRST + SECOND + END + END, 2, 1), (FIRST + SECOND, 2, 1),
-    (FIRST + SECOND.replace("wait", "Wait") + END, 1, 0), (FIRST.replace(" no", " yes") + END, 1, 0),
+    (FIRST + SECOND.replace("wait", "Wait") + END, 1, 0), (FIRST.replace(" no", " yes") + END, 1, 0), (FIRST.replace(" no", " nor") + END, 1, 0),
     (FIRST.replace("4052", "4" * 13) + END, 0, 0), (FIRST.replace("47", "４７") + END, 0, 0),
     (FIRST.replace("~11", "~111") + END, 1, 0), (FIRST[1:] + END, 1, 0), ("\nwait, " + FIRST[1:] + END, 1, 1),
 ])
@@ -296,7 +295,7 @@ def test_one_attempt_in_two_spellings_is_one_attempt():
     assert not TASK.attempt_right(pose(48, 86), spelt)
 
 
-pieces = st.sampled_from([FIRST, SECOND, END, " ", "\n", "wait, ", "47*86=", "3760+282=", "4042", "~10~1", ", 2*5~1", " ok", "####"])
+pieces = st.sampled_from([FIRST, SECOND, END, " ", "\n", "wait, ", "47*86=", "3760+282=", "4042", "~10~1", ", 2*5~1", " ok"])
 
 
 @repeatable
@@ -375,13 +374,17 @@ def test_a_file_of_other_problems_says_what_to_do(tmp_path, monkeypatch, change)
 
 # -- tokens -------------------------------------------------------------------------------------------------------------
 
-def test_what_an_attempt_costs(tokenizer):
-    """The costs that budgets and limits are set by: one attempt, and the longest trace of eight."""
-    rng, writer = random.Random(0), Writer(skill=0.0, careless=0.0, reflects=True, longest=8)
-    for split in ("train", "ood"):
-        longest = max((TASK.write(TASK.sample(rng, split), rng, writer) for _ in range(200)), key=len)
-        assert parse_trace(longest).reflections == 7
-        assert 300 < len(tokenizer.encode(longest)) + 1 < TASK.max_new_tokens  # 1: the end of text
-        one = [len(tokenizer.encode(write_trace([(multiply(*TASK.sample(rng, split).meta["factors"]), True)])))
-               for _ in range(200)]
-        assert max(one) - 7 <= 45 and len(tokenizer.encode(TASK.render(TASK.sample(rng, split)))) <= 20
+@pytest.mark.parametrize("digits", [2, 3, 4])
+def test_no_eight_attempts_are_cut_by_the_limit(tokenizer, digits):
+    """In `ood` neither, where all is longer: a limit below the longest trace would count a slow writer as a failure."""
+    task, rng, writer = Multiplication(digits), random.Random(0), Writer(0.0, 0.0, True, 8)
+    problems = [task.sample(rng, "ood") for _ in range(200)] + [pose(10**(digits + 1) - 1, 99)] * 50
+    costs = [len(tokenizer.encode(task.write(problem, rng, writer))) + 1 for problem in problems]  # 1: the end of text
+    assert task.max_new_tokens - 20 < max(costs) <= task.max_new_tokens
+
+
+def test_an_attempt_is_short(tokenizer):
+    rng = random.Random(0)
+    for problem in (TASK.sample(rng) for _ in range(200)):
+        assert len(tokenizer.encode(TASK.render(problem))) == 17
+        assert len(tokenizer.encode(TASK.solution(problem, rng))) <= 45

@@ -237,7 +237,8 @@ def test_the_same_case_told_eight_times_is_one_case():
 
 
 def test_samples_of_a_problem_are_one_cluster():
-    groups = [[episode(AT_ONCE, key)] * 4 for key in range(20)] + [[episode(CARELESS, key)] * 4 for key in range(20, 40)]
+    """Mistake: intervals that get narrower by asking the same problems again."""
+    groups = [[episode(AT_ONCE if key < 20 else CARELESS, key) for _ in range(4)] for key in range(40)]
     figures = reflection.measures(TOY, groups)
     assert counts(figures, "final_accuracy") == (80, 160) and figures["problems"] == 40
     assert figures["final_accuracy"]["ci"] == pytest.approx(wilson_interval(20, 40))

@@ -13,7 +13,7 @@ from minilrm import checkpoint, reflection
 from minilrm.cli import run_command
 from minilrm.errors import UserError
 from minilrm.model import Transformer
-from minilrm.reflection import command, reading
+from minilrm.reflection import ablation, command, reading
 from minilrm.reflection.ablation import reflection_ids
 from minilrm.rollout import rollout
 from minilrm.sampler import Ban
@@ -235,9 +235,24 @@ def test_a_study_asks_the_same_problems_three_times(model, tokenizer):
     assert alone["after"] == result["after"] and "verdict" not in alone and "before" not in alone
 
 
+def test_only_the_third_pass_is_banned_and_all_draw_the_same_numbers(model, tokenizer, monkeypatch):
+    """Mistakes: the ban forgotten, or laid on both sides of the gap; seeds that differ, which adds their noise to it."""
+    calls = []
+    monkeypatch.setattr(ablation, "rollout", lambda model, *rest, **how:
+                        calls.append((model, how)) or rollout(model, *rest, **how))
+    other = Transformer(TINY).eval()
+    reflection.study(other, model, tokenizer, TOY, [problem(0)], seed=3, temperature=0.5, max_new_tokens=2)
+    assert [called is model for called, _ in calls] == [False, True, True]
+    assert ["allowed" in how for _, how in calls] == [False, False, True]
+    assert {(how["seed"], how["temperature"], how["max_new_tokens"]) for _, how in calls} == {(3, 0.5, 2)}
+
+
 def test_a_study_without_room_says_so(model, tokenizer):
-    with pytest.raises(UserError, match="no prompt leaves room for 400"):
-        reflection.study(None, model, tokenizer, TOY, [problem(0)], max_new_tokens=400)
+    """Mistake: looking at the trained model's context alone."""
+    short = Transformer(replace(TINY, max_seq_len=40))
+    for models, limit in (((None, model), 400), ((short, model), 39), ((model, short), 39)):
+        with pytest.raises(UserError, match=f"no prompt leaves room for {limit}"):
+            reflection.study(*models, tokenizer, TOY, [problem(0)], max_new_tokens=limit)
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import torch
 
 from minilrm import sampler
 from minilrm.model import ModelConfig, Transformer
-from minilrm.sampler import Ban, Force, Picker, generate, inverse_cdf, truncate, uniform_noise
+from minilrm.sampler import Ban, Decoder, Force, Picker, decoding, generate, inverse_cdf, truncate, uniform_noise
 from minilrm.tokenizer import Tokenizer
 
 TOK = Tokenizer.train(["the cat sat on the mat, the cat"] * 9, vocab_size=292)
@@ -170,11 +170,40 @@ def test_no_prompts_no_completions():
 
 
 def test_decoding_in_half_precision_leaves_the_model_as_it_is():
-    groups = run(n=2, dtype=torch.bfloat16)
-    assert all(p.dtype == torch.float32 for p in MODEL.parameters())
-    assert tokens(groups) == tokens(run(n=2, dtype=torch.bfloat16))
-    for (half, *_), (full, *_) in zip(groups, run(n=2), strict=True):  # one state
-        assert half.logprobs[0] == pytest.approx(full.logprobs[0], abs=0.3)
+    """And is what it says: its log-probs are those of the model in full precision, but for rounding."""
+    before = {name: p.clone() for name, p in MODEL.state_dict().items()}
+    groups = run(n=4, dtype=torch.bfloat16)
+    assert all(p.dtype == torch.float32 and p.equal(before[name]) for name, p in MODEL.state_dict().items())
+    differences = []
+    for prompt, group in zip(PROMPTS, groups, strict=True):
+        for c in group:
+            ids = torch.tensor([TOK.encode(prompt) + c.token_ids])
+            with torch.no_grad():
+                wanted = MODEL(ids)[0, -len(c.token_ids) - 1:-1].log_softmax(-1)
+            differences += (wanted.gather(1, torch.tensor(c.token_ids)[:, None])[:, 0] - torch.tensor(c.logprobs)).tolist()
+    assert 0 < torch.tensor(differences).abs().mean() < 0.05  # 0 would mean that it decoded in full precision
+    half = liking(LIKED).to(torch.bfloat16)
+    assert all(c.token_ids for c in flat(run(model=half)))  # a model that is in half precision needs no word
+
+
+@pytest.mark.parametrize("finished, lines", [
+    (0, 40), (4, 40),  # less than an eighth is not worth a copy of the cache
+    (5, 40), (8, 32), (9, 32),  # at most as many as before, and multiples of 16
+    (23, 32), (24, 16), (25, 15), (39, 1), (40, 0)])
+def test_finished_rows_leave_in_time(finished, lines):
+    """Catches: a line that still runs left behind; sizes of all kinds, each of which costs a preparation."""
+    cache, logits = decoding.prefill(MODEL, [[40]], 40)
+    decoder = Decoder(decoding.FusedTransformer(MODEL, torch.float32, 8), cache, 4, Picker(0), sampler.Hooks(TOK), None, 0)
+    for line in range(0, 2 * finished, 2) if finished <= 20 else range(finished):
+        decoder.rows[line] = None
+    running = {row for row in decoder.rows if row is not None}
+    keep = decoder.lines_to_keep()
+    assert len(keep) == lines and keep == sorted(set(keep))
+    if keep:
+        decoder.ids[:, 0] = torch.arange(40)
+        new = decoder.shrink(keep, torch.arange(40))
+        assert running == {row for row in decoder.rows if row is not None}
+        assert new.tolist() == decoder.ids[:, 0].tolist() == keep and len(decoder.rows) == len(keep)
 
 
 # -- Truncation -------------------------------------------------------------------------------------------------------

@@ -48,6 +48,14 @@ def test_the_long_run_begins_as_the_default_one_where_that_is_gone(study):
     assert figures.starts_as(long, study.study_grpo(1)) and len(long["tokens"]) == 4
 
 
+def test_the_rival_goes_on_until_it_has_generated_as_much(study, monkeypatch):
+    """Catches: rivals compared at equal steps, which differ in length and so in cost."""
+    results = [{"kind": "grpo", "seed": 1, "tokens": [60, 150]}]
+    monkeypatch.setattr(study, "runlog", SimpleNamespace(RunLog=runlog.RunLog, load_results=lambda name: results))
+    tokens = study.study_expert(1)["tokens"]
+    assert tokens[-1] >= 150 > tokens[-2] or len(tokens) == 6
+
+
 def test_all_runs_what_is_missing_in_order(monkeypatch, tmp_path):
     monkeypatch.setenv("MINILRM_DATA", str(tmp_path))
     runlog.append_result("main", {"kind": "grpo", "seed": 1})

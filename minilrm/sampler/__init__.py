@@ -2,7 +2,7 @@
 
 Each prompt is read once for its `n` completions; rows that have finished leave the batch. Every row owns its random
 numbers, so what it says depends on the seed, its prompt and its place alone, not on which other rows are still running
-or how the work was split into batches. How one token follows another, fast, is in `decoding.py`.
+or how the work was split into batches. How one token follows another, fast, is in `sampler/decoding.py`.
 """
 
 import copy
@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from minilrm.decoding import DecodingCache, FusedTransformer, prefill
 from minilrm.model import Transformer
+from minilrm.sampler.decoding import DecodingCache, FusedTransformer, prefill
 from minilrm.tokenizer import Tokenizer
 
 
