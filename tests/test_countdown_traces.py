@@ -150,6 +150,12 @@ def test_an_attempt_must_use_all_numbers():
     assert TASK.attempt_right(problem, attempt_of("4*1=4, 4+7=11")) and not TASK.attempt_right(problem, attempt_of("4+7=11"))
 
 
+def test_zero_divides_nothing():
+    """Caught: the test a == b * c alone, by which 0/0 is whatever one likes."""
+    attempt = attempt_of("5-5=0, 3-3=0, 0/0=24")
+    assert not TASK.attempt_right(make_problem([5, 5, 3, 3], 24), attempt)
+
+
 def test_contents_name_attempts():
     """Independent steps may come in any order, dependent ones not; also where a result equals a number given (4 = 2+2)."""
     same = ["2+2=4, 4*5=20, 20+4=24", "4*5=20, 2+2=4, 4+20=24"]

@@ -280,7 +280,8 @@ def test_a_trace_cut_anywhere_is_read_as_far_as_it_goes():
     (FIRST + "\n" + SECOND.removeprefix("\nwait, ") + END, 2, 0),   # tries again without saying so
     (FIRST + "\n" + SECOND + END, 1, 0),
     (FIRST + SECOND + END + "\n", 2, 1), (FIRST + SECOND + END + END, 2, 1), (FIRST + SECOND, 2, 1),
-    (FIRST + SECOND.replace("wait", "Wait") + END, 1, 0), (FIRST.replace(" no", " yes") + END, 1, 0), (FIRST.replace(" no", " nor") + END, 1, 0),
+    (FIRST + SECOND.replace("wait", "Wait") + END, 1, 0), (FIRST.replace(" no", " yes") + END, 1, 0),
+    (FIRST.replace(" no", " nor") + END, 1, 0),
     (FIRST.replace("4052", "4" * 13) + END, 0, 0), (FIRST.replace("47", "４７") + END, 0, 0),
     (FIRST.replace("~11", "~111") + END, 1, 0), (FIRST[1:] + END, 1, 0), ("\nwait, " + FIRST[1:] + END, 1, 1),
 ])

@@ -24,7 +24,7 @@ REFLECTION = 0.08  # share of writers who reflect, unless told otherwise
 class Attempts:
     """Documents by number. Page `i` asks the same problem, and makes the same first attempt, whatever `reflection` is.
 
-    task: name of a task with traces. writer: how people work (`traces.Writer`); its `reflects` is set for each page.
+    task: name of a task with traces. writer: how people work (the task's own if None); its `reflects` is set for each page.
     """
 
     def __init__(self, task: str, seed: int = 0, split: str = "train", reflection: float = REFLECTION,
@@ -32,7 +32,7 @@ class Attempts:
         self.task = get_task(task)
         if self.task.parse_trace("") is None:
             raise UserError(f"the corpus of attempts is for tasks with traces, which {task} is not")
-        self.seed, self.split, self.reflection, self.writer = seed, split, reflection, writer or Writer()
+        self.seed, self.split, self.reflection, self.writer = seed, split, reflection, writer or self.task.writer
 
     def document(self, index: int) -> Document:
         rng = problem_rng(self.seed, index, f"attempts/{self.task.name}/{self.split}")

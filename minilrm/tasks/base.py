@@ -102,6 +102,9 @@ class Task:
         """Whether the completion works towards its answer instead of blurting it out."""
         return False
 
+    #: for tasks with traces: how the people of the corpus work
+    writer = Writer()
+
     def write(self, problem: Problem, rng: random.Random, writer: Writer) -> str:
         """For tasks with traces: what this writer puts down, right or wrong (see `traces.py`)."""
         raise NotImplementedError

@@ -73,7 +73,7 @@ class Multiplication(Task):
         return render_frame(problem, style, examples)
 
     def solution(self, problem: Problem, rng: random.Random, style: str = "steps") -> str:
-        """reflex: the answer alone. careless: a slip, accepted. steps: right. plan_verify: a slip that the check finds first."""
+        """reflex: the answer alone. careless: a slip, accepted. steps: right. plan_verify: a slip, found, then right."""
         if style not in SOLUTION_STYLES:
             raise ValueError(f"no solution style is called {style!r}")
         if style == "reflex":
