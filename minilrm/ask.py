@@ -25,12 +25,12 @@ from minilrm.cli import option
 from minilrm.errors import UserError
 from minilrm.evaluate import majority, open_model
 from minilrm.model import Transformer
+from minilrm.rl import BASES
 from minilrm.sampler import Completion, generate
-from minilrm.tasks import TASKS, answers, get_task
+from minilrm.tasks import TASKS, answers, countdown, get_task
 from minilrm.tasks.base import Problem, Task
 from minilrm.tokenizer import StreamDecoder, Tokenizer
 
-BASE = "gsm8k-mini-base"  # every task's shipped base so far
 ASKABLE = tuple(name for name in TASKS if name != "gsm8k")  # that one is a user's file, put as gsm8k-mini's are
 DIM, BOLD, RESET = "\x1b[2m", "\x1b[1m", "\x1b[0m"
 SPANISH = frozenset("cuánto cuánta cuántos cuántas qué tiene compra cada una unos unas los las el del y con por para "
@@ -77,7 +77,7 @@ def main(options: Options) -> None:
     for number, question in enumerate(questions(options.question)):
         try:
             asker.ask(question, options.seed + number)
-        except TooLong as error:
+        except UserError as error:  # too long, or a countdown that cannot come out: the conversation goes on
             if options.question is not None:
                 raise
             print(error, flush=True)
@@ -93,14 +93,10 @@ def default_checkpoint(task: str, runs: Path = Path("runs")) -> str:
             continue  # not a run of ours, or a damaged one
         if config.get("command") == "grpo" and config.get("task") == task:
             finished.append((summary.stat().st_mtime, str(summary.parent)))
-    return max(finished)[1] if finished else BASE
+    return max(finished)[1] if finished else BASES.get(task, "gsm8k-mini-base")
 
 
 # -- asking ----------------------------------------------------------------------------------------------------------
-
-class TooLong(UserError):
-    """A question that leaves no room for an answer."""
-
 
 @dataclass
 class Asker:
@@ -118,7 +114,7 @@ class Asker:
         room = self.options.max_new_tokens or self.task.max_new_tokens
         longest = self.model.config.max_seq_len - room
         if len(prompt) > longest:
-            raise TooLong(f"the question is too long: {len(prompt)} tokens, and {longest} leave room for an answer of "
+            raise UserError(f"the question is too long: {len(prompt)} tokens, and {longest} leave room for an answer of "
                           f"{room}; ask it in fewer words")
         if self.options.samples > 1:
             self.vote(prompt, room, seed)
@@ -134,7 +130,7 @@ class Asker:
     def stream(self, prompt: list[int], room: int, seed: int) -> None:
         """One answer: its thinking as it comes, then what is read off it."""
         decoder, eos = StreamDecoder(self.tokenizer), self.tokenizer.eos_id
-        thinking = Thinking(lambda text: self.painter.paint(text, DIM))
+        thinking = Thinking(lambda text: self.painter.paint(text, DIM), self.task.mark)
 
         def on_token(row: int, token: int, sampled: bool) -> None:
             if token != eos:
@@ -155,16 +151,30 @@ class Asker:
             for number, completion in enumerate(completions, 1):
                 self.painter.paint(f"[{number}] {completion.sampled_text.strip()}\n", DIM)
         said = [read_answer(self.task, c.sampled_text) for c in completions]
-        keys = said if self.task.name == "general" else [answers.vote_key(answer) for answer in said]
+        keys = [self.vote_key(answer) for answer in said]
         counts = Counter(key for key in keys if key is not None)
         tally = ", ".join(f"{key} x{count}" for key, count in counts.most_common(8))
         self.painter.paint(f"votes: {tally or 'none'} (of {len(keys)})\n")
         self.painter.answer(majority(keys))
 
 
+    def vote_key(self, answer: str | None) -> str | None:
+        if self.task.name == "general":
+            return answer
+        return self.task.vote_key(None, answer) if self.task.name == "countdown" else answers.vote_key(answer)
+
+
 def make_problem(task: Task, question: str, language: str | None = None) -> Problem:
-    """A question without a known answer, as a Problem; its line breaks become spaces, as in training."""
+    """A question without a known answer, as a Problem; its line breaks become spaces, as in training.
+
+    Of a countdown the numbers are read, target first. UserError if there are too few, or if they cannot make the target.
+    """
     question = " ".join(question.split())
+    if task.name == "countdown":
+        target, *numbers = map(int, re.findall(r"[0-9]{1,12}", question)) if re.search(r"[0-9]", question) else [0]
+        if not numbers:
+            raise UserError('a countdown is asked like this: "Make 53 with 4, 7, 25."')
+        return countdown.make_problem(numbers, target)
     return Problem(task.name, question, answer="", key="", meta={"language": language or guess_language(question)})
 
 
@@ -186,7 +196,7 @@ def read_answer(task: Task, text: str) -> str | None:
     """
     if task.name == "general":
         return text.strip() or None
-    found = answers.extract(text)
+    found = re.findall(r"<answer>([^<>\n]*)</answer>", text) if task.name == "countdown" else answers.extract(text)
     return found[0] if len(found) == 1 and found[0] else None  # who gives two has given none, as in grading
 
 
@@ -224,17 +234,18 @@ class Thinking:
     ['3', ' #1, 3*4', ' = 12']
     """
 
-    def __init__(self, show: Callable[[str], None]):
-        self.show, self.held, self.begun, self.over = show, "", False, False
+    def __init__(self, show: Callable[[str], None], mark: str = answers.MARK):
+        self.show, self.mark, self.held, self.begun, self.over = show, mark, "", False, False
 
     def push(self, piece: str) -> None:
         if self.over:
             return
         text = self.held + piece
-        before, mark, _ = text.partition(answers.MARK)
+        before, mark, _ = text.partition(self.mark)
         self.over = bool(mark)
         # Line ends are held back with it: the one before the mark belongs to the answer.
-        shown = before.rstrip() if mark else text.rstrip("#").rstrip()
+        begun = max((k for k in range(1, len(self.mark)) if text.endswith(self.mark[:k])), default=0)
+        shown = before.rstrip() if mark else text[:len(text) - begun].rstrip()
         self.held = "" if mark else text[len(shown):]
         if shown:
             self.show(shown if self.begun else shown.lstrip())

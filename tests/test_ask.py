@@ -14,6 +14,7 @@ import torch
 from minilrm import ask, checkpoint, machine
 from minilrm.ask import Painter, Thinking, default_checkpoint, guess_language, neutralise, read_answer
 from minilrm.cli import run_command
+from minilrm.errors import UserError
 from minilrm.model import ModelConfig, Transformer
 from minilrm.sampler import Completion
 from minilrm.tasks import get_task
@@ -228,3 +229,26 @@ def test_thinking_that_never_comes_to_an_answer_is_shown_to_its_end():
         thinking.push(piece)
     thinking.end()
     assert "".join(said) == "3 ###"
+
+
+# -- countdown ---------------------------------------------------------------------------------------------------------
+
+def test_a_countdown_is_read_from_its_numbers_target_first():
+    task = get_task("countdown")
+    problem = ask.make_problem(task, "Make 53 with 4, 7 and 25!")
+    assert (problem.meta["target"], sorted(problem.meta["numbers"])) == (53, [4, 7, 25])
+    for question, words in (("Make 54 with 4, 7, 25", "cannot be reached"), ("What is love?", "asked like this"),
+                            ("Make 5 with 3, 1000000", "2 to 5 whole numbers")):
+        with pytest.raises(UserError, match=words):
+            ask.make_problem(task, question)
+
+
+def test_the_answer_of_a_countdown_stands_between_its_tags_and_the_thinking_ends_before_them():
+    task, said = get_task("countdown"), []
+    text = " 25-7=18, 18+4=22 no\nwait, 4*7=28, 28+25=53 ok\n<answer>4*7+25</answer>"
+    assert ask.read_answer(task, text) == "4*7+25" and ask.read_answer(task, text + text) is None
+    thinking = ask.Thinking(said.append, task.mark)
+    for piece in (text[:-20], text[-20:-16], text[-16:]):
+        thinking.push(piece)
+    thinking.end()
+    assert "".join(said) == text.partition("\n<answer>")[0].strip()

@@ -71,6 +71,8 @@ class Task:
     name = ""
     #: tokens that a completion may need; training and evaluation use it unless told otherwise
     max_new_tokens = 128
+    #: what announces the answer in a completion
+    mark = "####"
     #: what a solved question ends with in a document of several; few-shot sampling stops there
     separator = "\n\n"
 
