@@ -6,7 +6,7 @@ Both tasks on which reflection is measured (`countdown`, `multiplication`) write
     attempt    =  steps and a check of the task's own, then " ok" or " no"
 
 A task parses its completions into a `Trace` (`Task.parse_trace`), and judges each attempt exactly (`Task.attempt_right`),
-whatever the writer says of it. `reflection.py` counts.
+whatever the writer says of it. `reflection/` counts.
 """
 
 from dataclasses import dataclass
