@@ -254,7 +254,7 @@ def test_the_list_of_commands_names_only_what_is_there(tmp_path):
     answer = run_python(tmp_path, "-m", "minilrm")
     assert answer.returncode == 0, answer.stderr
     for verb, line in listing.COMMANDS.items():
-        there = (ROOT / "minilrm" / f"{verb}.py").exists()
+        there = any((ROOT / "minilrm" / name).exists() for name in (f"{verb}.py", f"{verb}/__main__.py"))
         assert (f"python -m minilrm.{verb} " in answer.stdout) == there
         assert (line in answer.stdout) == there
 
