@@ -17,12 +17,13 @@ ARGS ?=
 SETUP = "$(PYTHON)" scripts/setup_env.py --venv "$(VENV)" $(if $(FRESH),--fresh)
 
 .DEFAULT_GOAL := help
-.PHONY: help grpo test mutants lint clean
+.PHONY: help grpo test mutants notebooks lint clean
 
 help:
 	@echo "make grpo     teach the shipped base model to reason by reinforcement learning (GRPO on gsm8k-mini)"
 	@echo "make test     run the tests"
 	@echo "make mutants  show that each known wrong version of an objective is caught by a test"
+	@echo "make notebooks  make the notebooks out of lectures/*/notebook.py and run them (ARGS=--fast: only see that they run)"
 	@echo "make lint     check the style with ruff"
 	@echo "make clean    remove caches and build artefacts (keeps runs/ and $(VENV))"
 	@echo
@@ -36,6 +37,9 @@ test:
 
 mutants:
 	@$(SETUP) --extras dev --run -m tests.mutants
+
+notebooks:
+	@$(SETUP) --extras notebooks --run scripts/notebooks.py $(ARGS)
 
 lint:
 	@$(SETUP) --extras dev --run -m ruff check . $(ARGS)
