@@ -54,8 +54,8 @@ class KVCache:
 
     def __init__(self, config: ModelConfig, batch: int, capacity: int, *, dtype=torch.float32, device="cpu"):
         shape = (config.n_layers, batch, config.n_kv_heads, capacity, config.head_dim)
-        self.k = torch.empty(shape, dtype=dtype, device=device)
-        self.v = torch.empty(shape, dtype=dtype, device=device)
+        self.k = torch.zeros(shape, dtype=dtype, device=device)
+        self.v = torch.zeros(shape, dtype=dtype, device=device)
         self.length = 0
 
     def store(self, layer: int, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:

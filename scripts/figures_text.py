@@ -132,15 +132,20 @@ def cost_lines(s: dict) -> list[str]:
     lines = []
     if p := s["pretraining"]:
         lines.append(f"- The base: {p['parameters']:,} parameters, {p['tokens_trained']:,} tokens read, "
-                     f"{duration(p['seconds'])} ({machine_words(p['machine'])}).")
+                     f"{duration(p['seconds'])}, not alone on the machine ({machine_words(p['machine'])}).")
     else:
         lines.append(f"- The base: {MISSING}.")
-    for t in s["timing"]:
+    for t in (t for t in s["timing"] if t["kind"] == "pretraining"):
+        minutes = f"; at this speed the base takes {duration(p['tokens_trained'] / t['tokens_per_second'])}" if p else ""
+        lines.append(f"- Pretraining alone on the machine: {t['tokens_per_second']:,.0f} tokens a second over "
+                     f"{t['tokens']:,} tokens{minutes} ({machine_words(t.get('machine'))}).")
+    clocked = [t for t in s["timing"] if t["kind"] != "pretraining"]
+    for t in clocked:
         gain = "no gain with intervals apart" if t["seconds_to_gain"] is None else \
             f"{duration(t['seconds_to_gain'])} to a gain with intervals apart"
         lines.append(f"- `{t['kind']}`, seed {t['seed']}: {duration(t['seconds_to_step0'])} to the figures of step 0, "
                      f"{gain}, {duration(t['seconds_total'])} in all ({machine_words(t.get('machine'))}).")
-    if not s["timing"]:
+    if not clocked:
         lines.append(f"- `make grpo` by the clock: {MISSING}.")
     for kind, name in (("grpo", "GRPO"), ("hold", "the long run")):
         for seed, c in s["cost"][kind].items():

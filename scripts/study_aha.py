@@ -11,23 +11,29 @@
 
 The second task is `multiplication`. Each finished part is a line of data/results/aha.jsonl; what stands there is not run again,
 and a run that was broken off goes on from its last checkpoint in the folder runs/. One thread each, so that two parts can run
-side by side on two cores. Every figure is of the test split, n = 1000; tuning used validation alone.
+side by side on two cores. Every figure is of the test split, n = 1000; tuning used validation alone. The test is at temperature
+1 for all arms; the curves and the evaluations within a run are at that of its rollouts (1.25 for `hot`).
 """
 
 import argparse
 import shutil
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # a clone's own package, installed or not
 
+import torch  # noqa: E402
+
 from minilrm import checkpoint, grpo, intervals, machine, pretrain, reflection, runlog  # noqa: E402
-from minilrm.evaluate import TEMPERATURES, quick  # noqa: E402
-from minilrm.rollout import rollout  # noqa: E402
-from minilrm.tasks import get_task  # noqa: E402
+from minilrm.errors import UserError  # noqa: E402
+from minilrm.evaluate import TEMPERATURES, fingerprint, quick  # noqa: E402
+from minilrm.rollout import Episode, fitting, rollout  # noqa: E402
+from minilrm.tasks import Problem, get_task  # noqa: E402
 
 SEEDS, N = (0, 1, 2), 1000
-ARMS = {"seeded": {}, "hot": {"temperature": 1.25}, "unseeded": {"init": "unseeded"}, "shuffled": {"shuffle_rewards": True}}
+MOST = 16  # samples of the unreflecting policy
+ARMS = {"seeded": {}, "hot": {"temperature": 1.25}, "unseeded": {}, "shuffled": {"shuffle_rewards": True}}
 SHARES = (0.0, 0.1, 0.25, 0.5)
 CURVES = ("reward", "accuracy", "completions/mean_length", "completions/clipped_ratio", "entropy", "frac_reward_zero_std",
           "reflection/rate", "reflection/retry_rate", "reflection/first_try_accuracy", "reflection/attempts",
@@ -47,79 +53,104 @@ def loaded(where: str | Path):
     return model.eval(), tokenizer
 
 
+def begun(folder: Path) -> bool:
+    """Whether a run can be gone on with there; the remains of one that died at once are cleared away."""
+    if any((folder / "checkpoints").glob("step-*")):
+        return True
+    shutil.rmtree(folder, ignore_errors=True)
+    return False
+
+
+def finished(folder: Path) -> runlog.RunLog:
+    """The run, if it came to its end: half a run (Ctrl-C) is no result."""
+    if not (folder / "summary.json").is_file():
+        raise KeyboardInterrupt
+    return runlog.RunLog.open(folder)
+
+
+# -- measuring -----------------------------------------------------------------------------------------------------------
+
+def sampling(task, model, seed: int) -> dict:
+    return {"seed": seed, "max_new_tokens": task.max_new_tokens,
+            "dtype": torch.bfloat16 if machine.bfloat16_pays(next(model.parameters()).device) else None}
+
+
+def answers(task, model, tokenizer, problems: list[Problem], temperature: float, seed: int) -> tuple[dict, list[Episode]]:
+    """One answer a problem: (accuracy with its interval, mean length, and who was right, "0110..."; the episodes)."""
+    figures, episodes = quick(model, tokenizer, task, problems, temperature=temperature, **sampling(task, model, seed))
+    kept = {key: figures[key] for key in ("accuracy", "accuracy_ci", "mean_length", "n")}
+    return {**kept, "right": right(episodes)}, episodes
+
+
+def right(episodes: Sequence[Episode]) -> str:
+    return "".join(str(int(e.grade.correct)) for e in episodes)
+
+
+def greedy_and_ood(task, model, tokenizer, seed: int) -> dict:
+    greedy, _ = answers(task, model, tokenizer, task.problems("test", N), 0.0, seed)
+    ood, _ = answers(task, model, tokenizer, task.problems("ood", N), 1.0, seed)
+    return {"greedy": greedy["accuracy"], "greedy_ci": greedy["accuracy_ci"], "greedy_right": greedy["right"],
+            "ood": ood["accuracy"], "ood_ci": ood["accuracy_ci"], "ood_n": ood["n"]}
+
+
 # -- the bases ---------------------------------------------------------------------------------------------------------
 
-def study_bases(task_name: str, seed: int) -> None:
-    """Both bases on test: all measures at temperature 1, accuracy at each temperature (what a lower one alone would give)."""
+def study_base(task_name: str, seeded: bool) -> None:
+    """A base on test: all measures at temperature 1, accuracy at each temperature (what a lower one alone would give)."""
     task = get_task(task_name)
     problems = task.problems("test", N)
-    for seeded in (True, False):
-        model, tokenizer = loaded(base_of(task_name, seeded))
-        how = {"seed": 0, "max_new_tokens": task.max_new_tokens, "dtype": decoding_dtype(model)}
-        by_temperature = {}
-        for temperature in TEMPERATURES:
-            figures, episodes = quick(model, tokenizer, task, problems, temperature=temperature, **how)
-            by_temperature[f"{temperature:g}"] = {k: figures[k] for k in ("accuracy", "accuracy_ci", "mean_length", "n")}
-            if temperature == 1.0:
-                measured = reflection.measures(task, episodes)
-        ood, _ = quick(model, tokenizer, task, task.problems("ood", N), temperature=1.0, **how)
-        append(task_name, "base", 0, {"base": base_of(task_name, seeded), "seeded": seeded, "measures": measured,
-                                      "temperatures": by_temperature, "ood": ood["accuracy"], "ood_ci": ood["accuracy_ci"]})
-
-
-def decoding_dtype(model):
-    import torch
-    return torch.bfloat16 if machine.bfloat16_pays(next(model.parameters()).device) else None
+    model, tokenizer = loaded(base_of(task_name, seeded))
+    by_temperature = {}
+    for temperature in TEMPERATURES:
+        by_temperature[f"{temperature:g}"], episodes = answers(task, model, tokenizer, problems, temperature, seed=0)
+        if temperature == 1.0:
+            measured = reflection.measures(task, episodes)
+    append(task_name, "base", 0, {"base": base_of(task_name, seeded), "seeded": seeded, "measures": measured,
+                                  "temperatures": by_temperature, "problems_sha256": fingerprint(problems),
+                                  **greedy_and_ood(task, model, tokenizer, 0)})
 
 
 # -- reinforcement learning from them ----------------------------------------------------------------------------------
 
 def study_arm(task_name: str, arm: str, seed: int) -> None:
-    """One run of GRPO, then `reflection.study` against its base, and the base's and the policy's greedy and ood figures."""
-    options = dict(ARMS[arm])
-    seeded = options.pop("init", None) != "unseeded"
-    if not seeded:
-        options["init"] = base_of(task_name, seeded=False)
-    log = run(task_name, arm, seed, **options)
+    """One run of GRPO, then `reflection.study` against its base, and the policy's greedy and ood figures."""
+    base = base_of(task_name, seeded=arm != "unseeded")
+    log = run(task_name, arm, seed, init=base, **ARMS[arm])
     task = get_task(task_name)
-    before, tokenizer = loaded(base_of(task_name, seeded))
+    problems = task.problems("test", N)
+    before, tokenizer = loaded(base)
     after, _ = loaded(log.checkpoints()[-1][1])
-    found = reflection.study(before, after, tokenizer, task, task.problems("test", N), seed=seed, say=print)
-    how = {"seed": seed, "max_new_tokens": task.max_new_tokens, "dtype": decoding_dtype(after)}
-    greedy, _ = quick(after, tokenizer, task, task.problems("test", N), temperature=0.0, **how)
-    ood, _ = quick(after, tokenizer, task, task.problems("ood", N), temperature=1.0, **how)
+    found = reflection.study(before, after, tokenizer, task, problems, seed=seed, say=print)
     train, evals = log.metrics("train"), log.metrics("eval")
     append(task_name, arm, seed, {
-        "study": found, "greedy": greedy["accuracy"], "greedy_ci": greedy["accuracy_ci"], "ood": ood["accuracy"],
-        "ood_ci": ood["accuracy_ci"], "steps": train[-1]["step"], "seconds": round(train[-1]["seconds"], 1),
+        "study": found, "problems_sha256": fingerprint(problems), **greedy_and_ood(task, after, tokenizer, seed),
+        "steps": train[-1]["step"], "seconds": round(train[-1]["seconds"], 1), "elapsed": evals[-1]["elapsed"],
         "tokens": [m["tokens"] for m in train],
         "curves": {name: [None if m.get(name) is None else round(m[name], 4) for m in train] for name in CURVES},
         "evals": [{k: e.get(k) for k in ("step", "n", "accuracy", "accuracy_ci", "mean_length", "elapsed")} for e in evals],
         "transcripts": transcripts(task, log)})
 
 
+def folder_of(task_name: str, arm: str, seed: int) -> Path:
+    return Path("runs") / f"study-aha-{task_name}-{arm}-{seed}"
+
+
 def run(task_name: str, arm: str, seed: int, **options) -> runlog.RunLog:
     """A fresh run, or one that was broken off, carried on."""
-    folder = Path("runs") / f"study-aha-{task_name}-{arm}-{seed}"
-    if (folder / "checkpoints").is_dir() and any((folder / "checkpoints").iterdir()):
-        how = grpo.Options(resume=folder)
-    else:
-        shutil.rmtree(folder, ignore_errors=True)
-        how = grpo.Options(task=task_name, seed=seed, threads=1, out=folder, **options)
-    return runlog.RunLog.open(grpo.train(how))
+    folder = folder_of(task_name, arm, seed)
+    how = {"resume": folder} if begun(folder) else {"task": task_name, "seed": seed, "threads": 1, "out": folder, **options}
+    return finished(grpo.train(grpo.Options(**how)))
 
 
 def transcripts(task, log: runlog.RunLog, count: int = 2) -> list[dict]:
-    """Problems that were answered wrong at step 0 and right at the end after a failed first try."""
+    """Problems that were answered wrong at step 0 and right at the end, after a first try that failed."""
     samples = log.samples()
     end = max(s["step"] for s in samples)
     before = {s["key"]: s for s in samples if s["step"] == 0}
-    found = []
-    for s in samples:
-        if s["step"] == end and s["correct"] and not before[s["key"]]["correct"]:
-            if task.parse_trace(s["completion"]).reflections:
-                found.append({"prompt": s["prompt"], "before": before[s["key"]]["completion"], "after": s["completion"]})
-    return found[:count]
+    after = {s["key"]: s for s in samples if s["step"] == end}
+    return [{"prompt": s["prompt"], "before": before[key]["completion"], "after": s["completion"]} for key, s in after.items()
+            if s["correct"] and key in before and not before[key]["correct"]
+            and task.parse_trace(s["completion"]).reflections][:count]
 
 
 # -- sequential against parallel -------------------------------------------------------------------------------------
@@ -128,27 +159,28 @@ def study_parallel(task_name: str, seed: int) -> None:
     """The reflecting policy's one long sample against the unreflecting one's best of n by its own check, at equal tokens.
 
     The unreflecting policy (RL without a seed of reflection) answers n times; the first answer that its own check accepts is
-    taken, else the last. n grows until its tokens a problem reach those of the reflecting policy's single sample.
+    taken, else the last. Two costs: `tokens` where it stops at that answer, `tokens_all` where all n are written at once.
     """
     task = get_task(task_name)
-    problems = task.problems("test", N)
     long, tokenizer = loaded(last_checkpoint(task_name, "seeded", seed))
     short, _ = loaded(last_checkpoint(task_name, "unseeded", seed))
-    how = {"max_new_tokens": task.max_new_tokens, "seed": seed, "dtype": decoding_dtype(long)}
-    one = rollout(long, tokenizer, task, problems, **how)
-    many = rollout(short, tokenizer, task, problems, group_size=16, **how)
-    budget = sum(g[0].length for g in one) / N
-    table = []
-    for n in range(1, 17):
+    context = min(long.config.max_seq_len, short.config.max_seq_len)
+    problems = fitting(task, tokenizer, task.problems("test", N), context - task.max_new_tokens)
+    one = [g[0] for g in rollout(long, tokenizer, task, problems, **sampling(task, long, seed))]
+    many = rollout(short, tokenizer, task, problems, group_size=MOST, **sampling(task, short, seed))
+    rows = []
+    for n in range(1, MOST + 1):
         chosen = [self_checked(task, g[:n]) for g in many]
-        right = [c.grade.correct for c, _ in chosen]
-        table.append({"n": n, **intervals.rate(right), "tokens": sum(t for _, t in chosen) / N,
-                      "oracle": sum(any(e.grade.correct for e in g[:n]) for g in many) / N})
-    append(task_name, "parallel", seed, {"sequential": {**intervals.rate([g[0].grade.correct for g in one]),
-                                                        "tokens": budget}, "parallel": table})
+        rows.append({"n": n, **intervals.rate([e.grade.correct for e, _ in chosen]), "right": right([e for e, _ in chosen]),
+                     "tokens": intervals.mean([spent for _, spent in chosen]),
+                     "tokens_all": intervals.mean([sum(e.length for e in g[:n]) for g in many]),
+                     "oracle": intervals.mean([any(e.grade.correct for e in g[:n]) for g in many])})
+    sequential = {**intervals.rate([e.grade.correct for e in one]), "right": right(one),
+                  "tokens": intervals.mean([e.length for e in one])}
+    append(task_name, "parallel", seed, {"sequential": sequential, "parallel": rows, "problems_sha256": fingerprint(problems)})
 
 
-def self_checked(task, group) -> tuple:
+def self_checked(task, group: Sequence[Episode]) -> tuple[Episode, int]:
     """(the first answer whose own check accepts it, else the last; tokens spent until then)."""
     spent = 0
     for episode in group:
@@ -160,7 +192,11 @@ def self_checked(task, group) -> tuple:
 
 
 def last_checkpoint(task_name: str, arm: str, seed: int) -> Path:
-    folder = Path("runs") / f"study-aha-{task_name}-{arm}-{seed}"
+    """Of an arm that has its line in the results: of any other the last checkpoint may be that of half a run."""
+    folder = folder_of(task_name, arm, seed)
+    if seed not in {r["seed"] for r in records(task_name, arm)} or not (folder / "checkpoints").is_dir():
+        raise UserError(f"sequential against parallel needs the run {folder}; make it first: "
+                        f"python scripts/study_aha.py {task_name} {arm} {seed}")
     return runlog.RunLog.open(folder).checkpoints()[-1][1]
 
 
@@ -168,20 +204,21 @@ def last_checkpoint(task_name: str, arm: str, seed: int) -> Path:
 
 def study_pretraining(task_name: str, seed: int, share: float) -> None:
     """A base from random weights whose corpus holds this share of reflecting writers; equal tokens, no RL."""
-    folder = Path("runs") / f"study-aha-{task_name}-pretraining-{share:g}-{seed}"
+    folder = folder_of(task_name, f"pretraining-{share:g}", seed)
     if not (folder / "summary.json").is_file():
-        shutil.rmtree(folder, ignore_errors=True)
-        pretrain.train(pretrain.Options(task=task_name, scale="nano", reflection=share, seed=seed, threads=1, out=folder,
-                                        eval_n=0))
-    model, tokenizer = loaded(folder)
+        how = {"resume": folder} if begun(folder) else {
+            "task": task_name, "scale": "nano", "reflection": share, "seed": seed, "threads": 1, "out": folder, "eval_n": 0}
+        pretrain.train(pretrain.Options(**how))
+    log = finished(folder)
+    model, tokenizer = loaded(log.checkpoints()[-1][1])
     task = get_task(task_name)
-    how = {"seed": 0, "max_new_tokens": task.max_new_tokens, "dtype": decoding_dtype(model)}
     problems = task.problems("test", N)
-    figures, episodes = quick(model, tokenizer, task, problems, temperature=1.0, **how)
-    greedy, _ = quick(model, tokenizer, task, problems, temperature=0.0, **how)
-    append(task_name, "pretraining", seed, {"share": share, "measures": reflection.measures(task, episodes),
-                                            "accuracy": figures["accuracy"], "accuracy_ci": figures["accuracy_ci"],
-                                            "greedy": greedy["accuracy"], "greedy_ci": greedy["accuracy_ci"]})
+    sampled, episodes = answers(task, model, tokenizer, problems, 1.0, seed=0)
+    append(task_name, "pretraining", seed, {
+        "share": share, "measures": reflection.measures(task, episodes), "accuracy": sampled["accuracy"],
+        "accuracy_ci": sampled["accuracy_ci"], "right": sampled["right"], "problems_sha256": fingerprint(problems),
+        "pretraining_tokens": runlog.read_json(folder / "summary.json")["tokens_trained"],
+        **greedy_and_ood(task, model, tokenizer, 0)})
 
 
 # -- which ---------------------------------------------------------------------------------------------------------------
@@ -192,7 +229,8 @@ def append(task: str, kind: str, seed: int, record: dict) -> None:
 
 def missing(task: str, what: str, seed: int | None) -> list[tuple]:
     """The parts asked for that have no line yet, in the order in which they need each other."""
-    parts = [] if records(task, "base") or what not in ("bases", "all") else [(study_bases, task, 0)]
+    done = {r["seeded"] for r in records(task, "base")}
+    parts = [(study_base, task, seeded) for seeded in (True, False) if what in ("bases", "all") and seeded not in done]
     for arm in ARMS:
         done = {r["seed"] for r in records(task, arm)}
         parts += [(study_arm, task, arm, s) for s in SEEDS if what in (arm, "all") and seed in (s, None) and s not in done]
@@ -217,4 +255,9 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except (UserError, OSError) as error:
+        sys.exit(f"error: {error}")
+    except KeyboardInterrupt:
+        sys.exit("stopped; the same command goes on from here")

@@ -21,7 +21,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # a clone's own package, installed or not
 
-from minilrm import checkpoint, evaluate, grpo, machine, runlog  # noqa: E402
+from minilrm import checkpoint, evaluate, grpo, machine, pretrain, runlog  # noqa: E402
 from minilrm.tasks import get_task  # noqa: E402
 
 STEPS, TIMES, SEEDS, N = grpo.Options.steps, 5, (0, 1, 2), 1000
@@ -79,7 +79,9 @@ def study_expert(seed: int) -> dict:
 
 
 def study_timing(seed: int) -> dict:
-    """The default run on all cores: seconds to the step-0 evaluation, to a gain with intervals apart, and to the end."""
+    """The default run on all cores: seconds to the step-0 evaluation, to a gain with intervals apart, and to the end.
+    Before it, the speed of pretraining."""
+    time_pretraining()
     started = time.perf_counter()
     log = run("timing", seed, threads=None)
     evals = log.metrics("eval")
@@ -90,6 +92,16 @@ def study_timing(seed: int) -> dict:
                                     "seconds_total": time.perf_counter() - started,
                                     "peak_memory_mb": machine.peak_memory_mb()})
     return {"steps": STEPS, **curves(log)}
+
+
+def time_pretraining(tokens: int = 600_000) -> None:
+    """How fast the base's own command reads, alone and on all cores; the slow first steps count."""
+    where = folder("pretraining", 0)
+    shutil.rmtree(where, ignore_errors=True)
+    pretrain.train(pretrain.Options(scale="micro", tokens=tokens, eval_n=0, out=where))
+    ended = runlog.read_json(where / "summary.json")
+    runlog.append_result("timing", {"kind": "pretraining", "tokens": ended["tokens_trained"],
+                                    "tokens_per_second": ended["tokens_trained"] / ended["seconds"]})
 
 
 def transcript(log: runlog.RunLog) -> dict:

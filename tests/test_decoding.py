@@ -6,7 +6,7 @@ import torch
 
 from minilrm.model import apply_rope, rope_tables
 from minilrm.sampler import decoding
-from minilrm.sampler.decoding import BLOCK, DecodingCache, FusedTransformer, pair_order, prefill, rotate, turns
+from minilrm.sampler.decoding import BLOCK, FusedTransformer, pair_order, prefill, rotate, turns
 from tests.test_model import FAMILIES, SHAPES, TINY, random_ids, random_model
 
 STEPS = BLOCK + 3  # the cache grows at least once
@@ -63,14 +63,15 @@ def test_lines_go_on_when_others_have_left():
 
 def test_columns_that_hold_nothing_yet_are_zeros_behind_a_bias():
     """Fresh memory may hold NaN, and 0 * NaN is NaN: a bug that shows only now and then."""
-    k, v = torch.ones(2, 3, 1, 5, 4), torch.ones(2, 3, 1, 5, 4)
-    cache = DecodingCache(k, v, torch.tensor([0, 2, 4]))
-    for _ in range(BLOCK):
-        for x in (*cache.k, *cache.v):
-            assert x.is_contiguous() and x.shape[2] == cache.bias.shape[-1]
-            assert not x[:, :, cache.length:].any() and x[:, :, :5].all()
+    _, cache, _, _, _ = begin(random_model(TINY), n=1)
+    begins = [max(LENGTHS) - length for length in LENGTHS]
+    for _ in range(BLOCK + 1):
+        for k, v in zip(cache.k, cache.v, strict=True):
+            assert k.is_contiguous() and v.is_contiguous() and k.shape[2] == v.shape[3] == cache.bias.shape[-1]
+            assert not k[:, :, cache.length:].any() and not v[..., cache.length:].any()
+            assert k[:, :, max(LENGTHS) - 1].all() and v[..., max(LENGTHS) - 1].all()
         seen = cache.bias[:, 0] == 0
-        assert [row.nonzero().flatten().tolist() for row in seen] == [list(range(b, cache.length)) for b in (0, 2, 4)]
+        assert [row.nonzero().flatten().tolist() for row in seen] == [list(range(b, cache.length)) for b in begins]
         assert cache.bias[~seen[:, None]].isneginf().all()
         cache.open_column()
 

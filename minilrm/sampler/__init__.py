@@ -97,11 +97,11 @@ def generate(
     noise = uniform_noise(len(prompt_ids) * n, max_new_tokens, seed) if temperature > 0 else None
     parameter = next(model.parameters())
     dtype = dtype or parameter.dtype
-    fused = FusedTransformer(model, dtype, longest + max_new_tokens)
     reader = model if parameter.dtype == dtype else copy.deepcopy(model).to(dtype)
     per_batch = max(1, MAX_ROWS // n)
     results: list[list[Completion]] = []
     with torch.inference_mode():
+        fused = FusedTransformer(model, dtype, longest + max_new_tokens)
         for start in range(0, len(prompt_ids), per_batch):
             part = prompt_ids[start:start + per_batch]
             rows = slice(start * n, (start + len(part)) * n)
