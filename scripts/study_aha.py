@@ -138,6 +138,8 @@ def folder_of(task_name: str, arm: str, seed: int) -> Path:
 def run(task_name: str, arm: str, seed: int, **options) -> runlog.RunLog:
     """A fresh run, or one that was broken off, carried on."""
     folder = folder_of(task_name, arm, seed)
+    if begun(folder) and (folder / "summary.json").is_file():
+        return finished(folder)  # trained, but broken off while it was measured
     how = {"resume": folder} if begun(folder) else {"task": task_name, "seed": seed, "threads": 1, "out": folder, **options}
     return finished(grpo.train(grpo.Options(**how)))
 

@@ -73,8 +73,9 @@ def study_expert(seed: int) -> dict:
     goal = next(r for r in runlog.load_results("main") if r["kind"] == "grpo" and r["seed"] == seed)["tokens"][-1]
     log = run("expert", seed, steps=STEPS // 2, normalize="reward", objective="reinforce", format_weight=0.0, eval_quick=N)
     while (end := log.metrics("train")[-1])["tokens"] < goal and end["step"] < 3 * STEPS:  # on until the budget is met
-        more = math.ceil((goal - end["tokens"]) * end["step"] / end["tokens"])
-        log = runlog.RunLog.open(grpo.train(grpo.Options(resume=log.folder, steps=min(3 * STEPS, end["step"] + more))))
+        target = min(3 * STEPS, end["step"] + math.ceil((goal - end["tokens"]) * end["step"] / end["tokens"]))
+        target += target == grpo.Options.steps  # an option equal to its default would not be taken over by a resumed run
+        log = runlog.RunLog.open(grpo.train(grpo.Options(resume=log.folder, steps=target)))
     return {"steps": end["step"], **curves(log), "test": measure(last(log), "test", quick=True, samples=1)}
 
 

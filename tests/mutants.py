@@ -1,4 +1,5 @@
 """Wrong versions of minilrm/objectives.py, one line each: what students write, and what famous teaching code has.
+(Those of minilrm/critic.py are in test_critic.py, and are printed here as well.)
 
 `python -m tests.mutants` prints which check rejects which. A test suite is worth what it rejects: add your own mistake
 here and see. A mutant is the source text with one piece replaced, run as a module of its own; the checks are those that
@@ -151,18 +152,18 @@ MUTANTS = [Mutant(*fields) for fields in [
 ]]
 
 
-def run(mutant):
+def run(mutant, source=SOURCE):
     """The module that the replacement makes."""
-    found = SOURCE.count(mutant.old)
-    assert found == 1, f"{mutant.name}: the text to replace stands {found} times in objectives.py, it must stand once"
-    module = types.ModuleType(f"objectives_{mutant.name}")
-    exec(compile(SOURCE.replace(mutant.old, mutant.new), module.__name__, "exec"), module.__dict__)
+    found = source.count(mutant.old)
+    assert found == 1, f"{mutant.name}: the text to replace stands {found} times in the file, it must stand once"
+    module = types.ModuleType(f"mutant_{mutant.name}")
+    exec(compile(source.replace(mutant.old, mutant.new), module.__name__, "exec"), module.__dict__)
     return module
 
 
-def rejected_by(module):
+def rejected_by(module, checks=CHECKS):
     """The name of the first check that the module fails, or None. A crash is a rejection too."""
-    for check in CHECKS:
+    for check in checks:
         try:
             check(module)
         except (Exception, pytest.fail.Exception):
@@ -171,13 +172,17 @@ def rejected_by(module):
 
 
 def main():
-    start, rejected = time.perf_counter(), 0
-    print(f"{'mutant':25} {'rejected by':55} what was done")
-    for mutant in MUTANTS:
-        by = rejected_by(run(mutant))
-        rejected += by is not None
-        print(f"{mutant.name:25} {by or 'NOTHING: a check is missing':55} {mutant.story}")
-    print(f"{rejected} of {len(MUTANTS)} rejected, {time.perf_counter() - start:.1f} s")
+    from tests import test_critic  # which imports this file
+
+    start, rejected, every = time.perf_counter(), 0, [(MUTANTS, SOURCE, CHECKS)]
+    every += [(test_critic.MUTANTS, test_critic.SOURCE, test_critic.CHECKS)]
+    print(f"{'mutant':28} {'rejected by':55} what was done")
+    for mutants, source, checks in every:
+        for mutant in mutants:
+            by = rejected_by(run(mutant, source), checks)
+            rejected += by is not None
+            print(f"{mutant.name:28} {by or 'NOTHING: a check is missing':55} {mutant.story}")
+    print(f"{rejected} of {sum(len(mutants) for mutants, _, _ in every)} rejected, {time.perf_counter() - start:.1f} s")
 
 
 if __name__ == "__main__":
