@@ -1,0 +1,227 @@
+"""scripts/figures_aha.py on made-up results: what is missing is said so, what fails in one seed fails, differences are paired,
+and the same results give the same files. (That it reads what the study writes: test_study_aha.py.)"""
+
+import json
+import random
+import sys
+from pathlib import Path
+
+import pytest
+
+from minilrm import reflection
+from minilrm.errors import UserError
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "scripts"))
+
+import figures_aha  # noqa: E402
+import figures_aha_plots  # noqa: E402
+
+N = 200
+PAGE = "# x\n<!-- figures:aha -->\nold\n<!-- /figures:aha -->\nend\n"
+
+
+# -- made-up results -------------------------------------------------------------------------------------------------
+
+def bits(rate, seed):
+    right = [1] * round(rate * N) + [0] * (N - round(rate * N))
+    random.Random(seed).shuffle(right)
+    return "".join(map(str, right))
+
+
+def share(rate, n=N):
+    return reflection.share([[i < round(rate * n)] for i in range(n)])
+
+
+def average(value):
+    return {"mean": value, "n": N, "too_few": False}
+
+
+def measured(right, retry, length, accepts=0.2, corrected=0, spoiled=0, failed=N):
+    found = dict.fromkeys(figures_aha.reflection.reading.RATES, share(0.5))
+    return found | {"n": N, "problems": N, "final_accuracy": share(right), "retry_rate": share(retry, failed),
+                    "false_accept": share(accepts), "corrected": corrected, "spoiled": spoiled,
+                    "transitions": {}, "attempts": average(2.0), "mean_length": average(length), "entropy": 0.2,
+                    "mean_length_right": average(length), "mean_length_wrong": average(length), "tokens": 9}
+
+
+def gap(value):
+    return {"difference": value, "ci": [value - 0.05, value + 0.05], "n": N, "too_few": False}
+
+
+def base(task="countdown", seeded=True, best=0.45, **changes):
+    heat = {t: {"accuracy": a, "accuracy_ci": [a - 0.05, a + 0.05], "mean_length": 20.0, "n": N, "right": bits(a, 9)}
+            for t, a in (("0", best), ("0.3", 0.4), ("0.6", 0.35), ("1", 0.25))}
+    return {"task": task, "kind": "base", "seed": 0, "base": f"{task}-base", "seeded": seeded, "problems_sha256": "ab",
+            "measures": measured(0.25, 0.05 if seeded else 0.0, 20.0), "temperatures": heat, **ends(0.45, 0), **changes}
+
+
+def ends(greedy, seed):
+    return {"greedy": greedy, "greedy_ci": [greedy - 0.05, greedy + 0.05], "greedy_right": bits(greedy, seed), "ood": 0.3,
+            "ood_ci": [0.25, 0.35], "ood_n": N}
+
+
+def arm(kind, seed, right=0.9, retry=0.95, drop=0.4, task="countdown", elapsed=500.0, before=0.05, **counts):
+    then = measured(0.25, before, 20.0, accepts=0.5)
+    now = measured(right, retry, 60.0, **{"corrected": 90, "spoiled": 2} | counts)
+    parts = {"gain": gap(right - 0.25), "sharpening": gap(right - drop - 0.25), "retrying": gap(drop)}
+    study = {"n": N, "before": then, "after": now, "after_banned": measured(right - drop, 0.0, 20.0), "ablation_gap": gap(drop),
+             "decomposition": {name: p | {"share": p["difference"] / (right - 0.25) if right > 0.3 else None}
+                               for name, p in parts.items()},
+             "verdict": reflection.verdict(then, now, gap(drop)), "right": {"after": bits(right, seed)}}
+    curve = [0.25 + (right - 0.25) * i / 39 for i in range(40)]
+    return {"task": task, "kind": kind, "seed": seed, "study": study, "problems_sha256": "ab", **ends(right, seed + 5),
+            "steps": 40, "seconds": 300.0, "elapsed": elapsed, "tokens": [100 * i for i in range(40)], "evals": [],
+            "curves": {"accuracy": curve, "reflection/first_try_accuracy": curve, "entropy": curve,
+                       "reflection/retry_rate": [None, *curve[1:]], "completions/mean_length": [60 * c for c in curve]},
+            "transcripts": [{"prompt": "Make 53.", "before": " 1 no", "after": " 1 no\nwait, 2 ok"}]}
+
+
+def parallel(seed, budget=100.0):
+    rows = [{"n": n, "accuracy": 0.5, "ci": [0.45, 0.55], "right": bits(0.5, 3), "tokens": 20.0 + 10 * n,
+             "tokens_all": 30.0 * n, "oracle": 0.8} for n in range(1, 5)]
+    return {"task": "countdown", "kind": "parallel", "seed": seed, "problems_sha256": "ab", "parallel": rows,
+            "sequential": {"accuracy": 0.9, "ci": [0.85, 0.94], "n": N, "right": bits(0.9, seed), "tokens": budget}}
+
+
+def pretrained(share_of, seed, right):
+    return {"task": "countdown", "kind": "pretraining", "seed": seed, "share": share_of, "problems_sha256": "ab",
+            "accuracy": right, "accuracy_ci": [right - 0.05, right + 0.05], "right": bits(right, seed),
+            "pretraining_tokens": 10_000_000, "measures": measured(right, share_of, 30.0), **ends(right, seed)}
+
+
+def whole():
+    plain = [arm("unseeded", s, right=0.5, retry=0.0, drop=0.0, before=0.0) for s in range(3)]
+    random_ones = [arm("shuffled", s, right=0.25, retry=0.05, drop=0.0) for s in range(3)]
+    return [base(), base(seeded=False), *(arm("seeded", s) for s in range(3)), *(arm("hot", s, right=0.93) for s in range(3)),
+            *plain, *random_ones, *(parallel(s) for s in range(3)),
+            *(pretrained(r, s, 0.2 + r / 2) for r in (0.5, 0.0, 0.1) for s in range(3))]
+
+
+@pytest.fixture
+def draw(tmp_path, monkeypatch):
+    """Write records, run the script, return (figures of countdown, the page)."""
+    monkeypatch.setenv("MINILRM_DATA", str(tmp_path))
+    monkeypatch.setattr(figures_aha, "paired_bootstrap", lambda a, b: (d := (sum(a) - sum(b)) / len(a), d - 0.05, d + 0.05))
+
+    def run(records, plots=False):
+        if not plots:
+            for name in ("draw_arms", "draw_pretraining"):
+                monkeypatch.setattr(figures_aha, name, lambda what, path: None)
+        (tmp_path / "results").mkdir(exist_ok=True)
+        (tmp_path / "results" / "aha.jsonl").write_text("".join(json.dumps(r) + "\n" for r in records), encoding="utf-8")
+        page = tmp_path / "page.md"
+        page.write_text(PAGE, encoding="utf-8")
+        monkeypatch.setattr(sys, "argv", ["figures_aha.py", "--into", str(page)])
+        figures_aha.main()
+        summary = json.loads((tmp_path / "results" / "aha.json").read_text(encoding="utf-8"))
+        return summary["countdown"], page.read_text(encoding="utf-8")
+
+    return run
+
+
+def holds(summary, part):
+    (found,) = [c for c in summary["claims"] if part in c["claim"]]
+    return found["holds"]
+
+
+# -- tests -----------------------------------------------------------------------------------------------------------
+
+def test_without_results_everything_is_said_to_be_missing(draw, tmp_path):
+    summary, page = draw([], plots=True)
+    assert page.count("not measured yet: `python scripts/study_aha.py") == 2 and "old" not in page and page.endswith("end\n")
+    assert all(c["holds"] is None for c in summary["claims"]) and not list((tmp_path / "results").glob("*.png"))
+
+
+def test_a_whole_study(draw):
+    summary, page = draw(whole())
+    claims = {c["claim"]: c["holds"] for c in summary["claims"]}
+    assert claims.pop("the same: at least 95 % (the aim)") is False
+    assert set(claims.values()) == {True, "stated"} and len(claims) == 19
+    assert page.count("| load-bearing |") >= 2 and "<details><summary>control: rewards handed out at random" in page
+    assert "seed 1 +3.0 points (-2.0 to 8.0, n = 200)" in page and "| absent |" in page
+    assert "wait, 2 ok" in page and "### multiplication\n\nnot measured yet" in page
+
+
+def test_the_same_results_give_the_same_files(draw, tmp_path):
+    def files():
+        draw(whole(), plots=True)
+        return {path.name: path.read_bytes() for path in (*(tmp_path / "results").iterdir(), tmp_path / "page.md")}
+
+    first = files()
+    assert set(first) == {"aha.jsonl", "aha.json", "aha.png", "aha-pretraining.png", "page.md"} and files() == first
+
+
+def test_one_failing_seed_fails_the_claim(draw):
+    records = whole()
+    records[3] = arm("seeded", 1, right=0.8, drop=0.0, spoiled=30)
+    summary, page = draw(records)
+    failing = ("at least 85 %", "load-bearing", "ablation gap", "20 times spoiled")
+    assert [holds(summary, part) for part in failing] == [False] * 4
+    assert holds(summary, "retry rate at least 90 %") is True and "no (2 of 3 seeds)" in page
+    assert summary["arms"]["seeded"]["verdict"]["verdict"] == "superficial"
+
+
+def test_a_gain_that_a_lower_temperature_explains_is_none(draw):
+    """Catches: the base at T = 1 as the only rival, and shuffled rewards judged against it."""
+    records = whole()
+    records[0] = base(best=0.85)
+    summary, _ = draw(records)
+    assert holds(summary, "20 points above the base at its best") is False
+    records = [r for r in whole() if r["kind"] != "shuffled"] + [arm("shuffled", s, right=0.7) for s in range(3)]
+    summary, _ = draw(records)
+    assert holds(summary, "shuffled rewards: no gain") is False
+    assert summary["arms"]["shuffled"]["seeds"]["0"]["over best temperature"]["difference"] == pytest.approx(0.7 - 0.45)
+
+
+def test_two_seeds_make_no_claim(draw):
+    summary, page = draw([r for r in whole() if r["seed"] < 2])
+    assert {c["holds"] for c in summary["claims"] if not c["claim"].startswith("base")} <= {None, False}
+    assert "2 seeds only: no claim" in page and "not measured yet (2 of 2 seeds)" in page
+
+
+def test_too_few_cases_are_neither_yes_nor_no(draw):
+    records = [arm("unseeded", s, retry=0.0, failed=12) for s in range(3)]
+    summary, page = draw([base(seeded=False), *records])
+    assert holds(summary, "unseeded control: retry rate") is None and "too few cases" in page
+
+
+def test_more_than_ten_minutes_on_one_thread_prove_nothing(draw):
+    summary, page = draw([base(), *(arm("seeded", s, elapsed=900.0) for s in range(3))])
+    assert holds(summary, "in at most 10 minutes") is None and "not shown by this" in page and "15.0 min" in page
+
+
+def test_parallel_is_compared_at_equal_tokens(draw):
+    """Catches: the n of the highest accuracy, and a budget that cannot be met passed over in silence."""
+    summary, page = draw([parallel(0, budget=35.0), parallel(1, budget=100.0)])
+    first, second = (summary["parallel"][seed]["parallel"] for seed in "01")
+    assert (first["stops"]["n"], first["all"]["n"]) == (2, 2) and first["stops"]["budget_met"]
+    assert (second["stops"]["n"], second["all"]["n"]) == (4, 4) and not second["stops"]["budget_met"]
+    assert "4 (the most there is)" in page and first["stops"]["sequential less parallel"]["difference"] == pytest.approx(0.4)
+
+
+def test_pretraining_is_compared_with_no_retry_data_seed_by_seed(draw):
+    summary, _ = draw(whole())
+    assert list(summary["pretraining"]) == ["0", "0.1", "0.5"]
+    assert summary["pretraining"]["0"]["seeds"]["1"]["over none"] is None
+    assert summary["pretraining"]["0.5"]["seeds"]["1"]["over none"]["difference"] == pytest.approx(0.25)
+
+
+def test_bad_results_are_refused(draw):
+    with pytest.raises(UserError, match="different problems"):
+        draw([base(), base(seeded=False, problems_sha256="cd")])
+    with pytest.raises(UserError, match="two lines of countdown, seeded, 0"):
+        draw([arm("seeded", 0), arm("seeded", 0)])
+    with pytest.raises(UserError, match="does not write"):
+        draw([{"task": "chess", "kind": "seeded", "seed": 0}])
+
+
+def test_text_of_a_model_stays_in_its_box(draw):
+    record = arm("seeded", 0)
+    record["transcripts"][0]["after"] = "```\n<!-- /figures:aha -->\n\x1b[31m# owned"
+    _, page = draw([record])
+    assert page.count("```") == 2 and page.count("<!-- /figures:aha -->") == 1 and "\x1b" not in page
+
+
+def test_arms_are_told_apart_without_colour():
+    dashes, markers = ([str(arm[i]) for arm in figures_aha_plots.ARMS.values()] for i in (1, 2))
+    assert len(set(dashes)) == len(set(markers)) == 4 and set(figures_aha_plots.ARMS) == set(figures_aha.ARMS)

@@ -1,0 +1,163 @@
+"""scripts/study_aha.py in miniature, from a tiny random base: its records are what scripts/figures_aha.py reads, what is
+broken off goes on, and nothing is measured on half a run."""
+
+import json
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from minilrm import checkpoint, grpo, reflection, rewards, runlog
+from minilrm.errors import UserError
+from minilrm.tasks.countdown import Countdown
+from minilrm.tasks.traces import Attempt, Trace
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "scripts"))
+
+import figures_aha  # noqa: E402
+import study_aha  # noqa: E402
+
+
+@pytest.fixture
+def study(base, tmp_path, monkeypatch):
+    """The study with one step, a tiny model, and rewards out of the blue; results go to a folder of their own."""
+    monkeypatch.setattr(Countdown, "max_new_tokens", 8)
+    problems = Countdown().problems
+    monkeypatch.setattr(Countdown, "problems", lambda self, split, n, seed=0: problems("validation", n, seed))
+    monkeypatch.setattr(rewards, "weighted", lambda weights: lambda episode: float(sum(episode.completion_ids) % 2))
+    monkeypatch.setattr(grpo, "write_report", lambda folder: folder)
+    monkeypatch.setattr(study_aha, "base_of", lambda task, seeded=True: str(base))
+    monkeypatch.chdir(tmp_path)
+    small = {"prompts": 2, "group_size": 4, "eval_n": 3, "steps": 1, "save_every": 1}
+    given = []
+
+    def options(**how):
+        given.append(how)
+        return grpo.Options(**how) if "resume" in how else grpo.Options(**how | small)
+
+    monkeypatch.setattr(study_aha, "grpo", SimpleNamespace(train=grpo.train, Options=options))
+    monkeypatch.setattr(study_aha.runlog, "_results_path", lambda name: tmp_path / f"{name}.jsonl")
+    for name, value in (("N", 22), ("MOST", 3), ("SEEDS", (0,))):
+        monkeypatch.setattr(study_aha, name, value)
+    study_aha.given = given
+    return study_aha
+
+
+def kinds():
+    return [r["kind"] for r in runlog.load_results("aha")]
+
+
+def run(monkeypatch, *words):
+    monkeypatch.setattr(sys, "argv", ["study_aha.py", *words])
+    study_aha.main()
+
+
+def test_all_parts_run_once_and_the_figures_can_read_them(study, tmp_path, monkeypatch):
+    """Catches: a record without the outcomes that paired differences need; a part done twice; a key of another room's
+    result that is no longer called so; a path of this machine in a result."""
+    trained = []
+    monkeypatch.setattr(study.pretrain, "train", lambda options: trained.append(options) or pretend_pretrained(options))
+    run(monkeypatch, "countdown", "all")
+    assert kinds() == ["base", "base", "seeded", "hot", "unseeded", "shuffled", "parallel", *["pretraining"] * 4]
+    assert [o.reflection for o in trained] == [0.0, 0.1, 0.25, 0.5] and {o.tokens for o in trained} == {None}
+    lines = (tmp_path / "aha.jsonl").read_text(encoding="utf-8")
+    assert str(tmp_path) not in lines
+    run(monkeypatch, "countdown", "all")
+    assert (tmp_path / "aha.jsonl").read_text(encoding="utf-8") == lines
+    summary = figures_aha.summarise(figures_aha.read_results())["countdown"]
+    assert set(summary["arms"]) == set(study.ARMS) == set(figures_aha.ARMS)
+    seed = summary["arms"]["seeded"]["seeds"]["0"]
+    assert seed["n"] == 22 and seed["over best temperature"]["n"] == 22
+    assert set(seed["after"]) == set(reflection.measures(Countdown(), []))  # no measure is lost on the way
+    assert len(summary["parallel"]) == 1 and list(summary["pretraining"]) == ["0", "0.1", "0.25", "0.5"]
+    figures_aha.block({"countdown": summary})
+
+
+def pretend_pretrained(options):
+    """A run folder as pretraining leaves it, without the training."""
+    model, tokenizer, _ = checkpoint.load(study_aha.base_of(options.task))
+    log = runlog.RunLog.create("pretrain", options.task, {}, options.out)
+    checkpoint.save(log.checkpoint_path(5), model, tokenizer, info={"task": options.task})
+    log.summary({"tokens_trained": 10_000})
+    return log.folder
+
+
+def test_each_arm_differs_from_the_first_by_one_thing(study, monkeypatch):
+    """Catches: a control that starts from the seeded base, or an arm that leaves its base to the command's default."""
+    monkeypatch.setattr(study, "base_of", lambda task, seeded=True: "with" if seeded else "without")
+    monkeypatch.setattr(study, "finished", lambda folder: None)
+    monkeypatch.setattr(study.grpo, "train", lambda options: None)
+
+    def stop(*args, **how):
+        raise InterruptedError
+
+    monkeypatch.setattr(study, "get_task", stop)
+    for arm in study.ARMS:
+        with pytest.raises(InterruptedError):
+            study.study_arm("countdown", arm, 2)
+    own = [{k: v for k, v in how.items() if k not in ("task", "seed", "threads", "out")} for how in study.given]
+    assert own == [{"init": "with"}, {"init": "with", "temperature": 1.25}, {"init": "without"},
+                   {"init": "with", "shuffle_rewards": True}]
+
+
+def test_a_pretraining_that_was_broken_off_goes_on(study, monkeypatch):
+    """Mistake: a folder without a summary is thrown away, and an hour with it."""
+    how = []
+
+    def broken_off(options):
+        how.append(options)
+        (study.folder_of("countdown", "pretraining-0.5", 0) / "checkpoints" / "step-000500").mkdir(parents=True, exist_ok=True)
+        return options.out
+
+    monkeypatch.setattr(study.pretrain, "train", broken_off)
+    for _ in range(2):
+        with pytest.raises(KeyboardInterrupt):  # and half of it is no result
+            study.study_pretraining("countdown", 0, 0.5)
+    assert how[0].resume is None and how[0].reflection == 0.5 and how[1].resume == how[0].out
+
+
+def test_an_interrupted_run_is_no_result(study, monkeypatch):
+    """Mistake: Ctrl-C ends the loop in good order, and the half-trained policy is taken for the arm's."""
+    monkeypatch.setattr(study.grpo, "train", lambda options: runlog.RunLog.create("grpo", "countdown", {}, options.out).folder)
+    with pytest.raises(KeyboardInterrupt):
+        study.study_arm("countdown", "seeded", 0)
+    assert kinds() == []
+
+
+def test_a_base_that_is_missing_is_measured_though_the_other_is_there(study):
+    """Mistake: both bases in one part, and a break between them loses the control's for ever."""
+    study.append("countdown", "base", 0, {"seeded": True})
+    assert [p[1:] for p in study.missing("countdown", "bases", None)] == [("countdown", False)]
+
+
+def test_parallel_wants_finished_runs(study):
+    with pytest.raises(UserError, match=r"make it first: python scripts/study_aha.py countdown seeded 0"):
+        study.study_parallel("countdown", 0)
+
+
+def test_the_first_answer_that_its_own_check_accepts(study):
+    """Mistakes: the grader's verdict in place of the writer's (an oracle), and tokens of answers that were never written."""
+    traces = {"no": Trace((Attempt(0, 1, "", False),), 0, True), "ok": Trace((Attempt(0, 1, "", True),), 0, True),
+              "noise": Trace((), 0, False)}
+    task = SimpleNamespace(parse_trace=traces.__getitem__)
+    group = [SimpleNamespace(text=t, length=n) for t, n in (("noise", 1), ("no", 10), ("ok", 100), ("ok", 1000))]
+    assert study.self_checked(task, group) == (group[2], 111)
+    assert study.self_checked(task, group[:2]) == (group[1], 11)
+
+
+def test_transcripts_are_of_problems_that_came_right_by_trying_again(study):
+    samples = [{"step": step, "key": key, "prompt": key, "completion": text, "correct": right} for step, key, text, right in (
+        (0, "a", "x", False), (0, "b", "x", True), (0, "c", "x", False), (2, "a", "wait", True), (2, "b", "wait", True),
+        (2, "c", "once", True), (2, "d", "wait", True))]
+    task = SimpleNamespace(parse_trace=lambda text: SimpleNamespace(reflections=text.count("wait")))
+    log = SimpleNamespace(samples=lambda: samples)
+    assert study.transcripts(task, log) == [{"prompt": "a", "before": "x", "after": "wait"}]
+
+
+def test_records_are_json_without_holes(study, tmp_path):
+    study.study_base("countdown", False)
+    (record,) = runlog.load_results("aha")
+    assert set(record["temperatures"]) == {"0", "0.3", "0.6", "1"} and record["seeded"] is False
+    assert all(len(f["right"]) == f["n"] == 22 for f in record["temperatures"].values())
+    assert record["measures"]["n"] == 22 and "NaN" not in json.dumps(record)
