@@ -15,7 +15,8 @@ FLOORS = [
     {"pretrain", "sft", "reward_model", "rl"},  # rl: what the loops above share that sample from their policy
     {"grpo", "ppo", "distill"},
     {"pipeline", "speedrun"},
-    {"ask", "compare", "feedback", "doctor", "failures", "grade", "course"},
+    {"ask", "compare", "feedback", "doctor", "failures", "grade"},
+    {"course"},  # builds and proves what `grade` checks
 ]
 # Side rooms: every floor may import them; they import nothing of the floors, and of each other only this.
 SIDE = {

@@ -1,0 +1,5 @@
+"""`python -m minilrm.grade LECTURE`."""
+
+from minilrm.grade import main
+
+main()

@@ -1,0 +1,143 @@
+"""From checks to a grade: run a lecture's checks on one submission, and show the outcome as a table or for Gradescope.
+
+A failed check is the student's. A check that fails for want of something on our side is a GraderError and ends the
+grading with exit code 2: no grade is better than a wrong 0.
+"""
+
+import ast
+import textwrap
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from minilrm.errors import UserError
+from minilrm.grade.lecture import Exercise, Lecture, Rejected
+from minilrm.grade.remote import Dead, GraderError, RemoteStudent, StudentError
+
+OURS = (ImportError, NameError, SyntaxError, OSError, MemoryError, RecursionError)  # in a check: nobody's answer does that
+WIDTH = 118
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one check found. `message` is empty if it passed; `line` is a line of the submission, if one is known."""
+
+    exercise: Exercise
+    score: int
+    message: str = ""
+    line: int | None = None
+    unwritten: bool = False
+    hung: bool = False
+
+    @property
+    def passed(self) -> bool:
+        return not self.message
+
+
+def run_check(exercise: Exercise, student: Any) -> Outcome:
+    """One check of one student. Raises GraderError if the check itself cannot run."""
+    def failed(message: str, **more: Any) -> Outcome:
+        return Outcome(exercise, 0, message or "wrong", **more)
+
+    try:
+        student.begin(exercise.function)
+        exercise.check(student)
+    except Rejected as rejected:
+        return failed(str(rejected))
+    except StudentError as error:
+        if error.isa(NotImplementedError):
+            return failed("not written yet", line=error.line, unwritten=True)
+        return failed(error.text if error.kinds[0] in ("TimeoutError", "AttributeError", "PermissionError") and error.text
+                      else f"{error.kinds[0]}: {error.text}", line=error.line, hung=isinstance(error, Dead))
+    except GraderError:
+        raise
+    except OURS as error:
+        raise GraderError(f"the check {exercise.name!r} cannot run ({type(error).__name__}: {error}); "
+                          "nothing was graded") from error
+    except Exception as error:
+        # `course check` proves each check on the reference, so it was the value that it stumbled over.
+        return failed(f"the check could make nothing of what your function returned ({type(error).__name__}: {error}): "
+                      "look at its type and shape in the docstring")
+    return Outcome(exercise, exercise.points)
+
+
+def grade_student(lecture: Lecture, student: Any) -> list[Outcome]:
+    """All checks of a lecture on one student. An exercise that has hung once is not given the time to hang again."""
+    outcomes: list[Outcome] = []
+    hung: dict[str, Outcome] = {}
+    for exercise in lecture.exercises:
+        if exercise.function in hung:
+            outcomes.append(replace(hung[exercise.function], exercise=exercise))
+            continue
+        outcomes.append(run_check(exercise, student))
+        if outcomes[-1].hung:
+            hung[exercise.function] = outcomes[-1]
+    return outcomes
+
+
+def grade_file(lecture: Lecture, file: Path, *, seconds: float = 20, memory_mb: int = 2048) -> list[Outcome]:
+    """All checks on a submission, which is imported and called in a process of its own, never in this one."""
+    if not Path(file).is_file():
+        raise UserError(f"there is no file {file}; `python -m minilrm.course generate` writes a fresh one")
+    found = forbidden_import(Path(file), lecture.forbidden)
+    if found:
+        line, name = found
+        return [Outcome(e, 0, f"imports {name}, where the answers stand: write it yourself", line) for e in lecture.exercises]
+    with RemoteStudent(file, seconds=seconds, memory_mb=memory_mb) as student:
+        return grade_student(lecture, student)
+
+
+def forbidden_import(file: Path, names: Sequence[str]) -> tuple[int, str] | None:
+    """(line, module) of the first import of a module that holds the answers; None if there is none."""
+    try:
+        tree = ast.parse(file.read_bytes())
+    except (SyntaxError, ValueError, RecursionError, MemoryError):  # the import in the child will say it better
+        return None
+    for node in ast.walk(tree):
+        modules = []
+        if isinstance(node, ast.Import):
+            modules = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            modules = [node.module or "", *(f"{node.module}.{alias.name}" for alias in node.names)]
+        for module in modules:
+            if module in names:
+                return node.lineno, module
+    return None
+
+
+# -- showing ----------------------------------------------------------------------------------------------------------
+
+def total(outcomes: Sequence[Outcome]) -> tuple[int, int]:
+    """(points reached, points in all)."""
+    return sum(o.score for o in outcomes), sum(o.exercise.points for o in outcomes)
+
+
+def where(outcome: Outcome, file: str) -> str:
+    """`exercises.py, line 12`, or nothing."""
+    return f"{file}, line {outcome.line}" if outcome.line else ""
+
+
+def table(outcomes: Sequence[Outcome], file: str = "exercises.py") -> str:
+    """A row a check: mark, name, points, and under it what is wrong and where to look."""
+    width = max(len(o.exercise.name) for o in outcomes) + 2
+    lines = []
+    for o in outcomes:
+        mark = "ok  " if o.passed else "-   " if o.unwritten else "no  "
+        lines.append(f"{mark:<6}{o.exercise.name:<{width}}{o.score:>3} / {o.exercise.points}"
+                     + (f"   {o.message}" if o.unwritten else ""))
+        if not o.passed and not o.unwritten:
+            text = o.message + (f" ({where(o, file)})" if o.line else "")
+            lines += textwrap.wrap(text, WIDTH, initial_indent=" " * 10, subsequent_indent=" " * 10)
+    reached, most = total(outcomes)
+    return "\n".join([*lines, f"{'':<6}{'total':<{width}}{reached:>3} / {most}"])
+
+
+def gradescope(outcomes: Sequence[Outcome], file: str = "exercises.py") -> dict:
+    """The object that Gradescope reads as results.json."""
+    tests = [{"name": o.exercise.name, "number": str(i), "score": o.score, "max_score": o.exercise.points,
+              "status": "passed" if o.passed else "failed",
+              "output": " ".join(filter(None, [o.message, where(o, file)])) or "right"}
+             for i, o in enumerate(outcomes, 1)]
+    reached, most = total(outcomes)
+    return {"score": reached, "output": f"{reached} of {most} points", "visibility": "visible", "tests": tests}
