@@ -25,6 +25,7 @@ from minilrm import checkpoint, evaluate, grpo, machine, pretrain, runlog  # noq
 from minilrm.tasks import get_task  # noqa: E402
 
 STEPS, TIMES, SEEDS, N = grpo.Options.steps, 5, (0, 1, 2), 1000
+DEFAULT_STEPS = grpo.Options.steps
 TASK = "gsm8k-mini"
 CURVES = ("reward", "accuracy", "accuracy_thinking", "completions/think_rate", "completions/mean_length", "entropy",
           "frac_reward_zero_std", "completions/clipped_ratio")
@@ -74,7 +75,7 @@ def study_expert(seed: int) -> dict:
     log = run("expert", seed, steps=STEPS // 2, normalize="reward", objective="reinforce", format_weight=0.0, eval_quick=N)
     while (end := log.metrics("train")[-1])["tokens"] < goal and end["step"] < 3 * STEPS:  # on until the budget is met
         target = min(3 * STEPS, end["step"] + math.ceil((goal - end["tokens"]) * end["step"] / end["tokens"]))
-        target += target == grpo.Options.steps  # an option equal to its default would not be taken over by a resumed run
+        target += target == DEFAULT_STEPS  # an option equal to its default would not be taken over by a resumed run
         log = runlog.RunLog.open(grpo.train(grpo.Options(resume=log.folder, steps=target)))
     return {"steps": end["step"], **curves(log), "test": measure(last(log), "test", quick=True, samples=1)}
 
