@@ -90,6 +90,29 @@ class SharedPrefix:
         return torch.cat((old_k[self.rows], k), dim=2), torch.cat((old_v[self.rows], v), dim=2)
 
 
+class Normalise(torch.autograd.Function):
+    """x / rms(x) * weight over the last dimension, in float32, with its gradient written out.
+
+    Autograd would keep and pass over six tensors of x's size, this over three: with y = x / rms(x) and g the gradient of
+    the output, that of x is (g w - y mean(g w y)) / rms(x).
+    """
+
+    @staticmethod
+    def forward(ctx, x: Tensor, weight: Tensor, eps: float) -> Tensor:
+        scale = torch.rsqrt(x.float().square().mean(-1, keepdim=True) + eps)
+        y = x * scale
+        ctx.save_for_backward(y, weight, scale)
+        return (y * weight).to(torch.promote_types(x.dtype, weight.dtype))
+
+    @staticmethod
+    def backward(ctx, g: Tensor):
+        y, weight, scale = ctx.saved_tensors
+        g_weight = (g * y).sum_to_size(weight.shape)
+        g = g * weight
+        g_x = g.addcmul_(y, (g * y).mean(-1, keepdim=True), value=-1).mul_(scale)
+        return g_x, g_weight, None
+
+
 class RMSNorm(nn.Module):
     """x / rms(x) * weight, computed in float32."""
 
@@ -99,9 +122,7 @@ class RMSNorm(nn.Module):
         self.eps = eps
 
     def forward(self, x: Tensor) -> Tensor:
-        y = x.float()
-        y = y * torch.rsqrt(y.pow(2).mean(-1, keepdim=True) + self.eps)
-        return self.weight * y.to(x.dtype)
+        return Normalise.apply(x, self.weight, self.eps).to(x.dtype)
 
 
 def rope_tables(positions: Tensor, head_dim: int, theta: float) -> tuple[Tensor, Tensor]:
@@ -133,17 +154,24 @@ class Attention(nn.Module):
 
     def forward(self, x: Tensor, rope: tuple[Tensor, Tensor], mask: Tensor | None, cache: KVCache | None) -> Tensor:
         B, T, _ = x.shape
-        q = self.q_proj(x).view(B, T, -1, self.config.head_dim)
-        k = self.k_proj(x).view(B, T, -1, self.config.head_dim)
-        v = self.v_proj(x).view(B, T, -1, self.config.head_dim).transpose(1, 2)
+        H, K = self.config.n_heads, self.config.n_kv_heads
+        qk, v = join(x, self.q_proj, self.k_proj, self.v_proj).view(B, T, H + 2 * K, -1).split((H + K, K), dim=2)
         if self.config.qk_norm:
-            q, k = self.q_norm(q), self.k_norm(k)
-        q, k = apply_rope(q.transpose(1, 2), *rope), apply_rope(k.transpose(1, 2), *rope)
+            weight = torch.cat((self.q_norm.weight.expand(H, -1), self.k_norm.weight.expand(K, -1)))
+            qk = Normalise.apply(qk, weight, self.config.norm_eps)
+        q, k = apply_rope(qk.transpose(1, 2), *rope).split((H, K), dim=1)
+        v = v.transpose(1, 2)
         if cache is not None:
             k, v = cache.store(self.layer, k, v)
         fused = x.is_cuda or k.shape[2] > EXPLICIT_UP_TO
         out = (attend_fused if fused else attend)(q, k.to(q.dtype), v.to(q.dtype), mask)
         return self.o_proj(out.transpose(1, 2).reshape(B, T, -1))
+
+
+def join(x: Tensor, *layers: nn.Linear) -> Tensor:
+    """Several linear layers of one input as one matrix product: [..., D] -> [..., sum of their widths]."""
+    bias = torch.cat([layer.bias for layer in layers]) if layers[0].bias is not None else None
+    return F.linear(x, torch.cat([layer.weight for layer in layers]), bias)
 
 
 def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
@@ -178,7 +206,8 @@ class FeedForward(nn.Module):
         self.down_proj = nn.Linear(config.ffn_dim, config.dim, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.down_proj(F.silu(self.gate_proj(x)) * self.up_proj(x))
+        gate, up = join(x, self.gate_proj, self.up_proj).chunk(2, dim=-1)
+        return self.down_proj(F.silu(gate) * up)
 
 
 class Block(nn.Module):

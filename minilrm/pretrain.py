@@ -71,10 +71,12 @@ def loss_of(model: Transformer, ids: torch.Tensor, device: torch.device, denomin
     Padding (-1), which stands behind each row's end-of-text, does not count.
     """
     ids = ids.to(device)
-    with machine.autocast(device):
-        logits = model(ids[:, :-1].clamp(min=0))
     targets = ids[:, 1:]
-    return objectives.cross_entropy(logits, targets.clamp(min=0), targets >= 0, denominator)
+    real = targets >= 0
+    with machine.autocast(device):
+        logits = model.lm_head(model.hidden(ids[:, :-1].clamp(min=0))[real])
+    total = -objectives.selected_logprobs(logits, targets[real]).sum()
+    return total / (denominator or max(1, len(logits)))
 
 
 def validation_loss(model: Transformer, documents: corpus.TokenSet, device: torch.device) -> float:

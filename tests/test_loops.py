@@ -155,7 +155,8 @@ def test_the_metrics_of_a_grpo_run(runs):
     assert {s["step"] for s in samples} == {0, 2, 4, 6}
     assert {"prompt", "completion", "answer", "correct", "reward", "key"} <= set(samples[0])
     lengths = [line["completions/mean_length"] for line in train]
-    assert json.loads((log.folder / "summary.json").read_text())["tokens_generated"] == pytest.approx(sum(lengths) * 12)
+    generated = json.loads((log.folder / "summary.json").read_text())["tokens_generated"]
+    assert generated == pytest.approx(sum(lengths) * 12, abs=0.5)
 
 
 def test_the_metrics_of_the_supervised_loops(runs):

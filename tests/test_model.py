@@ -9,6 +9,7 @@ from minilrm.model import (
     SCALES,
     KVCache,
     ModelConfig,
+    Normalise,
     ScalarHead,
     SharedPrefix,
     Transformer,
@@ -270,3 +271,18 @@ def test_half_precision_is_close():
     half = model.to(torch.bfloat16)(ids)
     assert half.dtype == torch.bfloat16
     assert (half.float().log_softmax(-1) - whole).abs().mean() < 0.1
+
+
+@pytest.mark.parametrize("shape", [(5, 8), (2, 3, 5, 8)])
+def test_the_written_out_gradient_of_the_norm_is_autograd_s(shape):
+    """Catches: a term missing in the gradient of x / rms(x), or a weight's gradient not summed over what it was spread over."""
+    torch.manual_seed(0)
+    width = shape[1:-1][-1:]  # in attention each head has a weight of its own: [H, d] against x [B, T, H, d]
+    x, weight = torch.randn(shape, requires_grad=True), torch.randn(*width, 8, requires_grad=True)
+    g = torch.randn(shape)
+    with torch.enable_grad():
+        ours = torch.autograd.grad(Normalise.apply(x, weight, 1e-6), (x, weight), g)
+        plain = x * torch.rsqrt(x.square().mean(-1, keepdim=True) + 1e-6) * weight
+        right = torch.autograd.grad(plain, (x, weight), g)
+    for a, b in zip(ours, right, strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-5, atol=1e-5)
