@@ -114,8 +114,9 @@ class Link:
         return job
 
     def answer(self, **result) -> None:
-        """Answer the job; what the process holds is told with it."""
-        self.pipe.send(result | {"peak_mb": machine.peak_memory_mb(), "start_mb": self.start_mb})
+        """Answer the job; what the process holds is told with it, and what its own helpers hold (`helpers_mb`)."""
+        peak = machine.peak_memory_mb()
+        self.pipe.send(result | {"peak_mb": peak and peak + sum(result.get("helpers_mb", ())), "start_mb": self.start_mb})
 
 
 class Worker:

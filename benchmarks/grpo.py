@@ -82,7 +82,8 @@ def ours(link: Link, folder: Path, prompts: int, max_new_tokens: int, reward: st
         link.answer(seconds=time.perf_counter() - started, work=1, tokens=trainer.state["tokens_generated"] - before,
                     rollout_seconds=metrics["seconds/rollout"], update_seconds=metrics["seconds/update"],
                     reward=metrics["reward"], mean_length=metrics["completions/mean_length"],
-                    frac_reward_zero_std=metrics["frac_reward_zero_std"])
+                    frac_reward_zero_std=metrics["frac_reward_zero_std"],
+                    helpers_mb=trainer.workers.peaks_mb if trainer.workers else [])
 
 
 def peer(link: Link, folder: Path, prompts: int, max_new_tokens: int, steps: int, reward: str, setting: str) -> None:

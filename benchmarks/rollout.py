@@ -27,6 +27,7 @@ from benchmarks.common import Link, Worker
 from minilrm import checkpoint, machine
 from minilrm.cli import option, run_command
 from minilrm.sampler import generate
+from minilrm.sampler.workers import beside_this
 from minilrm.tasks import get_task
 from minilrm.tokenizer import Tokenizer
 
@@ -56,14 +57,16 @@ def ours(link: Link, folder: Path, prompts: list[str], new_tokens: int, endless:
     model, tokenizer, _ = checkpoint.load(folder)
     if endless:
         tokenizer = Endless(tokenizer.merges, tokenizer.specials)
-    dtype = torch.bfloat16 if machine.bfloat16_pays(torch.device("cpu")) else None
+    cpu = torch.device("cpu")
+    dtype, workers = torch.bfloat16 if machine.bfloat16_pays(cpu) else None, beside_this(cpu)
     while True:
         job = link.next()
         started = time.perf_counter()
         groups = generate(model, tokenizer, prompts, n=GROUP, max_new_tokens=new_tokens, temperature=1.0,
-                          seed=job["turn"], dtype=dtype)
+                          seed=job["turn"], dtype=dtype, workers=workers)
         seconds = time.perf_counter() - started
-        answer(link, seconds, [len(c.token_ids) for group in groups for c in group])
+        answer(link, seconds, [len(c.token_ids) for group in groups for c in group],
+               helpers_mb=workers.peaks_mb if workers else [])
 
 
 def peer(link: Link, folder: Path, prompts: list[str], new_tokens: int, endless: bool, setting: str) -> None:
@@ -97,9 +100,9 @@ def useful(row: list[int], end: int | None) -> int:
     return row.index(end) + 1 if end is not None and end in row else len(row)
 
 
-def answer(link: Link, seconds: float, lengths: list[int]) -> None:
+def answer(link: Link, seconds: float, lengths: list[int], **more) -> None:
     link.answer(seconds=seconds, work=sum(lengths), tokens=sum(lengths), mean_length=sum(lengths) / len(lengths),
-                longest=max(lengths))
+                longest=max(lengths), **more)
 
 
 def measure(case: str, sequences: int, options: Options, folder: Path, threads: int, settings: Sequence[str], peak: float

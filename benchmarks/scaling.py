@@ -67,7 +67,8 @@ def step_of(link: Link, scale: str, sequences: int, length: int, max_tokens_per_
         metrics = trainer.step(turn)
         link.answer(seconds=time.perf_counter() - started, rollout=metrics["seconds/rollout"],
                     update=metrics["seconds/update"], mean_length=metrics["completions/mean_length"],
-                    parameters=count_parameters(trainer.policy))
+                    parameters=count_parameters(trainer.policy),
+                    helpers_mb=trainer.workers.peaks_mb if trainer.workers else [])
 
 
 def measure(point: dict, steps: int, threads: int) -> dict:

@@ -4,7 +4,7 @@ Both start from the same random weights, of the shipped base's shape, and read t
 tokens (padding included), made of real corpus documents, one document a row. A step is a few micro-batches, the clipping
 of the gradient, and the optimizer.
 
-    ours    `pretrain.loss_of` (bfloat16 where it pays), Muon and AdamW (`training.pretraining_optimizers`)
+    ours    `pretrain.backward` (bfloat16 where it pays), Muon and AdamW (`training.pretraining_optimizers`)
     peer    Qwen3ForCausalLM with its own loss, fused AdamW for everything; float32 or bfloat16 autocast, whichever of
             them is faster for it. No attention mask is given: rows are padded at the right, so none is needed
 
@@ -74,11 +74,7 @@ def ours(link: Link, folder: Path, batches: list[Tensor], accumulate: int, steps
     optimizers, guard, device = pretraining_optimizers(model, 0.02, 0.003), Guard(CLIP), torch.device("cpu")
 
     def step(batch: list[Tensor]) -> float:
-        count, total = predicted(batch), 0.0
-        for ids in batch:
-            loss = pretrain.loss_of(model, ids, device, denominator=count)
-            loss.backward()
-            total += float(loss.detach())
+        total = pretrain.backward(model, batch, predicted(batch), device)
         guard.step(model, optimizers, total)
         return total
 

@@ -38,6 +38,7 @@ from minilrm.intervals import (  # noqa: F401  (training loops and notebooks fin
 )
 from minilrm.model import Transformer
 from minilrm.rollout import Episode, fitting, rollout
+from minilrm.sampler.workers import Workers, beside_this
 from minilrm.tasks import TASKS, get_task
 from minilrm.tasks.base import SPLITS, Problem, Task, problem_rng
 from minilrm.tokenizer import Tokenizer
@@ -71,13 +72,13 @@ class Options:
 
 def quick(model: Transformer, tokenizer: Tokenizer, task: Task, problems: Sequence[Problem], *, seed: int,
           max_new_tokens: int, temperature: float = 1.0, style: str = "plain", samples: int = 1,
-          dtype: torch.dtype | None = None) -> tuple[dict, list[Episode]]:
+          dtype: torch.dtype | None = None, workers: Workers | None = None) -> tuple[dict, list[Episode]]:
     """Answer the problems once (or `samples` times) each: (figures, episodes).
 
     Prompts too long for the context are left out; `n` counts the problems that were asked. `dtype` is the precision to
-    decode in (None: the model's own).
+    decode in (None: the model's own). `workers`: processes that decode a share of them.
     """
-    asker = Asker(model, tokenizer, task, list(problems), max_new_tokens, seed, dtype, styles=(style,))
+    asker = Asker(model, tokenizer, task, list(problems), max_new_tokens, seed, dtype, styles=(style,), workers=workers)
     groups = asker(temperature, style, samples)
     return {**score(groups), "seconds": asker.seconds}, [e for group in groups for e in group]
 
@@ -98,6 +99,7 @@ class Asker:
     dtype: torch.dtype | None = None
     styles: tuple[str, ...] = ("plain",)
     say: Callable[[str], None] = field(default=lambda line: None)
+    workers: Workers | None = None
     too_long: int = 0
     tokens: int = 0
     seconds: float = 0.0
@@ -121,7 +123,7 @@ class Asker:
         started = time.perf_counter()
         groups = rollout(self.model, self.tokenizer, self.task, self.problems if problems is None else problems,
                          group_size=samples, max_new_tokens=self.max_new_tokens, temperature=temperature,
-                         seed=self.seed, style=style, dtype=self.dtype)
+                         seed=self.seed, style=style, dtype=self.dtype, workers=self.workers)
         figures, seconds = score(groups), time.perf_counter() - started
         self.tokens += figures["tokens"]
         self.seconds += seconds
@@ -164,7 +166,7 @@ def evaluate(model: Transformer, tokenizer: Tokenizer, task: Task, problems: Seq
     device = next(model.parameters()).device
     dtype = torch.bfloat16 if machine.bfloat16_pays(device) else None
     asker = Asker(model, tokenizer, task, list(problems), options.max_new_tokens or task.max_new_tokens, options.seed,
-                  dtype, styles=("plain",) if options.quick else ("plain", "cot"), say=say)
+                  dtype, styles=("plain",) if options.quick else ("plain", "cot"), say=say, workers=beside_this(device))
     samples = options.samples if options.temperature > 0 else 1  # at temperature 0 all samples are alike
     groups = asker(options.temperature, samples=samples)
     first, greedy = firsts(groups), asker(0.0) if options.temperature > 0 else groups

@@ -27,12 +27,12 @@ from pathlib import Path
 
 import torch
 
-from minilrm import cli, objectives, rl
+from minilrm import cli, machine, objectives, rl
 from minilrm.cli import option
 from minilrm.report import write_report
 from minilrm.rl import means, stack, valid_ones
-from minilrm.rollout import Episode, episode_logprobs, micro_batches
-from minilrm.training import Guard, adamw, falling, set_lr
+from minilrm.rollout import Episode, episode_logprobs
+from minilrm.training import Guard, adamw, add_gradients, falling, set_lr
 
 
 @dataclass
@@ -113,11 +113,15 @@ class Trainer(rl.Trainer):
         aggregation = self.options.aggregation or objectives.OBJECTIVES[self.options.objective][0]
         tokens = max(1, sum(e.length for e in everyone))
         denominator = tokens if aggregation == "token" else max(1, len(everyone))
-        totals: dict[str, float] = {"loss": 0.0}
-        for batch in micro_batches(learning, self.options.max_tokens_per_batch):
+        parameters = list(self.policy.parameters())
+
+        def gradient(batch: list[Episode]) -> tuple[tuple[torch.Tensor, ...], dict]:
             loss, stats = self.loss(batch, denominator, tokens)
-            loss.backward()
-            totals["loss"] += float(loss.detach())
+            return torch.autograd.grad(loss, parameters), {"loss": loss.detach(), **stats}
+
+        totals: dict[str, float] = {"loss": 0.0}
+        for gradients, stats in machine.side_by_side(gradient, self.micro_batches(learning), self.device):
+            add_gradients(parameters, gradients)
             for key, value in stats.items():
                 totals[key] = totals.get(key, 0.0) + float(value)
         # Several devices would sum their gradients and metrics here, and nowhere else.

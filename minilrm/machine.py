@@ -10,14 +10,18 @@ import platform
 import random
 import subprocess
 import sys
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
 
 from minilrm.errors import UserError
+
+Item, Result = TypeVar("Item"), TypeVar("Result")
 
 # glibc's <malloc.h>
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_MMAP_MAX = -1, -3, -4
@@ -120,6 +124,24 @@ def set_threads(n: int | None = None) -> int:
     with contextlib.suppress(RuntimeError):  # can be set once only, before the first parallel work
         torch.set_num_interop_threads(1)
     return threads
+
+
+def side_by_side(function: Callable[[Item], Result], items: Iterable[Item], device: torch.device) -> Iterator[Result]:
+    """function(item) for each item, in order; on a CPU as many at a time as there are threads, each on one core.
+
+    For work that falls into independent pieces, such as micro-batches. One thread a piece beats all threads on one piece
+    after another: small matrices gain little from a second core, and threads that share a piece wait for each other
+    whenever another program takes one of the cores. Torch lets go of Python's lock while it computes.
+
+    >>> list(side_by_side(lambda x: x * x, [1, 2, 3], torch.device("cpu")))
+    [1, 4, 9]
+    """
+    threads = torch.get_num_threads()
+    if device.type != "cpu" or threads == 1:
+        yield from map(function, items)
+        return
+    with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+        yield from pool.map(function, items)
 
 
 def cpu_flags(file: Path = Path("/proc/cpuinfo")) -> frozenset[str]:

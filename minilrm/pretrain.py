@@ -26,7 +26,7 @@ from minilrm.report import write_report
 from minilrm.runlog import Interrupt, Progress, RunLog, version
 from minilrm.tasks import get_task
 from minilrm.tokenizer import Tokenizer
-from minilrm.training import Guard, batches_by_length, pad, pretraining_optimizers, set_lr
+from minilrm.training import Guard, add_gradients, batches_by_length, pad, pretraining_optimizers, set_lr
 
 # The dial: tokens to read, micro-batches in a step.
 SCALE = {
@@ -154,11 +154,7 @@ def loop(options, model, optimizers, reader, held_out, log, state, tokenizer, de
             batch = list(itertools.islice(stream, options.accumulate))
             count = sum(int((ids[:, 1:] >= 0).sum()) for ids in batch)
             set_lr(optimizers, min((state["step"] + 1) / 50, max(0.0, 1 - state["tokens"] / options.tokens)))
-            recent.append(0.0)
-            for ids in batch:
-                loss = loss_of(model, ids, device, denominator=count)
-                loss.backward()
-                recent[-1] += float(loss.detach())
+            recent.append(backward(model, batch, count, device))
             norm = guard.step(model, optimizers, recent[-1])
             del recent[:-50]
             state["skipped_steps"] += math.isnan(norm)
@@ -178,6 +174,22 @@ def loop(options, model, optimizers, reader, held_out, log, state, tokenizer, de
                 bar.note(f"stopped at step {state['step']}; go on with: python -m minilrm.pretrain --resume {log.folder}")
                 return False
     return True
+
+
+def backward(model: Transformer, batch: list[torch.Tensor], count: int, device: torch.device) -> float:
+    """The loss of a batch, whose gradient is then in `.grad`. Each micro-batch is shared among the threads by rows."""
+    parameters = list(model.parameters())
+
+    def gradient(ids: torch.Tensor) -> tuple[float, tuple[torch.Tensor, ...]]:
+        loss = loss_of(model, ids, device, denominator=count)
+        return float(loss.detach()), torch.autograd.grad(loss, parameters)
+
+    total = 0.0
+    parts = torch.get_num_threads() if device.type == "cpu" else 1
+    for loss, gradients in machine.side_by_side(gradient, [part for ids in batch for part in ids.chunk(parts)], device):
+        add_gradients(parameters, gradients)
+        total += loss
+    return total
 
 
 def save(log: RunLog, model, tokenizer, optimizers, state, options) -> Path:

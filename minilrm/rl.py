@@ -25,6 +25,7 @@ from minilrm.errors import UserError
 from minilrm.model import SCALES, Transformer, count_parameters
 from minilrm.rollout import Episode, episode_logprobs, group_metrics, micro_batches, rollout
 from minilrm.runlog import Interrupt, Progress, RunLog, version
+from minilrm.sampler import WORTH_SHARING, workers
 from minilrm.tasks import TASKS, Problem, Task, get_task
 from minilrm.tasks.base import problem_rng
 from minilrm.tokenizer import Tokenizer
@@ -107,6 +108,9 @@ class Trainer:
         self.reward = rewards.weighted({"accuracy": options.accuracy_weight, "format": options.format_weight})
         # Decoding in bfloat16 is faster where the processor has it. The log-probs of the loss are the trainer's own.
         self.rollout_dtype = torch.bfloat16 if machine.bfloat16_pays(self.device) else None
+        self.workers = workers.beside_this(self.device)  # they decode; they start while this process gets ready
+        if self.workers and options.prompts * options.group_size >= WORTH_SHARING:
+            self.workers.start()
         room = self.policy.config.max_seq_len - options.max_new_tokens
         self.fits = lambda p: len(self.tokenizer.encode(self.task.render(p, options.style))) <= room
         self.state = {"step": 0, "seconds": 0.0, "tokens_generated": 0, "tokens_trained": 0, "prompts_dropped": 0,
@@ -124,7 +128,7 @@ class Trainer:
         problems = self.draw(step, count, again)  # several devices would each draw a share of these
         groups = rollout(self.policy, self.tokenizer, self.task, problems, group_size=o.group_size,
                          max_new_tokens=o.max_new_tokens, temperature=o.temperature, style=o.style,
-                         seed=mix_seed(o.seed, step, again), dtype=self.rollout_dtype)
+                         seed=mix_seed(o.seed, step, again), dtype=self.rollout_dtype, workers=self.workers)
         invalid = rewards.apply(groups, self.reward)
         if not again:
             self.watch_invalid(invalid / (len(problems) * o.group_size))
@@ -163,12 +167,16 @@ class Trainer:
     @torch.no_grad()
     def remember_logprobs(self, groups: Sequence[Sequence[Episode]], old: bool) -> None:
         """Log-probs under the sampling policy and under the reference, in the trainer's precision, before any update."""
-        for batch in micro_batches(valid_ones(groups), self.options.max_tokens_per_batch):
-            models = {"old_logprobs": self.policy if old else None, "ref_logprobs": self.reference}
-            for name, model in models.items():
-                if model is not None:
-                    logps, _ = episode_logprobs(model, batch, self.options.temperature, self.device)
-                    unstack(batch, name, logps)
+        models = {"old_logprobs": self.policy if old else None, "ref_logprobs": self.reference}
+        for name, model in models.items():
+            for batch in self.micro_batches(valid_ones(groups)) if model is not None else ():
+                logps, _ = episode_logprobs(model, batch, self.options.temperature, self.device)
+                unstack(batch, name, logps)
+
+    def micro_batches(self, episodes: Sequence[Episode]) -> Iterator[list[Episode]]:
+        """Batches of like length within the limit on memory, which those that are worked on side by side share."""
+        together = torch.get_num_threads() if self.device.type == "cpu" else 1
+        return micro_batches(episodes, self.options.max_tokens_per_batch // together)
 
     def shares(self, groups: list[list[Episode]]) -> Iterator[list[list[Episode]]]:
         """What each optimizer step of a batch learns from: `epochs` passes, each cut into `updates` shares by question."""
@@ -193,7 +201,8 @@ class Trainer:
         """Fresh problems of the validation split, one answer each."""
         problems = [p for p in self.task.problems("validation", n) if self.fits(p)]
         return evaluate.quick(self.policy, self.tokenizer, self.task, problems, seed=1, style=self.options.style,
-                              max_new_tokens=self.options.max_new_tokens, temperature=temperature, dtype=self.rollout_dtype)
+                              max_new_tokens=self.options.max_new_tokens, temperature=temperature,
+                              dtype=self.rollout_dtype, workers=self.workers)
 
     def save(self, log: RunLog) -> Path:
         path = log.checkpoint_path(self.state["step"])

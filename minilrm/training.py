@@ -102,6 +102,15 @@ def pad(rows: Iterable[Sequence[int]], value: int = 0) -> Tensor:
     return nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=value)
 
 
+def add_gradients(parameters: Iterable[nn.Parameter], gradients: Iterable[Tensor]) -> None:
+    """Add a micro-batch's gradients to what the parameters have; in a fixed order the sum is the same bit for bit."""
+    for parameter, gradient in zip(parameters, gradients, strict=True):
+        if parameter.grad is None:
+            parameter.grad = gradient
+        else:
+            parameter.grad += gradient
+
+
 class Guard:
     """Takes optimizer steps, but never a poisoned one: a NaN or inf skips the step; ten in a row stop the run."""
 

@@ -7,9 +7,13 @@ import pytest
 import torch
 from torch import nn
 
+from minilrm import machine, pretrain
 from minilrm.errors import UserError
 from minilrm.model import ModelConfig, Transformer
 from minilrm.training import Guard, adamw, batches_by_length, lr_factor, pad, pretraining_optimizers, set_lr
+
+CPU = torch.device("cpu")
+
 
 # -- learning rates --------------------------------------------------------------------------------------------------
 
@@ -161,3 +165,39 @@ def test_the_norm_is_clipped_for_the_step_and_told_as_it_was():
     Guard(clip=0.5).step(model, sgd, 0.0)  # a small gradient is not blown up
     assert (moved - torch.cat([(p - weights[name]).flatten() for name, p in model.state_dict().items()])
             ).norm() == pytest.approx(0.01 * math.sqrt(8), rel=1e-4)
+
+
+def test_side_by_side_keeps_the_order_and_gives_each_piece_one_core():
+    """Catches: results in the order in which they were done, and threads within threads."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    try:
+        done = list(machine.side_by_side(lambda i: (i, torch.get_num_threads(), torch.is_grad_enabled()), range(20), CPU))
+        assert done == [(i, 1, True) for i in range(20)]
+        assert torch.get_num_threads() == 3
+        with pytest.raises(ZeroDivisionError):
+            list(machine.side_by_side(lambda i: 1 / i, [1, 0, 2], CPU))
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_the_gradient_does_not_depend_on_the_number_of_threads(monkeypatch):
+    """Catches: threads that add to one gradient at the same time, and a share whose denominator is its own."""
+    monkeypatch.setattr(machine, "bfloat16_pays", lambda device: False)  # rounding to 8 bits would hide a small difference
+    torch.manual_seed(0)
+    model = Transformer(ModelConfig(vocab_size=31, dim=16, n_layers=2, n_heads=2, n_kv_heads=1, head_dim=8, ffn_dim=24))
+    batch = [torch.randint(31, (5, 12)), torch.randint(31, (3, 20))]
+    batch[0][0, 7:] = -1
+    found, before = {}, torch.get_num_threads()
+    try:
+        for threads in (1, 2, 4):
+            torch.set_num_threads(threads)
+            model.zero_grad()
+            loss = pretrain.backward(model, batch, 107, CPU)
+            found[threads] = loss, [p.grad.clone() for p in model.parameters()]
+    finally:
+        torch.set_num_threads(before)
+    for threads in (2, 4):
+        assert found[threads][0] == pytest.approx(found[1][0], rel=1e-6)
+        for a, b in zip(found[threads][1], found[1][1], strict=True):
+            torch.testing.assert_close(a, b, rtol=1e-5, atol=1e-6)

@@ -8,6 +8,7 @@ or how the work was split into batches. How one token follows another, fast, is 
 import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -15,6 +16,9 @@ from torch import Tensor
 from minilrm.model import Transformer
 from minilrm.sampler.decoding import DecodingCache, FusedTransformer, prefill
 from minilrm.tokenizer import Tokenizer
+
+if TYPE_CHECKING:
+    from minilrm.sampler.workers import Workers
 
 
 @dataclass(frozen=True)
@@ -53,6 +57,7 @@ class ToolError(Exception):
     """Raised by an `intervene` hook: that row ends with finish_reason "tool_error"."""
 
 
+WORTH_SHARING = 64  # fewer rows are decoded sooner by one process than they are shared out
 MAX_ROWS = 512  # rows decoded at once; more are done in turn, to bound memory
 # A batch shrinks to multiples of this. Matrix products are prepared anew for each size they have not met yet, which
 # takes as long as dozens of them.
@@ -66,6 +71,7 @@ def generate(
     allowed: Callable[[int, list[int]], Ban | Force | None] | None = None,
     intervene: Callable[[int, list[int]], Sequence[int] | None] | None = None,
     stream: Callable[[int, int, bool], None] | None = None, dtype: torch.dtype | None = None,
+    workers: "Workers | None" = None,
 ) -> list[list[Completion]]:
     """`n` completions for each prompt (a text, or token ids).
 
@@ -73,7 +79,8 @@ def generate(
     this size. stop: the completion ends before the first of these strings. The hooks get the row (prompt index * n +
     completion index) and the ids after the prompt so far: `allowed` bans or forces ids for the next token; `intervene`
     returns ids that are appended without being sampled (they pass through the same batch and get mask 0); `stream` is
-    told every new (row, id, sampled). dtype: precision to decode in; None is the model's own.
+    told every new (row, id, sampled). dtype: precision to decode in; None is the model's own. workers: other processes
+    that take a share of the prompts (`sampler/workers.py`); hooks cannot reach into them, so with hooks they stand idle.
 
     Raises ValueError for an empty prompt, for options out of range, and where prompt and completion exceed the context.
     With a trained model:
@@ -92,22 +99,43 @@ def generate(
     if longest + max_new_tokens > model.config.max_seq_len:
         raise ValueError(f"a prompt of {longest} tokens and {max_new_tokens} new ones exceed the context of "
                          f"{model.config.max_seq_len}")
-    hooks = Hooks(tokenizer, tuple(stop), allowed, intervene, stream)
-    picker = Picker(temperature, top_p, top_k)
-    noise = uniform_noise(len(prompt_ids) * n, max_new_tokens, seed) if temperature > 0 else None
+    how = Sampling(n, max_new_tokens, temperature, top_p, top_k, seed, tuple(stop), dtype or next(model.parameters()).dtype)
+    if workers is not None and not (allowed or intervene or stream) and len(prompt_ids) * n >= WORTH_SHARING:
+        return workers.decode(model, tokenizer, prompt_ids, how)
+    return decode(model, tokenizer, prompt_ids, how, Hooks(tokenizer, how.stop, allowed, intervene, stream))
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How to go on from prompts; `generate` says what the fields mean."""
+
+    n: int
+    max_new_tokens: int
+    temperature: float
+    top_p: float
+    top_k: int
+    seed: int | None
+    stop: tuple[str, ...]
+    dtype: torch.dtype
+
+
+def decode(model: Transformer, tokenizer: Tokenizer, prompts: Sequence[Sequence[int]], how: Sampling, hooks: "Hooks",
+           first: int = 0) -> list[list[Completion]]:
+    """`how.n` completions for each of the prompts, of which the first is number `first` of its seed's."""
+    n, per_batch = how.n, max(1, MAX_ROWS // how.n)
+    noise = uniform_noise((first + len(prompts)) * n, how.max_new_tokens, how.seed)[first * n:] if how.temperature > 0 else None
     parameter = next(model.parameters())
-    dtype = dtype or parameter.dtype
-    reader = model if parameter.dtype == dtype else copy.deepcopy(model).to(dtype)
-    per_batch = max(1, MAX_ROWS // n)
+    reader = model if parameter.dtype == how.dtype else copy.deepcopy(model).to(how.dtype)
+    picker = Picker(how.temperature, how.top_p, how.top_k)
     results: list[list[Completion]] = []
     with torch.inference_mode():
-        fused = FusedTransformer(model, dtype, longest + max_new_tokens)
-        for start in range(0, len(prompt_ids), per_batch):
-            part = prompt_ids[start:start + per_batch]
+        fused = FusedTransformer(model, how.dtype, max(map(len, prompts), default=1) + how.max_new_tokens)
+        for start in range(0, len(prompts), per_batch):
+            part = prompts[start:start + per_batch]
             rows = slice(start * n, (start + len(part)) * n)
             u = noise[rows].to(parameter.device) if noise is not None else None
             cache, logits = prefill(reader, part, n)
-            done = Decoder(fused, cache, max_new_tokens, picker, hooks, u, first_row=start * n).run(logits)
+            done = Decoder(fused, cache, how.max_new_tokens, picker, hooks, u, first_row=start * n).run(logits)
             results += [done[i * n:(i + 1) * n] for i in range(len(part))]
     return results
 
