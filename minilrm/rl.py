@@ -10,6 +10,7 @@ A loop is a subclass of `Trainer` with its optimizers and a `step` (see grpo.py,
 its own on top of `Options`. Here is no formula: those are in objectives.py and critic.py.
 """
 
+import math
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -176,7 +177,8 @@ class Trainer:
     def micro_batches(self, episodes: Sequence[Episode]) -> Iterator[list[Episode]]:
         """Batches of like length within the limit on memory, which those that are worked on side by side share."""
         together = torch.get_num_threads() if self.device.type == "cpu" else 1
-        return micro_batches(episodes, self.options.max_tokens_per_batch // together)
+        share = 1.1 * sum(len(e.completion_ids) for e in episodes) / together  # a little work is shared, too; 1.1: padding
+        return micro_batches(episodes, min(self.options.max_tokens_per_batch // together, math.ceil(share)))
 
     def shares(self, groups: list[list[Episode]]) -> Iterator[list[list[Episode]]]:
         """What each optimizer step of a batch learns from: `epochs` passes, each cut into `updates` shares by question."""
