@@ -1,0 +1,131 @@
+"""Lecture 10's figure: two ways to learn values, and the values of half-finished answers.
+
+    python lectures/10_values/figures.py          about a minute on one core; writes data/results/lecture-10.json
+    python lectures/10_values/figures.py --draw   draws from that file alone
+
+Left: a walk over five states, left or right by a coin; the right end pays 1. Error of the values after each episode, by Monte
+Carlo and by TD(0). Right: answers of gsm8k-mini-base that think; each is cut after every line, and 16 continuations tell what
+it is worth.
+"""
+
+import io
+import sys
+import time
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+from PIL import Image
+
+from minilrm import checkpoint, machine
+from minilrm.rollout import rollout
+from minilrm.runlog import read_json, write_json_atomic
+from minilrm.sampler import generate
+from minilrm.tasks import get_task
+
+HERE = Path(__file__).resolve().parent
+RESULT = HERE.parent.parent / "data" / "results" / "lecture-10.json"
+STATES, EPISODES, RUNS, SEED = 5, 100, 200, 0
+RATES = {"Monte Carlo": 0.03, "TD(0)": 0.1}
+PROBLEMS, EACH, CONTINUATIONS = 96, 7, 16
+
+
+def walk(rng: np.random.Generator) -> tuple[list[int], float]:
+    """The states of one walk from the middle, and its reward."""
+    states = [STATES // 2]
+    while 0 <= states[-1] < STATES:
+        states.append(states[-1] + (1 if rng.random() < 0.5 else -1))
+    return states[:-1], float(states[-1] == STATES)
+
+
+def random_walk() -> dict:
+    """Root mean squared error of the five values, after each episode; mean of RUNS learners on the same walks."""
+    exact = np.arange(1, STATES + 1) / (STATES + 1)
+    error = {name: np.zeros(EPISODES + 1) for name in RATES}
+    rng = np.random.default_rng(SEED)
+    for _ in range(RUNS):
+        values = {name: np.full(STATES, 0.5) for name in RATES}
+        for episode in range(EPISODES + 1):
+            for name, v in values.items():
+                error[name][episode] += np.sqrt(np.square(v - exact).mean()) / RUNS
+            states, reward = walk(rng)
+            mc, td = values["Monte Carlo"], values["TD(0)"]
+            for s, following in zip(states, states[1:] + [None], strict=True):
+                mc[s] += RATES["Monte Carlo"] * (reward - mc[s])
+                target = reward if following is None else td[following]
+                td[s] += RATES["TD(0)"] * (target - td[s])
+    rmse = {name: rows.round(4).tolist() for name, rows in error.items()}
+    return {"states": STATES, "runs": RUNS, "seed": SEED, "rates": RATES, "rmse": rmse}
+
+
+def half_finished() -> dict:
+    """Share of right continuations after each line of some right and some wrong answers."""
+    machine.raise_malloc_thresholds()
+    task = get_task("gsm8k-mini")
+    model, tokenizer, _ = checkpoint.load(checkpoint.shipped("gsm8k-mini-base"))
+    model.eval()
+    dtype = torch.bfloat16 if machine.bfloat16_pays(torch.device("cpu")) else None
+    how = {"max_new_tokens": task.max_new_tokens, "dtype": dtype}
+    groups = rollout(model, tokenizer, task, task.problems("validation", PROBLEMS), style="cot", seed=SEED, **how)
+    chosen: dict[bool, list] = {True: [], False: []}
+    for e in (g[0] for g in groups):
+        if e.finish_reason == "eos" and e.text.strip().count("\n") >= 2 and len(chosen[e.grade.correct]) < EACH:
+            chosen[e.grade.correct].append(e)
+    answers = []
+    for e in chosen[True] + chosen[False]:
+        cuts = [0] + [t + 1 for t, token in enumerate(e.completion_ids) if "\n" in tokenizer.decode([token])]
+        cuts = [c for c in cuts if tokenizer.decode(e.completion_ids[:c]).strip() or c == 0]  # a first empty line is no step
+        prompts = [e.prompt_ids + e.completion_ids[:c] for c in cuts]
+        parts = generate(model, tokenizer, prompts, n=CONTINUATIONS, temperature=1.0, seed=SEED + 1, **how)
+        right = [sum(task.grade(e.problem, tokenizer.decode(e.completion_ids[:c]) + p.sampled_text).correct for p in part)
+                 for c, part in zip(cuts, parts, strict=True)]
+        answers.append({"key": e.problem.key, "question": e.problem.prompt, "answer": e.problem.answer, "text": e.text,
+                        "correct": e.grade.correct, "right_of_16": right})
+    return {"model": "gsm8k-mini-base", "style": "cot", "temperature": 1.0, "split": "validation", "problems": PROBLEMS,
+            "continuations": CONTINUATIONS, "seed": SEED, "answers": answers}
+
+
+def draw(result: dict) -> None:
+    with matplotlib.rc_context({"font.size": 9}):
+        figure = Figure(figsize=(6.6, 3.1), layout="constrained")
+        left, right = figure.subplots(1, 2)
+        w = result["random_walk"]
+        for (name, rows), style in zip(w["rmse"].items(), ("k--", "k-"), strict=True):
+            left.plot(rows, style, label=f"{name}, step {w['rates'][name]:g}")
+        left.set(xlabel="episodes", ylabel="error of the values (RMS)", title="A walk over five states", ylim=(0, None))
+        left.legend(frameon=False)
+        looks = {True: {"color": "0.55", "linewidth": 1.4},
+                 False: {"color": "k", "linestyle": "--", "marker": "o", "markersize": 3, "linewidth": 1}}
+        for a in result["half_finished"]["answers"]:
+            values = [n / result["half_finished"]["continuations"] for n in a["right_of_16"]] + [float(a["correct"])]
+            right.plot(values[:values.index(0) + 1] if 0 in values else values, **looks[a["correct"]])
+        for correct, look in looks.items():
+            right.plot([], [], label=f"came out {'right' if correct else 'wrong'}", **look)
+        right.set(xlabel="lines written (last point: the outcome)", ylabel="share of right continuations",
+                  title="Half-finished answers", ylim=(-0.03, 1.03))
+        right.legend(frameon=False, fontsize=8, loc="center right")
+        save(figure, HERE / "values.png")
+
+
+def save(figure: Figure, path: Path) -> None:
+    """As a small file: black, white and fourteen greys."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, dpi=150)
+    Image.open(buffer).convert("L").quantize(16).save(path, optimize=True)
+
+
+def main() -> None:
+    if "--draw" not in sys.argv:
+        machine.set_threads(1)
+        started = time.perf_counter()
+        result = {"command": "python lectures/10_values/figures.py", "machine": machine.describe("cpu"),
+                  "random_walk": random_walk(), "half_finished": half_finished()}
+        result["seconds"] = round(time.perf_counter() - started, 1)
+        write_json_atomic(RESULT, result)
+    draw(read_json(RESULT))
+
+
+if __name__ == "__main__":
+    main()

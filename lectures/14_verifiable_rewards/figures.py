@@ -1,0 +1,127 @@
+"""The figure and numbers of lecture 14: broken graders on the shipped base's answers, and what optimising one leads to.
+
+    python lectures/14_verifiable_rewards/figures.py
+
+samples 8 answers to each of 150 validation problems from the base, lets the eight broken graders of graders.py and the strict
+one judge them, follows the expected policy gradient of a toy policy, writes data/results/lecture-14.json and, from that file,
+lectures/14_verifiable_rewards/hacked.png. About a minute of one core.
+"""
+
+import io
+import json
+import math
+import sys
+from pathlib import Path
+
+import matplotlib
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+from PIL import Image
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent.parent
+sys.path[:0] = [str(ROOT), str(HERE)]
+
+from graders import BROKEN  # noqa: E402
+
+from minilrm import checkpoint, machine  # noqa: E402
+from minilrm.rollout import rollout  # noqa: E402
+from minilrm.tasks import get_task  # noqa: E402
+from minilrm.tasks.answers import MARK  # noqa: E402
+
+RESULT = ROOT / "data" / "results" / "lecture-14.json"
+N, SAMPLES, SEED = 150, 8, 0
+# The toy: a policy that chooses among three ways to answer. How often at first, right how often (main.json), paid by a hole?
+WAYS = {"think": (0.330, 0.776), "blurt": (0.669, 0.018), "attack": (0.001, 0.0)}
+STEPS, RATE = 200, 0.2
+
+
+def with_tags(text: str) -> str:
+    """A completion in the base's own form, `... #### 12`, in the form of this lecture; every mark becomes an answer."""
+    thought, *answers = text.split(MARK)
+    return f"<think>{thought}</think>" + "".join(f"<answer>{a.split(chr(10))[0].strip()}</answer>" for a in answers)
+
+
+def judged(groups) -> dict:
+    """For each grader: share of all answers paid, share of the wrong ones paid, and what best-of-8 by its reward is worth."""
+    strict = [[e.grade.correct for e in group] for group in groups]
+    texts = [[with_tags(e.text) for e in group] for group in groups]
+    found = {"strict": {"paid": share(sum(strict, [])), "wrong_paid": 0.0, "best_of_8": share([any(s) for s in strict])}}
+    for name, grader in BROKEN.items():
+        rewards = [[grader(t, g[0].problem.answer) for t in row] for row, g in zip(texts, groups, strict=True)]
+        chosen = [right[row.index(max(row))] for row, right in zip(rewards, strict, strict=True)]
+        wrong = [r >= 1 for row, right in zip(rewards, strict, strict=True) for r, ok in zip(row, right, strict=True) if not ok]
+        right = [r >= 1 for row, rights in zip(rewards, strict, strict=True) for r, ok in zip(row, rights, strict=True) if ok]
+        found[name] = {"paid": share([r >= 1 for row in rewards for r in row]), "wrong_paid": share(wrong),
+                       "right_unpaid": 1 - share(right), "best_of_8": share(chosen)}
+    return found
+
+
+def share(values) -> float:
+    return sum(values) / len(values)
+
+
+def optimise(paid_for_attack: float, natural: bool = True) -> list[dict]:
+    """Expected policy gradient on the three logits: d logit = rate (r - mean r), natural, or rate p (r - mean r), plain."""
+    logits = [math.log(p) for p, _ in WAYS.values()]
+    rewards = [right for _, right in WAYS.values()][:2] + [paid_for_attack]
+    curve = []
+    for _ in range(STEPS + 1):
+        weights = [math.exp(x) for x in logits]
+        p = [w / sum(weights) for w in weights]
+        paid = sum(a * b for a, b in zip(p, rewards, strict=True))
+        right = sum(a * share for a, (_, share) in zip(p, WAYS.values(), strict=True))
+        point = {"paid": paid, "right": right, **dict(zip(WAYS, p, strict=True))}
+        curve.append({name: round(value, 4) for name, value in point.items()})
+        logits = [x + RATE * (1 if natural else a) * (r - paid) for x, a, r in zip(logits, p, rewards, strict=True)]
+    return curve
+
+
+def measure() -> dict:
+    model, tokenizer, _ = checkpoint.load(checkpoint.shipped("gsm8k-mini-base"))
+    task = get_task("gsm8k-mini")
+    groups = rollout(model.eval(), tokenizer, task, task.problems("validation", N), group_size=SAMPLES,
+                     max_new_tokens=task.max_new_tokens, seed=SEED)
+    return {"command": "python lectures/14_verifiable_rewards/figures.py", "machine": machine.describe("cpu"), "n": N,
+            "samples": SAMPLES, "seed": SEED, "split": "validation", "temperature": 1.0, "graders": judged(groups),
+            "toy": {"ways": WAYS, "rate": RATE, "hole": optimise(1.0), "no hole": optimise(0.0),
+                    "hole, plain gradient, last": optimise(1.0, natural=False)[-1]}}
+
+
+def draw(result: dict, path: Path) -> None:
+    plt.rcParams.update({"font.size": 8.5, "axes.spines.top": False, "axes.spines.right": False})
+    figure, (left, right) = plt.subplots(1, 2, figsize=(6.6, 3.0), layout="constrained")
+    names = list(BROKEN)
+    values = [result["graders"][name]["wrong_paid"] for name in names]
+    left.barh(range(len(names)), values, color="#888888", edgecolor="black", linewidth=0.6)
+    for row, value in enumerate(values):
+        left.text(value + 0.003, row, f"{value:.1%}", va="center", fontsize=8)
+    left.set_yticks(range(len(names)), names)
+    left.invert_yaxis()
+    left.set(xlabel="share of the base's wrong answers paid", xlim=(0, max(values) * 1.25 + 0.01))
+    hole, sound = result["toy"]["hole"], result["toy"]["no hole"]
+    right.plot([c["paid"] for c in hole], "k-", label="paid, grader with a hole")
+    right.plot([c["right"] for c in hole], "k--", label="right, grader with a hole")
+    right.plot([c["right"] for c in sound], color="#888888", linestyle=":", linewidth=1.8, label="right, sound grader")
+    right.set(xlabel="step", ylim=(0, 1.05), title="toy policy, expected gradient")
+    right.legend(frameon=False, loc="lower left", fontsize=8)
+    save(figure, path)
+
+
+def save(figure, path: Path) -> None:
+    """As a small grey PNG."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, dpi=150)
+    plt.close(figure)
+    Image.open(buffer).convert("L").quantize(16).save(path, optimize=True)
+
+
+if __name__ == "__main__":
+    result = measure()
+    RESULT.write_text(json.dumps(result) + "\n", encoding="utf-8")
+    draw(json.loads(RESULT.read_text(encoding="utf-8")), HERE / "hacked.png")
+    print(json.dumps(result["graders"], indent=1))
+    for name in ("hole", "no hole"):
+        print(name, [{k: round(v, 3) for k, v in result["toy"][name][i].items()} for i in range(0, STEPS + 1, 20)])
+    print(result["toy"]["hole, plain gradient, last"], max(c["right"] for c in result["toy"]["hole"]))
