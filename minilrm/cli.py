@@ -265,8 +265,12 @@ def convert(given: Any, shape: Shape) -> Any:
     return one(given)
 
 
-def parse(options_class: type, argv: Sequence[str] | None = None, *, prog: str, description: str) -> Any:
-    """The options as given in `argv` (default: the command line). A mistake is one line on stderr and exit code 2."""
+def parse(options_class: type, argv: Sequence[str] | None = None, *, prog: str, description: str,
+          recipes: Mapping[str, Mapping[str, Any]] | None = None) -> Any:
+    """The options as given in `argv` (default: the command line). A mistake is one line on stderr and exit code 2.
+
+    recipes: for some tasks, other defaults than the options' own.
+    """
     given, unknown = build_parser(options_class, prog, description).parse_known_args(argv)
     known = shapes(options_class)
     if unknown:
@@ -275,6 +279,8 @@ def parse(options_class: type, argv: Sequence[str] | None = None, *, prog: str, 
         close = nearest(word.lstrip("-").replace("_", "-"), [flag(name)[2:] for name in known])
         fail(f"{what} {word}{close.replace('mean ', 'mean --')} (--help lists all)")
     values = {name: convert(value, known[name]) for name, value in vars(given).items()}
+    if recipes and "resume" not in values:  # a run that is gone on with keeps its own
+        values = {**recipes.get(values.get("task"), {}), **values}
     for field in dataclasses.fields(options_class):
         if field.init and field.name not in values and default_of(field) is dataclasses.MISSING:
             fail(f"{flag(field.name)} must be given: {field.metadata.get('help', '')}")
@@ -367,6 +373,7 @@ def run_command(
     *,
     prog: str,
     description: str,
+    recipes: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> None:
     """Parse the command line and call `function(options)`.
 
@@ -374,7 +381,7 @@ def run_command(
     and keeps its traceback.
     """
     try:
-        function(parse(options_class, argv, prog=prog, description=description))
+        function(parse(options_class, argv, prog=prog, description=description, recipes=recipes))
         sys.stdout.flush()
     except UserError as error:
         fail(str(error))

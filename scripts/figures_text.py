@@ -137,14 +137,14 @@ def cost_lines(s: dict) -> list[str]:
         lines.append(f"- The base: {MISSING}.")
     for t in (t for t in s["timing"] if t["kind"] == "pretraining"):
         minutes = f"; at this speed the base takes {duration(p['tokens_trained'] / t['tokens_per_second'])}" if p else ""
-        lines.append(f"- Pretraining alone on the machine: {t['tokens_per_second']:,.0f} tokens a second over "
+        lines.append(f"- Pretraining alone on the machine ({when(t)}): {t['tokens_per_second']:,.0f} tokens a second over "
                      f"{t['tokens']:,} tokens{minutes} ({machine_words(t.get('machine'))}).")
     clocked = [t for t in s["timing"] if t["kind"] != "pretraining"]
     for t in clocked:
         gain = "no gain with intervals apart" if t["seconds_to_gain"] is None else \
             f"{duration(t['seconds_to_gain'])} to a gain with intervals apart"
-        lines.append(f"- `{t['kind']}`, seed {t['seed']}: {duration(t['seconds_to_step0'])} to the figures of step 0, "
-                     f"{gain}, {duration(t['seconds_total'])} in all ({machine_words(t.get('machine'))}).")
+        lines.append(f"- `{t['kind']}`, seed {t['seed']} ({when(t)}): {duration(t['seconds_to_step0'])} to the figures of "
+                     f"step 0, {gain}, {duration(t['seconds_total'])} in all ({machine_words(t.get('machine'))}).")
     if not clocked:
         lines.append(f"- `make grpo` by the clock: {MISSING}.")
     for kind, name in (("grpo", "GRPO"), ("hold", "the long run")):
@@ -153,6 +153,11 @@ def cost_lines(s: dict) -> list[str]:
                          f"{duration(c['seconds'])} on one thread, not alone on the machine; steps skipped: "
                          f"{c['skipped_steps']}.")
     return lines
+
+
+def when(record: dict) -> str:
+    """When it was measured: the code gets faster."""
+    return record.get("time", "")[:16].replace("T", " ") or "some day"
 
 
 def duration(seconds: float) -> str:

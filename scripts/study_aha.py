@@ -140,7 +140,8 @@ def run(task_name: str, arm: str, seed: int, **options) -> runlog.RunLog:
     folder = folder_of(task_name, arm, seed)
     if begun(folder) and (folder / "summary.json").is_file():
         return finished(folder)  # trained, but broken off while it was measured
-    how = {"resume": folder} if begun(folder) else {"task": task_name, "seed": seed, "threads": 1, "out": folder, **options}
+    how = {"resume": folder} if begun(folder) else {
+        "task": task_name, "seed": seed, "threads": 1, "out": folder, **grpo.RECIPES.get(task_name, {}), **options}
     return finished(grpo.train(grpo.Options(**how)))
 
 

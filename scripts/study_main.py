@@ -81,9 +81,10 @@ def study_expert(seed: int) -> dict:
 
 
 def study_timing(seed: int) -> dict:
-    """The default run on all cores: seconds to the step-0 evaluation, to a gain with intervals apart, and to the end.
-    Before it, the speed of pretraining."""
+    """The default run on all cores, from its beginning: seconds to the step-0 evaluation, to a gain with intervals apart, and
+    to the end. Before it, the speed of pretraining."""
     time_pretraining()
+    shutil.rmtree(folder("timing", seed), ignore_errors=True)
     started = time.perf_counter()
     log = run("timing", seed, threads=None)
     evals = log.metrics("eval")
@@ -159,12 +160,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("what", choices=(*STUDIES, "all"))
     parser.add_argument("seed", nargs="?", type=int)
+    parser.add_argument("--again", action="store_true", help="timing: measure once more, as the code has changed")
     chosen = parser.parse_args()
+    if chosen.again and chosen.what != "timing":
+        parser.error("--again goes with timing alone; of all else there is one record a seed")
     machine.raise_malloc_thresholds()
     machine.set_threads(1)
     for kind, (study, seeds) in STUDIES.items():
         for seed in seeds:
-            if chosen.what in (kind, "all") and chosen.seed in (seed, None) and not done(kind, seed):
+            if chosen.what in (kind, "all") and chosen.seed in (seed, None) and (
+                    chosen.again or not done(kind, seed)):
                 runlog.append_result("main", {"kind": kind, "seed": seed, **study(seed)})
 
 

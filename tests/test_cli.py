@@ -53,6 +53,23 @@ def test_nothing_given_is_the_defaults():
     assert read() == Options()
 
 
+def test_a_task_may_have_other_defaults_which_yield_to_what_is_said():
+    """Catches: a recipe that overrides the user, or that changes a run which is gone on with."""
+    recipes = {"countdown": {"steps": 200, "lr": 0.5}}
+
+    def given(*argv, options_class=Options):
+        return parse(options_class, argv, prog="test", description="A test.", recipes=recipes)
+
+    assert (given("--task", "countdown").steps, given("--task", "countdown").lr) == (200, 0.5)
+    assert [given("--task", "countdown", "--steps", "100").steps, given("--task", "none").steps] == [100, 100]
+
+    @dataclass
+    class Resumable(Options):
+        resume: Path | None = option(None, "a run")
+
+    assert given("--task", "countdown", "--resume", "x", options_class=Resumable).steps == 100
+
+
 def test_every_type_is_read():
     options = read("--task", "gsm8k-mini", "--steps", "5", "--lr=1e-3", "--out", "runs/a b", "--mark-spoiled",
                    "--no-quick", "--top-k", "2", "8", "--tags", "a,b", "--plain", "1", "--limit", "inf")

@@ -36,7 +36,7 @@ def study(base, tmp_path, monkeypatch):
         given.append(how)
         return grpo.Options(**how) if "resume" in how else grpo.Options(**how | small)
 
-    monkeypatch.setattr(study_aha, "grpo", SimpleNamespace(train=grpo.train, Options=options))
+    monkeypatch.setattr(study_aha, "grpo", SimpleNamespace(train=grpo.train, Options=options, RECIPES={}))
     monkeypatch.setattr(study_aha.runlog, "_results_path", lambda name: tmp_path / f"{name}.jsonl")
     for name, value in (("N", 22), ("MOST", 3), ("SEEDS", (0,))):
         monkeypatch.setattr(study_aha, name, value)
