@@ -5,6 +5,7 @@ Each is a command of its own, so a failure of one does not lose the others. The 
 
     python -m benchmarks.all
     python -m benchmarks.all --table
+    python -m benchmarks.all --readme       write the table into README.md, from the JSON files
 """
 
 import subprocess
@@ -17,8 +18,9 @@ from benchmarks import common
 from minilrm import machine
 from minilrm.cli import option, run_command
 from minilrm.errors import UserError
-from minilrm.runlog import read_json
+from minilrm.runlog import read_json, write_bytes_atomic
 
+ROOT = Path(__file__).resolve().parent.parent
 NAMES = ("tokenizer", "train", "grpo", "rollout", "scaling")  # the short ones first
 # At least, and the aim. Ratios are minilrm's rate over its peer's.
 GOALS = {"rollout": (4.0, 8.0), "rollout, equal lengths": (2.0, 3.0), "grpo": (4.0, 8.0), "train": (1.5, 2.5)}
@@ -35,6 +37,7 @@ class Options:
     threads: int | None = option(None, "threads of each side; each benchmark's own if not given", minimum=1)
     quick: bool = option(False, "tiny sizes, to see that everything works; the times mean nothing")
     table: bool = option(False, "only show the table of what is there")
+    readme: bool = option(False, "only write the table of what is there into README.md")
     out: Path | None = option(None, "folder of the JSON files; data/results if not given (with --quick, a temporary one)")
 
 
@@ -94,8 +97,34 @@ def table(folder: Path, names: list[str]) -> str:
                      for row in rows)
 
 
+def markdown(folder: Path, names: list[str]) -> str:
+    """The same as Markdown, with the machine and how it was measured."""
+    reports = [read_json(path) for name in names if (path := folder / f"bench-{name}.json").exists()]
+    lines = ["| what | measured | at least, aim | |", "|---|---:|---|---|"]
+    lines += [f"| {what} | {figure} | {goal} | {said} |" for report in reports for what, figure, goal, said in rows_of(report)]
+    for report in reports[:1]:
+        m, v = report["machine"], report["versions"]
+        lines += ["", f"Ratios are minilrm's rate over its peer's, the median of the pairs and their range; machine: "
+                  f"{m['processor']}, {m['cores']} cores, torch {m['torch']}; transformers {v.get('transformers')}, "
+                  f"trl {v.get('trl')}."]
+    return "\n".join(lines)
+
+
+def write_readme(path: Path, text: str) -> None:
+    """Put the text between the markers."""
+    begin, end = "<!-- figures:bench -->", "<!-- /figures:bench -->"
+    head, found, rest = path.read_text(encoding="utf-8").partition(begin)
+    _, closed, tail = rest.partition(end)
+    if not (found and closed):
+        raise UserError(f"{path} has no lines {begin} and {end} to write between")
+    write_bytes_atomic(path, f"{head}{begin}\n{text}\n{end}{tail}".encode())
+
+
 def run(options: Options) -> None:
     """Run the benchmarks and show the table."""
+    if options.readme:
+        write_readme(ROOT / "README.md", markdown(options.out or machine.data_folder() / "results", options.names))
+        return
     if not (options.table or set(options.names) <= {"scaling"}):
         common.require("transformers", "trl", "datasets", "accelerate", "tokenizers", "rustbpe")
     folder = options.out or (Path(tempfile.gettempdir()) if options.quick else machine.data_folder() / "results")

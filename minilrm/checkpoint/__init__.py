@@ -51,7 +51,13 @@ WEIGHTS, INDEX, HEADS = "model.safetensors", "model.safetensors.index.json", "he
 OPTIMIZER, TRAINER = "optimizer.safetensors", "trainer.json"
 
 # What makes a shipped checkpoint anew, for who has none.
-RECIPES = {"gsm8k-mini-base": "python -m minilrm.pretrain --export data/checkpoints/gsm8k-mini-base"}
+RECIPES = {
+    "gsm8k-mini-base": "python -m minilrm.pretrain --export data/checkpoints/gsm8k-mini-base",
+    "countdown-base": "python -m minilrm.pretrain --task countdown --scale nano --tokens 12000000 --reflection 0.1 --export "
+                      "data/checkpoints/countdown-base",
+    "countdown-base-unseeded": "python -m minilrm.pretrain --task countdown --scale nano --tokens 12000000 --reflection 0 "
+                               "--export data/checkpoints/countdown-base-unseeded",
+}
 
 
 # Saving
