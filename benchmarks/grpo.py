@@ -15,7 +15,8 @@ in the denominator); TRL computes them. How many there are hangs on the rule: wi
 off and earn nothing, so minilrm skips more than in a real run (`frac_reward_zero_std` is noted). So there are two rewards:
 
     rule      the rule-based reward, as it comes
-    parity    1 if the sum of a completion's token ids is odd: hardly a group of equal rewards, nothing is skipped
+    parity    1 if the sum of a completion's token ids is odd: a reward that no rule makes scarce. Yet with thinking forced the
+              base often writes one and the same answer eight times, and those groups are skipped all the same
 
 A last part times verifying and rewarding of 512 completions against the step that made them.
 
