@@ -45,7 +45,8 @@ problem = task.problems("validation", 1)[0]
 print(task.render(problem))
 for answer in generate(model, tokenizer, [task.render(problem)], n=4, max_new_tokens=task.max_new_tokens, seed=0)[0]:
     grade = task.grade(problem, answer.sampled_text)
-    print(f"\n--- {grade.reason}, {len(answer.token_ids)} tokens{answer.text if answer.text.startswith(chr(10)) else chr(10) + answer.text}")
+    print(f"\n--- {grade.reason}, {len(answer.token_ids)} tokens")
+    print(answer.text.strip())
 
 # %% [markdown]
 # ## 2. Chance that can be repeated

@@ -1,11 +1,12 @@
 """The figure of lecture 1: one pass against a chain. Writes data/results/lecture-01.json, then draws one_pass.png from it.
 
-    python lectures/01_reflex_and_reasoning/figures.py            measure (20 seconds of one core), then draw
+    python lectures/01_reflex_and_reasoning/figures.py            measure (half a minute of one core), then draw
     python lectures/01_reflex_and_reasoning/figures.py --draw     only draw what was measured
 
 The shipped base answers validation problems of 2 to 5 sums, 150 of each kind: by reflex (the prompt ends in "####", so that
-only the answer is left to write) and thinking (the prompt ends in "Let's think step by step."). And it works out single
-sums: the first sum of each problem, as "<<12+30=".
+only the answer is left to write) and thinking (the prompt ends in "Let's think step by step."). And single sums in two forms:
+the first of each problem, written down as "<<12+30="; and the last one, to be done on the way to the answer: all of the chain
+but its last line is given, then "####".
 """
 
 import io
@@ -23,6 +24,7 @@ sys.path.insert(0, str(ROOT))  # the clone that holds this script is used, insta
 from minilrm import checkpoint, generate, get_task, machine  # noqa: E402
 from minilrm.intervals import wilson_interval  # noqa: E402
 from minilrm.tasks import answers  # noqa: E402
+from minilrm.tasks.base import problem_rng  # noqa: E402
 from minilrm.tasks.gsm8k_mini import worked_steps  # noqa: E402
 
 RESULT = ROOT / "data" / "results" / "lecture-01.json"
@@ -51,6 +53,12 @@ def measure() -> None:
         written = answer([f"<<{text}=" for text, _ in sums], temperature, 8)
         right = sum(o.text.partition(">")[0] == str(value) for o, (_, value) in zip(written, sums, strict=True))
         rows.append({"how": "one sum", "temperature": temperature, "sums": 1, "n": len(problems), "right": right})
+        written = answer([given + "\n####" for given, _ in map(all_but_the_last, problems)], temperature, 12)
+        graded = [task.grade(p, "####" + o.sampled_text) for p, o in zip(problems, written, strict=True)]
+        last = [result for _, result in map(all_but_the_last, problems)]
+        rows.append({"how": "last sum", "temperature": temperature, "sums": 1, "n": len(problems),
+                     "right": sum(g.correct for g in graded),
+                     "copied": sum(g.answer == result for g, result in zip(graded, last, strict=True))})
         for how, style, opening, longest in (("reflex", "plain", " ####", 12), ("think", "cot", "", task.max_new_tokens)):
             found = answer([task.render(p, style) + opening for p in problems], temperature, longest)
             for n in SUMS:
@@ -67,6 +75,13 @@ def measure() -> None:
               "totals": {f"{how}, T = {t:g}": totals(rows, how, t) for how in ("reflex", "think") for t in (1.0, 0.0)},
               "seconds": round(time.perf_counter() - started, 1), "machine": machine.describe("cpu")}
     RESULT.write_text(json.dumps(result) + "\n", encoding="utf-8")
+
+
+def all_but_the_last(problem) -> tuple[str, str]:
+    """The prompt with the right chain up to its last sum, and the last result that stands there."""
+    task = get_task("gsm8k-mini")
+    lines = task.solution(problem, problem_rng(SEED, 0, problem.key)).strip().split("\n")[:-2]
+    return task.render(problem) + "\n" + "\n".join(lines), str(worked_steps(problem)[-2][1])
 
 
 def why_wrong(grade, text: str) -> str:
@@ -92,8 +107,9 @@ def draw() -> None:
     result = json.loads(RESULT.read_text(encoding="utf-8"))
     plt.rcParams.update({"font.size": 8, "axes.spines.top": False, "axes.spines.right": False, "hatch.linewidth": 0.6})
     figure, (left, right) = plt.subplots(1, 2, figsize=(6.4, 3.0), layout="constrained", width_ratios=(1.5, 1))
-    for how, marker, line, label in (("one sum", "s", "", "one sum, one pass"), ("think", "o", "", "thinking"),
-                                     ("reflex", "^", ":", "several sums, one pass (reflex)")):
+    for how, marker, line, label in (("one sum", "s", "", "one sum, written down"), ("think", "o", "", "a chain"),
+                                     ("reflex", "^", ":", "the answer at once"),
+                                     ("last sum", "D", "", "one sum left, answer at once")):
         rows = [r for r in result["rows"] if r["how"] == how and r["temperature"] == 1.0]
         share = [r["right"] / r["n"] for r in rows]
         ends = [wilson_interval(r["right"], r["n"]) for r in rows]
@@ -110,7 +126,7 @@ def draw() -> None:
         for group, key in enumerate(("tokens_an_answer", "tokens_a_right_answer")):
             x = group + 0.36 * (place - 0.5)
             right.bar(x, way[key], 0.34, facecolor="white", edgecolor=INK, hatch=hatch, linewidth=0.8,
-                      label=("reflex", "thinking")[place] if not group else None)
+                      label=("at once", "a chain")[place] if not group else None)
             right.text(x, way[key] + 6, f"{way[key]:.0f}", ha="center", fontsize=7.5)
     right.set(xticks=(0, 1), xticklabels=("an answer", "a right answer"), title="tokens written for ...")
     right.set_ylim(0, 1.1 * max(way["tokens_a_right_answer"] for way in ways))

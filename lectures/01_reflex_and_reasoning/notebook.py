@@ -1,7 +1,7 @@
 # %% [markdown]
 # # Reflex and reasoning
 #
-# The notebook of lecture 1. One small model, asked in two ways: for the bare answer, and for a chain of steps. You see how many sums
+# The notebook of lecture 1. One small model, asked in two ways: for the bare answer, and for a chain of steps. You see what
 # it can do in one pass, what goes wrong in its chains, and what a right answer costs.
 #
 # **Time**: about 1 minute on two cores. With `FAST=1` in the environment everything is cut down until it takes seconds and shows
@@ -53,7 +53,7 @@ for prompt in (reflex, chain):
 print("right:", problem.answer)
 
 # %% [markdown]
-# ## 2. How many sums fit into one pass?
+# ## 2. What fits into one pass?
 #
 # Each problem's first sum alone (`<<12+30=`), then whole problems of 2 to 5 sums by reflex, then the same problems by a chain.
 
@@ -116,7 +116,7 @@ for p, o, g in [x for x in zip(problems[4], found, grades, strict=True) if not x
 # ## Three things to try
 #
 # 1. Ask at temperature 0. Which of the failures of section 4 go away, which stay? (Lecture 5.)
-# 2. Give half of the chain away: put the first step's line behind the prompt and let the model finish. Does the reflex work if only
-#    *one* sum is left to do?
+# 2. Give nearly all of the chain away: the right chain without its last line, then `####`, so that *one* sum is left to do. What does the
+#    model write, and where have you seen that number before?
 # 3. At which price of a token would the reflex be the better buy? Take a right answer to be worth 1, and solve the inequality of section
 #    2 of the lecture with the numbers above.

@@ -148,7 +148,8 @@ plt.show()
 # %% [markdown]
 # ## 6. Silence a head
 #
-# Does the model still find the number after `<<`? Over problems whose first sum begins with a number of the question.
+# At the first `<<` of a chain the model has to name the number that comes next. Does it still, with a head set to zero? Over solved
+# problems that it was not trained on.
 
 # %%
 task = get_task("gsm8k-mini", spanish=0.0)
@@ -178,9 +179,9 @@ def right_without(silent=None):
         return int((network.lm_head(hidden).argmax(-1) == torch.tensor([after for _, after in cases])).sum())
 
 
-print(f"nothing silenced: {right_without()} of {len(cases)}")
-for silent in tqdm([(2, 0), (0, 3), (2, 1), (5, 5)], desc="heads"):
-    print(f"layer {silent[0]}, head {silent[1]}: {right_without(silent)} of {len(cases)}")
+found = {silent: right_without(silent) for silent in tqdm([None, (2, 0), (0, 3), (2, 1), (5, 5)], desc="heads")}
+for silent, right in found.items():
+    print(f"{f'layer {silent[0]}, head {silent[1]}' if silent else 'nothing'} silenced: {right} of {len(cases)} right")
 
 # %% [markdown]
 # ## Three things to try

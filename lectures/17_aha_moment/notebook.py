@@ -25,7 +25,7 @@ from minilrm.rollout import rollout
 from minilrm.tasks import get_task
 
 FAST = os.environ.get("FAST") == "1"
-STEPS, N = (2, 24) if FAST else (100, 500)
+N = 24 if FAST else 500
 machine.raise_malloc_thresholds()
 machine.set_threads(None)
 
@@ -37,9 +37,10 @@ print("one right answer:", problem.answer)
 # %% [markdown]
 # ## 1. What the base has read
 #
-# The base model has read pages of people who try. Four attempts in ten are planned and right, the others are random; each ends with
-# a check, `ok` or `no`. After a `no` most people leave it at that. A small, known share of *writers* goes on: "wait, ..." That share
-# is the seed. It is in the corpus because we put it there; reinforcement learning will not invent it.
+# The base model has read pages of people who try. A little more than half of the attempts are planned and right, the others
+# are random; each ends with a check, `ok` or `no`. After a `no` most people leave it at that. A small, known share of *writers*
+# goes on: "wait, ..." That share is the seed. It is in the corpus because we put it there; reinforcement learning will not
+# invent it.
 
 # %%
 pages = corpus.Attempts("countdown", seed=0)
@@ -102,9 +103,9 @@ table(before=m_before)
 
 # %%
 folder = Path(tempfile.mkdtemp()) / "run"
-log = runlog.RunLog.open(grpo.train(grpo.Options(
-    task="countdown", steps=STEPS, out=folder, eval_n=24 if FAST else 300, eval_quick=24 if FAST else 200,
-    **({"prompts": 4, "group_size": 4, "max_new_tokens": 64} if FAST else {}))))
+small = {"steps": 2, "prompts": 4, "group_size": 4, "max_new_tokens": 64, "eval_n": 24, "eval_quick": 24} if FAST else {}
+recipe = grpo.RECIPES["countdown"] | {"eval_n": 300, "eval_quick": 200} | small  # what `grpo --task countdown` does
+log = runlog.RunLog.open(grpo.train(grpo.Options(task="countdown", out=folder, **recipe)))
 
 # %%
 train = log.metrics("train")
