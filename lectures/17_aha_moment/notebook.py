@@ -37,8 +37,8 @@ print("one right answer:", problem.answer)
 # %% [markdown]
 # ## 1. What the base has read
 #
-# The base model has read pages of people who try. A little more than half of the attempts are planned and right, the others
-# are random; each ends with a check, `ok` or `no`. After a `no` most people leave it at that. A small, known share of *writers*
+# The base model has read pages of people who try. Half of the attempts are planned and right, the others are
+# random; each ends with a check, `ok` or `no`. After a `no` most people leave it at that. A small, known share of *writers*
 # goes on: "wait, ..." That share is the seed. It is in the corpus because we put it there; reinforcement learning will not
 # invent it.
 

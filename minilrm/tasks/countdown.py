@@ -55,7 +55,7 @@ class Countdown(Task):
 
     name = "countdown"
     mark = OPEN
-    writer = Writer(skill=0.55)  # with 0.4 the base read too few right attempts and found too few (LOG.md)
+    writer = Writer(skill=0.5, careless=0.02)  # what RL can still learn hangs on both (LOG.md)
     max_new_tokens = 256  # eight attempts at three numbers take 213 tokens at most
 
     def __init__(self, numbers: int = 3, largest: int = 25):
