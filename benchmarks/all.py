@@ -5,7 +5,7 @@ Each is a command of its own, so a failure of one does not lose the others. The 
 
     python -m benchmarks.all
     python -m benchmarks.all --table
-    python -m benchmarks.all --readme       write the table into README.md, from the JSON files
+    python -m benchmarks.all --readme       write it into benchmarks/README.md
 """
 
 import subprocess
@@ -20,7 +20,6 @@ from minilrm.cli import option, run_command
 from minilrm.errors import UserError
 from minilrm.runlog import read_json, write_bytes_atomic
 
-ROOT = Path(__file__).resolve().parent.parent
 NAMES = ("tokenizer", "train", "grpo", "rollout", "scaling")  # the short ones first
 # At least, and the aim. Ratios are minilrm's rate over its peer's.
 GOALS = {"rollout": (4.0, 8.0), "rollout, equal lengths": (2.0, 3.0), "grpo": (4.0, 8.0), "train": (1.5, 2.5)}
@@ -37,7 +36,7 @@ class Options:
     threads: int | None = option(None, "threads of each side; each benchmark's own if not given", minimum=1)
     quick: bool = option(False, "tiny sizes, to see that everything works; the times mean nothing")
     table: bool = option(False, "only show the table of what is there")
-    readme: bool = option(False, "only write the table of what is there into README.md")
+    readme: bool = option(False, "only write the table of what is there into benchmarks/README.md")
     out: Path | None = option(None, "folder of the JSON files; data/results if not given (with --quick, a temporary one)")
 
 
@@ -123,7 +122,8 @@ def write_readme(path: Path, text: str) -> None:
 def run(options: Options) -> None:
     """Run the benchmarks and show the table."""
     if options.readme:
-        write_readme(ROOT / "README.md", markdown(options.out or machine.data_folder() / "results", options.names))
+        folder = options.out or machine.data_folder() / "results"
+        write_readme(Path(__file__).with_name("README.md"), markdown(folder, options.names))
         return
     if not (options.table or set(options.names) <= {"scaling"}):
         common.require("transformers", "trl", "datasets", "accelerate", "tokenizers", "rustbpe")
