@@ -37,7 +37,7 @@ RUNS = {  # letter -> the options besides; they prevail over those that are comm
     "a": "--task gsm8k-mini --style cot --max-new-tokens 40 --steps 8",
     "b": "--task gsm8k-mini --steps 20 --lr 0.0005",
     "c": "--task multiplication --init gsm8k-mini-base --steps 6 --max-new-tokens 96 --format-weight 0",
-    "d": "--task gsm8k-mini --steps 10 --lr 0.002 --normalize reward --objective reinforce --format-weight 0",
+    "d": "--task gsm8k-mini --steps 16 --lr 0.001",
     "e": "--task gsm8k-mini --steps 16 --lr 0.02 --warmup 0 --prompts 8 --eval-n 8",
     "f": "--task gsm8k-mini --accuracy-weight 0 --format-weight 1 --steps 16 --lr 0.0005",
     "g": "--task gsm8k-mini --style cot --temperature 0.3 --format-weight 0 --steps 8",
