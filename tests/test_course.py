@@ -13,6 +13,7 @@ from minilrm.errors import UserError
 
 ROOT = Path(__file__).resolve().parent.parent
 GRPO = ROOT / "lectures" / "15_grpo"
+LECTURES = sorted(path.parent for path in ROOT.glob("lectures/*/solutions.py"))
 
 SOLUTION = '''"""One exercise."""
 
@@ -137,8 +138,10 @@ def test_the_command(tmp_path, capsys):
 
 # -- the lectures that stand ---------------------------------------------------------------------------------------------
 
-def test_lecture_15_is_proved():
-    assert list(course.problems(GRPO)) == []
+@pytest.mark.parametrize("lecture", LECTURES, ids=lambda folder: folder.name)
+def test_a_lecture_is_proved(lecture):
+    """Catches: a solution that fails, a mutant that passes, a stale stub, a quotation that the library no longer holds."""
+    assert list(course.problems(lecture)) == []
 
 
 def test_lecture_15_gives_the_figures_of_the_results():
@@ -154,15 +157,18 @@ def test_lecture_15_gives_the_figures_of_the_results():
         assert f"| {row} | {wanted} |" in readme, f"{row}: {wanted}"
 
 
-def test_points_and_exercises_of_lecture_15_are_those_of_its_table():
-    lecture = grade.load_lecture(GRPO)
-    readme = (GRPO / "README.md").read_text(encoding="utf-8")
+@pytest.mark.parametrize("folder", LECTURES, ids=lambda folder: folder.name)
+def test_points_and_exercises_are_those_of_the_lecture_s_table(folder):
+    lecture = grade.load_lecture(folder)
+    readme = (folder / "README.md").read_text(encoding="utf-8")
     table = {name: int(points) for name, points in re.findall(r"^\| `(\w+)` \| (\d+) \|", readme, flags=re.MULTILINE)}
     assert table == {f: sum(e.points for e in lecture.exercises if e.function == f) for f in lecture.functions}
     assert f"({sum(table.values())} points)" in readme
 
 
-@pytest.mark.parametrize("page", [*sorted(ROOT.glob("lectures/*.md")), GRPO / "README.md"], ids=lambda page: page.stem)
+@pytest.mark.parametrize("page", [*sorted(ROOT.glob("lectures/*.md")), *(folder / "README.md" for folder in LECTURES)],
+                         ids=lambda page: f"{page.parent.name}/{page.stem}")
 def test_links_lead_somewhere(page):
-    for target in re.findall(r"\]\(([^)\s#]+)", page.read_text(encoding="utf-8")):
+    prose = re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
+    for target in re.findall(r"\]\(([^)\s#]+)", prose):
         assert target.startswith("http") or (page.parent / target).exists(), target
