@@ -43,8 +43,9 @@ DIFFERENCES = {  # what is subtracted: whose outcomes of GRPO, whose of the base
 # -- reading ---------------------------------------------------------------------------------------------------------
 
 def read_results() -> dict:
-    """The finished runs: {"base": record or None, "grpo": {seed: record}, "expert", "hold": alike, "transcript", "timing"}."""
-    found = {"base": {}, "grpo": {}, "expert": {}, "hold": {}}
+    """The finished runs: {"base": record or None, "grpo": {seed: record}, "again", "expert", "hold": alike, "transcript",
+    "timing"}."""
+    found = {"base": {}, "grpo": {}, "again": {}, "expert": {}, "hold": {}}
     transcript = None
     for record in runlog.load_results("main"):
         kind, seed = record.get("kind"), record.get("seed")
@@ -55,7 +56,7 @@ def read_results() -> dict:
                 raise UserError(f"data/results/main.jsonl has two records of {kind}, seed {seed}; keep the valid one")
             found[kind][str(seed)] = record
     base = found["base"].get("0")
-    runs = {kind: dict(sorted(found[kind].items(), key=lambda item: int(item[0]))) for kind in ("grpo", "expert", "hold")}
+    runs = {kind: dict(sorted(found[kind].items(), key=lambda item: int(item[0]))) for kind in found if kind != "base"}
     for kind, records in runs.items():
         for seed, record in records.items():
             test = record["long_test" if kind == "hold" else "test"]
@@ -175,6 +176,14 @@ def rival(record: dict, base: dict | None, ours: dict | None) -> dict:
             "grpo - expert": difference(outcomes(ours["test"], "sampled"), outcomes(test, "sampled")) if ours else None}
 
 
+def once_more(record: dict, first: dict | None) -> dict:
+    """The same run with later code, and what it has over the first on the same problems."""
+    test = record["test"]
+    return {"time": record.get("time"), "sampled": cell(test["accuracy"], test["accuracy_ci"], test["n"]),
+            "greedy": cell(test["greedy"], test["greedy_ci"], test["n"]), "seconds": record["seconds"],
+            "again - first": difference(outcomes(test, "sampled"), outcomes(first["test"], "sampled")) if first else None}
+
+
 def cost(record: dict) -> dict:
     """What a run cost, and its test after it."""
     summary, test = record.get("summary") or {}, record.get("test") or record["long_test"]
@@ -200,6 +209,7 @@ def summarise(results: dict) -> dict:
         "differences": differences(base["test"], {s: r["test"] for s, r in grpo.items()}) if base else {},
         "error_ratio": {s: error_ratio(before["error when thinking"], f["error when thinking"])
                         for s, f in seeds.items()} if base else {},
+        "again": {seed: once_more(record, grpo.get(seed)) for seed, record in results["again"].items()},
         "hold": {seed: hold(record, grpo.get(seed)) for seed, record in results["hold"].items()},
         "expert": {seed: rival(record, base, grpo.get(seed)) for seed, record in results["expert"].items()},
         "cost": {kind: {seed: cost(record) for seed, record in results[kind].items()} for kind in ("grpo", "hold")},

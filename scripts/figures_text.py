@@ -122,6 +122,13 @@ def hold_n(s: dict) -> str:
     return next((f" (each evaluation: n = {h['n']} validation problems)" for h in s["hold"].values()), "")
 
 
+def again_line(s: dict) -> str:
+    """Speed-ups change rounding, so the seeds were run once more."""
+    found = "; ".join(f"seed {seed} ({when(a)}) {show(a['sampled'])}, {show(a['again - first'], points)} points"
+                      for seed, a in s["again"].items())
+    return f"*The same seeds with faster code*, which changes rounding alone, sampled: {found or MISSING}."
+
+
 def expert_table(s: dict) -> str:
     rows = [[seed, show(e["sampled"]), show(e["greedy"]), show(e["thinks"]), f"{e['steps']}", f"{e['tokens']:,}"]
             for seed, e in s["expert"].items()]
@@ -188,6 +195,7 @@ def main_block(s: dict) -> str:
         difference_table(s, seeds) if s["differences"] else MISSING,
         f"*Does it hold?* The same runs once more, up to {s['long_steps'] or 'five times as many'} steps{hold_n(s)}:",
         hold_table(s) if s["hold"] else MISSING,
+        again_line(s),
         "*A plainer rival*: expert iteration (imitate the right answers, compare nothing) until as many tokens are generated:",
         expert_table(s) if s["expert"] else MISSING,
         "*Costs.*", "\n".join(cost_lines(s)),

@@ -5,11 +5,12 @@
     python scripts/study_main.py expert 0      seed 0: expert iteration until as many tokens are generated
     python scripts/study_main.py timing        what `make grpo` does, alone on the machine, by the clock; and a transcript
     python scripts/study_main.py hold 0        seed 0: the same run, five times as long
+    python scripts/study_main.py again 0       seed 0: GRPO once more, with today's code: do speed-ups leave its figures alone?
     python scripts/study_main.py all           everything that is missing, one after another
 
 Each finished part is a line of data/results/main.jsonl; what stands there is not run again, and a run that was broken off
-goes on from its last checkpoint in the folder runs/. Everything but the timing runs
-on one thread, so that two seeds can run side by side on two cores; tuning used the validation split alone.
+goes on from its last checkpoint in the folder runs/. Everything but the timing runs on one thread, so that two seeds can run
+side by side on two cores; tuning used the validation split alone.
 """
 
 import argparse
@@ -49,11 +50,16 @@ def study_base(seed: int = 0) -> dict:
     return {"test": measure("gsm8k-mini-base", "test", quick=False), "ood": measure("gsm8k-mini-base", "ood", quick=True)}
 
 
-def study_grpo(seed: int) -> dict:
+def study_grpo(seed: int, kind: str = "grpo") -> dict:
     """The main job's result."""
-    log = run("grpo", seed, steps=STEPS, save_every=STEPS)
+    log = run(kind, seed, steps=STEPS, save_every=STEPS)
     return {"steps": STEPS, **curves(log), "test": measure(last(log), "test", quick=False),
             "ood": measure(last(log), "ood", quick=True), "summary": summary(log)}
+
+
+def study_again(seed: int) -> dict:
+    """The main job once more: beside the first record it shows what changes in the code have done, by rounding above all."""
+    return study_grpo(seed, "again")
 
 
 def study_hold(seed: int) -> dict:
@@ -153,7 +159,7 @@ def curves(log: runlog.RunLog) -> dict:
 
 
 STUDIES = {"base": (study_base, (0,)), "grpo": (study_grpo, SEEDS), "expert": (study_expert, SEEDS),
-           "timing": (study_timing, (0,)), "hold": (study_hold, SEEDS)}
+           "timing": (study_timing, (0,)), "hold": (study_hold, SEEDS), "again": (study_again, SEEDS)}
 
 
 def main() -> None:

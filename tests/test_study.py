@@ -64,4 +64,5 @@ def test_all_runs_what_is_missing_in_order(monkeypatch, tmp_path):
     monkeypatch.setattr(sys, "argv", ["study_main.py", "all"])
     study_main.main()
     assert [f"{r['kind']} {r['seed']}" for r in runlog.load_results("main")] == [
-        "grpo 1", "base 0", "grpo 0", "grpo 2", "expert 0", "expert 1", "expert 2", "timing 0", "hold 0", "hold 1", "hold 2"]
+        "grpo 1", "base 0", "grpo 0", "grpo 2", "expert 0", "expert 1", "expert 2", "timing 0", "hold 0", "hold 1", "hold 2",
+        "again 0", "again 1", "again 2"]

@@ -67,6 +67,24 @@ def test_few_rows_and_hooks_stay_in_this_process(policy):
     assert idle.processes is None and len(set(seen)) == len(PROMPTS) * HOW["n"]
 
 
+def test_an_interrupted_batch_leaves_no_answer_behind(policy, helper, monkeypatch):
+    """Catches: after Ctrl-C, completions of the batch before, taken for those of the next prompts."""
+    model, tokenizer = policy
+
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    threads = torch.get_num_threads()
+    with monkeypatch.context() as broken:
+        broken.setattr(workers, "decode", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            generate(model, tokenizer, PROMPTS, workers=helper, **HOW)
+    assert torch.get_num_threads() == threads
+    others = [prompt.replace("what", "that") for prompt in PROMPTS]
+    alone = without_logprobs(generate(model, tokenizer, others, **HOW))
+    assert without_logprobs(generate(model, tokenizer, others, workers=helper, **HOW)) == alone
+
+
 def test_a_worker_that_dies_costs_nothing_but_time(policy, helper, capsys):
     """Catches: a run that hangs, or loses a share, when a process is killed (by the system, for memory)."""
     model, tokenizer = policy

@@ -7,18 +7,19 @@ The loss is measured here: a model of the smallest size reads 60 batches, with s
 Reward and length are those of the main job's three runs of GRPO (data/results/main.jsonl).
 """
 
-import io
 import itertools
 import json
 import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 
+import matplotlib.pyplot as plt
 import torch
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT))  # the clone that holds this script is used, installed or not
+sys.path[:0] = [str(ROOT), str(ROOT / "scripts")]  # the clone that holds this script is used, installed or not
+
+from lecture_figures import main, save  # noqa: E402
 
 from minilrm import corpus, machine  # noqa: E402
 from minilrm.model import SCALES, Transformer  # noqa: E402
@@ -26,7 +27,6 @@ from minilrm.pretrain import Reader, loss_of  # noqa: E402
 from minilrm.tokenizer import Tokenizer  # noqa: E402
 from minilrm.training import Guard, pretraining_optimizers, set_lr  # noqa: E402
 
-RESULT = ROOT / "data" / "results" / "lecture-00.json"
 STEPS, TOKENS = 60, 768  # optimizer steps; tokens in a batch
 INK, SOFT = "#1a1a1a", "#7a7a7a"
 DASHES = ("-", (0, (4, 1.6)), (0, (1, 1.2)))
@@ -48,26 +48,16 @@ def losses(seed: int) -> list[float]:
     return found
 
 
-def measure() -> None:
-    machine.raise_malloc_thresholds()
-    machine.set_threads(1)
-    started = time.perf_counter()
+def measure() -> dict:
     found = [(seed, losses(seed)) for seed in (0, 0, 1)]
-    result = {"what": "loss of the first steps of pretraining, the smallest model, seeds 0, 0 again and 1",
-              "command": "python lectures/00_setting_out/figures.py", "steps": STEPS, "tokens_per_batch": TOKENS,
-              "seed_0_twice_equal": found[0] == found[1],
-              "runs": [{"seed": seed, "losses": [round(x, 4) for x in values]} for seed, values in found],
-              "seconds": round(time.perf_counter() - started, 1), "machine": machine.describe("cpu")}
-    RESULT.write_text(json.dumps(result) + "\n", encoding="utf-8")
+    return {"what": "loss of the first steps of pretraining, the smallest model, seeds 0, 0 again and 1",
+            "steps": STEPS, "tokens_per_batch": TOKENS,
+            "seed_0_twice_equal": found[0] == found[1],
+            "runs": [{"seed": seed, "losses": [round(x, 4) for x in values]} for seed, values in found]}
 
 
-def draw() -> None:
-    import matplotlib
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
-
-    result = json.loads(RESULT.read_text(encoding="utf-8"))
-    lines = (RESULT.parent / "main.jsonl").read_text(encoding="utf-8").splitlines()
+def draw(result: dict) -> None:
+    lines = (ROOT / "data" / "results" / "main.jsonl").read_text(encoding="utf-8").splitlines()
     grpo = sorted((r for r in map(json.loads, lines) if r["kind"] == "grpo"), key=lambda r: r["seed"])
     plt.rcParams.update({"font.size": 8, "axes.spines.top": False, "axes.spines.right": False})
     figure, axes = plt.subplots(1, 3, figsize=(6.6, 2.7), layout="constrained")
@@ -88,15 +78,5 @@ def draw() -> None:
     save(figure, Path(__file__).with_name("three_curves.png"))
 
 
-def save(figure, path: Path) -> None:
-    """A PNG of few greys: small, and the same bytes for the same numbers."""
-    from PIL import Image
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=150, facecolor="white", metadata={"Software": None})
-    Image.open(buffer).convert("L").quantize(16).save(path, optimize=True)
-
-
 if __name__ == "__main__":
-    if "--draw" not in sys.argv[1:]:
-        measure()
-    draw()
+    main(__file__, measure, draw)

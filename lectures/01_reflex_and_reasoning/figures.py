@@ -9,17 +9,17 @@ the first of each problem, written down as "<<12+30="; and the last one, to be d
 but its last line is given, then "####".
 """
 
-import io
-import json
 import sys
-import time
 from collections import Counter
 from pathlib import Path
 
+import matplotlib.pyplot as plt
 import torch
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT))  # the clone that holds this script is used, installed or not
+sys.path[:0] = [str(ROOT), str(ROOT / "scripts")]  # the clone that holds this script is used, installed or not
+
+from lecture_figures import main, save  # noqa: E402
 
 from minilrm import checkpoint, generate, get_task, machine  # noqa: E402
 from minilrm.intervals import wilson_interval  # noqa: E402
@@ -27,15 +27,11 @@ from minilrm.tasks import answers  # noqa: E402
 from minilrm.tasks.base import problem_rng  # noqa: E402
 from minilrm.tasks.gsm8k_mini import worked_steps  # noqa: E402
 
-RESULT = ROOT / "data" / "results" / "lecture-01.json"
 SUMS, EACH, SEED = (2, 3, 4, 5), 150, 0
 INK, SOFT = "#1a1a1a", "#7a7a7a"
 
 
-def measure() -> None:
-    machine.raise_malloc_thresholds()
-    machine.set_threads(1)
-    started = time.perf_counter()
+def measure() -> dict:
     model, tokenizer, _ = checkpoint.load(checkpoint.shipped("gsm8k-mini-base"))
     model.eval()
     task = get_task("gsm8k-mini")
@@ -70,11 +66,9 @@ def measure() -> None:
                 if how == "think":
                     graded = [(task.grade(p, o.sampled_text), o.sampled_text) for p, o in mine]
                     rows[-1]["wrong"] = Counter(why_wrong(g, text) for g, text in graded if not g.correct)
-    result = {"what": "validation problems of gsm8k-mini, answered by the shipped base in one pass and by a chain; single sums",
-              "command": "python lectures/01_reflex_and_reasoning/figures.py", "seed": SEED, "rows": rows,
-              "totals": {f"{how}, T = {t:g}": totals(rows, how, t) for how in ("reflex", "think") for t in (1.0, 0.0)},
-              "seconds": round(time.perf_counter() - started, 1), "machine": machine.describe("cpu")}
-    RESULT.write_text(json.dumps(result) + "\n", encoding="utf-8")
+    return {"what": "validation problems of gsm8k-mini, answered by the shipped base in one pass and by a chain; single sums",
+            "seed": SEED, "rows": rows,
+            "totals": {f"{how}, T = {t:g}": totals(rows, how, t) for how in ("reflex", "think") for t in (1.0, 0.0)}}
 
 
 def all_but_the_last(problem) -> tuple[str, str]:
@@ -99,12 +93,7 @@ def totals(rows: list[dict], how: str, temperature: float) -> dict:
             "tokens_a_prompt": round(prompts / n, 2), "tokens_a_right_answer": round(tokens / right, 2) if right else None}
 
 
-def draw() -> None:
-    import matplotlib
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
-
-    result = json.loads(RESULT.read_text(encoding="utf-8"))
+def draw(result: dict) -> None:
     plt.rcParams.update({"font.size": 8, "axes.spines.top": False, "axes.spines.right": False, "hatch.linewidth": 0.6})
     figure, (left, right) = plt.subplots(1, 2, figsize=(6.4, 3.0), layout="constrained", width_ratios=(1.5, 1))
     for how, marker, line, label in (("one sum", "s", "", "one sum, written down"), ("think", "o", "", "a chain"),
@@ -134,15 +123,5 @@ def draw() -> None:
     save(figure, Path(__file__).with_name("one_pass.png"))
 
 
-def save(figure, path: Path) -> None:
-    """A PNG of few greys: small, and the same bytes for the same numbers."""
-    from PIL import Image
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=150, facecolor="white", metadata={"Software": None})
-    Image.open(buffer).convert("L").quantize(16).save(path, optimize=True)
-
-
 if __name__ == "__main__":
-    if "--draw" not in sys.argv[1:]:
-        measure()
-    draw()
+    main(__file__, measure, draw)

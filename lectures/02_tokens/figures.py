@@ -8,25 +8,24 @@ Tokenizers are trained on 3,000 documents of the base model's corpus and measure
 solutions, which they have not seen. The last measurement trains one with the cut between digits taken away.
 """
 
-import io
-import json
 import sys
-import time
 from collections import Counter
 from pathlib import Path
 from unittest import mock
 
+import matplotlib.pyplot as plt
 import regex
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT))  # the clone that holds this script is used, installed or not
+sys.path[:0] = [str(ROOT), str(ROOT / "scripts")]  # the clone that holds this script is used, installed or not
 
-from minilrm import corpus, machine, tokenizer  # noqa: E402
+from lecture_figures import main, save  # noqa: E402
+
+from minilrm import corpus, tokenizer  # noqa: E402
 from minilrm.tasks import get_task  # noqa: E402
 from minilrm.tasks.base import problem_rng  # noqa: E402
 from minilrm.tokenizer import PATTERN, SPECIALS, Tokenizer, train_bpe  # noqa: E402
 
-RESULT = ROOT / "data" / "results" / "lecture-02.json"
 SIZES = (288, 320, 384, 512, 768, 1024, 1536, 2048)
 DOCUMENTS, PROBLEMS, SEED = 3000, 300, 0
 NUMBERS = range(100, 1000)
@@ -40,8 +39,7 @@ def solved_problems(spanish: float) -> list[str]:
             enumerate(task.make("validation", PROBLEMS, SEED))]
 
 
-def measure() -> None:
-    started = time.perf_counter()
+def measure() -> dict:
     pages = corpus.corpus_of("gsm8k-mini", seed=SEED)
     texts = [pages.document(i).text for i in range(DOCUMENTS)]
     merges = train_bpe(texts, max(SIZES))
@@ -53,11 +51,9 @@ def measure() -> None:
             rows.append({"vocabulary": len(tok), "language": language, "n": len(solved),
                          "bytes": sum(len(text.encode()) for text in solved),
                          "tokens": sum(len(tok.encode(text)) for text in solved)})
-    result = {"what": "tokens of 300 solved validation problems a language; how numbers are cut if digits may merge",
-              "command": "python lectures/02_tokens/figures.py", "seed": SEED, "documents": DOCUMENTS, "rows": rows,
-              "first_merges": [(a + b).decode() for a, b in merges[:40]], "merged_digits": merged_digits(texts),
-              "seconds": round(time.perf_counter() - started, 1), "machine": machine.describe("cpu")}
-    RESULT.write_text(json.dumps(result, ensure_ascii=False) + "\n", encoding="utf-8")
+    return {"what": "tokens of 300 solved validation problems a language; how numbers are cut if digits may merge",
+            "seed": SEED, "documents": DOCUMENTS, "rows": rows,
+            "first_merges": [(a + b).decode() for a, b in merges[:40]], "merged_digits": merged_digits(texts)}
 
 
 def merged_digits(texts: list[str]) -> dict:
@@ -73,12 +69,7 @@ def merged_digits(texts: list[str]) -> dict:
             "examples": {str(n): "|".join(cut[n]) for n in (*range(118, 126), 250, 347, 348, 349, 500, 999)}}
 
 
-def draw() -> None:
-    import matplotlib
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
-
-    result = json.loads(RESULT.read_text(encoding="utf-8"))
+def draw(result: dict) -> None:
     plt.rcParams.update({"font.size": 8, "axes.spines.top": False, "axes.spines.right": False, "hatch.linewidth": 0.6})
     figure, (left, right) = plt.subplots(1, 2, figsize=(6.4, 2.9), layout="constrained", width_ratios=(1.3, 1))
     for language, marker, line in (("English", "o", "-"), ("Spanish", "s", "--")):
@@ -103,15 +94,5 @@ def draw() -> None:
     save(figure, Path(__file__).with_name("vocabulary.png"))
 
 
-def save(figure, path: Path) -> None:
-    """A PNG of few greys: small, and the same bytes for the same numbers."""
-    from PIL import Image
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=150, facecolor="white", metadata={"Software": None})
-    Image.open(buffer).convert("L").quantize(16).save(path, optimize=True)
-
-
 if __name__ == "__main__":
-    if "--draw" not in sys.argv[1:]:
-        measure()
-    draw()
+    main(__file__, measure, draw)

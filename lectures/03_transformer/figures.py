@@ -9,25 +9,24 @@ number stands in the question. For each of its 36 heads: how much does it look t
 the prediction when a head is silenced?
 """
 
-import io
-import json
 import re
 import sys
-import time
 from pathlib import Path
 from unittest import mock
 
+import matplotlib.pyplot as plt
 import torch
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT))  # the clone that holds this script is used, installed or not
+sys.path[:0] = [str(ROOT), str(ROOT / "scripts")]  # the clone that holds this script is used, installed or not
 
-from minilrm import checkpoint, get_task, machine, model  # noqa: E402
+from lecture_figures import main, save  # noqa: E402
+
+from minilrm import checkpoint, get_task, model  # noqa: E402
 from minilrm.model import count_parameters  # noqa: E402
 from minilrm.tasks.base import problem_rng  # noqa: E402
 from minilrm.tasks.gsm8k_mini import worked_steps  # noqa: E402
 
-RESULT = ROOT / "data" / "results" / "lecture-03.json"
 EACH, SEED = 120, 0  # problems to find the head on, and as many others to silence heads on
 PROMPT, ANSWER = 60, range(10, 301, 10)  # tokens, for the cost of writing
 INK = "#1a1a1a"
@@ -87,10 +86,7 @@ def run(network, cases, silent=None):
     return torch.stack([w[rows, :, at] for w in heads.weights], dim=1), right
 
 
-def measure() -> None:
-    machine.raise_malloc_thresholds()
-    machine.set_threads(1)
-    started = time.perf_counter()
+def measure() -> dict:
     network, tokenizer, _ = checkpoint.load(checkpoint.shipped("gsm8k-mini-base"))
     network.eval()
     cases = find_places(get_task("gsm8k-mini", spanish=0.0), tokenizer, 2 * EACH)
@@ -104,17 +100,15 @@ def measure() -> None:
     shown = min(second, key=lambda c: c["at"])
     shown_weights = run(network, [shown])[0][0][best][:shown["at"] + 1]
     config = network.config
-    result = {"what": "attention from the first << to the number that follows; heads silenced; the cost of writing",
-              "command": "python lectures/03_transformer/figures.py", "seed": SEED, "n_find": EACH, "n_silence": EACH,
-              "layers": config.n_layers, "heads": config.n_heads, "parameters": count_parameters(network),
-              "looks_there": [[round(x, 4) for x in row] for row in there.tolist()], "if_spread_evenly": round(share, 4),
-              "best": {"layer": best[0], "head": best[1], "looks_there": round(float(there.max()), 4)},
-              "right_of_n_silence": run(network, second)[1], "right_when_silenced": silenced,
-              "example": {"pieces": [p.decode() for p in shown["pieces"][:shown["at"] + 2]], "source": shown["source"],
-                          "weights": [round(x, 4) for x in shown_weights.tolist()]},
-              "writing": costs(config, count_parameters(network)),
-              "seconds": round(time.perf_counter() - started, 1), "machine": machine.describe("cpu")}
-    RESULT.write_text(json.dumps(result, ensure_ascii=False) + "\n", encoding="utf-8")
+    return {"what": "attention from the first << to the number that follows; heads silenced; the cost of writing",
+            "seed": SEED, "n_find": EACH, "n_silence": EACH,
+            "layers": config.n_layers, "heads": config.n_heads, "parameters": count_parameters(network),
+            "looks_there": [[round(x, 4) for x in row] for row in there.tolist()], "if_spread_evenly": round(share, 4),
+            "best": {"layer": best[0], "head": best[1], "looks_there": round(float(there.max()), 4)},
+            "right_of_n_silence": run(network, second)[1], "right_when_silenced": silenced,
+            "example": {"pieces": [p.decode() for p in shown["pieces"][:shown["at"] + 2]], "source": shown["source"],
+                        "weights": [round(x, 4) for x in shown_weights.tolist()]},
+            "writing": costs(config, count_parameters(network))}
 
 
 def costs(config, parameters: int) -> dict:
@@ -131,12 +125,7 @@ def costs(config, parameters: int) -> dict:
             "cache_numbers_a_token": 2 * config.n_layers * config.n_kv_heads * config.head_dim}
 
 
-def draw() -> None:
-    import matplotlib
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
-
-    result = json.loads(RESULT.read_text(encoding="utf-8"))
+def draw(result: dict) -> None:
     plt.rcParams.update({"font.size": 8, "axes.spines.top": False, "axes.spines.right": False, "hatch.linewidth": 0.6})
     figure = plt.figure(figsize=(6.6, 4.2), layout="constrained")
     grid = figure.add_gridspec(2, 2, height_ratios=(1, 1.35))
@@ -162,15 +151,5 @@ def draw() -> None:
     save(figure, Path(__file__).with_name("attention.png"))
 
 
-def save(figure, path: Path) -> None:
-    """A PNG of few greys: small, and the same bytes for the same numbers."""
-    from PIL import Image
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=150, facecolor="white", metadata={"Software": None})
-    Image.open(buffer).convert("L").quantize(16).save(path, optimize=True)
-
-
 if __name__ == "__main__":
-    if "--draw" not in sys.argv[1:]:
-        measure()
-    draw()
+    main(__file__, measure, draw)

@@ -7,7 +7,6 @@ it and of the shipped base by kind of token, and writes data/results/lecture-04.
 data/results/lecture-04-base.json (the log of the base's own training), it draws base.png and schedules.png. Two minutes.
 """
 
-import io
 import json
 import math
 import re
@@ -15,16 +14,14 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-import matplotlib
-
-matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import torch
-from PIL import Image
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
-sys.path.insert(0, str(ROOT))
+sys.path[:0] = [str(ROOT), str(ROOT / "scripts")]
+
+from lecture_figures import main, save  # noqa: E402
 
 from minilrm import checkpoint, corpus, machine  # noqa: E402
 from minilrm.model import SCALES, Transformer, count_parameters  # noqa: E402
@@ -33,7 +30,7 @@ from minilrm.pretrain import Reader, loss_of, validation_loss  # noqa: E402
 from minilrm.tokenizer import Tokenizer  # noqa: E402
 from minilrm.training import Guard, lr_factor, pretraining_optimizers, set_lr  # noqa: E402
 
-RESULT, BASE = (ROOT / "data" / "results" / name for name in ("lecture-04.json", "lecture-04-base.json"))
+BASE = ROOT / "data" / "results" / "lecture-04-base.json"
 CPU = torch.device("cpu")
 TOKENS, BATCH, SEED, EVERY = 600_000, 2048, 0, 20
 KINDS = ("question", "first token of the answer", "words of the solution", "numbers of a sum", "result of a sum", "the end")
@@ -105,7 +102,7 @@ def measure() -> dict:
     for document in map(corpus.Web(SEED).document, range(3000)):
         mix[document.kind] = mix.get(document.kind, 0) + len(tokenizer.encode(document.text)) + 1
     return {
-        "command": "python lectures/04_pretraining/figures.py", "machine": machine.describe("cpu"), "seed": SEED,
+        "seed": SEED,
         "steps": steps, "tokens_a_batch": BATCH,
         "parameters": {"pico": count_parameters(models["constant"]), "base": count_parameters(base)},
         "curves": curves, "pages": len(texts),
@@ -147,18 +144,10 @@ def draw_schedules(result: dict, path: Path) -> None:
     save(figure, path)
 
 
-def save(figure, path: Path) -> None:
-    """As a small grey PNG."""
-    buffer = io.BytesIO()
-    figure.savefig(buffer, dpi=150)
-    plt.close(figure)
-    Image.open(buffer).convert("L").quantize(16).save(path, optimize=True)
+def draw(result: dict) -> None:
+    draw_base(result, json.loads(BASE.read_text(encoding="utf-8")), HERE / "base.png")
+    draw_schedules(result, HERE / "schedules.png")
 
 
 if __name__ == "__main__":
-    machine.raise_malloc_thresholds()
-    result = measure()
-    RESULT.write_text(json.dumps(result) + "\n", encoding="utf-8")
-    draw_base(json.loads(RESULT.read_text(encoding="utf-8")), json.loads(BASE.read_text(encoding="utf-8")), HERE / "base.png")
-    draw_schedules(json.loads(RESULT.read_text(encoding="utf-8")), HERE / "schedules.png")
-    print(json.dumps({k: v for k, v in result.items() if k != "machine"}, indent=1))
+    main(__file__, measure, draw)

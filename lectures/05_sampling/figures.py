@@ -6,31 +6,27 @@ measures the base on 200 validation problems (budgets of thinking, entropy a kin
 data/results/lecture-05.json and, from that file, lectures/05_sampling/sampling.png. About a minute of one core.
 """
 
-import io
 import json
 import random
 import re
 import sys
 from pathlib import Path
 
-import matplotlib
-
-matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import torch
-from PIL import Image
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
-sys.path.insert(0, str(ROOT))
+sys.path[:0] = [str(ROOT), str(ROOT / "scripts")]
 
-from minilrm import checkpoint, machine  # noqa: E402
+from lecture_figures import main, save  # noqa: E402
+
+from minilrm import checkpoint  # noqa: E402
 from minilrm.intervals import rate  # noqa: E402
 from minilrm.objectives import token_entropy  # noqa: E402
 from minilrm.rollout import rollout  # noqa: E402
 from minilrm.tasks import get_task  # noqa: E402
 
-RESULT = ROOT / "data" / "results" / "lecture-05.json"
 N, SEED = 200, 0
 BUDGETS = (1, 10, 20, 30, 40, 50, 60, 80, 100, 130)
 
@@ -91,7 +87,7 @@ def measure() -> dict:
     task = get_task("gsm8k-mini")
     problems = task.problems("validation", N)
     return {
-        "command": "python lectures/05_sampling/figures.py", "machine": machine.describe("cpu"), "n": N, "seed": SEED,
+        "n": N, "seed": SEED,
         "split": "validation",
         "temperatures": {f"{kind} {seed}": {t: row["accuracy"] for t, row in found["temperatures"].items()}
                          for (kind, seed), found in sorted(test.items())},
@@ -100,7 +96,7 @@ def measure() -> dict:
     }
 
 
-def draw(result: dict, path: Path) -> None:
+def draw(result: dict) -> None:
     plt.rcParams.update({"font.size": 8.5, "axes.spines.top": False, "axes.spines.right": False})
     figure, (left, right) = plt.subplots(1, 2, figsize=(6.4, 3.0), layout="constrained")
     lines = ((result["temperatures"]["base 0"], "--", "o", "base"), (result["forced"], ":", "^", "base, thinking forced"),
@@ -116,19 +112,8 @@ def draw(result: dict, path: Path) -> None:
     right.errorbar(x, y, yerr=(low, high), color="black", marker="o", markersize=4, markerfacecolor="white", linewidth=1,
                    capsize=2)
     right.set(ylim=(0, 1.05), xlabel="most tokens of thinking, then ####", title=f"base, forced, T = 0, n = {result['n']}")
-    save(figure, path)
-
-
-def save(figure, path: Path) -> None:
-    """As a small grey PNG."""
-    buffer = io.BytesIO()
-    figure.savefig(buffer, dpi=150)
-    plt.close(figure)
-    Image.open(buffer).convert("L").quantize(16).save(path, optimize=True)
+    save(figure, HERE / "sampling.png")
 
 
 if __name__ == "__main__":
-    result = measure()
-    RESULT.write_text(json.dumps(result) + "\n", encoding="utf-8")
-    draw(json.loads(RESULT.read_text(encoding="utf-8")), HERE / "sampling.png")
-    print(json.dumps({k: v for k, v in result.items() if k != "machine"}, indent=1))
+    main(__file__, measure, draw)

@@ -5,30 +5,25 @@
 writes data/results/lecture-06.json and, from that file, lectures/06_measuring_honestly/intervals.png. About half a minute.
 """
 
-import io
 import json
 import math
 import re
 import sys
 from pathlib import Path
 
-import matplotlib
-
-matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
-from PIL import Image
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
-sys.path.insert(0, str(ROOT))
+sys.path[:0] = [str(ROOT), str(ROOT / "scripts")]
 
-from minilrm import machine  # noqa: E402
+from lecture_figures import main, save  # noqa: E402
+
 from minilrm.intervals import paired_bootstrap, wilson_interval  # noqa: E402
 from minilrm.tasks import get_task, split_of  # noqa: E402
 from minilrm.tasks.base import problem_rng  # noqa: E402
 
-RESULT = ROOT / "data" / "results" / "lecture-06.json"
 POOL = 20_000
 
 
@@ -92,7 +87,6 @@ def measure() -> dict:
     records = {(r["kind"], r["seed"]): r["test"] for r in lines if r["kind"] in ("base", "grpo")}
     rates = [round(0.005 * i, 3) for i in range(1, 200)]
     return {
-        "command": "python lectures/06_measuring_honestly/figures.py", "machine": machine.describe("cpu"),
         "coverage": {"n": 30, "rates": rates, "wald": [coverage(wald, 30, p) for p in rates],
                      "wilson": [coverage(wilson_interval, 30, p) for p in rates]},
         "interval_of_90_percent": {str(n): wilson_interval(0.9 * n, n) for n in (30, 100, 1000, 10000)},
@@ -106,7 +100,7 @@ def measure() -> dict:
     }
 
 
-def draw(result: dict, path: Path) -> None:
+def draw(result: dict) -> None:
     plt.rcParams.update({"font.size": 8.5, "axes.spines.top": False, "axes.spines.right": False})
     figure, (left, right) = plt.subplots(1, 2, figsize=(6.4, 3.0), layout="constrained")
     c = result["coverage"]
@@ -126,19 +120,8 @@ def draw(result: dict, path: Path) -> None:
     right.set_xscale("log", base=2)
     right.set_xticks([1, 2, 4, 8], ["1", "2", "4", "8"])
     right.set(ylim=(0, 1.08), xlabel="k", title="1,000 test problems, T = 1")
-    save(figure, path)
-
-
-def save(figure, path: Path) -> None:
-    """As a small grey PNG."""
-    buffer = io.BytesIO()
-    figure.savefig(buffer, dpi=150)
-    plt.close(figure)
-    Image.open(buffer).convert("L").quantize(16).save(path, optimize=True)
+    save(figure, HERE / "intervals.png")
 
 
 if __name__ == "__main__":
-    result = measure()
-    RESULT.write_text(json.dumps(result) + "\n", encoding="utf-8")
-    draw(json.loads(RESULT.read_text(encoding="utf-8")), HERE / "intervals.png")
-    print(json.dumps({k: v for k, v in result.items() if k not in ("coverage", "machine")}, indent=1))
+    main(__file__, measure, draw)

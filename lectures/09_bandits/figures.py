@@ -7,22 +7,22 @@ Left: 2,000 bandits with 10 arms, whose worth is drawn from a normal distributio
 Right: the arms are four ways to ask gsm8k-mini-base, each right as often as data/results/main.json says.
 """
 
-import io
 import sys
-import time
 from pathlib import Path
 
 import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
-from PIL import Image
 
-from minilrm import machine
-from minilrm.runlog import read_json, write_json_atomic
+ROOT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT), str(ROOT / "scripts")]  # the clone that holds this script is used, installed or not
+
+from lecture_figures import main, save  # noqa: E402
+
+from minilrm.runlog import read_json  # noqa: E402
 
 HERE = Path(__file__).resolve().parent
 RESULTS = HERE.parent.parent / "data" / "results"
-RESULT = RESULTS / "lecture-09.json"
 BANDITS, ARMS, PULLS, SEED = 2000, 10, 1000, 0
 EPSILONS = [0.0, 0.01, 0.1]
 ASKS, LEARNERS = [20, 200, 2000], 1000
@@ -90,22 +90,10 @@ def draw(result: dict) -> None:
         save(figure, HERE / "exploring.png")
 
 
-def save(figure: Figure, path: Path) -> None:
-    """As a small file: black, white and fourteen greys."""
-    buffer = io.BytesIO()
-    figure.savefig(buffer, dpi=150)
-    Image.open(buffer).convert("L").quantize(16).save(path, optimize=True)
-
-
-def main() -> None:
-    if "--draw" not in sys.argv:
-        started = time.perf_counter()
-        result = {"command": "python lectures/09_bandits/figures.py", "machine": machine.describe("cpu"), "testbed": testbed(),
-                  "prompts": prompts()}
-        result["seconds"] = round(time.perf_counter() - started, 1)
-        write_json_atomic(RESULT, result)
-    draw(read_json(RESULT))
+def measure() -> dict:
+    return {"testbed": testbed(),
+            "prompts": prompts()}
 
 
 if __name__ == "__main__":
-    main()
+    main(__file__, measure, draw)

@@ -8,25 +8,25 @@ Carlo and by TD(0). Right: answers of gsm8k-mini-base that think; each is cut af
 it is worth.
 """
 
-import io
 import sys
-import time
 from pathlib import Path
 
 import matplotlib
 import numpy as np
 import torch
 from matplotlib.figure import Figure
-from PIL import Image
 
-from minilrm import checkpoint, machine
-from minilrm.rollout import rollout
-from minilrm.runlog import read_json, write_json_atomic
-from minilrm.sampler import generate
-from minilrm.tasks import get_task
+ROOT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT), str(ROOT / "scripts")]  # the clone that holds this script is used, installed or not
+
+from lecture_figures import main, save  # noqa: E402
+
+from minilrm import checkpoint, machine  # noqa: E402
+from minilrm.rollout import rollout  # noqa: E402
+from minilrm.sampler import generate  # noqa: E402
+from minilrm.tasks import get_task  # noqa: E402
 
 HERE = Path(__file__).resolve().parent
-RESULT = HERE.parent.parent / "data" / "results" / "lecture-10.json"
 STATES, EPISODES, RUNS, SEED = 5, 100, 200, 0
 RATES = {"Monte Carlo": 0.03, "TD(0)": 0.1}
 PROBLEMS, EACH, CONTINUATIONS = 96, 7, 16
@@ -62,7 +62,6 @@ def random_walk() -> dict:
 
 def half_finished() -> dict:
     """Share of right continuations after each line of some right and some wrong answers."""
-    machine.raise_malloc_thresholds()
     task = get_task("gsm8k-mini")
     model, tokenizer, _ = checkpoint.load(checkpoint.shipped("gsm8k-mini-base"))
     model.eval()
@@ -109,23 +108,9 @@ def draw(result: dict) -> None:
         save(figure, HERE / "values.png")
 
 
-def save(figure: Figure, path: Path) -> None:
-    """As a small file: black, white and fourteen greys."""
-    buffer = io.BytesIO()
-    figure.savefig(buffer, dpi=150)
-    Image.open(buffer).convert("L").quantize(16).save(path, optimize=True)
-
-
-def main() -> None:
-    if "--draw" not in sys.argv:
-        machine.set_threads(1)
-        started = time.perf_counter()
-        result = {"command": "python lectures/10_values/figures.py", "machine": machine.describe("cpu"),
-                  "random_walk": random_walk(), "half_finished": half_finished()}
-        result["seconds"] = round(time.perf_counter() - started, 1)
-        write_json_atomic(RESULT, result)
-    draw(read_json(RESULT))
+def measure() -> dict:
+    return {"random_walk": random_walk(), "half_finished": half_finished()}
 
 
 if __name__ == "__main__":
-    main()
+    main(__file__, measure, draw)

@@ -7,25 +7,25 @@ Left, exact: every batch of four pulls of a three-armed bandit, with its probabi
 2.6 million weights of gsm8k-mini-base, each from a batch of its own; how well do two of them agree?
 """
 
-import io
 import itertools
 import sys
-import time
 from pathlib import Path
 
 import matplotlib
 import numpy as np
 import torch
 from matplotlib.figure import Figure
-from PIL import Image
 
-from minilrm import checkpoint, machine, objectives
-from minilrm.rollout import episode_logprobs, micro_batches, rollout
-from minilrm.runlog import read_json, write_json_atomic
-from minilrm.tasks import get_task
+ROOT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT), str(ROOT / "scripts")]  # the clone that holds this script is used, installed or not
+
+from lecture_figures import main, save  # noqa: E402
+
+from minilrm import checkpoint, machine, objectives  # noqa: E402
+from minilrm.rollout import episode_logprobs, micro_batches, rollout  # noqa: E402
+from minilrm.tasks import get_task  # noqa: E402
 
 HERE = Path(__file__).resolve().parent
-RESULT = HERE.parent.parent / "data" / "results" / "lecture-11.json"
 PI, EARNS, PULLS = np.array([0.5, 0.25, 0.25]), np.array([1.0, 2.0, 4.0]), 4
 OFFSETS = np.linspace(-6, 4, 41)
 SEED, BATCHES, PROMPTS, GROUP = 0, 12, 8, 8
@@ -55,7 +55,6 @@ def bandit() -> dict:
 
 def language_model() -> dict:
     """Pairwise cosines of the gradients of independent batches, for each way to weigh a completion."""
-    machine.raise_malloc_thresholds()
     task = get_task("gsm8k-mini")
     model, tokenizer, _ = checkpoint.load(checkpoint.shipped("gsm8k-mini-base"))
     model.eval()
@@ -117,24 +116,11 @@ def draw(result: dict) -> None:
         save(figure, HERE / "noise.png")
 
 
-def save(figure: Figure, path: Path) -> None:
-    """As a small file: black, white and fourteen greys."""
-    buffer = io.BytesIO()
-    figure.savefig(buffer, dpi=150)
-    Image.open(buffer).convert("L").quantize(16).save(path, optimize=True)
-
-
-def main() -> None:
-    if "--draw" not in sys.argv:
-        machine.set_threads(1)
-        started = time.perf_counter()
-        result = {"command": "python lectures/11_policy_gradients/figures.py", "machine": machine.describe("cpu"),
-                  "bandit": bandit(), "language_model": language_model()}
-        result["language_model"]["median"] = {k: float(np.median(v)) for k, v in result["language_model"]["cosines"].items()}
-        result["seconds"] = round(time.perf_counter() - started, 1)
-        write_json_atomic(RESULT, result)
-    draw(read_json(RESULT))
+def measure() -> dict:
+    result = {"bandit": bandit(), "language_model": language_model()}
+    result["language_model"]["median"] = {k: float(np.median(v)) for k, v in result["language_model"]["cosines"].items()}
+    return result
 
 
 if __name__ == "__main__":
-    main()
+    main(__file__, measure, draw)

@@ -8,22 +8,22 @@ advantages see, for critics that know nothing, half, or all?
 Right, simulated: bandits with 20 arms and noisy rewards. 20 batches of 64 pulls; how many optimizer steps does a batch bear?
 """
 
-import io
 import sys
-import time
 from pathlib import Path
 
 import matplotlib
 import numpy as np
 import torch
 from matplotlib.figure import Figure
-from PIL import Image
 
-from minilrm import critic, machine, objectives
-from minilrm.runlog import read_json, write_json_atomic
+ROOT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT), str(ROOT / "scripts")]  # the clone that holds this script is used, installed or not
+
+from lecture_figures import main, save  # noqa: E402
+
+from minilrm import critic, objectives  # noqa: E402
 
 HERE = Path(__file__).resolve().parent
-RESULT = HERE.parent.parent / "data" / "results" / "lecture-12.json"
 STEPS, SKILL = 10, 0.9
 CRITICS = {"knows nothing": 0.0, "knows half": 0.5, "knows all": 1.0}
 LAMBDAS = [0.0, 0.2, 0.4, 0.6, 0.7, 0.8, 0.9, 0.95, 1.0]
@@ -107,26 +107,13 @@ def draw(result: dict) -> None:
         save(figure, HERE / "tradeoffs.png")
 
 
-def save(figure: Figure, path: Path) -> None:
-    """As a small file: black, white and fourteen greys."""
-    buffer = io.BytesIO()
-    figure.savefig(buffer, dpi=150)
-    Image.open(buffer).convert("L").quantize(16).save(path, optimize=True)
-
-
-def main() -> None:
-    if "--draw" not in sys.argv:
-        machine.set_threads(1)
-        started = time.perf_counter()
-        pays = torch.randn(PROBLEMS, ARMS, generator=torch.Generator().manual_seed(SEED))
-        result = {"command": "python lectures/12_ppo/figures.py", "machine": machine.describe("cpu"), "gae": signal_and_noise(),
-                  "bandits": {"arms": ARMS, "pulls": PULLS, "batches": BATCHES, "noise": NOISE, "rate": RATE, "seed": SEED,
-                              "problems": PROBLEMS, "best_arm": round(float(pays.amax(1).mean()), 4), "updates": UPDATES,
-                              "reward": {name: [bandits(clip, n) for n in UPDATES] for name, clip in CLIPS.items()}}}
-        result["seconds"] = round(time.perf_counter() - started, 1)
-        write_json_atomic(RESULT, result)
-    draw(read_json(RESULT))
+def measure() -> dict:
+    pays = torch.randn(PROBLEMS, ARMS, generator=torch.Generator().manual_seed(SEED))
+    return {"gae": signal_and_noise(),
+            "bandits": {"arms": ARMS, "pulls": PULLS, "batches": BATCHES, "noise": NOISE, "rate": RATE, "seed": SEED,
+                        "problems": PROBLEMS, "best_arm": round(float(pays.amax(1).mean()), 4), "updates": UPDATES,
+                        "reward": {name: [bandits(clip, n) for n in UPDATES] for name, clip in CLIPS.items()}}}
 
 
 if __name__ == "__main__":
-    main()
+    main(__file__, measure, draw)

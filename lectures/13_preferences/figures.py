@@ -8,22 +8,20 @@ q + l - l^2 / 2: longer is better, up to a point. They compare two answers and c
 better one. The reward model is linear in l and in a noisy view of q. Right: the best of n answers by that model.
 """
 
-import io
 import sys
-import time
 from pathlib import Path
 
 import matplotlib
 import numpy as np
 import torch
 from matplotlib.figure import Figure
-from PIL import Image
 
-from minilrm import machine
-from minilrm.runlog import read_json, write_json_atomic
+ROOT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT), str(ROOT / "scripts")]  # the clone that holds this script is used, installed or not
+
+from lecture_figures import main, save  # noqa: E402
 
 HERE = Path(__file__).resolve().parent
-RESULT = HERE.parent.parent / "data" / "results" / "lecture-13.json"
 PAIRS, RUNS, SEED = [10, 30, 100, 300, 1000, 3000], 20, 0
 BEST_OF, DRAWS, FITTED_ON = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048], 400, 1000
 
@@ -108,23 +106,9 @@ def draw(result: dict) -> None:
         save(figure, HERE / "preferences.png")
 
 
-def save(figure: Figure, path: Path) -> None:
-    """As a small file: black, white and fourteen greys."""
-    buffer = io.BytesIO()
-    figure.savefig(buffer, dpi=150)
-    Image.open(buffer).convert("L").quantize(16).save(path, optimize=True)
-
-
-def main() -> None:
-    if "--draw" not in sys.argv:
-        machine.set_threads(1)
-        started = time.perf_counter()
-        result = {"command": "python lectures/13_preferences/figures.py", "machine": machine.describe("cpu"),
-                  "learning": learning(), "overoptimisation": overoptimisation()}
-        result["seconds"] = round(time.perf_counter() - started, 1)
-        write_json_atomic(RESULT, result)
-    draw(read_json(RESULT))
+def measure() -> dict:
+    return {"learning": learning(), "overoptimisation": overoptimisation()}
 
 
 if __name__ == "__main__":
-    main()
+    main(__file__, measure, draw)

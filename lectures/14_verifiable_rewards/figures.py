@@ -7,30 +7,24 @@ one judge them, follows the expected policy gradient of a toy policy, writes dat
 lectures/14_verifiable_rewards/hacked.png. About a minute of one core.
 """
 
-import io
-import json
 import math
 import sys
 from pathlib import Path
 
-import matplotlib
-
-matplotlib.use("Agg")
 import matplotlib.pyplot as plt
-from PIL import Image
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
-sys.path[:0] = [str(ROOT), str(HERE)]
+sys.path[:0] = [str(ROOT), str(ROOT / "scripts"), str(HERE)]
 
 from graders import BROKEN  # noqa: E402
+from lecture_figures import main, save  # noqa: E402
 
-from minilrm import checkpoint, machine  # noqa: E402
+from minilrm import checkpoint  # noqa: E402
 from minilrm.rollout import rollout  # noqa: E402
 from minilrm.tasks import get_task  # noqa: E402
 from minilrm.tasks.answers import MARK  # noqa: E402
 
-RESULT = ROOT / "data" / "results" / "lecture-14.json"
 N, SAMPLES, SEED = 150, 8, 0
 # The toy: a policy that chooses among three ways to answer. How often at first, right how often (main.json), paid by a hole?
 WAYS = {"think": (0.330, 0.776), "blurt": (0.669, 0.018), "attack": (0.001, 0.0)}
@@ -83,13 +77,13 @@ def measure() -> dict:
     task = get_task("gsm8k-mini")
     groups = rollout(model.eval(), tokenizer, task, task.problems("validation", N), group_size=SAMPLES,
                      max_new_tokens=task.max_new_tokens, seed=SEED)
-    return {"command": "python lectures/14_verifiable_rewards/figures.py", "machine": machine.describe("cpu"), "n": N,
+    return {"n": N,
             "samples": SAMPLES, "seed": SEED, "split": "validation", "temperature": 1.0, "graders": judged(groups),
             "toy": {"ways": WAYS, "rate": RATE, "hole": optimise(1.0), "no hole": optimise(0.0),
                     "hole, plain gradient, last": optimise(1.0, natural=False)[-1]}}
 
 
-def draw(result: dict, path: Path) -> None:
+def draw(result: dict) -> None:
     plt.rcParams.update({"font.size": 8.5, "axes.spines.top": False, "axes.spines.right": False})
     figure, (left, right) = plt.subplots(1, 2, figsize=(6.6, 3.0), layout="constrained")
     names = list(BROKEN)
@@ -106,22 +100,8 @@ def draw(result: dict, path: Path) -> None:
     right.plot([c["right"] for c in sound], color="#888888", linestyle=":", linewidth=1.8, label="right, sound grader")
     right.set(xlabel="step", ylim=(0, 1.05), title="toy policy, expected gradient")
     right.legend(frameon=False, loc="lower left", fontsize=8)
-    save(figure, path)
-
-
-def save(figure, path: Path) -> None:
-    """As a small grey PNG."""
-    buffer = io.BytesIO()
-    figure.savefig(buffer, dpi=150)
-    plt.close(figure)
-    Image.open(buffer).convert("L").quantize(16).save(path, optimize=True)
+    save(figure, HERE / "hacked.png")
 
 
 if __name__ == "__main__":
-    result = measure()
-    RESULT.write_text(json.dumps(result) + "\n", encoding="utf-8")
-    draw(json.loads(RESULT.read_text(encoding="utf-8")), HERE / "hacked.png")
-    print(json.dumps(result["graders"], indent=1))
-    for name in ("hole", "no hole"):
-        print(name, [{k: round(v, 3) for k, v in result["toy"][name][i].items()} for i in range(0, STEPS + 1, 20)])
-    print(result["toy"]["hole, plain gradient, last"], max(c["right"] for c in result["toy"]["hole"]))
+    main(__file__, measure, draw)

@@ -7,7 +7,6 @@ Writes data/results/lecture-16.json and, from it and from recordings/, variants.
 recording holds the metrics that the lecture needs of one short run of `python -m minilrm.grpo`, with its command.
 """
 
-import io
 import json
 import os
 import shlex
@@ -16,21 +15,18 @@ import sys
 import tempfile
 from pathlib import Path
 
-import matplotlib
-
-matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import torch
 from matplotlib.ticker import MaxNLocator
-from PIL import Image
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
-sys.path.insert(0, str(ROOT))
+sys.path[:0] = [str(ROOT), str(ROOT / "scripts")]
+
+from lecture_figures import main, save  # noqa: E402
 
 from minilrm import machine, objectives  # noqa: E402
 
-RESULT = ROOT / "data" / "results" / "lecture-16.json"
 RECORDINGS = HERE / "recordings"
 COMMON = "--threads 1 --prompts 6 --group-size 8 --eval-n 1 --eval-every 1000 --save-every 1000 --warmup 2"
 RUNS = {  # letter -> the options besides; they prevail over those that are common
@@ -90,7 +86,7 @@ def measure() -> dict:
     rights = list(range(1, GROUP))
     rewards = torch.tensor([[1.0] * c + [0.0] * (GROUP - c) for c in rights], dtype=torch.float64)
     push = {how: objectives.group_advantages(rewards, how).abs().sum(1).tolist() for how in ("std", "none")}
-    return {"command": "python lectures/16_variants_and_pathologies/figures.py", "ratios": ratios,
+    return {"ratios": ratios,
             "gradient": {f"{o}, A = {a:+.0f}": [round(gradient_weight(o, r, a), 4) for r in ratios]
                          for o in ("grpo", "dapo", "cispo") for a in (1.0, -1.0)},
             "sum of |A|, by right answers of 8": {how: [round(x, 4) for x in values] for how, values in push.items()},
@@ -147,12 +143,10 @@ def draw_recordings(path: Path) -> None:
     save(figure, path)
 
 
-def save(figure, path: Path) -> None:
-    """As a small grey PNG."""
-    buffer = io.BytesIO()
-    figure.savefig(buffer, dpi=150)
-    plt.close(figure)
-    Image.open(buffer).convert("L").quantize(16).save(path, optimize=True)
+def draw(result: dict) -> None:
+    plt.rcParams.update({"font.size": 8, "axes.spines.top": False, "axes.spines.right": False})
+    draw_variants(result, HERE / "variants.png")
+    draw_recordings(HERE / "recordings.png")
 
 
 if __name__ == "__main__":
@@ -160,8 +154,4 @@ if __name__ == "__main__":
         RECORDINGS.mkdir(exist_ok=True)
         for letter in RUNS:
             record(letter)
-    RESULT.write_text(json.dumps(measure()) + "\n", encoding="utf-8")
-    plt.rcParams.update({"font.size": 8, "axes.spines.top": False, "axes.spines.right": False})
-    draw_variants(json.loads(RESULT.read_text(encoding="utf-8")), HERE / "variants.png")
-    draw_recordings(HERE / "recordings.png")
-    print(json.dumps({k: v for k, v in measure().items() if k not in ("ratios", "gradient")}, indent=1))
+    main(__file__, measure, draw)

@@ -8,25 +8,18 @@ policy with a single parameter, its probability of going on after a rejected att
 experiment of the lecture is another thing: scripts/study_aha.py measures it.
 """
 
-import io
-import json
 import sys
 from pathlib import Path
 
-import matplotlib
-
-matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
-from PIL import Image
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
-sys.path.insert(0, str(ROOT))
+sys.path[:0] = [str(ROOT), str(ROOT / "scripts")]
 
-from minilrm import machine  # noqa: E402
+from lecture_figures import main, save  # noqa: E402
 
-RESULT = ROOT / "data" / "results" / "lecture-17.json"
 SKILL, CARELESS, LONGEST = 0.4, 0.05, 8  # of the writers in the corpus: see tasks/traces.py
 FALSE_ACCEPTS = (0.0, CARELESS, 0.3, 1.0)
 STARTS, SEEDS, STEPS, PROMPTS, GROUP, RATE = (0.08, 0.01, 0.001, 0.0), (0, 1, 2), 300, 32, 8, 3.0
@@ -67,14 +60,14 @@ def measure() -> dict:
     curves = {str(a): [right_within(k, SKILL, a) for k in range(1, LONGEST + 1)] for a in FALSE_ACCEPTS}
     seen = {str(s): 1 - (1 - s * (1 - SKILL) * (1 - CARELESS)) ** GROUP for s in STARTS}
     rejected = (1 - SKILL) * (1 - CARELESS)
-    return {"command": "python lectures/17_aha_moment/figures.py", "machine": machine.describe("cpu"), "skill": SKILL,
+    return {"skill": SKILL,
             "careless": CARELESS, "longest": LONGEST, "right within": curves,
             "expected attempts": sum(rejected ** k for k in range(LONGEST)), "group": GROUP, "prompts": PROMPTS, "rate": RATE,
             "seeds": SEEDS, "a group holds a retry": seen,
             "going on": {str(s): [train(s, seed) for seed in SEEDS] for s in STARTS}}
 
 
-def draw(result: dict, path: Path) -> None:
+def draw(result: dict) -> None:
     plt.rcParams.update({"font.size": 8.5, "axes.spines.top": False, "axes.spines.right": False})
     figure, (left, right) = plt.subplots(1, 2, figsize=(6.6, 3.0), layout="constrained")
     for (accept, values), style in zip(result["right within"].items(), ("k-o", "k--s", "k-.^", "k:x"), strict=True):
@@ -86,22 +79,8 @@ def draw(result: dict, path: Path) -> None:
             right.plot(curve, color="black", linestyle=style, linewidth=1.1, label=None if number else f"{float(start):.1%}")
     right.set(xlabel="step", ylabel="goes on after a failure", ylim=(-0.02, 1.04))
     right.legend(frameon=False, title="at the start", fontsize=8, title_fontsize=8, loc="center right")
-    save(figure, path)
-
-
-def save(figure, path: Path) -> None:
-    """As a small grey PNG."""
-    buffer = io.BytesIO()
-    figure.savefig(buffer, dpi=150)
-    plt.close(figure)
-    Image.open(buffer).convert("L").quantize(16).save(path, optimize=True)
+    save(figure, HERE / "second_try.png")
 
 
 if __name__ == "__main__":
-    result = measure()
-    RESULT.write_text(json.dumps(result) + "\n", encoding="utf-8")
-    draw(json.loads(RESULT.read_text(encoding="utf-8")), HERE / "second_try.png")
-    print({k: [round(v, 3) for v in vs] for k, vs in result["right within"].items()}, result["expected attempts"])
-    print(result["a group holds a retry"])
-    for start, curves in result["going on"].items():
-        print(start, [[c[i] for i in range(0, STEPS + 1, 50)] for c in curves])
+    main(__file__, measure, draw)

@@ -9,6 +9,7 @@ A message is a line of JSON, which may say that so many bytes of weights (safete
 that comes over the pipe.
 """
 
+import contextlib
 import json
 import os
 import signal
@@ -55,21 +56,25 @@ class Workers:
         weights = safetensors.torch.save({name: p.detach().cpu().contiguous() for name, p in model.state_dict().items()})
         header = {"config": asdict(model.config), "tokenizer": tokenizer.to_huggingface(), "eos": tokenizer.eos_id,
                   "weights": len(weights), "how": asdict(how) | {"dtype": str(how.dtype).removeprefix("torch.")}}
-        sent = [send(process, header | {"first": share.start, "prompts": [list(map(int, p)) for p in prompts[share]]}, weights)
-                for process, share in zip(self.processes, shares[1:], strict=True)]
         hooks, threads = Hooks(tokenizer, how.stop), torch.get_num_threads()
         torch.set_num_threads(1)
         try:
+            sent = [send(process, header | {"first": share.start, "prompts": [list(map(int, p)) for p in prompts[share]]},
+                         weights) for process, share in zip(self.processes, shares[1:], strict=True)]
             results = decode(model, tokenizer, prompts[shares[0]], how, hooks)
             answers = [receive(process) if went else None for process, went in zip(self.processes, sent, strict=True)]
-            self.peaks_mb = [answer["peak_mb"] for answer in answers if answer]
             for share, answer in zip(shares[1:], answers, strict=True):
                 if answer is None:  # it has died: its share is done here, and nothing is lost but time
                     results += decode(model, tokenizer, prompts[share], how, hooks, first=share.start)
                 else:
                     results += [[Completion(*fields) for fields in group] for group in answer["completions"]]
+        except BaseException:  # Ctrl-C, too: an answer left in the pipe would be taken for that to the next job
+            stop_processes(self.processes)
+            self.processes = None
+            raise
         finally:
             torch.set_num_threads(threads)
+        self.peaks_mb = [answer["peak_mb"] for answer in answers if answer]
         if None in answers:
             self.drop([p for p, answer in zip(self.processes, answers, strict=True) if answer is None])
         return results
@@ -99,23 +104,21 @@ def contiguous_shares(count: int, parts: int) -> list[slice]:
 def start_process() -> subprocess.Popen:
     root = str(Path(__file__).resolve().parent.parent.parent)  # this very package, installed or not
     paths = os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))
+    # A session of its own: Ctrl-C in the terminal is for this process, which says what becomes of the others.
+    environment = {**os.environ, "PYTHONPATH": paths, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+    # A session of its own: Ctrl-C in the terminal is for this process, which says what becomes of the others.
     return subprocess.Popen([sys.executable, "-m", "minilrm.sampler.workers"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                            env={**os.environ, "PYTHONPATH": paths, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"})
+                            start_new_session=True, env=environment)
 
 
 def stop_processes(processes: Sequence[subprocess.Popen]) -> None:
-    """A worker ends when its pipe is closed."""
+    """At once: they hold nothing that could be lost."""
     for process in processes:
+        process.kill()
+        process.wait()
         for pipe in (process.stdin, process.stdout):
-            try:
+            with contextlib.suppress(OSError):  # what was still to be written went to one that is gone
                 pipe.close()
-            except OSError:  # what was still to be written went to one that is gone
-                pass
-        try:
-            process.wait(timeout=5)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
 
 
 def send(process: subprocess.Popen, header: dict, weights: bytes) -> bool:
@@ -157,7 +160,7 @@ def serve(jobs: BinaryIO, answers: BinaryIO) -> None:
 
 
 def main() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the whole group; who started us decides what it means
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # where there are no sessions (Windows), Ctrl-C comes here as well
     machine.raise_malloc_thresholds()
     machine.set_threads(1)
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
