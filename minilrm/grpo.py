@@ -55,6 +55,9 @@ class Options(rl.Options):
                                      group="objective")
     kl_coef: float = option(0.0, "weight of the KL to the reference model (beta)", minimum=0, group="objective")
     kl_kind: str = option("k3", "its estimator", choices=("k1", "k2", "k3"), group="objective")
+    kl_in: str = option("loss", "where it stands: in the loss, as in GRPO's paper, or, summed over the completion, taken from "
+                        "its reward, where k1 is the one with the right gradient (--kl-kind k1, best with --normalize none)",
+                        choices=("loss", "reward"), group="objective")
 
 
 # What countdown wants otherwise (tuned on validation, LOG.md). The command line takes these where nothing else is said; in
@@ -70,6 +73,7 @@ class Trainer(rl.Trainer):
     def __init__(self, options: Options):
         super().__init__(options)
         self.reference = copy.deepcopy(self.policy).eval().requires_grad_(False) if options.kl_coef else None
+        self.loss_kl_coef = options.kl_coef if options.kl_in == "loss" else 0.0
         self.optimizers = adamw(self.policy, options.lr)
         self.guard = Guard(options.clip)
 
@@ -80,12 +84,13 @@ class Trainer(rl.Trainer):
         o, started = self.options, time.perf_counter()
         first = self.sample(step)
         groups, redrawn = self.replace_dull(step, first)
+        charged = self.charge_kl(groups) if o.kl_coef and o.kl_in == "reward" else {}
         give_advantages(groups, o.normalize)
         sampled = time.perf_counter()
         set_lr(self.optimizers, falling(step, o.warmup, o.lr_hold))
         update = self.update(groups)
         # Reward, accuracy, length, ... of the first draw: the groups that were kept say more of the choice than of the policy.
-        return self.metrics(first, redrawn | update, started, sampled)
+        return self.metrics(first, redrawn | charged | update, started, sampled)
 
     def replace_dull(self, step: int, groups: list[list[Episode]]) -> tuple[list[list[Episode]], dict]:
         """DAPO's dynamic sampling (eq. 11): other questions in the place of those whose groups teach nothing.
@@ -101,11 +106,27 @@ class Trainer(rl.Trainer):
                 groups[i] = fresh
         return groups, {"dynamic/rounds": rounds, "dynamic/dropped_groups": dropped} if self.options.dynamic_sampling else {}
 
+    def charge_kl(self, groups: list[list[Episode]]) -> dict:
+        """What each completion pays for its distance from the reference: `kl_penalty` = beta sum_t KL_t. Returns what to log.
+
+        The sum over all of its tokens, detached, takes part in the comparison of the group like any reward: so a token also
+        answers for the KL of what it leads to, which the term in the loss leaves out (`objectives.kl_estimate`). Divided by
+        the group's std, groups of equal rewards are told apart by this alone, at full size: hence --normalize none.
+        """
+        o = self.options
+        self.remember_logprobs(groups, old=True)
+        total = 0.0
+        for e in valid_ones(groups):
+            mask = torch.as_tensor(e.mask, device=e.old_logprobs.device)
+            kl = (objectives.kl_estimate(e.old_logprobs, e.ref_logprobs, o.kl_kind) * mask).sum().item()
+            e.kl_penalty, total = o.kl_coef * kl, total + kl
+        return {"kl": total / max(1, sum(e.length for e in valid_ones(groups)))}
+
     def update(self, groups: list[list[Episode]]) -> dict:
         """Optimizer steps on one rollout batch: `epochs` passes, each cut into `updates` steps by question."""
         o = self.options
         reuse = o.updates * o.epochs > 1  # then the policy moves away from the one that sampled
-        if reuse or o.kl_coef:
+        if (reuse or o.kl_coef) and not (o.kl_coef and o.kl_in == "reward"):  # there `charge_kl` has done so
             self.remember_logprobs(groups, old=reuse)
         return means([self.optimizer_step(share) for share in self.shares(groups)])
 
@@ -114,7 +135,7 @@ class Trainer(rl.Trainer):
         everyone = valid_ones(groups)
         # A group of equal rewards has advantage 0 everywhere and no gradient: its forward pass is skipped, but it stays
         # in the denominator, so that the gradient is that of the full batch.
-        learning = everyone if self.options.kl_coef else [e for e in everyone if e.advantage != 0]
+        learning = everyone if self.loss_kl_coef else [e for e in everyone if e.advantage != 0]
         aggregation = self.options.aggregation or objectives.OBJECTIVES[self.options.objective][0]
         tokens = max(1, sum(e.length for e in everyone))
         denominator = tokens if aggregation == "token" else max(1, len(everyone))
@@ -141,11 +162,11 @@ class Trainer(rl.Trainer):
         o = self.options
         logp, mask = episode_logprobs(self.policy, batch, o.temperature, self.device)
         old = stack(batch, "old_logprobs", logp) if hasattr(batch[0], "old_logprobs") else None
-        ref = stack(batch, "ref_logprobs", logp) if o.kl_coef else None
+        ref = stack(batch, "ref_logprobs", logp) if self.loss_kl_coef else None
         advantages = torch.tensor([e.advantage for e in batch], device=self.device)
         loss, stats = objectives.policy_loss(
             logp, old, advantages, mask, objective=o.objective, aggregation=o.aggregation, clip_low=o.clip_low,
-            clip_high=o.clip_high, kl_coef=o.kl_coef, kl_kind=o.kl_kind, ref_logp=ref, max_length=o.max_new_tokens,
+            clip_high=o.clip_high, kl_coef=self.loss_kl_coef, kl_kind=o.kl_kind, ref_logp=ref, max_length=o.max_new_tokens,
             denominator=denominator, token_denominator=tokens)
         # How far sampling and training disagree, by their precision alone as long as the policy has not moved.
         sampled = stack(batch, "logprobs", logp)
@@ -162,7 +183,7 @@ def is_dull(group: Sequence[Episode]) -> bool:
 
 def give_advantages(groups: Sequence[Sequence[Episode]], normalize: str) -> None:
     """Compare each episode with its group (equation in the head of this file)."""
-    table = torch.tensor([[e.reward for e in g] for g in groups])
+    table = torch.tensor([[e.reward - getattr(e, "kl_penalty", 0.0) for e in g] for g in groups])
     valid = torch.tensor([[e.valid for e in g] for g in groups])
     if normalize == "reward":  # no comparison: with 0/1 rewards this is expert iteration, imitation of what was right
         advantages = table * valid

@@ -99,7 +99,8 @@ class Normalise(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, x: Tensor, weight: Tensor, eps: float) -> Tensor:
-        scale = torch.rsqrt(x.float().square().mean(-1, keepdim=True) + eps)
+        length = torch.linalg.vector_norm(x, dim=-1, keepdim=True, dtype=torch.promote_types(x.dtype, torch.float32))
+        scale = torch.rsqrt(length.square() / x.shape[-1] + eps)
         y = x * scale
         ctx.save_for_backward(y, weight, scale)
         return (y * weight).to(torch.promote_types(x.dtype, weight.dtype))
@@ -107,9 +108,10 @@ class Normalise(torch.autograd.Function):
     @staticmethod
     def backward(ctx, g: Tensor):
         y, weight, scale = ctx.saved_tensors
-        g_weight = (g * y).sum_to_size(weight.shape)
-        g = g * weight
-        g_x = g.addcmul_(y, (g * y).mean(-1, keepdim=True), value=-1).mul_(scale)
+        along = g * y
+        g_weight = along.sum_to_size(weight.shape)
+        along = (along @ weight.to(along.dtype)).unsqueeze(-1) if weight.dim() == 1 else (along * weight).sum(-1, keepdim=True)
+        g_x = (g * weight).addcmul_(y, along, value=-1 / y.shape[-1]).mul_(scale)
         return g_x, g_weight, None
 
 
@@ -164,7 +166,7 @@ class Attention(nn.Module):
         if cache is not None:
             k, v = cache.store(self.layer, k, v)
         fused = x.is_cuda or k.shape[2] > EXPLICIT_UP_TO
-        out = (attend_fused if fused else attend)(q, k.to(q.dtype), v.to(q.dtype), mask)
+        out = (attend_fused if fused else attend)(q.to(v.dtype), k.to(v.dtype), v, mask)
         return self.o_proj(out.transpose(1, 2).reshape(B, T, -1))
 
 
@@ -182,13 +184,39 @@ def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
     no key is copied.
     """
     B, H, T, d = q.shape
-    q = (q * d**-0.5).reshape(B, k.shape[1], -1, d)
-    scores = (q @ k.transpose(-1, -2)).view(B, H, T, -1)
     if mask is None:
         mask = torch.ones(T, T, dtype=torch.bool, device=q.device).tril()
-    scores = scores + torch.zeros_like(mask, dtype=scores.dtype).masked_fill_(~mask, float("-inf"))
-    weights = scores.softmax(-1).to(v.dtype)
-    return (weights.view(B, k.shape[1], -1, k.shape[2]) @ v).view(B, H, T, d)
+    bias = torch.zeros_like(mask, dtype=torch.float32).masked_fill_(~mask, float("-inf"))  # 0 or -inf: exact in any precision
+    q = (q * d**-0.5).reshape(B, k.shape[1], -1, d)
+    return SoftmaxAttention.apply(q, k, v, bias, H).view(B, H, T, d)
+
+
+class SoftmaxAttention(torch.autograd.Function):
+    """O = P V with P = softmax(Q K^T + bias), and its gradient written out.
+
+    With g the gradient of O:  dV = P^T g,  dP = g V^T,  dS = P * (dP - rowsum(g * O)),  dQ = dS K,  dK = dS^T Q
+    (rowsum(g * O) = rowsum(dP * P) is FlashAttention's way, arXiv 2205.14135, appendix B). Autograd would keep Q K^T beside P,
+    and pass over [T, S] once more for each step. The softmax alone is in float32: in bfloat16 a CPU takes twice as long.
+
+    q [B, Hkv, G T, d] for G query heads to each key head, n_heads = Hkv G; k, v [B, Hkv, S, d]; bias broadcasts to
+    [B, n_heads, T, S]. Returns the shape of q.
+    """
+
+    @staticmethod
+    def forward(ctx, q: Tensor, k: Tensor, v: Tensor, bias: Tensor, n_heads: int) -> Tensor:
+        scores = q @ k.transpose(-1, -2)
+        by_head = scores.view(q.shape[0], n_heads, -1, k.shape[2]).to(torch.promote_types(scores.dtype, torch.float32))
+        weights = by_head.add_(bias).softmax(-1).to(v.dtype).view(scores.shape)
+        out = weights @ v
+        ctx.save_for_backward(q, k, v, weights, out)
+        return out
+
+    @staticmethod
+    def backward(ctx, g: Tensor):
+        q, k, v, weights, out = ctx.saved_tensors
+        g = g.to(v.dtype)
+        d_scores = (g @ v.transpose(-1, -2)).sub_((g * out).sum(-1, keepdim=True)).mul_(weights)
+        return d_scores @ k, d_scores.transpose(-1, -2) @ q, weights.transpose(-1, -2) @ g, None, None
 
 
 def attend_fused(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:

@@ -17,8 +17,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 
-from minilrm import checkpoint, cli, corpus, evaluate, machine, objectives
+from minilrm import checkpoint, cli, corpus, evaluate, machine
 from minilrm.cli import option
 from minilrm.errors import UserError
 from minilrm.model import SCALES, Transformer, count_parameters
@@ -75,7 +76,7 @@ def loss_of(model: Transformer, ids: torch.Tensor, device: torch.device, denomin
     real = targets >= 0
     with machine.autocast(device):
         logits = model.lm_head(model.hidden(ids[:, :-1].clamp(min=0))[real])
-    total = -objectives.selected_logprobs(logits, targets[real]).sum()
+    total = F.cross_entropy(logits.float(), targets[real], reduction="sum")
     return total / (denominator or max(1, len(logits)))
 
 

@@ -17,8 +17,6 @@ as what it gains in the end. The default and the three best arms run on `arithme
 Measured on test, n = 1000, one sample a problem at T = 1 and greedily; pass@k of base and default up to k = 64 on 200 problems.
 Each finished part is a line of data/results/variants.jsonl; what stands there is not run again, and a run that was broken off
 goes on from its last checkpoint in the folder runs/.
-
-Left out: k1 in the reward of GRPO (`grpo` knows the KL as a loss only; in `ppo` it stands in the reward).
 """
 
 import argparse
@@ -57,7 +55,7 @@ ARMS = {  # arm: (what is other than in the default, its options)
     "std-off": ("advantages not divided by the std", {"normalize": "none"}),
     "token-mean": ("mean over all tokens of the batch", {"aggregation": "token"}),
     "k2-loss": ("KL to the base as a loss, k2, 0.04", {"kl_coef": 0.04, "kl_kind": "k2"}),
-    "dynamic": ("groups without variance drawn again, 3 times", {"dynamic_sampling": 3}),
+    "k1-reward": ("KL to the base in the reward, k1, 0.04", {"kl_coef": 0.04, "kl_kind": "k1", "kl_in": "reward"}),
     "ppo": ("a critic in place of the group", {}),
     "expert": ("right answers imitated, nothing compared", {"objective": "reinforce", "normalize": "reward",
                                                             "aggregation": "token", "format_weight": 0.0}),

@@ -7,7 +7,7 @@ import torch
 
 from minilrm import checkpoint, grpo, objectives, rewards, rl
 from minilrm.errors import UserError
-from minilrm.rollout import rollout
+from minilrm.rollout import episode_logprobs, rollout
 from minilrm.runlog import RunLog
 from minilrm.tasks import get_task
 
@@ -191,6 +191,38 @@ def test_with_a_kl_term_no_group_is_skipped(make_trainer, full_precision):
     assert not any(p.requires_grad for p in trainer.reference.parameters())
 
 
+def test_kl_in_the_reward_is_the_sum_over_the_completion_and_enters_the_comparison(make_trainer, full_precision):
+    """Catches: the mean in place of the sum, the penalty in the loss as well, and one charged after the comparison."""
+    trainer = make_trainer(kl_coef=0.3, kl_kind="k1", kl_in="reward", normalize="none")
+    groups = answered(trainer)
+    rewarded = [e.reward for g in groups for e in g]
+    with torch.no_grad():
+        for p in trainer.policy.parameters():  # the policy is no longer its reference
+            p.mul_(1.02)
+    logged = trainer.charge_kl(groups)
+    grpo.give_advantages(groups, "none")
+    got, figures = caught_gradient(trainer, groups)
+    assert [e.reward for g in groups for e in g] == rewarded and "kl" not in figures
+
+    everyone = [e for g in groups for e in g]
+    sums = [float(trainer_logps(trainer.policy, [e]).sum() - trainer_logps(trainer.reference, [e]).sum()) for e in everyone]
+    assert logged["kl"] == pytest.approx(sum(sums) / sum(e.length for e in everyone), rel=1e-4) and max(map(abs, sums)) > 1e-2
+    plain = make_trainer(normalize="none")
+    plain.policy.load_state_dict(trainer.policy.state_dict())
+    for e, kl in zip(everyone, sums, strict=True):
+        e.reward -= 0.3 * kl
+        del e.kl_penalty
+    grpo.give_advantages(groups, "none")
+    want, _ = caught_gradient(plain, groups)
+    agree(got, want, 1e-4)
+
+
+def trainer_logps(model, batch):
+    with torch.no_grad():
+        logps, mask = episode_logprobs(model, batch, 1.0, torch.device("cpu"))
+    return logps * mask
+
+
 def test_nothing_to_learn_takes_no_step(make_trainer):
     trainer = make_trainer()
     before = {name: p.clone() for name, p in trainer.policy.state_dict().items()}
@@ -273,6 +305,7 @@ def test_every_step_samples_anew_and_every_run_alike():
     *({"normalize": name} for name in ("none", "rloo", "batch", "reward")),
     *({"aggregation": name} for name in objectives.AGGREGATIONS),
     *({"kl_coef": 0.1, "kl_kind": name} for name in objectives.KL_KINDS),
+    {"kl_coef": 0.1, "kl_kind": "k1", "kl_in": "reward"}, {"kl_coef": 0.1, "kl_in": "reward", "updates": 2},
     {"temperature": 0.7, "style": "cot"}, {"clip_low": 0.1, "clip_high": 0.3, "updates": 2},
     {"objective": "dapo", "updates": 3, "epochs": 2, "kl_coef": 0.01},
 ], ids=lambda more: "-".join(map(str, more.values())))

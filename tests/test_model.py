@@ -286,3 +286,14 @@ def test_the_written_out_gradient_of_the_norm_is_autograd_s(shape):
         right = torch.autograd.grad(plain, (x, weight), g)
     for a, b in zip(ours, right, strict=True):
         torch.testing.assert_close(a, b, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("kv_heads", [4, 2, 1])
+def test_the_written_out_gradient_of_attention_is_that_of_finite_differences(kv_heads):
+    """Catches: the softmax's gradient without its row sums, and key heads that hear from one of their query heads alone."""
+    torch.manual_seed(0)
+    q, k, v = (torch.randn(2, heads, 5, 3, dtype=torch.float64, requires_grad=True) for heads in (4, kv_heads, kv_heads))
+    window = torch.ones(5, 5, dtype=torch.bool).tril() & torch.ones(5, 5, dtype=torch.bool).triu(-2)
+    with torch.enable_grad():
+        for mask in (None, window):
+            assert torch.autograd.gradcheck(lambda *qkv, mask=mask: attend(*qkv, mask), (q, k, v))
