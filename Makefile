@@ -17,12 +17,13 @@ ARGS ?=
 SETUP = "$(PYTHON)" scripts/setup_env.py --venv "$(VENV)" $(if $(FRESH),--fresh)
 
 .DEFAULT_GOAL := help
-.PHONY: help grpo test mutants notebooks lint clean
+.PHONY: help grpo test mutants check notebooks lint clean
 
 help:
 	@echo "make grpo     teach the shipped base model to reason by reinforcement learning (GRPO on gsm8k-mini)"
 	@echo "make test     run the tests"
 	@echo "make mutants  show that each known wrong version of an objective is caught by a test"
+	@echo "make check    prove the course: solutions pass, stubs and mutants do not, nothing generated is stale"
 	@echo "make notebooks  make the notebooks out of lectures/*/notebook.py and run them (ARGS=--fast: only see that they run)"
 	@echo "make lint     check the style with ruff"
 	@echo "make clean    remove caches and build artefacts (keeps runs/ and $(VENV))"
@@ -38,8 +39,11 @@ test:
 mutants:
 	@$(SETUP) --extras dev --run -m tests.mutants
 
+check:
+	@$(SETUP) --extras dev --run -m minilrm.course check $(ARGS)
+
 notebooks:
-	@$(SETUP) --extras notebooks --run scripts/notebooks.py $(ARGS)
+	@$(SETUP) --extras dev --run scripts/notebooks.py $(ARGS)
 
 lint:
 	@$(SETUP) --extras dev --run -m ruff check . $(ARGS)
