@@ -55,8 +55,10 @@ class Countdown(Task):
 
     name = "countdown"
     mark = OPEN
-    writer = Writer(skill=0.5, careless=0.02)  # what RL can still learn hangs on both (LOG.md)
-    max_new_tokens = 256  # eight attempts at three numbers take 213 tokens at most
+    # What RL can still learn hangs on these (LOG.md). Low skill behind a failure makes long pages: who has read none of twelve
+    # attempts can write none.
+    writer = Writer(skill=0.5, skill_again=0.3, careless=0.02, longest=12)
+    max_new_tokens = 384  # twelve attempts at three numbers take 320 tokens at most
 
     def __init__(self, numbers: int = 3, largest: int = 25):
         for option, given, low, high in (("numbers", numbers, 2, 5), ("largest", largest, 5, 99)):
@@ -100,7 +102,7 @@ class Countdown(Task):
         tried: set[str] = set()
         attempts: list[tuple[Tree, bool]] = []
         while True:
-            tree = draw_attempt(problem, rng, rng.random() < writer.skill, tried)
+            tree = draw_attempt(problem, rng, rng.random() < writer.chance(len(attempts)), tried)
             accepted = expressions.value(tree) == problem.meta["target"] or rng.random() < writer.careless
             attempts.append((tree, accepted))
             tried.add(content(tree))

@@ -90,7 +90,7 @@ class Multiplication(Task):
         are seen to differ."""
         tries: list[tuple[Work, bool]] = []
         while True:
-            work = fresh_attempt(*problem.meta["factors"], rng, writer.skill, {made for made, _ in tries})
+            work = fresh_attempt(*problem.meta["factors"], rng, writer.chance(len(tries)), {made for made, _ in tries})
             overlooks = rng.random() < writer.careless
             tries.append((work, passes(work) or overlooks))
             if tries[-1][1] or not writer.reflects or len(tries) >= writer.longest:

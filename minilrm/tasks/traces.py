@@ -40,7 +40,8 @@ class Trace:
 class Writer:
     """How one person of the corpus works, for `Task.write(problem, rng, writer)`.
 
-    skill: probability that an attempt is right. careless: probability that a wrong attempt is nevertheless accepted.
+    skill: probability that the first attempt is right. skill_again: that a further one is, as who has failed found the problem
+    hard; None: as `skill`. careless: probability that a wrong attempt is nevertheless accepted.
     reflects: whether a rejected attempt is followed by another one, never one that was made before, until one is accepted or
     `longest` attempts are made; who does not reflect gives the rejected attempt as the answer.
     """
@@ -49,3 +50,12 @@ class Writer:
     careless: float = 0.05
     reflects: bool = False
     longest: int = 8
+    skill_again: float | None = None
+
+    def chance(self, attempts: int) -> float:
+        """Probability that the next attempt is right, after so many.
+
+        >>> [Writer(skill=0.5, skill_again=0.3).chance(n) for n in (0, 1, 2)], Writer(skill=0.5).chance(1)
+        ([0.5, 0.3, 0.3], 0.5)
+        """
+        return self.skill if not attempts or self.skill_again is None else self.skill_again
