@@ -64,7 +64,8 @@ def test_each_arm_is_what_it_is_called():
     assert len({json.dumps(o.__dict__, default=str) for o in options.values()}) == len(options) == 11
     assert all(o.updates > 1 for o in options.values())
     assert {a for a, o in options.items() if o.aggregation} == {"token-mean", "expert"}
-    assert {a for a, o in options.items() if o.kl_coef} == {"k2-loss"}
+    assert {a: (o.kl_in, o.kl_kind) for a, o in options.items() if o.kl_coef} == {
+        "k2-loss": ("loss", "k2"), "k1-reward": ("reward", "k1")}
     assert {a for a, o in options.items() if o.normalize == "none"} == {"dr_grpo", "std-off"}
 
 
