@@ -32,7 +32,7 @@ ROOT = Path(__file__).resolve().parent.parent
 BEGIN, END = "### BEGIN SOLUTION", "### END SOLUTION"
 MUTANTS = re.compile(r"\n*^### BEGIN MUTANTS$.*?^### END MUTANTS$\n*", flags=re.DOTALL | re.MULTILINE)
 FEWEST_MUTANTS = 3
-NOT_RELEASED = {"solutions.py", "__pycache__", ".ipynb_checkpoints", "INSTRUCTORS.md"}
+NOT_RELEASED = {"solutions.py", "mutants.py", "__pycache__", ".ipynb_checkpoints"}
 QUOTE = re.compile(r"<!-- quote: (\S+) (\S+) -->\n```python\n(.*?)```", flags=re.DOTALL)
 
 
@@ -76,14 +76,25 @@ def read(file: Path) -> str:
     return file.read_text(encoding="utf-8")
 
 
-def generate(folder: Path) -> bool:
-    """Write the lecture's exercises.py; True if it changed."""
+def holds_answers(file: Path) -> bool:
+    """True if somebody has written between this exercises.py's markers: hours of work, never to be written over."""
+    try:
+        text = file.read_text(encoding="utf-8")
+        return student_version(text).split() != text.split()
+    except (OSError, ValueError, UserError):  # no file, another encoding, broken markers
+        return file.is_file()
+
+
+def generate(folder: Path) -> str:
+    """Write the lecture's exercises.py, unless it holds answers. Says in a word or two what was done."""
     made = student_version(read(folder / "solutions.py"), str(folder / "solutions.py"))
     file = folder / "exercises.py"
-    if file.is_file() and file.read_text(encoding="utf-8") == made:
-        return False
+    if file.is_file() and file.read_bytes() == made.encode():
+        return "as it was"
+    if holds_answers(file):
+        return "left alone: it holds answers; move it away to get a fresh one"
     file.write_text(made, encoding="utf-8", newline="\n")
-    return True
+    return "written"
 
 
 # -- proofs -----------------------------------------------------------------------------------------------------------
@@ -94,7 +105,9 @@ def problems(folder: Path) -> Iterator[str]:
     source = read(folder / "solutions.py")
     made = student_version(source, str(folder / "solutions.py"))
     exercises = folder / "exercises.py"
-    if not exercises.is_file() or exercises.read_text(encoding="utf-8") != made:
+    if holds_answers(exercises):
+        yield "exercises.py holds answers, so it is somebody's work: move it away, then `python -m minilrm.course generate`"
+    elif not exercises.is_file() or exercises.read_text(encoding="utf-8") != made:
         yield "exercises.py is stale: run `python -m minilrm.course generate`"
     for outcome in grade.grade_file(lecture, folder / "solutions.py"):
         if not outcome.passed:
@@ -175,6 +188,8 @@ def bare(code: str) -> str:
 
 def release(folders: Sequence[Path], out: Path) -> list[Path]:
     """Copy lectures to `out` without solutions and mutants; exercises.py is made fresh. Returns what was written."""
+    if out.exists() and not out.is_dir():
+        raise UserError(f"{out} is a file; name a new folder")
     if out.exists() and any(out.iterdir()):
         raise UserError(f"{out} is not empty; name a new folder, so that nothing of an older release stays")
     written = []
@@ -224,7 +239,7 @@ def run(options: Options) -> None:
     folders = chosen(options)
     if options.action == "generate":
         for folder in folders:
-            print(f"{folder.name}: {'written' if generate(folder) else 'as it was'}")
+            print(f"{folder.name}: {generate(folder)}")
     elif options.action == "release":
         if options.out is None:
             raise UserError("name the folder to build: --out DIR")

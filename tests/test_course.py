@@ -4,6 +4,7 @@ the committed results, and what students get holds no answers."""
 import doctest
 import json
 import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -68,6 +69,7 @@ def test_a_proper_lecture_has_no_problems(tmp_path):
 
 @pytest.mark.parametrize("change, found", [
     ({"exercises": "x = 1\n"}, "stale"),
+    ({"exercises": SOLUTION}, "holds answers"),
     ({"readme": "# One\n"}, "does not mention"),
     ({"solution": SOLUTION.replace("2 * x", "3 * x")}, "the solution fails"),
     ({"solution": SOLUTION.replace('    """Twice x: 2 gives 4."""\n', "")}, "docstring"),
@@ -109,7 +111,7 @@ def test_the_example_in_the_docstring_holds():
 def test_a_release_holds_no_answers(tmp_path):
     lecture = a_course(tmp_path, exercises="stale = True\n")
     (lecture.parent / "README.md").write_text("# Course\n")
-    (lecture.parent / "INSTRUCTORS.md").write_text("# Not for students\n")
+    (lecture / "mutants.py").write_text("def cube(x):\n    return x ** 3\n")
     out = tmp_path / "out"
     course.release([lecture], out)
     everything = {str(f.relative_to(out)): f.read_text() for f in out.rglob("*") if f.is_file()}
@@ -120,6 +122,30 @@ def test_a_release_holds_no_answers(tmp_path):
     assert len(released.exercises) == 1 and not released.mutants
     with pytest.raises(UserError, match="not empty"):
         course.release([lecture], out)
+
+
+def test_mutants_may_stand_in_a_file_of_their_own(tmp_path):
+    """Catches: mutants.py not read at all, or left unable to use what checks.py has."""
+    inside, mutants = CHECKS.split("### BEGIN MUTANTS")
+    lecture = a_course(tmp_path, checks=inside + "\n\ndef times(x, n):\n    return x * n\n")
+    head = "from checks import times\n\nfrom minilrm.grade import mutant\n\n"
+    body = mutants.replace("### END MUTANTS\n", "").replace("return x * x", "return times(x, x)")
+    (lecture / "mutants.py").write_text(head + body)
+    assert list(course.problems(lecture)) == []
+    (lecture / "mutants.py").write_text(head + body.replace('"you squared it"', '"you cubed it"'))
+    assert "you cubed it" in " ".join(course.problems(lecture))
+    assert "checks" not in sys.modules
+
+
+@pytest.mark.parametrize("mine", [SOLUTION, SOLUTION.replace("    ### END SOLUTION\n", ""), "caf\xe9"])
+def test_generate_never_writes_over_answers(tmp_path, mine):
+    """A student who runs the command must not lose an evening's work, be it finished, half broken or in latin-1."""
+    lecture = a_course(tmp_path)
+    file = lecture / "exercises.py"
+    file.write_bytes(mine.encode("latin-1"))
+    assert "left alone" in course.generate(lecture) and file.read_bytes() == mine.encode("latin-1")
+    file.unlink()
+    assert course.generate(lecture) == "written" and course.generate(lecture) == "as it was"
 
 
 def test_the_command(tmp_path, capsys):

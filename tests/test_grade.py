@@ -6,6 +6,7 @@ import doctest
 import json
 import random
 import sys
+import types
 from fractions import Fraction
 
 import pytest
@@ -14,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from minilrm import grade
+from minilrm.errors import UserError
 from minilrm.grade import classroom, lecture, nursery, remote, results, wire
 
 CHECKS = '''
@@ -53,10 +55,13 @@ def toy(tmp_path_factory):
 
 HOSTILE = {  # body of double -> what its author reads
     "hangs": ("while True: pass", "took longer than 1 s"),
-    "leaves": ("import sys; sys.exit(0)", "SystemExit"),
+    "leaves": ("import sys; sys.exit(0)", "leaves the program"),
     "kills itself": ("import os; os._exit(0)", "ended the process"),
     "prints megabytes": ("print('x' * 20_000_000); return x + x", ""),
     "eats memory": ("return torch.zeros(10**10)", "memory"),
+    "saves by torch": ("torch.save(x, 'here.pt'); return x + x", "tried to write a file by torch"),
+    "shares memory with a file": ("return torch.from_file('here', shared=True, size=1)", "tried to write a file by torch"),
+    "opens a database": ("import sqlite3; sqlite3.connect('here.db')", "tried sqlite3.connect"),
 }
 
 
@@ -70,11 +75,14 @@ def graded(toy, tmp_path_factory):
     bodies["writes outside"] = f"open({str(victim)!r}, 'w'); return x + x"
     files = {name: f"import torch\ndef double(x):\n    {body}{SLOPE}" for name, body in bodies.items()}
     files["cannot be imported"] = "import no_such_module\n" + RIGHT
-    files["=ana"] = RIGHT
+    files["=ana"] = files["two words"] = RIGHT
     for name, text in files.items():
         (folder / name).mkdir()
         (folder / name / "exercises.py").write_text(text, encoding="utf-8")
-    (folder / "empty").mkdir()
+    as_bytes = {"bom": b"\xef\xbb\xbf" + RIGHT.encode(), "crlf": RIGHT.replace("\n", "\r\n").encode(),
+                "latin": ("# caf\xe9\n" + RIGHT).encode("latin-1")}
+    for name, data in as_bytes.items():
+        (folder / f"{name}.py").write_bytes(data)
     said = []
     grades = grade.grade_class(toy, folder, say=said.append, seconds=1, memory_mb=2048)
     return grades, victim, said
@@ -102,10 +110,71 @@ def test_an_import_error_names_the_module_and_the_line(graded):
 def test_the_others_are_not_harmed(graded, toy):
     grades, _, said = graded
     assert [o.score for o in grades["=ana"]] == [2, 3]
-    assert "exactly one exercises.py" in grades["empty"][0].message
     rows = list(csv.DictReader(grade.to_csv(toy, grades).splitlines()))
-    assert len(rows) == len(said) == 9
+    assert len(rows) == len(said) == 15
     assert {row["submission"]: row["total"] for row in rows}["'=ana"] == "5", "a name must not become a formula"
+    assert sum(row["total"] == "5" for row in rows) == 5
+
+
+def test_encodings_of_editors(graded):
+    """Bytes that editors put in do no harm; what is not UTF-8 is told so in words that help."""
+    grades = graded[0]
+    assert [sum(o.score for o in grades[name]) for name in ("bom", "crlf", "two words")] == [5, 5, 5]
+    assert all(o.score == 0 and "encoding UTF-8" in o.message for o in grades["latin"])
+
+
+# -- what lies in a folder of submissions ------------------------------------------------------------------------------------
+
+def test_each_student_gets_a_row_and_a_reason(toy, tmp_path):
+    """Catches: two students of one name of whom one is lost, an archive that is dropped in silence, a link to the answers."""
+    for name in ("ana/exercises.py", "ana.py", "two/exercises.py", "two/old/exercises.py", "other/exercises (1).py",
+                 "deep/a b/exercises.py", "mac/exercises.py", "mac/__MACOSX/exercises.py", "carla.zip", ".hidden/x"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(RIGHT)
+    (tmp_path / "empty").mkdir()
+    found, others = classroom.submissions(tmp_path)
+    assert {name for name, file in found.items() if not isinstance(file, str)} == {"ana", "ana.py", "deep", "mac"}
+    assert "2 files" in found["two"] and "exercises (1).py" in found["other"] and "empty" in found["empty"]
+    assert others == ["carla.zip"]
+    with pytest.raises(UserError, match="unpack it"):
+        classroom.submissions(tmp_path / "carla.zip")
+
+
+def test_a_link_to_the_reference_is_not_followed(toy, tmp_path):
+    (tmp_path / "eve").mkdir()
+    try:
+        (tmp_path / "eve" / "exercises.py").symlink_to(toy.folder / "solutions.py")
+    except OSError:
+        pytest.skip("this system makes no links")
+    assert "outside the submission" in classroom.submissions(tmp_path)[0]["eve"]
+
+
+def test_a_comment_is_said_once(toy):
+    """A failed import is one reason, not one for each check."""
+    outcomes = [results.Outcome(e, 0, "no such module") for e in toy.exercises]
+    assert classroom.comments(outcomes) == "everything: no such module"
+    assert results.table(outcomes).count("no such module") == 1
+    mixed = [results.Outcome(toy.exercises[0], 0, "no"), results.Outcome(toy.exercises[1], 3)]
+    assert classroom.comments(mixed) == "double: value: no"
+
+
+@pytest.mark.parametrize("words, said", [
+    (["--submissions", "{}/class.zip", "--csv", "{}/g.csv"], "unpack it"),
+    (["--submissions", "{}/none"], "there is no folder"),
+    (["--submissions", "{}", "--csv", "{}/none/g.csv"], "there is no folder"),
+    (["--submissions", "{}", "--csv", "{}"], "is a folder; name a file in it"),
+    (["--submissions", "{}", "--json", "{}/r.json"], "give one pair"),
+    (["--file", "{}/nobody.py"], "there is no file"),
+    (["--file", "{}"], "is a folder; name the file in it"),
+    (["--csv", "{}/g.csv"], "--submissions"),
+])
+def test_a_bad_command_is_one_line(toy, tmp_path, capsys, words, said):
+    """And it is said before anything is graded: no process is started here."""
+    (tmp_path / "class.zip").write_text("PK")
+    with pytest.raises(SystemExit) as left:
+        grade.main([str(toy.folder), *(word.format(tmp_path) for word in words)])
+    error = capsys.readouterr().err
+    assert left.value.code == 2 and said in error and error.count("\n") == 1
 
 
 def test_a_forged_message_is_only_a_value(toy, tmp_path):
@@ -140,6 +209,28 @@ def test_an_exercise_that_hangs_hangs_once(tmp_path):
     first, second, third = grade.grade_student(twice, Hanging({"double": abs, "slope": lambda x: (x * x).sum()}))
     assert len(calls) == 1 and first.message == third.message == "took too long" and second.passed
     assert [o.exercise.points for o in (first, second, third)] == [2, 3, 1]
+
+
+def test_a_busy_or_paused_machine_costs_nobody_points(tmp_path, monkeypatch):
+    """Catches: a limit on the wall's clock alone, and an endless sleep that is never stopped."""
+    now, state = [0.0], [0.0, "R"]
+    monkeypatch.setattr(remote, "time", types.SimpleNamespace(monotonic=lambda: now[0]))
+    monkeypatch.setattr(nursery, "usage", lambda pid: tuple(state))
+    student = remote.RemoteStudent(tmp_path / "exercises.py", seconds=2)
+    student._process = types.SimpleNamespace(pid=1)
+    student._wind(2)
+    now[0], state[0] = 1000.0, 0.5
+    assert student._left() == 1.5, "waited long for a processor, and used half a second of it"
+    now[0], state[1] = 5000.0, "T"
+    assert student._left() > 0, "somebody shut the laptop"
+    state[1] = "S"
+    for _ in range(5):
+        now[0] += 2
+        left = student._left()
+    assert left <= 0, "it sleeps"
+    student._wind(2)
+    state[:] = 2.6, "R"
+    assert student._left() <= 0, "it computes for too long"
 
 
 def test_the_answers_may_not_be_imported(toy, tmp_path):

@@ -17,7 +17,8 @@ def group_advantages(rewards: Tensor, eps: float = 1e-4) -> Tensor:
 
     A group whose rewards are all equal gets **exactly** 0: compare, do not rely on the division.
 
-    Rewards `[[1, 0, 0, 1]]` give `[[0.865875, -0.865875, -0.865875, 0.865875]]`: the mean is 1/2, the std 0.577350.
+    Rewards are floats and G is at least 2. `[[1, 0, 0, 1]]` gives `[[0.865875, -0.865875, -0.865875, 0.865875]]`: the mean is
+    1/2, the std 0.577350.
     """
     ### BEGIN SOLUTION
     mean = rewards.mean(dim=1, keepdim=True)
@@ -33,7 +34,8 @@ def token_logprobs(logits: Tensor, ids: Tensor, temperature: float = 1.0) -> Ten
 
         out[b, t] = log p(ids[b, t + 1] | ids[b, :t + 1])          p = softmax(logits / temperature)
 
-    The logits at position t are about token t + 1. The temperature is the one that the tokens were sampled with.
+    The logits at position t are about token t + 1. The temperature, above 0, is the one that the tokens were sampled with.
+    Logits may be as large as 1000. The result has B rows also if B is 1.
 
     Logits `[[[0, 0], [9, 0], [0, 0]]]` and ids `[[0, 1, 0]]` give probabilities 1/2 (of token 1, from the first row) and
     0.9999 (of token 0, from the second row); the third row is about a token that is not there.
@@ -66,8 +68,9 @@ def grpo_loss(logp: Tensor, old_logp: Tensor, advantages: Tensor, mask: Tensor, 
         term = min(rho A, clip(rho, 1 - clip, 1 + clip) A)
         loss = - 1/B sum_i 1/|o_i| sum_t term[i, t]
 
-    `mask` is 1 on the tokens that the policy sampled, EOS included, and |o_i| is their number in row i. Where it is 0 a
-    token does not count at all. Gradient flows through `logp` alone.
+    `mask` is 1 on the tokens that the policy sampled, EOS included, and 0 on all others, as whole numbers or floats; |o_i| is
+    the number of ones in row i, at least 1. Where it is 0, `logp` may hold anything (padding), and neither value nor gradient
+    may depend on it. Gradient flows through `logp` alone, not through `old_logp`. The KL term is not part of this function.
 
     One sequence of two tokens, A = 1, with ratios 1.3 and 1: the terms are 1.2 (clipped) and 1, the loss -1.1.
     """

@@ -20,7 +20,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "scripts")]
 
 from lecture_figures import main, save  # noqa: E402
 
-SKILL, CARELESS, LONGEST = 0.4, 0.05, 8  # of the writers in the corpus: see tasks/traces.py
+SKILL, CARELESS, LONGEST = 0.4, 0.05, 8  # of the people in section 2's example
 FALSE_ACCEPTS = (0.0, CARELESS, 0.3, 1.0)
 STARTS, SEEDS, STEPS, PROMPTS, GROUP, RATE = (0.08, 0.01, 0.001, 0.0), (0, 1, 2), 300, 32, 8, 3.0
 
@@ -60,8 +60,7 @@ def measure() -> dict:
     curves = {str(a): [right_within(k, SKILL, a) for k in range(1, LONGEST + 1)] for a in FALSE_ACCEPTS}
     seen = {str(s): 1 - (1 - s * (1 - SKILL) * (1 - CARELESS)) ** GROUP for s in STARTS}
     rejected = (1 - SKILL) * (1 - CARELESS)
-    return {"skill": SKILL,
-            "careless": CARELESS, "longest": LONGEST, "right within": curves,
+    return {"skill": SKILL, "careless": CARELESS, "longest": LONGEST, "right within": curves,
             "expected attempts": sum(rejected ** k for k in range(LONGEST)), "group": GROUP, "prompts": PROMPTS, "rate": RATE,
             "seeds": SEEDS, "a group holds a retry": seen,
             "going on": {str(s): [train(s, seed) for seed in SEEDS] for s in STARTS}}

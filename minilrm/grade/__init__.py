@@ -23,7 +23,7 @@ from pathlib import Path
 from minilrm import cli
 from minilrm.cli import option
 from minilrm.errors import UserError
-from minilrm.grade.classroom import grade_class, to_csv
+from minilrm.grade.classroom import grade_class, to_csv, writable
 from minilrm.grade.lecture import (
     Exercise,
     Lecture,
@@ -69,6 +69,11 @@ def run(options: Options) -> None:
         raise UserError("name a lecture: python -m minilrm.grade lectures/15_grpo")
     if options.csv and not options.submissions:
         raise UserError("--csv is the table of a class: name its folder with --submissions")
+    if options.submissions and (options.json or options.file):
+        raise UserError("--json and --file are for one submission, --submissions and --csv for a class: give one pair of them")
+    for flag, target in (("--csv", options.csv), ("--json", options.json)):
+        if target:
+            writable(target, flag)
     lecture = load_lecture(options.lecture)
     limits = {"seconds": options.seconds, "memory_mb": options.memory_mb}
     if os.name != "posix":

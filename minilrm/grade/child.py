@@ -21,6 +21,7 @@ import json
 import os
 import random
 import sys
+import tokenize
 from pathlib import Path
 from typing import Any
 
@@ -38,9 +39,10 @@ except ImportError:  # Windows: the grader's clock is the only limit
 GRAPHS_KEPT = 256  # calls whose autograd graph is kept for a backward pass
 REFUSED = ("os.remove", "os.rename", "os.rmdir", "os.mkdir", "os.link", "os.symlink", "os.truncate", "os.chmod", "os.chown",
            "os.utime", "os.kill", "os.killpg", "os.fork", "os.forkpty", "os.system", "os.exec", "os.posix_spawn", "os.spawn",
-           "os.startfile", "subprocess.", "socket.", "shutil.", "signal.pthread_kill", "ctypes.dlopen", "webbrowser.")
+           "os.startfile", "subprocess.", "socket.", "shutil.", "signal.pthread_kill", "ctypes.dlopen", "webbrowser.",
+           "sqlite3.")
 MUTABLE = ("tensor", "dict", "set", "random", "generator")  # kinds of arguments that a function can change
-SECRET = ("solutions.py", "checks.py")
+SECRET = ("solutions.py", "checks.py", "mutants.py")
 
 
 def limits(memory_mb: int, seconds: int) -> bool:
@@ -53,6 +55,7 @@ def limits(memory_mb: int, seconds: int) -> bool:
         resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
         resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 5))
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))  # not a byte into any file; pipes are no files
     except (OSError, ValueError):
         return False
     return True
@@ -73,11 +76,21 @@ def fence(file: Path) -> None:
         elif event.startswith(REFUSED):
             raise PermissionError(f"your file tried {event}; exercises compute, they do nothing to the outside")
 
+    def no_files(*_: Any, **__: Any) -> None:
+        raise PermissionError("your file tried to write a file by torch; exercises compute, they write no files")
+
+    # These open files in C++, past any audit hook: torch.save, and memory that is shared with a file.
+    torch._C.PyTorchFileWriter = torch.from_file = torch.UntypedStorage.from_file = no_files
     sys.addaudithook(hook)
 
 
 def load(file: Path) -> Any:
     """The submission as a module."""
+    try:
+        with tokenize.open(file) as text:  # as Python reads it: UTF-8, or what its first lines declare
+            text.read()
+    except (UnicodeDecodeError, SyntaxError):
+        raise SyntaxError("it is not written in UTF-8; save it again, with the encoding UTF-8") from None
     spec = importlib.util.spec_from_file_location("exercises", file)
     module = importlib.util.module_from_spec(spec)
     sys.modules["exercises"] = module  # dataclasses look their module up

@@ -9,7 +9,8 @@ says so and gives no grades.
 
 import csv
 import io
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from minilrm.errors import UserError
@@ -18,22 +19,56 @@ from minilrm.grade.remote import GraderError
 from minilrm.grade.results import Outcome, grade_file, total
 
 
-def submissions(folder: Path) -> dict[str, Path | None]:
-    """Name of the student -> the file to grade; None where a student handed in no exercises.py, or several."""
+def submissions(folder: Path) -> tuple[dict[str, Path | str], list[str]]:
+    """(name of the student -> the file to grade, or why there is none; the names of what is no submission at all)."""
+    if folder.is_file():
+        raise UserError(f"{folder} is a file; unpack it, and name the folder that holds the submissions")
     if not folder.is_dir():
         raise UserError(f"there is no folder {folder}; name the one that holds the submissions")
-    found: dict[str, Path | None] = {}
+    found: dict[str, Path | str] = {}
+    others = []
     for entry in sorted(folder.iterdir()):
-        if entry.name.startswith((".", "_")):
+        if entry.name.startswith((".", "__")):
             continue
         if entry.is_dir():
-            files = [f for f in entry.rglob("exercises.py") if "__MACOSX" not in f.parts]
-            found[entry.name] = files[0] if len(files) == 1 else None
-        elif entry.suffix == ".py":
-            found[entry.stem] = entry
+            found[entry.name] = handed_in(entry)
+        elif entry.suffix == ".py":  # `ana.py` beside a folder `ana` keeps its whole name: nobody's grade is lost
+            found[entry.name if entry.stem in found else entry.stem] = own(entry, folder)
+        else:
+            others.append(entry.name)
     if not found:
-        raise UserError(f"{folder} holds no submissions: a folder a student with exercises.py in it, or a NAME.py a student")
-    return found
+        raise UserError(f"{folder} holds no submissions: a folder a student with exercises.py in it, or a NAME.py a student"
+                        + (f" (there is {listed(others)})" if others else ""))
+    return found, others
+
+
+def handed_in(folder: Path) -> Path | str:
+    """The one exercises.py in a student's folder, or why there is not exactly one."""
+    files = [f for f in sorted(folder.rglob("*")) if f.is_file() and not {"__MACOSX", "__pycache__"} & set(f.parts)]
+    named = [f for f in files if f.name == "exercises.py"]
+    if len(named) == 1:
+        return own(named[0], folder)
+    if named:
+        return f"{len(named)} files are called exercises.py ({listed(f.relative_to(folder) for f in named)}): keep one"
+    if files:
+        return f"no exercises.py was handed in, but {listed(f.relative_to(folder) for f in files)}"
+    return "nothing was handed in: the folder is empty"
+
+
+def own(file: Path, folder: Path) -> Path | str:
+    """The file, unless it is a link to somewhere else (to the reference, say)."""
+    inside = file.resolve().is_relative_to(folder.resolve())
+    return file if inside else f"{file.name} is a link to a place outside the submission: hand in the file itself"
+
+
+def listed(names: Iterable[object]) -> str:
+    """At most four names, for one line.
+
+    >>> listed("abcdef")
+    'a, b, c, d and 2 more'
+    """
+    names = [plain(str(name)) for name in names]
+    return ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
 
 
 def prove(lecture: Lecture, **limits: float) -> None:
@@ -50,18 +85,30 @@ def grade_class(
     lecture: Lecture, folder: Path, *, say: Callable[[str], None] = print, **limits: float,
 ) -> dict[str, list[Outcome]]:
     """Grade all submissions in a folder. What one of them does is its own result."""
-    found = submissions(folder)
+    found, others = submissions(folder)
+    if others:
+        say(f"passed over, neither a folder nor a .py file: {listed(others)}")
     prove(lecture, **limits)
     grades = {}
     for i, (name, file) in enumerate(found.items(), 1):
-        if file is None:
-            outcomes = [Outcome(e, 0, "there is not exactly one exercises.py in the submission") for e in lecture.exercises]
+        if isinstance(file, str):
+            outcomes = [Outcome(e, 0, file) for e in lecture.exercises]
         else:
             outcomes = grade_file(lecture, file, **limits)
         grades[name] = outcomes
         reached, most = total(outcomes)
         say(f"{i:>4} of {len(found)}  {plain(name):<32} {reached:>3} / {most}")
     return grades
+
+
+def writable(file: Path, flag: str) -> None:
+    """UserError if this file cannot be written: said before an hour of grading, not after it."""
+    if file.is_dir():
+        raise UserError(f"{flag} {file} is a folder; name a file in it, for example {file / 'grades'}{flag.replace('--', '.')}")
+    if not file.parent.is_dir():
+        raise UserError(f"{flag}: there is no folder {file.parent}; make it first")
+    if not os.access(file if file.exists() else file.parent, os.W_OK):
+        raise UserError(f"{flag} {file} cannot be written; choose another folder, or change its permissions")
 
 
 def plain(text: str) -> str:
@@ -80,6 +127,15 @@ def to_csv(lecture: Lecture, grades: dict[str, Sequence[Outcome]]) -> str:
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(["submission", "total", "most", *(e.name for e in lecture.exercises), "comments"])
     for name, outcomes in grades.items():
-        comments = "; ".join(f"{o.exercise.name}: {o.message}" for o in outcomes if not o.passed)
-        writer.writerow([plain(name), *total(outcomes), *(o.score for o in outcomes), plain(comments)])
+        writer.writerow([plain(name), *total(outcomes), *(o.score for o in outcomes), plain(comments(outcomes))])
     return out.getvalue()
+
+
+def comments(outcomes: Sequence[Outcome]) -> str:
+    """What was wrong, each message once, with the checks that it is about: `kl_k3: value: not written yet; ...`."""
+    about: dict[str, list[str]] = {}
+    for o in outcomes:
+        if not o.passed:
+            about.setdefault(o.message, []).append(o.exercise.name)
+    return "; ".join(f"{'everything' if len(names) == len(outcomes) > 1 else ', '.join(names)}: {message}"
+                     for message, names in about.items())

@@ -9,6 +9,7 @@
     def backwards(logp, ref_logp): ...
 
 An exercise may have several checks; each is a row of its own with its own points. A check raises nothing if all is well.
+Mutants stand at the end of checks.py, or, if that gets long, beside it in mutants.py, which may `from checks import` helpers.
 `student` has the functions, here (LocalStudent) or in another process (RemoteStudent); a check cannot tell which.
 """
 
@@ -135,7 +136,8 @@ def expect_close(
     except (TypeError, ValueError, RuntimeError):
         reject(f"{message} (you returned {a_kind(actual)})")
     if not same_shape:
-        reject(f"{message} (you returned {a_kind(actual)}, it should have the shape {shape})")
+        wanted = f"have the shape {shape}" if shape else "be one number, without axes"
+        reject(f"you returned {a_kind(actual)}, it should {wanted} [{message}]")
     reject(f"{message} (you returned {short(actual)}, it should be {short(wanted)})")
 
 
@@ -222,8 +224,8 @@ def load_lecture(folder: Path) -> Lecture:
     if not file.is_file():
         raise GraderError(f"{file} is missing, so there is nothing to grade by; restore it from the course")
     module = load_module(file, f"minilrm_checks_{folder.resolve().name}")
-    lecture = Lecture(folder, tuple(getattr(module, "_EXERCISES", ())), tuple(getattr(module, "_MUTANTS", ())),
-                      tuple(getattr(module, "FORBIDDEN", ())))
+    mutants = (*getattr(module, "_MUTANTS", ()), *more_mutants(folder, module))
+    lecture = Lecture(folder, tuple(getattr(module, "_EXERCISES", ())), mutants, tuple(getattr(module, "FORBIDDEN", ())))
     if not lecture.exercises:
         raise GraderError(f"{file} holds no @exercise; restore it from the course")
     names = [e.name for e in lecture.exercises]
@@ -231,6 +233,21 @@ def load_lecture(folder: Path) -> Lecture:
     if twice:
         raise GraderError(f"{file} has two checks called {sorted(twice)[0]!r}; rename one")
     return lecture
+
+
+def more_mutants(folder: Path, checks: ModuleType) -> Sequence[Mutant]:
+    """Those of mutants.py, if the lecture has one; while it is read, `checks` is the module of that name."""
+    file = folder / "mutants.py"
+    if not file.is_file():
+        return ()
+    before = sys.modules.get("checks")
+    sys.modules["checks"] = checks
+    try:
+        return load_module(file, f"minilrm_mutants_{folder.resolve().name}").__dict__.get("_MUTANTS", ())
+    finally:
+        sys.modules.pop("checks")
+        if before is not None:
+            sys.modules["checks"] = before
 
 
 def find_lectures(root: Path) -> list[Path]:

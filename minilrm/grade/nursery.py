@@ -20,7 +20,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[2]
 CHILD = "minilrm.grade.child"
 CAN_FORK = hasattr(os, "fork") and hasattr(socket, "send_fds")
-START_SECONDS = 180  # until torch is imported: our business, and slow on a busy machine
+START_SECONDS = 600  # until torch is imported: our business, and slow on a busy machine
 PASSED_ON = ("PATH", "SYSTEMROOT", "HOME", "USERPROFILE", "TEMP", "TMP", "TMPDIR", "LANG", "LD_LIBRARY_PATH", "VIRTUAL_ENV",
              "MINILRM_DATA")
 
@@ -109,11 +109,14 @@ def start(folder: str) -> Any:
     return Forked(folder) if CAN_FORK else Spawned(folder)
 
 
-def processor_seconds(pid: int) -> float | None:
-    """Processor time that a process has used, where the system says so (Linux), else None."""
+def usage(pid: int) -> tuple[float, str] | None:
+    """(processor seconds that a process has used, its state), where the system says so (Linux), else None.
+
+    State R: it computes, or would if a processor were free. Others: it sleeps, waits for a disk, or was stopped.
+    """
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK"), fields[0]
     except (OSError, ValueError, IndexError):
         return None
 
@@ -146,13 +149,16 @@ def tend(number: int) -> bool:
 
 
 def reap(pid: int) -> int | None:
-    """Wait a moment for one of our processes to end by itself, else kill it and all it started."""
+    """Wait a moment for one of our processes to end by itself, else kill it; and kill all it started in any case."""
+    code = None
     for _ in range(20):
         done, status = os.waitpid(pid, os.WNOHANG)
         if done:
-            return os.waitstatus_to_exitcode(status)
+            code = os.waitstatus_to_exitcode(status)
+            break
         time.sleep(0.01)
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError):  # the group outlives its leader; without members there is none, and nothing to do
         os.killpg(pid, 9)
-    os.waitpid(pid, 0)
-    return None
+    if code is None:
+        os.waitpid(pid, 0)
+    return code

@@ -25,7 +25,8 @@ from minilrm.grade import nursery
 from minilrm.grade.wire import Codec, write_back
 
 LONGEST_MESSAGE = 32 * 2**20  # bytes of one answer
-PATIENCE = 4  # a check may take so many times its limit on the wall's clock
+PATIENCE = 4  # a check may sleep for so many times its limit
+GLANCE = 1.0  # seconds between two looks at a process that computes
 
 
 class GraderError(UserError):
@@ -121,20 +122,23 @@ class RemoteStudent:
 
     def _wind(self, seconds: float) -> None:
         """Start the clock anew."""
-        self._limit, self._begun = seconds, time.monotonic()
-        self._used = nursery.processor_seconds(self._process.pid)
+        self._limit, self._begun, self._idle = seconds, time.monotonic(), 0.0
+        self._seen, self._first = self._begun, nursery.usage(self._process.pid)
 
     def _left(self) -> float:
         """Seconds to wait before looking at the clock again; 0 or less: time is up.
 
         The limit is on processor time where the system tells it, so that a busy machine costs nobody points; who sleeps
-        instead of computing is stopped after PATIENCE times the limit.
+        instead of computing is stopped after PATIENCE times the limit. A pause of the whole machine counts as a moment.
         """
-        passed = time.monotonic() - self._begun
-        now = nursery.processor_seconds(self._process.pid)
-        if self._used is None or now is None:
-            return self._limit - passed
-        return min(self._limit - (now - self._used), PATIENCE * self._limit - passed)
+        now, usage = time.monotonic(), nursery.usage(self._process.pid)
+        if self._first is None or usage is None:
+            return self._limit - (now - self._begun)
+        used, state = usage
+        if state != "R":
+            self._idle += min(now - self._seen, 2 * GLANCE)
+        self._seen = now
+        return min(self._limit - (used - self._first[0]), PATIENCE * self._limit - self._idle)
 
     # -- messages -----------------------------------------------------------------------------------------------------
 
@@ -150,7 +154,7 @@ class RemoteStudent:
         while line is None:
             left = self._left()
             try:
-                line = self._lines.get(timeout=max(0.01, left))
+                line = self._lines.get(timeout=min(GLANCE, max(0.01, left)))
             except queue.Empty:
                 if left <= 0.01:
                     self._die(f"took longer than {self._limit:g} s and was stopped: is there a loop that never ends?",

@@ -48,8 +48,11 @@ def run_check(exercise: Exercise, student: Any) -> Outcome:
     except StudentError as error:
         if error.isa(NotImplementedError):
             return failed("not written yet", line=error.line, unwritten=True)
+        hung = isinstance(error, Dead)
+        if error.isa(SystemExit) and not hung:
+            return failed("SystemExit: your code leaves the program (sys.exit, quit); take that out", line=error.line)
         return failed(error.text if error.kinds[0] in ("TimeoutError", "AttributeError", "PermissionError") and error.text
-                      else f"{error.kinds[0]}: {error.text}", line=error.line, hung=isinstance(error, Dead))
+                      else f"{error.kinds[0]}: {error.text}", line=error.line, hung=hung)
     except GraderError:
         raise
     except OURS as error:
@@ -79,13 +82,24 @@ def grade_student(lecture: Lecture, student: Any) -> list[Outcome]:
 def grade_file(lecture: Lecture, file: Path, *, seconds: float = 20, memory_mb: int = 2048) -> list[Outcome]:
     """All checks on a submission, which is imported and called in a process of its own, never in this one."""
     if not Path(file).is_file():
-        raise UserError(f"there is no file {file}; `python -m minilrm.course generate` writes a fresh one")
+        raise UserError(missing(Path(file), lecture.folder))
     found = forbidden_import(Path(file), lecture.forbidden)
     if found:
         line, name = found
         return [Outcome(e, 0, f"imports {name}, where the answers stand: write it yourself", line) for e in lecture.exercises]
     with RemoteStudent(file, seconds=seconds, memory_mb=memory_mb) as student:
         return grade_student(lecture, student)
+
+
+def missing(file: Path, folder: Path) -> str:
+    """There is nothing to grade at this path: what to do about it."""
+    if file.is_dir():
+        return f"{file} is a folder; name the file in it: --file {file / 'exercises.py'}"
+    if file != folder / "exercises.py":
+        return f"there is no file {file}; name the submission with --file"
+    if (folder / "solutions.py").is_file():
+        return f"there is no file {file}; `python -m minilrm.course generate` writes a fresh one"
+    return f"there is no file {file}; copy it anew from what you were given"
 
 
 def forbidden_import(file: Path, names: Sequence[str]) -> tuple[int, str] | None:
@@ -122,11 +136,12 @@ def table(outcomes: Sequence[Outcome], file: str = "exercises.py") -> str:
     """A row a check: mark, name, points, and under it what is wrong and where to look."""
     width = max(len(o.exercise.name) for o in outcomes) + 2
     lines = []
-    for o in outcomes:
+    for before, o in zip([None, *outcomes], outcomes, strict=False):
         mark = "ok  " if o.passed else "-   " if o.unwritten else "no  "
+        again = before is not None and not o.passed and not o.unwritten and before.message == o.message
         lines.append(f"{mark:<6}{o.exercise.name:<{width}}{o.score:>3} / {o.exercise.points}"
-                     + (f"   {o.message}" if o.unwritten else ""))
-        if not o.passed and not o.unwritten:
+                     + (f"   {o.message}" if o.unwritten else "   as above" if again else ""))
+        if not (o.passed or o.unwritten or again):
             text = o.message + (f" ({where(o, file)})" if o.line else "")
             lines += textwrap.wrap(text, WIDTH, initial_indent=" " * 10, subsequent_indent=" " * 10)
     reached, most = total(outcomes)

@@ -1,0 +1,219 @@
+"""The mutants of lecture 17: wrong answers that checks.py must reject, each with the piece of the message that it must get."""
+
+import math
+
+import torch
+
+from minilrm.grade import mutant
+
+
+def first(t):
+    return t["attempts"][0][0] if t["attempts"] and t["attempts"][0][1] is not None else None
+
+
+def part(cases):
+    cases = list(cases)
+    return sum(cases) / len(cases) if cases else None
+
+
+def stats(traces, **other):
+    wrong = [t for t in traces if first(t) is False]
+    right = {"final_accuracy": part(t["right"] for t in traces), "first_try_accuracy": part(first(t) is True for t in traces),
+             "retry_rate": part(len(t["attempts"]) > 1 for t in wrong),
+             "false_accept": part(a for t in traces for r, a in t["attempts"] if not r and a is not None),
+             "corrected": sum(t["right"] for t in wrong), "spoiled": sum(not t["right"] for t in traces if first(t))}
+    return right | other
+
+
+@mutant("reflection_stats", "the denominator is wrong")
+def retries_of_everyone(traces):
+    return stats(traces, retry_rate=part(first(t) is False and len(t["attempts"]) > 1 for t in traces))
+
+
+@mutant("reflection_stats", "also after a right first try")
+def any_second_attempt(traces):
+    return stats(traces, retry_rate=part(len(t["attempts"]) > 1 for t in traces))
+
+
+@mutant("reflection_stats", "you believe the writer's ok")
+def believes_the_writer(traces):
+    return stats(traces, first_try_accuracy=part(bool(t["attempts"]) and t["attempts"][0][1] is True for t in traces))
+
+
+@mutant("reflection_stats", "not of all attempts")
+def accepts_of_all(traces):
+    return stats(traces, false_accept=part(bool(a) and not r for t in traces for r, a in t["attempts"]))
+
+
+@mutant("reflection_stats", "not of accepted ones")
+def errors_among_accepted(traces):
+    return stats(traces, false_accept=part(not r for t in traces for r, a in t["attempts"] if a))
+
+
+@mutant("reflection_stats", "corrects nothing")
+def second_and_right(traces):
+    return stats(traces, corrected=sum(t["right"] and len(t["attempts"]) > 1 for t in traces))
+
+
+@mutant("reflection_stats", "not the last attempt")
+def last_attempt_decides(traces):
+    return stats(traces, corrected=sum(t["attempts"][-1][0] for t in traces if first(t) is False))
+
+
+@mutant("reflection_stats", "belong in the denominator")
+def readable_only(traces):
+    return stats(traces, first_try_accuracy=part(first(t) for t in traces if first(t) is not None))
+
+
+@mutant("reflection_stats", "has not failed its first try")
+def unreadable_is_wrong(traces):
+    return stats(traces, retry_rate=part(len(t["attempts"]) > 1 for t in traces if not first(t)))
+
+
+@mutant("reflection_stats", "neither accepted nor rejected")
+def none_is_rejection(traces):
+    return stats(traces, false_accept=part(bool(a) for t in traces for r, a in t["attempts"] if not r))
+
+
+@mutant("reflection_stats", "None, not 0")
+def zero_for_nothing(traces):
+    return {name: value or 0 for name, value in stats(traces).items()}
+
+
+def dangerous(text, word):
+    if word in text:
+        return True
+    starts = (word[:k] for k in range(1, len(word)))
+    return any(text.endswith(s) and not text[:-len(s)][-1:].isalpha() for s in starts)
+
+
+def masked(logits, gone, value=-math.inf):
+    if all(gone):
+        raise ValueError
+    return logits.masked_fill(torch.tensor(gone), value)
+
+
+@mutant("ban_token", "is still a probability above 0")
+def logit_of_zero(logits, vocabulary, word):
+    return masked(logits, [dangerous(t, word) for t in vocabulary], 0.0)
+
+
+@mutant("ban_token", "is still a probability above 0")
+def not_quite_never(logits, vocabulary, word):
+    return masked(logits, [dangerous(t, word) for t in vocabulary], -20.0)
+
+
+@mutant("ban_token", "contains the word and stays allowed")
+def only_the_token(logits, vocabulary, word):
+    return masked(logits, [t.strip() == word for t in vocabulary])
+
+
+@mutant("ban_token", "could complete it")
+def whole_words_only(logits, vocabulary, word):
+    return masked(logits, [word in t for t in vocabulary])
+
+
+@mutant("ban_token", "with which 'wait' cannot be said")
+def same_first_letter(logits, vocabulary, word):
+    return masked(logits, [word in t or t.strip(" \n,.7ok").startswith(word[0]) for t in vocabulary])
+
+
+@mutant("ban_token", "with which 'wait' cannot be said")
+def all_its_pieces(logits, vocabulary, word):
+    return masked(logits, [dangerous(t, word) or (bool(t) and t in word) for t in vocabulary])
+
+
+@mutant("ban_token", "with which 'wait' cannot be said")
+def letters_before(logits, vocabulary, word):
+    return masked(logits, [word in t or any(t.endswith(word[:k]) for k in range(1, len(word))) for t in vocabulary])
+
+
+@mutant("ban_token", "which neither contains")
+def any_case(logits, vocabulary, word):
+    return masked(logits, [dangerous(t.lower(), word) for t in vocabulary])
+
+
+@mutant("ban_token", "return logits")
+def probabilities(logits, vocabulary, word):
+    return masked(logits, [dangerous(t, word) for t in vocabulary]).log_softmax(-1)
+
+
+@mutant("ban_token", "you change the caller's logits")
+def in_place(logits, vocabulary, word):
+    gone = torch.tensor([dangerous(t, word) for t in vocabulary])
+    if gone.all():
+        raise ValueError
+    return logits.masked_fill_(gone, -math.inf)
+
+
+@mutant("ban_token", "raise ValueError")
+def bans_everything(logits, vocabulary, word):
+    return logits.masked_fill(torch.tensor([dangerous(t, word) for t in vocabulary]), -math.inf)
+
+
+def judge(before, after, gap, rose=None, corrects=None, carries=None):
+    b, a = before["retry_rate"], after["retry_rate"]
+    if b is None or a is None:
+        rose = None
+    elif rose is None:
+        rose = a[0] > b[1]
+    corrects = after["corrected"] >= 5 * after["spoiled"] and after["corrected"] > 0 if corrects is None else corrects
+    carries = (None if gap is None else gap[0] > 0) if carries is None else carries
+    if rose is False:
+        return "absent"
+    if rose and (not corrects or carries is False):
+        return "superficial"
+    return "too few" if None in (rose, carries) else "load-bearing"
+
+
+@mutant("aha_verdict", "overlap")
+def middles_compared(before, after, gap):
+    if None in (before["retry_rate"], after["retry_rate"]):
+        return judge(before, after, gap)
+    return judge(before, after, gap, rose=sum(after["retry_rate"]) > sum(before["retry_rate"]))
+
+
+@mutant("aha_verdict", "touch are not apart")
+def touching(before, after, gap):
+    if None in (before["retry_rate"], after["retry_rate"]):
+        return judge(before, after, gap)
+    return judge(before, after, gap, rose=after["retry_rate"][0] >= before["retry_rate"][1])
+
+
+@mutant("aha_verdict", "the verdict is 'too few', not 'absent'")
+def unknown_is_false(before, after, gap):
+    if None in (before["retry_rate"], after["retry_rate"]):
+        return "absent"
+    return judge(before, after, gap)
+
+
+@mutant("aha_verdict", "not 'too few'")
+def unknown_first(before, after, gap):
+    if None in (before["retry_rate"], after["retry_rate"], gap):
+        return "too few"
+    return judge(before, after, gap)
+
+
+@mutant("aha_verdict", "nothing corrected carries nothing")
+def nothing_is_enough(before, after, gap):
+    return judge(before, after, gap, corrects=after["corrected"] >= 5 * after["spoiled"])
+
+
+@mutant("aha_verdict", "includes 0")
+def upper_end(before, after, gap):
+    return judge(before, after, gap, carries=None if gap is None else gap[1] > 0)
+
+
+@mutant("aha_verdict", "do not divide by 0")
+def divides(before, after, gap):
+    return judge(before, after, gap, corrects=bool(after["spoiled"]) and after["corrected"] / after["spoiled"] >= 5)
+
+
+@mutant("aha_verdict", "those AFTER training")
+def counts_of_before(before, after, gap):
+    return judge(before, after, gap, corrects=before["corrected"] >= 5 * before["spoiled"])
+
+
+@mutant("aha_verdict", "the verdict is 'superficial'")
+def only_the_word_counts(before, after, gap):
+    return judge(before, after, gap, corrects=True, carries=True if gap is not None else None)

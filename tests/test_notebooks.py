@@ -1,0 +1,79 @@
+"""Notebooks come out of their sources: which there are, what a conversion keeps, and how a stale one is found."""
+
+import ast
+import sys
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("jupytext")  # pip install -e '.[notebooks]'
+nbformat = pytest.importorskip("nbformat")
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "scripts"))
+import notebooks  # noqa: E402
+
+from minilrm import grade  # noqa: E402
+
+SOURCES = notebooks.sources()
+SMALL = "# %% [markdown]\n# # Title\n\n# %%\nx = 1\n\n# %%\nprint(x)\n"
+
+
+@pytest.fixture
+def course(tmp_path, monkeypatch):
+    """A course of its own: a folder with nothing but two notebooks."""
+    monkeypatch.setattr(notebooks, "ROOT", tmp_path)
+    monkeypatch.setattr(notebooks, "LECTURES", tmp_path / "lectures")
+    monkeypatch.setattr(notebooks, "NOTEBOOKS", tmp_path / "notebooks")
+    folder = tmp_path / "lectures" / "21_some_thing"
+    folder.mkdir(parents=True)
+    (folder / "notebook.py").write_text(SMALL)
+    (folder / "notebook_b.py").write_text("# notebook: 21b_other_thing\n" + SMALL)
+    return folder
+
+
+def test_a_folder_with_notebooks_alone_has_notebooks_and_is_no_lecture(course):
+    """Catches: `course check` asking for exercises of a lecture that is not yet written; a second notebook without its name."""
+    assert list(notebooks.sources()) == ["21_some_thing", "21b_other_thing"]
+    assert grade.find_lectures(course.parent) == []
+
+
+def test_a_conversion_is_the_same_each_time_and_the_name_s_line_is_no_cell(course):
+    first, second = (notebooks.convert("21b_other_thing", course / "notebook_b.py") for _ in range(2))
+    assert first == second
+    assert [c.cell_type for c in first.cells] == ["markdown", "code", "code"]
+    assert len({c["id"] for c in first.cells}) == 3
+    nbformat.validate(first)
+
+
+def test_a_notebook_is_stale_if_a_cell_of_its_source_was_changed_or_it_never_ran(course):
+    """Catches: figures of code that is no longer there."""
+    name, source = "21_some_thing", course / "notebook.py"
+    assert "is not there" in notebooks.stale(name, source)
+    made = notebooks.convert(name, source)
+    notebooks.NOTEBOOKS.mkdir()
+    nbformat.write(made, notebooks.NOTEBOOKS / f"{name}.ipynb")
+    assert "never run" in notebooks.stale(name, source)
+    for count, cell in enumerate((c for c in made.cells if c.cell_type == "code"), 1):
+        cell.execution_count = count
+        cell.outputs = [nbformat.v4.new_output("stream", text=str(count))]  # outputs do not count
+    nbformat.write(made, notebooks.NOTEBOOKS / f"{name}.ipynb")
+    assert notebooks.stale(name, source) is None
+    source.write_text(SMALL.replace("x = 1", "x = 2"))
+    assert "is not that of" in notebooks.stale(name, source)
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_a_source_keeps_the_form_of_the_course(name):
+    """It is Python, states its time, has a fast mode, and ends with three things to try."""
+    text = SOURCES[name].read_text(encoding="utf-8")
+    ast.parse(text)
+    cells = [c.source for c in notebooks.convert(name, SOURCES[name]).cells if c.cell_type == "markdown"]
+    assert cells[0].startswith("# ") and "**Time**: about" in cells[0] and "FAST" in text
+    end = cells[-1].partition("## Three things to try")[2]
+    assert [line[:2] for line in end.splitlines() if line[:2] in ("1.", "2.", "3.", "4.")] == ["1.", "2.", "3."]
+
+
+@pytest.mark.parametrize("name", [n for n in SOURCES if (notebooks.NOTEBOOKS / f"{n}.ipynb").is_file()])
+def test_a_committed_notebook_is_that_of_its_source(name):
+    assert notebooks.stale(name, SOURCES[name]) is None
