@@ -4,15 +4,19 @@
     python scripts/notebooks.py 17_aha_moment      only this one
     python scripts/notebooks.py --fast             execute with FAST=1 and keep nothing: do they run at all?
     python scripts/notebooks.py --check            execute nothing: is every committed notebook that of its source?
+    python scripts/notebooks.py --text             execute nothing: take over changed words where no line of code has changed
 
 A source is a plain Python file in which `# %%` begins a cell of code and `# %% [markdown]` one of text: it can be read,
 reviewed and linted like any other file. The conversion is deterministic: cell ids are made of the notebook's name and the
-cell's number, and a notebook carries a hash of its cells' sources, by which a stale one is found. Outputs do not count.
+cell's number, and a notebook carries a hash of its cells' sources, by which a stale one is found. Outputs do not count. It
+carries the seconds that its run took, too, and its head must not promise less.
 """
 
 import argparse
 import hashlib
 import os
+import platform
+import re
 import sys
 import time
 from pathlib import Path
@@ -68,6 +72,14 @@ def execute(notebook, fast: bool) -> None:
         cell.metadata.pop("execution", None)  # when each cell ran: it would change with every run
 
 
+def promised(notebook) -> float:
+    """The minutes that the head of a notebook states: "**Time**: about 4 minutes on two CPU cores"."""
+    found = re.search(r"\*\*Time\*\*: about (\d+) minutes?\b", notebook.cells[0].source)
+    if not found:
+        raise ValueError('the first cell must say "**Time**: about N minutes"')
+    return float(found[1])
+
+
 def stale(name: str, source: Path) -> str | None:
     """What is wrong with the committed notebook; None if nothing is."""
     import nbformat
@@ -90,10 +102,34 @@ def make(name: str, source: Path, fast: bool) -> float:
     started = time.perf_counter()
     notebook = convert(name, source)
     execute(notebook, fast)
+    seconds = time.perf_counter() - started
     if not fast:
+        notebook.metadata["minilrm"] |= {"seconds": round(seconds), "cores": os.cpu_count(), "machine": platform.machine()}
         NOTEBOOKS.mkdir(exist_ok=True)
         nbformat.write(notebook, NOTEBOOKS / f"{name}.ipynb")
-    return time.perf_counter() - started
+    return seconds
+
+
+def take_words(name: str, source: Path) -> bool:
+    """Put the source's text into the committed notebook, whose outputs stay; False if there is code that was not run."""
+    import nbformat
+
+    path, fresh = NOTEBOOKS / f"{name}.ipynb", convert(name, source)
+    committed = nbformat.read(path, as_version=4) if path.is_file() else None
+    if committed is None or code_of(committed.cells) != code_of(fresh.cells):
+        return False
+    ran = iter([cell for cell in committed.cells if cell.cell_type == "code"])
+    for cell in fresh.cells:
+        if cell.cell_type == "code":
+            cell.update({key: value for key, value in next(ran).items() if key in ("outputs", "execution_count")})
+    fresh.metadata = committed.metadata
+    fresh.metadata["minilrm"]["sha256"] = digest(fresh.cells)
+    nbformat.write(fresh, path)
+    return True
+
+
+def code_of(cells) -> list[str]:
+    return [cell.source for cell in cells if cell.cell_type == "code"]
 
 
 def main() -> int:
@@ -101,6 +137,7 @@ def main() -> int:
     parser.add_argument("names", nargs="*", help="notebooks to make; all if none is named")
     parser.add_argument("--fast", action="store_true", help="run with FAST=1 and keep nothing")
     parser.add_argument("--check", action="store_true", help="run nothing; fail if a committed notebook is stale")
+    parser.add_argument("--text", action="store_true", help="run nothing; take over changed words where no code has changed")
     chosen = parser.parse_args()
     known = sources()
     if unknown := [name for name in chosen.names if name not in known]:
@@ -111,6 +148,10 @@ def main() -> int:
         problems = list(filter(None, (stale(name, source) for name, source in wanted.items())))
         print("\n".join(problems) or f"{len(wanted)} notebooks are those of their sources")
         return 1 if problems else 0
+    if chosen.text:
+        failed = [name for name, source in wanted.items() if not take_words(name, source)]
+        print("\n".join(f"{name}: its code has changed since it ran; make it anew: make notebooks" for name in failed))
+        return 1 if failed else 0
     for name, source in wanted.items():
         print(f"{name} ...", flush=True)
         print(f"{name}: {make(name, source, chosen.fast):.0f} s", flush=True)
