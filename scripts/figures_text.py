@@ -155,10 +155,10 @@ def cost_lines(s: dict) -> list[str]:
     if not clocked:
         lines.append(f"- `make grpo` by the clock: {MISSING}.")
     for kind, name in (("grpo", "GRPO"), ("hold", "the long run")):
-        for seed, c in s["cost"][kind].items():
-            lines.append(f"- {name}, seed {seed}: {c['tokens_generated']:,} tokens generated in {c['steps']} steps, "
-                         f"{duration(c['seconds'])} on one thread, not alone on the machine; steps skipped: "
-                         f"{c['skipped_steps']}.")
+        if costs := s["cost"][kind]:
+            each = "; ".join(f"seed {seed} {c['tokens_generated']:,} tokens generated in {c['steps']} steps, "
+                             f"{duration(c['seconds'])}, steps skipped: {c['skipped_steps']}" for seed, c in costs.items())
+            lines.append(f"- {name}, on one thread, not alone on the machine: {each}.")
     return lines
 
 

@@ -1,0 +1,5 @@
+"""`python -m minilrm.doctor RUN`."""
+
+from minilrm.doctor import main
+
+main()
