@@ -164,7 +164,8 @@ def test_a_whole_study(draw, tmp_path):
     assert readme.startswith("# x\n") and readme.endswith("<!-- /figures:main -->\nend\n")
     assert "not measured yet:" not in readme and "32.0 % (29.2 to 35.0)" in readme
     assert "seed 2 1,100,000 tokens generated in 100 steps, 8.3 min" in readme
-    assert "the long run, seed 2: 5,500,000 tokens generated in 500 steps" in readme and "2.8 min to a gain" in readme
+    assert "the long run, on one thread" in readme and "seed 2 5,500,000 tokens generated in 500 steps" in readme
+    assert "2.8 min to a gain" in readme
     assert "n = 1000" in readme and "Slowest CPU" in readme and "--- after, step 100 ---\nAna has <<3*4=12>>12 pens." in readme
     for name in ("main.png", "hold.png"):
         assert (tmp_path / "results" / name).stat().st_size < 100_000

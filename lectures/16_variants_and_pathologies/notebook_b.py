@@ -7,7 +7,7 @@
 # nothing, or the opposite. Here you switch classic bugs on, one at a time, beside a healthy run of the same seed, and look for the
 # figure that gives each away.
 #
-# **Time**: about 3 minutes on an idle CPU core, with progress bars; runs that are there already are not made again. With `FAST=1`
+# **Time**: about 2 minutes on an idle CPU core, with progress bars; runs that are there already are not made again. With `FAST=1`
 # in the environment everything is cut down until it takes seconds and shows nothing but that the code runs.
 
 # %%
@@ -80,8 +80,8 @@ def panels(key, top=None):
         axis.plot(*failures.curve(logs[name]["broken"], key), "k-", linewidth=1.5)
         axis.set_title(letter, loc="left")
         axis.set_xlabel("step")
-        axis.set_ylim(0, top)
     axes[0].set_ylabel(key)
+    axes[0].set_ylim(0, top)  # of all panels: they share it
     plt.show()
 
 

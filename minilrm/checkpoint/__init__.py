@@ -53,9 +53,9 @@ OPTIMIZER, TRAINER = "optimizer.safetensors", "trainer.json"
 # What makes a shipped checkpoint anew, for who has none.
 RECIPES = {
     "gsm8k-mini-base": "python -m minilrm.pretrain --export data/checkpoints/gsm8k-mini-base",
-    "countdown-base": "python -m minilrm.pretrain --task countdown --scale nano --tokens 12000000 --reflection 0.1 --export "
+    "countdown-base": "python -m minilrm.pretrain --task countdown --scale nano --tokens 16000000 --reflection 0.1 --export "
                       "data/checkpoints/countdown-base",
-    "countdown-base-unseeded": "python -m minilrm.pretrain --task countdown --scale nano --tokens 12000000 --reflection 0 "
+    "countdown-base-unseeded": "python -m minilrm.pretrain --task countdown --scale nano --tokens 16000000 --reflection 0 "
                                "--export data/checkpoints/countdown-base-unseeded",
 }
 
