@@ -1,0 +1,5 @@
+"""`python -m minilrm.failures NAME`."""
+
+from minilrm.failures import main
+
+main()
