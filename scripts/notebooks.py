@@ -25,6 +25,7 @@ ROOT = Path(__file__).resolve().parent.parent
 LECTURES, NOTEBOOKS = ROOT / "lectures", ROOT / "notebooks"
 KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
 SECONDS_A_CELL = 1800
+BAR = re.compile(r"(.*?):?\s*(\d+)%\|")  # (what is counted, per cent) of a line that tqdm drew
 
 
 def sources() -> dict[str, Path]:
@@ -70,6 +71,40 @@ def execute(notebook, fast: bool) -> None:
                    resources={"metadata": {"path": str(ROOT)}}).execute()
     for cell in notebook.cells:
         cell.metadata.pop("execution", None)  # when each cell ran: it would change with every run
+        tidy(cell)
+
+
+def tidy(cell) -> None:
+    """Printed pieces that follow each other become one, and what is no use to a reader goes (`calm`)."""
+    outputs = []
+    for output in cell.get("outputs", []):
+        if output.output_type == "stream" and outputs and outputs[-1].get("name") == output.name:
+            outputs[-1].text += output.text
+        else:
+            outputs.append(output)
+    for output in outputs:
+        if output.output_type == "stream":
+            output.text = calm(output.text)
+    if "outputs" in cell:
+        cell.outputs = [o for o in outputs if o.output_type != "stream" or o.text]
+
+
+def calm(text: str) -> str:
+    r"""Of a progress bar its last state; names of temporary folders, other in each run, and tqdm's warning left out.
+
+    >>> calm("\rrun: 10%|# | 1/10\rrun: 100%|##| 10/10\nreport: /tmp/tmpab12_xyz/run/report.html\n")
+    'run: 100%|##| 10/10\nreport: TEMPORARY/run/report.html\n'
+    """
+    lines: list[str] = []
+    for line in re.split(r"\n\r|\r\n|\r|\n", text.replace("\x1b[A", "")):
+        if "TqdmWarning" in line or "autonotebook" in line or (not line.strip() and BAR.match(lines[-1] if lines else "")):
+            continue
+        if bar := BAR.match(line):
+            begun = [i for i, kept in enumerate(lines) if (b := BAR.match(kept)) and b[1] == bar[1]]
+            if begun and (BAR.match(lines[begun[-1]])[2] != "100" or bar[2] == "100"):
+                del lines[begun[-1]]
+        lines.append(re.sub(r"/\S*?/tmp[a-z0-9_]{8}(?=[/\s])|/tmp/tmp[a-z0-9_]{8}", "TEMPORARY", line).rstrip())
+    return "\n".join(lines).strip("\n") + ("\n" if text.endswith("\n") else "") if any(lines) else ""
 
 
 def promised(notebook) -> float:
@@ -122,6 +157,7 @@ def take_words(name: str, source: Path) -> bool:
     for cell in fresh.cells:
         if cell.cell_type == "code":
             cell.update({key: value for key, value in next(ran).items() if key in ("outputs", "execution_count")})
+            tidy(cell)
     fresh.metadata = committed.metadata
     fresh.metadata["minilrm"]["sha256"] = digest(fresh.cells)
     nbformat.write(fresh, path)

@@ -79,6 +79,18 @@ def test_changed_words_are_taken_over_without_a_run_and_changed_code_is_not(cour
     assert not notebooks.take_words(name, source)
 
 
+def test_what_is_printed_is_kept_calm():
+    """Catches: a hundred states of one bar on the page; and bars of two runs, or a line between, taken for one."""
+    assert notebooks.calm("\ra:  0%| \ra: 50%|# \rstep 20: fine\n\ra: 100%|##\ra: 100%|##\n") == "step 20: fine\na: 100%|##\n"
+    assert notebooks.calm("a: 100%|##\n\ra:  0%| \ra: 100%|##\n") == "a: 100%|##\na: 100%|##\n"
+    assert notebooks.calm("a: 100%|##\nb:  0%| \nb: 90%|# \n") == "a: 100%|##\nb: 90%|#\n"
+    assert notebooks.calm("one\n\ntwo\n") == "one\n\ntwo\n" and notebooks.calm("\n") == ""
+    cell = nbformat.v4.new_code_cell(outputs=[nbformat.v4.new_output("stream", name=n, text=t)
+                                              for n, t in (("stdout", "x"), ("stdout", "y\n"), ("stderr", "\n"))])
+    notebooks.tidy(cell)
+    assert [(o.name, o.text) for o in cell.outputs] == [("stdout", "xy\n")]
+
+
 @pytest.mark.parametrize("name", SOURCES)
 def test_a_source_keeps_the_form_of_the_course(name):
     """It is Python, states its time, has a fast mode, and ends with three things to try."""

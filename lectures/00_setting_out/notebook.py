@@ -4,7 +4,7 @@
 # The notebook of lecture 0. You ask a model something, see that chance can be repeated, and then watch the three curves of this
 # course grow: loss, reward, length.
 #
-# **Time**: about 4 minutes on two cores, most of it in one cell with a progress bar. With `FAST=1` in the environment everything is
+# **Time**: about 2 minutes on two cores, most of it in one cell with a progress bar. With `FAST=1` in the environment everything is
 # cut down until it takes seconds and shows nothing but that the code runs.
 
 # %%

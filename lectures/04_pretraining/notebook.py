@@ -4,7 +4,7 @@
 # You look at the corpus, train a model of 0.29 million parameters on it from random weights, watch what it learns first, and take its
 # loss apart by kind of token, beside that of the shipped base.
 #
-# **Time**: about 4 minutes on two CPU cores, most of it in one cell with a progress bar. With `FAST=1` in the environment everything is
+# **Time**: about 1 minute on two CPU cores, most of it in one cell with a progress bar. With `FAST=1` in the environment everything is
 # cut down until it takes seconds and shows nothing but that the code runs.
 
 # %%

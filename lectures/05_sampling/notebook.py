@@ -4,7 +4,7 @@
 # A language model gives probabilities; what it *says* is decided by how you draw from them. Here you look at the one token that decides
 # whether the shipped base model thinks, turn the temperature, force thinking on and off, and cut it short.
 #
-# **Time**: about 2 minutes on two CPU cores. With `FAST=1` in the environment everything is cut down until it takes seconds and shows
+# **Time**: about 1 minute on two CPU cores. With `FAST=1` in the environment everything is cut down until it takes seconds and shows
 # nothing but that the code runs.
 
 # %%

@@ -4,7 +4,7 @@
 # One model, four ways to make it look good or bad. You sample the shipped base model on problems of the validation split and look
 # at intervals, pass@k and its biased twin, votes, the winner's curse, and leakage between splits.
 #
-# **Time**: about 2 minutes on two CPU cores, most of it in the first cell with a bar. With `FAST=1` in the environment everything is
+# **Time**: about 1 minute on two CPU cores, most of it in the first cell with a bar. With `FAST=1` in the environment everything is
 # cut down until it takes seconds and shows nothing but that the code runs.
 
 # %%

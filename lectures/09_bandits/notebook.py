@@ -4,7 +4,7 @@
 # Lecture 9, to see. First ten arms and three learners. Then four ways to ask the shipped base model a question are the arms: a learner
 # finds out on the job which one to use.
 #
-# **Time**: about 2 minutes on two CPU cores, most of it sampling answers in part 2. With `FAST=1` in the environment everything is cut down until
+# **Time**: about 1 minute on two CPU cores, most of it sampling answers in part 2. With `FAST=1` in the environment everything is cut down until
 # it takes seconds and shows nothing but that the code runs.
 
 # %%

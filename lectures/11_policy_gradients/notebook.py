@@ -4,7 +4,7 @@
 # Lecture 11, to see and to touch. A three-armed bandit learns by REINFORCE, once without a baseline and once with; then the same
 # two gradients are measured on a language model, and the language model learns by them.
 #
-# **Time**: about 4 minutes on two CPU cores, nearly all of it in the last part. With `FAST=1` in the environment everything is cut down
+# **Time**: about 2 minutes on two CPU cores, nearly all of it in the last part. With `FAST=1` in the environment everything is cut down
 # until it takes seconds and shows nothing but that the code runs.
 
 # %%

@@ -4,7 +4,7 @@
 # Lecture 12, to see. First PPO's clipped term as a curve. Then a critic is trained for the shipped base model, which itself stays as it is, and
 # forecasts the reward of an answer token by token: does it notice where a calculation goes wrong?
 #
-# **Time**: about 4 minutes on two CPU cores, nearly all of it in part 2. With `FAST=1` in the environment everything is cut down until it takes
+# **Time**: about 2 minutes on two CPU cores, nearly all of it in part 2. With `FAST=1` in the environment everything is cut down until it takes
 # seconds and shows nothing but that the code runs.
 
 # %%

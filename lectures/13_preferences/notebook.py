@@ -4,7 +4,7 @@
 # Lecture 13, to see. Somebody compares answers of the shipped base model and prefers right ones, most of the time. We fit a reward model to the comparisons, on the
 # hidden states of the base model itself, and ask: does it agree with the judge, does it pick good answers, and what has it really learnt?
 #
-# **Time**: about 3 minutes on two CPU cores, nearly all of it sampling the answers. With `FAST=1` in the environment everything is cut down until it takes seconds
+# **Time**: about 1 minute on two CPU cores, nearly all of it sampling the answers. With `FAST=1` in the environment everything is cut down until it takes seconds
 # and shows nothing but that the code runs.
 
 # %%

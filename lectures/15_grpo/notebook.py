@@ -5,7 +5,7 @@
 # is checked against the library's by an `assert`: where yours and the library's differ, the cell stops. With your own lines you then train for some
 # steps, and at last hand over to the library's loop, which does the same faster and writes it all down.
 #
-# **Time**: about 6 minutes on two CPU cores (an estimate), most of it in two cells with a progress bar. With `FAST=1` in the environment everything
+# **Time**: about 6 minutes on two CPU cores, most of it in two cells with a progress bar. With `FAST=1` in the environment everything
 # is cut down until it takes seconds and shows nothing but that the code runs.
 #
 # The task is `gsm8k-mini`: word problems, answered by `#### number`. The policy is the shipped base model, which has read pages of worked

@@ -4,7 +4,7 @@
 # What does each variant weigh? You let the library compute it: by autograd for single tokens, and on real answers of the shipped base for
 # length, difficulty and dull groups. Then you look at eight recorded runs and diagnose them.
 #
-# **Time**: about 2 minutes on two CPU cores. With `FAST=1` in the environment everything is cut down until it takes seconds and shows
+# **Time**: about 1 minute on two CPU cores. With `FAST=1` in the environment everything is cut down until it takes seconds and shows
 # nothing but that the code runs.
 
 # %%
