@@ -8,9 +8,10 @@ All cut the same text into words with the same pattern (`minilrm.tokenizer.PATTE
               merges no pair occurs twice: where minilrm stops. The others are asked for as many merges
 
 Are they the same merges? BPE takes the most frequent pair; where two are equally frequent, a rule of the trainer's own
-decides, and everything after may differ. minilrm takes the pair whose bytes come first, rustbpe the one whose token
-numbers do (an older token before a newer one). The plain trainer below knows both rules, so it can prove each of the two
-right: `equal_to_plain` says whether a trainer's merges are exactly those of the plain trainer with its tie rule.
+decides, and everything after may differ. minilrm's own tokenizers take the pair whose bytes come first, rustbpe the one
+whose token numbers do (an older token before a newer one). Here minilrm learns by rustbpe's rule (`train_bpe(ties="age")`),
+so that both do the same work; `equal_to_plain` says whether a trainer's merges are exactly those of the plain trainer
+below, which can be read: rustbpe's and ours by rustbpe's rule, and ours once more by its own (`ours_by_bytes`).
 
     python -m benchmarks.tokenizer
     python -m benchmarks.tokenizer --text FILE       another text
@@ -32,7 +33,7 @@ from benchmarks.common import Link, Worker
 from minilrm import corpus, machine
 from minilrm.cli import option, run_command
 from minilrm.errors import UserError
-from minilrm.tokenizer import BYTE_TO_CHAR, PATTERN, SPECIALS, Tokenizer, from_chars
+from minilrm.tokenizer import BYTE_TO_CHAR, PATTERN, SPECIALS, from_chars, train_bpe
 
 
 @dataclass
@@ -81,9 +82,8 @@ def texts_of(name: str, path: Path | None, size: int) -> list[str]:
 
 # -- trainers: texts -> tokens in the order in which they were learnt ------------------------------------------------------
 
-def train_ours(texts: list[str], merges: int) -> list[bytes]:
-    learnt = Tokenizer.train(texts, vocab_size=len(SPECIALS) + 256 + merges).merges
-    return [left + right for left, right in learnt]
+def train_ours(texts: list[str], merges: int, ties: str = "age") -> list[bytes]:
+    return [left + right for left, right in train_bpe(texts, len(SPECIALS) + 256 + merges, ties=ties)]
 
 
 def train_rustbpe(texts: list[str], merges: int) -> list[bytes]:
@@ -222,8 +222,8 @@ def measure(name: str, options: Options, threads: int, peak: float) -> dict:
         with Worker(plain_trainer, threads=threads, texts=texts, merges=merges) as worker:
             found = worker()
         case["plain_seconds"] = found["seconds"]
-        case["equal_to_plain"] = {side: learnt[side] == found["numbers" if side == "rustbpe" else "bytes"]
-                                  for side in sides if side != "tokenizers"}
+        case["equal_to_plain"] = {side: learnt[side] == found["numbers"] for side in sides if side != "tokenizers"}
+        case["equal_to_plain"]["ours_by_bytes"] = train_ours(texts, merges, "bytes") == found["bytes"]
     return case
 
 

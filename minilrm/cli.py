@@ -16,6 +16,7 @@ The types are int, float, str, bool, Path, lists and tuples of these, and `X | N
 one line on stderr and exit code 2.
 """
 import argparse
+import contextlib
 import dataclasses
 import difflib
 import errno
@@ -360,10 +361,8 @@ def resumed(options: Any, saved: Mapping[str, Any]) -> Any:
 
 def silence_stdout() -> None:
     """After the reader of our output has gone: what is still to be flushed goes nowhere, without a complaint."""
-    try:
+    with contextlib.suppress(OSError, ValueError):  # stdout may be no real file: then there is nothing to flush
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except (OSError, ValueError):
-        pass  # stdout is no real file: nothing to flush
 
 
 def run_command(
@@ -371,17 +370,20 @@ def run_command(
     options_class: type,
     argv: Sequence[str] | None = None,
     *,
-    prog: str,
-    description: str,
+    prog: str, description: str,
     recipes: Mapping[str, Mapping[str, Any]] | None = None,
+    first: str | None = None,
 ) -> None:
-    """Parse the command line and call `function(options)`.
+    """Parse the command line and call `function(options)`. `first`="run": `report RUN` is short for `report --run RUN`.
 
     What the user can mend ends with one line and exit code 2, Ctrl-C with 130; any other exception is a mistake of ours
     and keeps its traceback.
     """
+    words = list(sys.argv[1:] if argv is None else argv)
+    if first and words and not words[0].startswith("-"):
+        words.insert(0, f"--{first}")
     try:
-        function(parse(options_class, argv, prog=prog, description=description, recipes=recipes))
+        function(parse(options_class, words, prog=prog, description=description, recipes=recipes))
         sys.stdout.flush()
     except UserError as error:
         fail(str(error))

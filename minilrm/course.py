@@ -265,10 +265,8 @@ def check(folders: Sequence[Path]) -> bool:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    words = list(sys.argv[1:] if argv is None else argv)
-    if words and not words[0].startswith("-"):
-        words.insert(0, "--action")  # `course check` is short for `course --action check`
-    cli.run_command(run, Options, words, prog="python -m minilrm.course check|generate|release", description=Options.__doc__)
+    cli.run_command(run, Options, argv, prog="python -m minilrm.course check|generate|release",
+                    description=Options.__doc__, first="action")
 
 
 if __name__ == "__main__":

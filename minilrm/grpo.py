@@ -73,7 +73,8 @@ class Trainer(rl.Trainer):
     def __init__(self, options: Options):
         super().__init__(options)
         self.reference = copy.deepcopy(self.policy).eval().requires_grad_(False) if options.kl_coef else None
-        self.loss_kl_coef = options.kl_coef if options.kl_in == "loss" else 0.0
+        self.kl_in_reward = options.kl_in == "reward" and options.kl_coef > 0
+        self.loss_kl_coef = 0.0 if self.kl_in_reward else options.kl_coef
         self.optimizers = adamw(self.policy, options.lr)
         self.guard = Guard(options.clip)
 
@@ -84,7 +85,7 @@ class Trainer(rl.Trainer):
         o, started = self.options, time.perf_counter()
         first = self.sample(step)
         groups, redrawn = self.replace_dull(step, first)
-        charged = self.charge_kl(groups) if o.kl_coef and o.kl_in == "reward" else {}
+        charged = self.charge_kl(groups) if self.kl_in_reward else {}
         give_advantages(groups, o.normalize)
         sampled = time.perf_counter()
         set_lr(self.optimizers, falling(step, o.warmup, o.lr_hold))
@@ -126,7 +127,7 @@ class Trainer(rl.Trainer):
         """Optimizer steps on one rollout batch: `epochs` passes, each cut into `updates` steps by question."""
         o = self.options
         reuse = o.updates * o.epochs > 1  # then the policy moves away from the one that sampled
-        if (reuse or o.kl_coef) and not (o.kl_coef and o.kl_in == "reward"):  # there `charge_kl` has done so
+        if (reuse or o.kl_coef) and not self.kl_in_reward:  # there `charge_kl` has done so
             self.remember_logprobs(groups, old=reuse)
         return means([self.optimizer_step(share) for share in self.shares(groups)])
 

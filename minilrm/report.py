@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import html
 import io
-import sys
 from dataclasses import MISSING, dataclass
 from pathlib import Path
 
@@ -283,11 +282,8 @@ class Options:
 
 
 def main(argv: list[str] | None = None) -> None:
-    words = list(sys.argv[1:] if argv is None else argv)
-    if words and not words[0].startswith("-"):
-        words.insert(0, "--run")  # `report RUN` is short for `report --run RUN`
-    run_command(lambda options: print(write_report(options.run)), Options, words, prog="python -m minilrm.report RUN",
-                description="Write RUN/report.html: outcome, curves, transcripts before and after, cost.")
+    run_command(lambda options: print(write_report(options.run)), Options, argv, prog="python -m minilrm.report RUN",
+                description="Write RUN/report.html: outcome, curves, transcripts before and after, cost.", first="run")
 
 
 if __name__ == "__main__":

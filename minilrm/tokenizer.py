@@ -129,12 +129,13 @@ def merge_pair(symbols: list[bytes], pair: Pair) -> list[bytes]:
     return out
 
 
-def train_bpe(texts: Iterable[str], vocab_size: int, specials: Sequence[str] = SPECIALS, min_count=2) -> list[Pair]:
+def train_bpe(texts: Iterable[str], vocab_size: int, specials: Sequence[str] = SPECIALS, min_count=2,
+              ties: str = "bytes") -> list[Pair]:
     """Learn the merges that fill a vocabulary of `vocab_size` = specials + 256 bytes + merges.
 
-    Deterministic: the most frequent pair wins; of equals, the lexicographically smallest (left bytes, right bytes).
-    Pairs seen fewer than `min_count` times are not learnt, so a tiny corpus gives fewer merges than asked for.
-    Special tokens in the texts are cut out first: they have ids of their own and need no merges.
+    The most frequent pair wins. Of equals, the lexicographically smallest (left bytes, right bytes), or with ties="age" the
+    one of the older tokens: then the merges are rustbpe's. Pairs seen fewer than `min_count` times are not learnt, so a tiny
+    corpus gives fewer merges. Special tokens in the texts are cut out first: they have ids of their own and need no merges.
 
     The result is that of counting all pairs anew before each merge, without the work: each distinct word is kept once
     with its count, a merge visits only the words that hold the pair, and the best pair comes from a heap.
@@ -142,21 +143,24 @@ def train_bpe(texts: Iterable[str], vocab_size: int, specials: Sequence[str] = S
     counted = count_words(texts, specials)
     words, word_counts = [split_bytes(word.encode()) for word in counted], list(counted.values())
     pair_counts, pair_words = count_pairs(words, word_counts)
-    heap = [(-count, pair) for pair, count in pair_counts.items()]
+    age = {bytes([byte]): byte for byte in range(256)}
+    first = {"bytes": lambda pair: pair, "age": lambda pair: (age[pair[0]], age[pair[1]])}[ties]
+    heap = [(-count, first(pair), pair) for pair, count in pair_counts.items()]
     heapq.heapify(heap)
     merges: list[Pair] = []
     while heap and len(merges) < vocab_size - 256 - len(specials):
-        minus_count, pair = heapq.heappop(heap)
+        minus_count, _, pair = heapq.heappop(heap)
         count = pair_counts[pair]
         if count != -minus_count:  # Lazy heap: other merges have eaten into this pair since it was pushed. Counts only
             if count:              # ever fall, so no better pair can be hidden below; put this one where it belongs.
-                heapq.heappush(heap, (-count, pair))
+                heapq.heappush(heap, (-count, first(pair), pair))
             continue
         if count < min_count:
             break
         merges.append(pair)
+        age.setdefault(b"".join(pair), 255 + len(merges))
         for new in apply_merge(pair, words, word_counts, pair_counts, pair_words):
-            heapq.heappush(heap, (-pair_counts[new], new))
+            heapq.heappush(heap, (-pair_counts[new], first(new), new))
     return merges
 
 
@@ -181,10 +185,8 @@ def count_pairs(words: list[list[bytes]], word_counts: list[int]) -> tuple[dict[
     return pair_counts, pair_words
 
 
-def apply_merge(
-    pair: Pair, words: list[list[bytes]], word_counts: list[int],
-    pair_counts: dict[Pair, int], pair_words: dict[Pair, set[int]],
-) -> set[Pair]:
+def apply_merge(pair: Pair, words: list[list[bytes]], word_counts: list[int],
+                pair_counts: dict[Pair, int], pair_words: dict[Pair, set[int]]) -> set[Pair]:
     """Merge the pair in the words that hold it and bring the counts up to date, all in place. Returns the new pairs.
 
     A touched word takes its old pairs out of the counts and puts its new ones in; what did not change cancels out.
@@ -225,8 +227,7 @@ class Tokenizer:
         self.eos_id, self.pad_id = self.special_ids[EOS], self.special_ids[PAD]
         # tiktoken wants "ranks": only their order counts, so our ids serve, though they do not start at 0.
         self._tiktoken = tiktoken.Encoding(
-            "minilrm", pat_str=PATTERN, mergeable_ranks=self._ids, special_tokens=self.special_ids
-        )
+            "minilrm", pat_str=PATTERN, mergeable_ranks=self._ids, special_tokens=self.special_ids)
 
     @classmethod
     def train(cls, texts: Iterable[str], vocab_size: int = 1024, specials: Sequence[str] = SPECIALS) -> Tokenizer:

@@ -215,6 +215,13 @@ def test_ties_go_to_the_smallest_pair():
     assert train_bpe(["xy"] * 2 + ["ab"] * 3, 289) == [(b"a", b"b")]
 
 
+def test_ties_by_age_go_to_the_older_tokens():
+    # "abx" and "cdx" twice each: of (ab, x) and (c, d) the bytes prefer "ab", which is the younger token.
+    texts = ["abx", "cdx"] * 2 + ["ab"]
+    assert train_bpe(texts, 256 + 2, ()) == [(b"a", b"b"), (b"ab", b"x")]
+    assert train_bpe(texts, 256 + 2, (), ties="age") == [(b"a", b"b"), (b"c", b"d")]
+
+
 def test_training_does_not_depend_on_the_order_of_texts():
     assert train_bpe(CORPUS, 500) == train_bpe(CORPUS[::-1], 500) == train_bpe(iter(CORPUS), 500)
 

@@ -9,7 +9,6 @@ the tests, and the gallery of failures (`python -m minilrm.failures`) shows what
 """
 
 import json
-import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -88,7 +87,4 @@ def examine(options: Options) -> None:
 
 
 def main(argv: list[str] | None = None) -> None:
-    words = list(sys.argv[1:] if argv is None else argv)
-    if words and not words[0].startswith("-"):
-        words.insert(0, "--run")  # `doctor RUN` is short for `doctor --run RUN`
-    cli.run_command(examine, Options, words, prog="python -m minilrm.doctor RUN", description=Options.__doc__)
+    cli.run_command(examine, Options, argv, prog="python -m minilrm.doctor RUN", description=Options.__doc__, first="run")

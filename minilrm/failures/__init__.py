@@ -220,7 +220,4 @@ def show(options: Options) -> None:
 
 
 def main(argv: list[str] | None = None) -> None:
-    words = list(sys.argv[1:] if argv is None else argv)
-    if words and not words[0].startswith("-"):
-        words.insert(0, "--name")  # `failures NAME` is short for `failures --name NAME`
-    cli.run_command(show, Options, words, prog="python -m minilrm.failures NAME", description=Options.__doc__)
+    cli.run_command(show, Options, argv, prog="python -m minilrm.failures NAME", description=Options.__doc__, first="name")

@@ -95,7 +95,4 @@ def run(options: Options) -> None:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    words = list(sys.argv[1:] if argv is None else argv)
-    if words and not words[0].startswith("-"):
-        words.insert(0, "--lecture")  # `grade LECTURE` is short for `grade --lecture LECTURE`
-    cli.run_command(run, Options, words, prog="python -m minilrm.grade LECTURE", description=Options.__doc__)
+    cli.run_command(run, Options, argv, prog="python -m minilrm.grade LECTURE", description=Options.__doc__, first="lecture")

@@ -104,7 +104,6 @@ def contiguous_shares(count: int, parts: int) -> list[slice]:
 def start_process() -> subprocess.Popen:
     root = str(Path(__file__).resolve().parent.parent.parent)  # this very package, installed or not
     paths = os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))
-    # A session of its own: Ctrl-C in the terminal is for this process, which says what becomes of the others.
     environment = {**os.environ, "PYTHONPATH": paths, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
     # A session of its own: Ctrl-C in the terminal is for this process, which says what becomes of the others.
     return subprocess.Popen([sys.executable, "-m", "minilrm.sampler.workers"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
