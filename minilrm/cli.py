@@ -32,6 +32,7 @@ from typing import Any, NoReturn
 from minilrm.errors import UserError
 
 KINDS = {int: "a whole number", float: "a number", str: "a text", bool: "true or false", Path: "a path"}
+GIVEN = "_given"  # the attribute in which options remember what the command line named
 METAVARS = {int: "N", float: "X", str: "TEXT", bool: "BOOL", Path: "PATH"}
 
 # Operating-system errors that the user can mend, and how.
@@ -189,11 +190,9 @@ class OneLineParser(argparse.ArgumentParser):
         fail(message.removeprefix("argument "))
 
 
-class HelpFormatter(argparse.HelpFormatter):
+def help_formatter(prog: str) -> argparse.HelpFormatter:
     """Wider left column than argparse's, so that an option and its help share a line."""
-
-    def __init__(self, prog: str) -> None:
-        super().__init__(prog, max_help_position=36)
+    return argparse.HelpFormatter(prog, max_help_position=36)
 
 
 def fail(message: str, code: int = 2) -> NoReturn:
@@ -218,7 +217,7 @@ def help_text(field: dataclasses.Field) -> str:
 
 def build_parser(options_class: type, prog: str, description: str) -> argparse.ArgumentParser:
     """An argparse parser that only collects the texts: turning them into values, with good words, is our part."""
-    parser = OneLineParser(prog=prog, description=description, allow_abbrev=False, formatter_class=HelpFormatter,
+    parser = OneLineParser(prog=prog, description=description, allow_abbrev=False, formatter_class=help_formatter,
                            usage="%(prog)s [options]")
     groups: dict[str | None, Any] = {None: parser}
     known = shapes(options_class)
@@ -289,9 +288,9 @@ def parse(options_class: type, argv: Sequence[str] | None = None, *, prog: str, 
         options = options_class(**values)
     except UserError as error:  # from a __post_init__
         fail(str(error))
-    found = first_problem(options)
-    if found:
+    if found := first_problem(options):
         fail(f"{flag(found[0])} {found[1]}")
+    options.__dict__[GIVEN] = frozenset(values)
     return options
 
 
@@ -339,7 +338,8 @@ def fill(options: Any, defaults: Mapping[str, Any]) -> Any:
 
 
 def resumed(options: Any, saved: Mapping[str, Any]) -> Any:
-    """The options to go on with: those `saved` with the run, but what is set now to other than its default holds.
+    """The options to go on with: those `saved` with the run, but what the command line names holds. (Options made in
+    Python do not know what was named: of them, what is other than its default holds.)
 
     So `--resume FOLDER` alone goes on with the very same run, and `--resume FOLDER --steps 200` with a longer one.
     """
@@ -349,7 +349,8 @@ def resumed(options: Any, saved: Mapping[str, Any]) -> Any:
         return shape.container(map(shape.item, value)) if shape.container else shape.item(value)
 
     known = shapes(type(options))
-    changed = {field.name for field in dataclasses.fields(options) if getattr(options, field.name) != default_of(field)}
+    changed = options.__dict__.get(GIVEN) or {
+        field.name for field in dataclasses.fields(options) if getattr(options, field.name) != default_of(field)}
     try:
         old = {name: typed(saved[name], known[name]) for name in known if name in saved and name not in changed}
     except (TypeError, ValueError) as error:
@@ -371,8 +372,7 @@ def run_command(
     argv: Sequence[str] | None = None,
     *,
     prog: str, description: str,
-    recipes: Mapping[str, Mapping[str, Any]] | None = None,
-    first: str | None = None,
+    recipes: Mapping[str, Mapping[str, Any]] | None = None, first: str | None = None,
 ) -> None:
     """Parse the command line and call `function(options)`. `first`="run": `report RUN` is short for `report --run RUN`.
 

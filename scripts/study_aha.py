@@ -35,6 +35,7 @@ SEEDS, N = (0, 1, 2), 1000
 MOST = 16  # samples of the unreflecting policy
 ARMS = {"seeded": {}, "hot": {"temperature": 1.25}, "unseeded": {}, "shuffled": {"shuffle_rewards": True}}
 SHARES = (0.0, 0.1, 0.25, 0.5)
+SHARE_TOKENS = 4_000_000  # that each of these bases reads: a quarter of the shipped base's, as there are twelve of them
 CURVES = ("reward", "accuracy", "completions/mean_length", "completions/clipped_ratio", "entropy", "frac_reward_zero_std",
           "reflection/rate", "reflection/retry_rate", "reflection/first_try_accuracy", "reflection/attempts",
           "reflection/false_accept")
@@ -210,7 +211,8 @@ def study_pretraining(task_name: str, seed: int, share: float) -> None:
     folder = folder_of(task_name, f"pretraining-{share:g}", seed)
     if not (folder / "summary.json").is_file():
         how = {"resume": folder} if begun(folder) else {
-            "task": task_name, "scale": "nano", "reflection": share, "seed": seed, "threads": 1, "out": folder, "eval_n": 0}
+            "task": task_name, "scale": "nano", "reflection": share, "seed": seed, "tokens": SHARE_TOKENS, "threads": 1,
+            "out": folder, "eval_n": 0}
         pretrain.train(pretrain.Options(**how))
     log = finished(folder)
     model, tokenizer = loaded(log.checkpoints()[-1][1])

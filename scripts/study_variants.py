@@ -4,6 +4,7 @@
     python scripts/study_variants.py all --seed 0         the same for one seed, so that two can run side by side
     python scripts/study_variants.py runs --arm dapo      one arm
     python scripts/study_variants.py table                one table and one figure of what is there so far
+    python scripts/study_variants.py table --into FILE    the table between the marks of this Markdown file, too
 
 The default is GRPO as in its paper (mean over each sequence first, group std, clip 0.2, no KL) with four optimizer steps a
 batch. Four, because with one step the ratio is 1, nothing is clipped, and half of the objectives are one and the same. An
@@ -31,7 +32,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "scripts")]  # a clone's own package, inst
 
 import numpy as np  # noqa: E402
 import torch  # noqa: E402
-from figures_text import LEAST_SEEDS  # noqa: E402
+from figures_text import LEAST_SEEDS, put  # noqa: E402
 from variants_figures import draw, tables  # noqa: E402
 
 from minilrm import checkpoint, evaluate, grpo, machine, ppo, rl, runlog  # noqa: E402
@@ -281,10 +282,12 @@ def summarise() -> dict:
 
 # -- the command -----------------------------------------------------------------------------------------------------------
 
-def show_all() -> None:
+def show_all(into: Path | None) -> None:
     summary, results = summarise(), machine.data_folder() / "results"
     results.mkdir(exist_ok=True)
     runlog.write_json_atomic(results / "variants.json", summary)
+    if into:
+        runlog.write_bytes_atomic(into, put(into.read_text(encoding="utf-8"), "figures:variants", tables(summary)).encode())
     print(tables(summary))
     if summary["tasks"][TASK]["arms"]:
         draw(summary, results / "variants.png")
@@ -295,9 +298,10 @@ def main() -> None:
     parser.add_argument("what", choices=("base", "runs", "pass", "other", "all", "table"))
     parser.add_argument("--arm", choices=tuple(ARMS))
     parser.add_argument("--seed", type=int, choices=SEEDS)
+    parser.add_argument("--into", type=Path, help="of `table`: a Markdown file whose block figures:variants is filled")
     chosen = parser.parse_args()
     if chosen.what == "table":
-        return show_all()
+        return show_all(chosen.into)
     machine.raise_malloc_thresholds()
     machine.set_threads(1)
     # Asked anew after each part: another process may have finished one, and the best arms show at the end.

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from minilrm import __main__ as listing
-from minilrm.cli import check, describe, fill, option, parse, run_command, to_dict
+from minilrm.cli import check, describe, fill, option, parse, resumed, run_command, to_dict
 from minilrm.errors import UserError
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -68,6 +68,15 @@ def test_a_task_may_have_other_defaults_which_yield_to_what_is_said():
         resume: Path | None = option(None, "a run")
 
     assert given("--task", "countdown", "--resume", "x", options_class=Resumable).steps == 100
+
+
+def test_going_on_takes_what_is_named_even_if_it_is_the_default():
+    """Catches: `--resume RUN --steps 100` that goes on with the run's 50 steps, as 100 is what the option has anyway."""
+    saved = {"task": "gsm8k-mini", "steps": 50, "lr": 0.5}
+    named = resumed(read("--task", "countdown", "--steps", "100"), saved)
+    assert (named.task, named.steps, named.lr) == ("countdown", 100, 0.5)
+    made = resumed(Options(task="countdown", steps=100), saved)  # made in Python: a default is no wish
+    assert (made.steps, made.lr) == (50, 0.5)
 
 
 def test_every_type_is_read():

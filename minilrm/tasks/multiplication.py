@@ -54,6 +54,7 @@ class Multiplication(Task):
 
     name = "multiplication"
     max_new_tokens = 368
+    writer = Writer(skill=0.3, careless=0.01)
 
     def __init__(self, digits: int = DEFAULT_DIGITS):
         if type(digits) is not int or not LEAST_DIGITS <= digits <= MOST_DIGITS:
