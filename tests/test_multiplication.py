@@ -63,7 +63,7 @@ def test_the_examples_in_the_docstrings_hold():
 def test_a_problem_word_for_word():
     problem = pose(347, 86)
     assert TASK.render(problem) == "Question: What is 347 * 86?\nAnswer:"
-    assert TASK.solution(problem, random.Random(0)) == " 347*86=27760+2082=29842~25~7, 5*5~7 ok\n#### 29842"
+    assert TASK.solution(problem, random.Random(0)) == " 347*86=27760+2082=29842~25~7, 14~5 14~5 5*5~7 ok\n#### 29842"
     assert TASK.solution(problem, random.Random(0), "reflex") == " #### 29842"
 
 
@@ -150,7 +150,9 @@ def test_remainders_are_those_of_what_stands_there(a, b, seed, accepted):
     result, factors = text.removesuffix(" ok").removesuffix(" no").split(", ")
     digit_sum = sum(int(digit) for digit in str(work.result))
     assert result == f"{a}*{b}={work.tens}+{work.ones}={work.result}~{digit_sum}~{residue(work.result)}"
-    assert factors == f"{residue(a)}*{residue(b)}~{residue(residue(a) * residue(b))}"
+    sums = [sum(map(int, str(factor))) for factor in (a, b)]
+    assert factors == (f"{sums[0]}~{residue(a)} {sums[1]}~{residue(b)} "
+                       f"{residue(a)}*{residue(b)}~{residue(residue(a) * residue(b))}")
     assert passes(work) == (result[-1] == factors[-1]) and text.endswith(" ok" if accepted else " no")
 
 
@@ -256,8 +258,8 @@ def test_solutions():
 
 # -- the parser on text that no writer would write ---------------------------------------------------------------------
 
-FIRST = " 47*86=3760+292=4052~11~2, 2*5~1 no"
-SECOND = "\nwait, 47*86=3760+282=4042~10~1, 2*5~1 ok"
+FIRST = " 47*86=3760+292=4052~11~2, 11~2 14~5 2*5~1 no"
+SECOND = "\nwait, 47*86=3760+282=4042~10~1, 11~2 14~5 2*5~1 ok"
 END = "\n#### 4042"
 
 
@@ -283,7 +285,7 @@ def test_a_trace_cut_anywhere_is_read_as_far_as_it_goes():
     (FIRST + SECOND.replace("wait", "Wait") + END, 1, 0), (FIRST.replace(" no", " yes") + END, 1, 0),
     (FIRST.replace(" no", " nor") + END, 1, 0),
     (FIRST.replace("4052", "4" * 13) + END, 0, 0), (FIRST.replace("47", "４７") + END, 0, 0),
-    (FIRST.replace("~11", "~111") + END, 1, 0), (FIRST[1:] + END, 1, 0), ("\nwait, " + FIRST[1:] + END, 1, 1),
+    (FIRST.replace("~11~", "~111~") + END, 1, 0), (FIRST[1:] + END, 1, 0), ("\nwait, " + FIRST[1:] + END, 1, 1),
 ])
 def test_what_is_not_well_formed(text, attempts, reflections):
     trace = parse_trace(text)
@@ -291,12 +293,12 @@ def test_what_is_not_well_formed(text, attempts, reflections):
 
 
 def test_one_attempt_in_two_spellings_is_one_attempt():
-    spelt = parse_trace(" 047*86=03760+282=04042~10~1, 2*5~1 ok").attempts[0]
+    spelt = parse_trace(" 047*86=03760+282=04042~10~1, 11~2 14~5 2*5~1 ok").attempts[0]
     assert spelt.content == "47*86=3760+282=4042" and TASK.attempt_right(pose(47, 86), spelt)
     assert not TASK.attempt_right(pose(48, 86), spelt)
 
 
-pieces = st.sampled_from([FIRST, SECOND, END, " ", "\n", "wait, ", "47*86=", "3760+282=", "4042", "~10~1", ", 2*5~1", " ok"])
+pieces = st.sampled_from([FIRST, SECOND, END, " ", "\n", "wait, ", "47*86=", "3760+282=", "4042", "~10~1", ", 11~2 14~5 2*5~1", " ok"])
 
 
 @repeatable
@@ -376,9 +378,9 @@ def test_a_file_of_other_problems_says_what_to_do(tmp_path, monkeypatch, change)
 # -- tokens -------------------------------------------------------------------------------------------------------------
 
 @pytest.mark.parametrize("digits", [2, 3, 4])
-def test_no_eight_attempts_are_cut_by_the_limit(tokenizer, digits):
+def test_no_six_attempts_are_cut_by_the_limit(tokenizer, digits):
     """In `ood` neither, where all is longer: a limit below the longest trace would count a slow writer as a failure."""
-    task, rng, writer = Multiplication(digits), random.Random(0), Writer(0.0, 0.0, True, 8)
+    task, rng, writer = Multiplication(digits), random.Random(0), Writer(0.0, 0.0, True, 6)
     problems = [task.sample(rng, "ood") for _ in range(200)] + [pose(10**(digits + 1) - 1, 99)] * 50
     costs = [len(tokenizer.encode(task.write(problem, rng, writer))) + 1 for problem in problems]  # 1: the end of text
     assert task.max_new_tokens - 20 < max(costs) <= task.max_new_tokens
@@ -388,4 +390,4 @@ def test_an_attempt_is_short(tokenizer):
     rng = random.Random(0)
     for problem in (TASK.sample(rng) for _ in range(200)):
         assert len(tokenizer.encode(TASK.render(problem))) == 17
-        assert len(tokenizer.encode(TASK.solution(problem, rng))) <= 45
+        assert len(tokenizer.encode(TASK.solution(problem, rng))) <= 58

@@ -1,15 +1,17 @@
 r"""Products of longer numbers, each attempt checked by another route: casting out nines.
 
     Question: What is 347 * 86?
-    Answer: 347*86=27760+2092=29852~26~8, 5*5~7 no
-    wait, 347*86=27760+2082=29842~25~7, 5*5~7 ok
+    Answer: 347*86=27760+2092=29852~26~8, 14~5 14~5 5*5~7 no
+    wait, 347*86=27760+2082=29842~25~7, 14~5 14~5 5*5~7 ok
     #### 29842
 
 An attempt is what stands on paper after a long multiplication: a row for the tens of the second number (347*80), a row for
 its ones (347*6), and their sum. The check works with remainders alone. `~` means "leaves the same remainder when divided by
 nine", and as 10 ~ 1, a number leaves that of the sum of its digits (casting out nines; Fibonacci, Liber Abaci, 1202):
 
-    29842 ~ 2+9+8+4+2 = 25 ~ 7        and        347 * 86 ~ 5 * 5 ~ 7        they agree: ok
+    29842 ~ 2+9+8+4+2 = 25 ~ 7,    347 ~ 3+4+7 = 14 ~ 5,    86 ~ 8+6 = 14 ~ 5,    5 * 5 ~ 7    they agree: ok
+
+The sums of digits are written down: a small model that has to put the remainder of 347 without them guesses it (LOG.md).
 
 A right product passes. A wrong one passes too if it is off by a multiple of 9, which happens one time in nine: so an honest
 "ok" may stand after a wrong result. `attempt_right` knows, for it multiplies; the check cannot.
@@ -53,14 +55,14 @@ class Multiplication(Task):
     """
 
     name = "multiplication"
-    max_new_tokens = 368
-    writer = Writer(skill=0.3, careless=0.01)
+    max_new_tokens = 336
+    writer = Writer(skill=0.3, careless=0.01, longest=6)
 
     def __init__(self, digits: int = DEFAULT_DIGITS):
         if type(digits) is not int or not LEAST_DIGITS <= digits <= MOST_DIGITS:
             raise UserError(f"multiplication: digits must be {LEAST_DIGITS} to {MOST_DIGITS}")
         self.digits = digits
-        self.max_new_tokens = 236 + 33 * (digits + 1)  # no eight attempts take more, at `ood` either
+        self.max_new_tokens = 236 + 25 * (digits + 1)  # no six attempts take more, at `ood` either
 
     def sample(self, rng: random.Random, split: str = "train") -> Problem:
         if split not in SPLITS:
@@ -218,10 +220,11 @@ def write_attempt(work: Work, accepted: bool) -> str:
     """The rows, their sum, and the check.
 
     >>> write_attempt(multiply(347, 86, 1, 10), accepted=False)
-    '347*86=27760+2092=29852~26~8, 5*5~7 no'
+    '347*86=27760+2092=29852~26~8, 14~5 14~5 5*5~7 no'
     """
-    a, b, digit_sum = work.a % 9, work.b % 9, sum(map(int, str(work.result)))
-    return (f"{work.a}*{work.b}={work.tens}+{work.ones}={work.result}~{digit_sum}~{digit_sum % 9}, {a}*{b}~{a * b % 9} "
+    a, b = work.a % 9, work.b % 9
+    result, first, second = (f"{sum(map(int, str(n)))}~{n % 9}" for n in (work.result, work.a, work.b))
+    return (f"{work.a}*{work.b}={work.tens}+{work.ones}={work.result}~{result}, {first} {second} {a}*{b}~{a * b % 9} "
             f"{ACCEPT if accepted else REJECT}")
 
 
@@ -234,7 +237,8 @@ def write_trace(tries: list[tuple[Work, bool]]) -> str:
 
 N = "([0-9]{1,12})"
 WORK = re.compile(rf"{N}\*{N}={N}\+{N}={N}(?=~)")  # a result counts as read when something stands behind it
-CHECK = re.compile(rf"~[0-9]{{1,2}}~[0-9], [0-9]\*[0-9]~[0-9] ({ACCEPT}|{REJECT})(?![a-z0-9])")
+CAST = "[0-9]{1,2}~[0-9]"  # a sum of digits and its remainder
+CHECK = re.compile(rf"~{CAST}, {CAST} {CAST} [0-9]\*[0-9]~[0-9] ({ACCEPT}|{REJECT})(?![a-z0-9])")
 LEAD = re.compile(rf"[ \n]?(?:({REFLECTION_WORD}),? ?)?")
 ANSWER = re.compile(rf"\n{answers.MARK} [0-9]{{1,12}}")
 
@@ -245,7 +249,8 @@ def parse_trace(text: str) -> Trace:
     A second attempt counts without the reflection word too, but is not well-formed. Reading ends where no attempt stands,
     or where one has no verdict.
 
-    >>> trace = parse_trace(" 47*86=3760+292=4052~11~2, 2*5~1 no\nwait, 47*86=3760+282=4042~10~1, 2*5~1 ok\n#### 4042")
+    >>> trace = parse_trace(" 47*86=3760+292=4052~11~2, 11~2 14~5 2*5~1 no\nwait, "
+    ...                     "47*86=3760+282=4042~10~1, 11~2 14~5 2*5~1 ok\n#### 4042")
     >>> [(attempt.content, attempt.accepted) for attempt in trace.attempts], trace.reflections, trace.well_formed
     ([('47*86=3760+292=4052', False), ('47*86=3760+282=4042', True)], 1, True)
     >>> parse_trace(" 47*86=3760+282=4042~1")
