@@ -8,6 +8,7 @@
     python scripts/study_aha.py countdown parallel 0        one long sample against best-of-n of the unreflecting, equal tokens
     python scripts/study_aha.py countdown pretraining 0     retry data in pretraining, shares 0, .1, .25, .5, no RL at all
     python scripts/study_aha.py countdown all               everything that is missing, one after another
+    python scripts/study_aha.py countdown timing 0          `grpo --task countdown` by the clock, alone on all cores
 
 The second task is `multiplication`. Each finished part is a line of data/results/aha.jsonl; what stands there is not run again,
 and a run that was broken off goes on from its last checkpoint in the folder runs/. One thread each, so that two parts can run
@@ -18,6 +19,7 @@ side by side on two cores. Every figure is of the test split, n = 1000; tuning u
 import argparse
 import shutil
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -226,6 +228,19 @@ def study_pretraining(task_name: str, seed: int, share: float) -> None:
         **greedy_and_ood(task, model, tokenizer, 0)})
 
 
+# -- by the clock --------------------------------------------------------------------------------------------------------
+
+def study_timing(task_name: str, seed: int) -> None:
+    """The default run as its command runs it, with as many threads as it takes; stop all else before."""
+    folder, started = folder_of(task_name, "timing", seed), time.perf_counter()
+    shutil.rmtree(folder, ignore_errors=True)
+    log = finished(grpo.train(grpo.Options(task=task_name, seed=seed, out=folder, **grpo.RECIPES.get(task_name, {}))))
+    last = log.metrics("eval")[-1]
+    append(task_name, "timing", seed, {
+        "elapsed": last["elapsed"], "seconds_total": round(time.perf_counter() - started, 1),
+        "threads": machine.default_threads(), **{key: last[key] for key in ("step", "accuracy", "accuracy_ci", "n")}})
+
+
 # -- which ---------------------------------------------------------------------------------------------------------------
 
 def append(task: str, kind: str, seed: int, record: dict) -> None:
@@ -241,6 +256,8 @@ def missing(task: str, what: str, seed: int | None) -> list[tuple]:
         parts += [(study_arm, task, arm, s) for s in SEEDS if what in (arm, "all") and seed in (s, None) and s not in done]
     done = {r["seed"] for r in records(task, "parallel")}
     parts += [(study_parallel, task, s) for s in SEEDS if what in ("parallel", "all") and seed in (s, None) and s not in done]
+    if what == "timing":  # not a part of `all`, beside which it would measure nothing
+        parts += [(study_timing, task, s) for s in SEEDS if seed in (s, None)]
     done = {(r["seed"], r["share"]) for r in records(task, "pretraining")}
     parts += [(study_pretraining, task, s, share) for s in SEEDS for share in SHARES
               if what in ("pretraining", "all") and seed in (s, None) and (s, share) not in done]
@@ -250,7 +267,7 @@ def missing(task: str, what: str, seed: int | None) -> list[tuple]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("task", choices=("countdown", "multiplication"))
-    parser.add_argument("what", choices=("bases", *ARMS, "parallel", "pretraining", "all"))
+    parser.add_argument("what", choices=("bases", *ARMS, "parallel", "pretraining", "timing", "all"))
     parser.add_argument("seed", nargs="?", type=int)
     chosen = parser.parse_args()
     machine.raise_malloc_thresholds()

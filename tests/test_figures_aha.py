@@ -151,6 +151,16 @@ def test_the_same_results_give_the_same_files(draw, tmp_path):
     assert set(first) == {"aha.jsonl", "aha.json", "aha.png", "aha-pretraining.png", "page.md"} and files() == first
 
 
+def test_a_run_by_the_clock_outweighs_what_the_seeds_took_beside_each_other(draw):
+    """Catches: minutes of runs that shared the machine taken for those of the command, or an old time kept beside a new one."""
+    timed = {"task": "countdown", "kind": "timing", "seed": 0, "seconds_total": 1.0, "threads": 2, "accuracy": 0.9}
+    slow = [r | {"elapsed": 1000.0} if r["kind"] == "seeded" else r for r in whole()]
+    assert holds(draw(slow)[0], "in at most 10 minutes") is None
+    summary, page = draw([*slow, timed | {"elapsed": 900.0}, timed | {"elapsed": 590.0}])
+    assert holds(summary, "alone on the machine") is True and "9.8 min" in page
+    assert holds(draw([*slow, timed | {"elapsed": 900.0}])[0], "alone on the machine") is False
+
+
 def test_one_failing_seed_fails_the_claim(draw):
     records = whole()
     records[3] = arm("seeded", 1, right=0.8, drop=0.0, spoiled=30)

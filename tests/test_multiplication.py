@@ -298,7 +298,8 @@ def test_one_attempt_in_two_spellings_is_one_attempt():
     assert not TASK.attempt_right(pose(48, 86), spelt)
 
 
-pieces = st.sampled_from([FIRST, SECOND, END, " ", "\n", "wait, ", "47*86=", "3760+282=", "4042", "~10~1", ", 11~2 14~5 2*5~1", " ok"])
+pieces = st.sampled_from([FIRST, SECOND, END, " ", "\n", "wait, ", "47*86=", "3760+282=", "4042", "~10~1",
+                          ", 11~2 14~5 2*5~1", " ok"])
 
 
 @repeatable
