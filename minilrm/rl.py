@@ -34,7 +34,7 @@ from minilrm.training import Guard
 
 # A shipped model that has read problems of this kind, to start from.
 BASES = {"gsm8k-mini": "gsm8k-mini-base", "arithmetic": "gsm8k-mini-base", "general": "gsm8k-mini-base",
-         "countdown": "countdown-base"}
+         "countdown": "countdown-base", "multiplication": "multiplication-base"}
 
 
 @dataclass

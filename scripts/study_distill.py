@@ -31,7 +31,7 @@ TASK, SEEDS, N = "gsm8k-mini", (0, 1, 2), 1000
 WAYS = tuple(distill.WAYS)
 TOKENS = 1_000_000  # that each student learns from: about 14,000 completions
 PROMPTS = 12_000  # that the teacher answers once each; some 11,000 traces are right, so each is seen at most twice
-BASE_TOKENS = 18_000_000  # that the student's base reads, as many as the shipped base has read
+BASE_TOKENS = 10_000_000  # that the student's base reads; the teacher's has read 26M
 EVAL_EVERY, EVAL_N = 100, 500
 BAR = 0.8  # the share of the teacher's accuracy that a student should keep
 

@@ -57,6 +57,10 @@ RECIPES = {
                       "data/checkpoints/countdown-base",
     "countdown-base-unseeded": "python -m minilrm.pretrain --task countdown --scale nano --tokens 16000000 --reflection 0 "
                                "--export data/checkpoints/countdown-base-unseeded",
+    "multiplication-base": "python -m minilrm.pretrain --task multiplication --scale nano --tokens 9000000 --reflection 0.1 "
+                           "--export data/checkpoints/multiplication-base",
+    "multiplication-base-unseeded": "python -m minilrm.pretrain --task multiplication --scale nano --tokens 9000000 "
+                                    "--reflection 0 --export data/checkpoints/multiplication-base-unseeded",
 }
 
 
