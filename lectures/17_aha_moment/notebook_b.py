@@ -123,12 +123,14 @@ for group in before[:4]:
 # %% [markdown]
 # ## 5. Reinforcement learning from right and wrong
 #
-# GRPO, with the settings that were found for countdown and fewer steps. Nothing was tuned on this task: if the effect needed that, it would be worth less. The
-# reward looks at the answer alone; nobody is paid for checking, or for the word "wait".
+# GRPO as before. The reward looks at the answer alone; nobody is paid for checking, or for the word "wait". One setting is other than countdown's: the learning rate
+# is less than a third of it. At countdown's rate the model *unlearns to check* (`LOG.md`): whoever writes `no` and stops gives the same answer as whoever writes `ok`, so
+# no reward hangs on the sums of digits until second attempts are common; and while large steps sharpen the first try, the sums of digits go wrong, `no` loses its meaning, and
+# trying again with it. A behaviour is amplified only as long as it works.
 
 # %%
 small = {"steps": 2, "prompts": 4, "group_size": 4, "max_new_tokens": 96, "eval_n": 24, "eval_quick": 24} if FAST else {}
-recipe = grpo.RECIPES["countdown"] | {"steps": 100, "eval_every": 50, "eval_n": 300, "eval_quick": 200} | small
+recipe = grpo.RECIPES["multiplication"] | {"eval_every": 60, "eval_n": 300, "eval_quick": 200} | small
 log = runlog.RunLog.open(grpo.train(grpo.Options(task="multiplication", init=BASE, out=Path(tempfile.mkdtemp()) / "run", **recipe)))
 
 # %%
@@ -257,15 +259,16 @@ for b, a in pairs[:2]:
 # %% [markdown]
 # ## What this shows and what it does not
 #
-# - The second task, a check of another kind, settings carried over. If the verdict is the same as on countdown, the effect does not hang on one task.
+# - A second task, a check of another kind, and one setting changed. If the verdict is the same as on countdown, the effect does not hang on one task.
 #   If it is not, compare p, f and the share of sharpening before you give the blame to anything else.
 # - One run is one seed, and a verdict over fewer than three seeds is no claim. The controls (a base whose corpus held no reflection, rewards handed out at random) and
 #   the three seeds are the business of `scripts/study_aha.py multiplication`.
 # - A check that can err sets a ceiling that training does not lift. What lifts it is a better check. That holds for verifiers of any size.
 #
-# ## Three things to try
+# ## Four things to try
 #
 # 1. Let the policy answer numbers with one digit more (`task.problems("ood", N)`). First tries get worse. Does the point stay near the solid line?
 # 2. Sample eight answers to each problem and take the first whose check says `ok`, with the reflection word banned. Does that beat one long answer at equal tokens?
 #    (`scripts/study_aha.py` has it as the arm `parallel`.)
 # 3. Draw the line of a writer who checks by nines *and* by elevens (a slip escapes both if it is a multiple of 99). What f does the corpus' `slip` give then?
+# 4. Train with `lr=5e-4`, `lr_hold=60`. Watch first tries, the retry rate, and `false_reject` of the result (right attempts that are rejected). Which goes first?
