@@ -6,7 +6,7 @@
 # task is a long multiplication, and a wrong product looks like any other number. So the writers of this corpus check by *another route*, the
 # remainders by nine. That check is cheap, and it is not perfect. Does reflection pay where one's own check can err, and how far can it carry?
 #
-# **Time**: about 8 minutes on two cores (an estimate), most of it in one cell with a progress bar. With `FAST=1` in the environment everything is
+# **Time**: about 7 minutes on two CPU cores, most of it in one cell with a progress bar. With `FAST=1` in the environment everything is
 # cut down until it takes seconds and shows nothing but that the code runs.
 
 # %%
@@ -160,8 +160,8 @@ figure.tight_layout()
 plt.show()
 
 # %% [markdown]
-# Watch the dotted line. Carelessness can be unlearnt, as an overlooked mistake costs reward. But no reward can teach these writers to see the slip of nine: an
-# honest check ends at the grey line, not at zero.
+# Watch the dotted line. Carelessness can be unlearnt, as an overlooked mistake costs reward. But no reward can teach these writers to see a slip of nine. The grey line is
+# where an honest check would end if the model slipped as the writers of the corpus do. Its own slips need not be theirs; section 7 counts how many escape.
 #
 # ## 6. After, and the verdict
 #
