@@ -265,10 +265,9 @@ for b, a in pairs[:2]:
 #   the three seeds are the business of `scripts/study_aha.py multiplication`.
 # - A check that can err sets a ceiling that training does not lift. What lifts it is a better check. That holds for verifiers of any size.
 #
-# ## Four things to try
+# ## Three things to try
 #
-# 1. Let the policy answer numbers with one digit more (`task.problems("ood", N)`). First tries get worse. Does the point stay near the solid line?
+# 1. Train with `lr=5e-4`, `lr_hold=60`. Watch first tries, the retry rate, and `false_reject` of the result (right attempts that are rejected). Which goes first?
 # 2. Sample eight answers to each problem and take the first whose check says `ok`, with the reflection word banned. Does that beat one long answer at equal tokens?
 #    (`scripts/study_aha.py` has it as the arm `parallel`.)
 # 3. Draw the line of a writer who checks by nines *and* by elevens (a slip escapes both if it is a multiple of 99). What f does the corpus' `slip` give then?
-# 4. Train with `lr=5e-4`, `lr_hold=60`. Watch first tries, the retry rate, and `false_reject` of the result (right attempts that are rejected). Which goes first?
