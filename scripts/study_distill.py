@@ -29,10 +29,10 @@ from minilrm.tasks import get_task  # noqa: E402
 
 TASK, SEEDS, N = "gsm8k-mini", (0, 1, 2), 1000
 WAYS = tuple(distill.WAYS)
-TOKENS = 1_000_000  # that each student learns from: about 14,000 completions
+TOKENS, BATCH = 1_000_000, 16  # that each student learns from, about 14,000 completions; completions a step
 PROMPTS = 12_000  # that the teacher answers once each; some 11,000 traces are right, so each is seen at most twice
 BASE_TOKENS = 10_000_000  # that the student's base reads; the teacher's has read 26M
-EVAL_EVERY, EVAL_N = 100, 500
+EVAL_EVERY, EVAL_N = 200, 500
 BAR = 0.8  # the share of the teacher's accuracy that a student should keep
 
 # 632,016 parameters, 24.7 % of the 2,558,784 of a micro teacher: as deep as nano, but narrower.
@@ -105,7 +105,7 @@ def study_way(teacher: Path, seed: int, way: str) -> dict:
     else:
         pool = folder("traces", seed) / "traces.jsonl"
         how = {"teacher": str(teacher), "student": str(student_base()), "way": way, "seed": seed, "out": run, "threads": 1,
-               "tokens": TOKENS, "prompts": PROMPTS, "samples": 1, "eval_every": EVAL_EVERY, "eval_n": EVAL_N,
+               "tokens": TOKENS, "batch": BATCH, "prompts": PROMPTS, "samples": 1, "eval_every": EVAL_EVERY, "eval_n": EVAL_N,
                "pool": pool if pool.exists() else None}
     log = runlog.RunLog.open(distill.train(distill.Options(**how)))
     summary = runlog.read_json(log.folder / "summary.json")

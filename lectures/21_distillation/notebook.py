@@ -46,12 +46,12 @@ def opened(where):
 # %% [markdown]
 # ## 1. A teacher
 #
-# Fifty steps of GRPO from the base that has seen reflection (a third of what lecture 17 takes; the teacher need not be perfect, as its
+# Forty steps of GRPO from the base that has seen reflection (a quarter of what lecture 17 takes; the teacher need not be perfect, as its
 # wrong answers are thrown away).
 
 # %%
 small = {"steps": 1, "prompts": 4, "group_size": 4, "max_new_tokens": 64, "eval_n": 24, "eval_quick": 24} if FAST else {}
-recipe = grpo.RECIPES["countdown"] | {"steps": 50, "eval_every": 50, "eval_n": 200} | small
+recipe = grpo.RECIPES["countdown"] | {"steps": 40, "eval_every": 40, "eval_n": 200} | small
 teacher_folder = grpo.train(grpo.Options(task="countdown", out=runs / "teacher", **recipe))
 teacher, tokenizer = opened(teacher_folder)
 student, own_tokenizer = opened("countdown-base-unseeded")
@@ -151,11 +151,12 @@ assert torch.allclose(logits.grad, q - p, atol=1e-5)
 # third: a student that learns from perfect traces alone has never seen the places into which its own mistakes lead it. The divergence of
 # the third, JSD, lies between both directions of KL (`objectives.generalized_jsd`).
 #
-# Equal is what the student learns from: so many completion tokens. What the teacher and the student write for that stands beside it.
+# Equal is what the student learns from: so many completion tokens. What the teacher and the student write for that stands beside it. Sixteen completions make a
+# step: with 64, so few tokens give a quarter of the steps, and the student has only just learnt when to say "wait" by then (`LOG.md`).
 
 # %%
-TOKENS, PROMPTS = (1_500, 48) if FAST else (400_000, 3_000)
-small = {"batch": 8, "eval_n": 24} if FAST else {"eval_n": 200, "eval_every": 50}
+TOKENS, PROMPTS = (1_500, 48) if FAST else (320_000, 2_400)
+small = {"batch": 8, "eval_n": 24} if FAST else {"batch": 16, "eval_n": 200, "eval_every": 100}
 curves, costs, students = {}, {}, {}
 for way in distill.WAYS:
     pool = runs / "traces" / "traces.jsonl"  # written by the first way, read by the others
