@@ -161,6 +161,9 @@ def transcript(t: dict | None) -> str:
     return "```text\n" + text.replace("<!--", "<! --").replace("```", "'''") + "\n```"  # a model's text stays in its box
 
 
+ASIDE = {"multiplication": " (The thresholds are countdown's. Of this task no more was asked than to measure the same.)"}
+
+
 def task_block(task: str, s: dict) -> str:
     if not s["bases"] and not s["arms"] and not s["parallel"] and not s["pretraining"]:
         return f"### {task}\n\n{MISSING}: `python scripts/study_aha.py {task} all` measures it."
@@ -168,7 +171,7 @@ def task_block(task: str, s: dict) -> str:
     n = f"n = {first['n']} problems, the same for all; " if first else ""
     parts = [f"### {task}", f"Test split, {n}last checkpoint, sampled at T = 1 unless said otherwise. An interval is 95 %; "
              f"in brackets behind it, the cases. A dash: {MISSING}, or too few cases.",
-             "*What this was to show.* A claim holds if it holds in every seed.", claims_table(s),
+             "*What this was to show.* A claim holds if it holds in every seed." + ASIDE.get(task, ""), claims_table(s),
              "*The bases.* A star: the best temperature.", bases_table(s), "*The arms.*", overview_table(s),
              hot_line(s)]
     for arm, name in ARMS.items():

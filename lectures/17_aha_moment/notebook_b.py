@@ -261,6 +261,9 @@ for b, a in pairs[:2]:
 #
 # - A second task, a check of another kind, and one setting changed. If the verdict is the same as on countdown, the effect does not hang on one task.
 #   If it is not, compare p, f and the share of sharpening before you give the blame to anything else.
+# - Look at the first line of the training's output: *greedily* the base was right more often than the trained policy is at T = 1. The writers' slips are noise around the
+#   right digits, and a lower temperature takes noise away for nothing. What reflection carries here it carries against the noise of sampling. On countdown it is
+#   otherwise: there no temperature brings the base anywhere near its policy.
 # - One run is one seed, and a verdict over fewer than three seeds is no claim. The controls (a base whose corpus held no reflection, rewards handed out at random) and
 #   the three seeds are the business of `scripts/study_aha.py multiplication`.
 # - A check that can err sets a ceiling that training does not lift. What lifts it is a better check. That holds for verifiers of any size.

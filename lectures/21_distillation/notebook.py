@@ -257,7 +257,7 @@ for r in study if most else ():
 # - The student has learnt *when* to try again from somebody who had learnt it from rewards. It could be trained by GRPO from here on:
 #   distillation and reinforcement learning add up.
 # - One seed, one teacher, one budget. Differences between the three ways that are smaller than the intervals in the table are none.
-#   The lecture's claims rest on `scripts/study_distill.py`: three seeds, and a student of a quarter of the teacher's parameters.
+#   Section 6 rests on `scripts/study_distill.py`, with its seeds and intervals.
 #
 # ## Three things to try
 #
