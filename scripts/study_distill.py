@@ -29,9 +29,9 @@ from minilrm.tasks import get_task  # noqa: E402
 
 TASK, SEEDS, N = "gsm8k-mini", (0, 1, 2), 1000
 WAYS = tuple(distill.WAYS)
-TOKENS, BATCH = 1_000_000, 16  # that each student learns from, about 14,000 completions; completions a step
-PROMPTS = 12_000  # that the teacher answers once each; some 11,000 traces are right, so each is seen at most twice
-BASE_TOKENS = 10_000_000  # that the student's base reads; the teacher's has read 26M
+TOKENS, BATCH = 2_000_000, 16  # that each student learns from, about 28,000 completions; completions a step
+PROMPTS = 24_000  # that the teacher answers once each; some 23,000 traces are right, so each is seen at most twice
+BASE_TOKENS = 20_000_000  # that the student's base reads; the teacher's has read 26M
 EVAL_EVERY, EVAL_N = 200, 500
 BAR = 0.8  # the share of the teacher's accuracy that a student should keep
 
