@@ -5,7 +5,7 @@
 # what it writes (*hard traces*), by what it expects of each next token (*logits*), and by correcting what the student writes itself
 # (*on-policy*). One table and one figure compare them at equal cost to the student.
 #
-# **Time**: about 8 minutes on two CPU cores (an estimate), two of them for the teacher's own training; every long part has a progress bar.
+# **Time**: about 10 minutes on two CPU cores, three of them for the teacher's own training; every long part has a progress bar.
 # With `FAST=1` in the environment everything is cut down until it takes seconds and shows nothing but that the code runs.
 #
 # Why this pair? In DeepSeek-R1's report (arXiv 2501.12948) reinforcement learning on a model of 32B parameters reaches 47.0 on AIME
@@ -216,6 +216,12 @@ figure.tight_layout()
 plt.show()
 
 # %% [markdown]
+# Traces and logits bring the habit over. On-policy does not: not once does this student try again, and that is no accident of one run. Take a token that the teacher
+# wants (T = 1) and the student never writes (S near 0), here the word "wait". The gradient of KL(T ‖ S) on its logit is S - T, so -1: full force. That of JSD is
+# a finite number *times S*, so nothing: a mixture of both that already holds the token forgives the student that it does not. And what it writes itself, half of the
+# batches, never shows the place behind a "wait". On-policy distillation polishes what a student does; what it never does, somebody has to show it first
+# (in practice: traces first, on-policy after).
+#
 # ## 5. The same problem, before and after
 #
 # `+` marks an attempt that reaches the target and `-` one that does not, as in lecture 17.
