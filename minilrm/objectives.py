@@ -203,7 +203,9 @@ def generalized_jsd(
         beta = 0 means KL(T || S) (forward: cover all that the teacher may say)
         beta = 1 means KL(S || T) (reverse: say only what the teacher finds likely)
 
-    The ends are special cases: the formula itself goes to 0 there. No gradient flows to the teacher.
+    The ends are special cases: the formula itself goes to 0 there. No gradient flows to the teacher. To a token that the
+    teacher wants and the student never says, the forward end gives the gradient S - T, near -1; with any beta > 0 it is a
+    finite number times S, near 0: what the student never does, only the forward end can teach it.
 
     >>> s, t = torch.tensor([[1.0, 0.0, -1.0]]), torch.tensor([[0.0, 1.0, 0.0]])
     >>> [round(generalized_jsd(s, t, b, torch.ones(1)).item(), 6) for b in (0, 0.5, 1)]

@@ -338,3 +338,14 @@ def test_imports_torch_alone():
     with open(objectives.__file__) as file:
         imports = [line.split()[1] for line in file if line.startswith(("import ", "from "))]
     assert imports == ["math", "torch", "torch"]
+
+
+def test_only_the_forward_kl_teaches_what_the_student_never_says():
+    """Catches: the habit of taking beta = 0.5 for a student that lacks a token altogether (notebook 21: it never learns it)."""
+    teacher = double([[0, -30, -30]])  # wants token 0
+    push = {}
+    for beta in (0, 0.1, 0.5, 1):
+        student = double([[-12, 0, 0]]).requires_grad_()  # never says it
+        loss = objectives.generalized_jsd(student, teacher, beta, torch.ones(1))
+        push[beta] = torch.autograd.grad(loss, student)[0][0, 0].item()
+    assert push[0] == pytest.approx(-1, abs=1e-4) and all(-1e-3 < push[beta] < 0 for beta in (0.1, 0.5, 1))
