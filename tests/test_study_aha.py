@@ -60,7 +60,7 @@ def test_all_parts_run_once_and_the_figures_can_read_them(study, tmp_path, monke
     monkeypatch.setattr(study.pretrain, "train", lambda options: trained.append(options) or pretend_pretrained(options))
     run(monkeypatch, "countdown", "all")
     assert kinds() == ["base", "base", "seeded", "hot", "unseeded", "shuffled", "parallel", *["pretraining"] * 4]
-    assert [o.reflection for o in trained] == [0.0, 0.1, 0.25, 0.5] and {o.tokens for o in trained} == {None}
+    assert [o.reflection for o in trained] == [0.0, 0.1, 0.25, 0.5] and {o.tokens for o in trained} == {study.SHARE_TOKENS}
     lines = (tmp_path / "aha.jsonl").read_text(encoding="utf-8")
     assert str(tmp_path) not in lines
     run(monkeypatch, "countdown", "all")
@@ -72,6 +72,10 @@ def test_all_parts_run_once_and_the_figures_can_read_them(study, tmp_path, monke
     assert set(seed["after"]) == set(reflection.measures(Countdown(), []))  # no measure is lost on the way
     assert len(summary["parallel"]) == 1 and list(summary["pretraining"]) == ["0", "0.1", "0.25", "0.5"]
     figures_aha.block({"countdown": summary})
+    run(monkeypatch, "countdown", "timing")
+    run(monkeypatch, "countdown", "timing")  # as often as asked: the code may have become faster
+    timed = figures_aha.summarise(figures_aha.read_results())["countdown"]["timing"]
+    assert kinds()[-2:] == ["timing"] * 2 and list(timed) == ["0"] and timed["0"]["elapsed"] > 0
 
 
 def pretend_pretrained(options):
