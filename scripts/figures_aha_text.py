@@ -13,6 +13,7 @@ ARMS = {"seeded": "GRPO from the seeded base, rollouts at T = 1", "hot": "the sa
 OVER = {"final_accuracy": "answer right", "greedy": "greedy", "first_try_accuracy": "first try right",
         "retry_rate": "tries again after failing", "false_accept": "accepts a wrong attempt",
         "mean_length": "mean length, tokens", "entropy": "entropy, nats", "ood": "right out of distribution"}
+ASIDE = {"multiplication": " (The thresholds are countdown's. Of this task no more was asked than to measure the same.)"}
 
 
 # -- cells -----------------------------------------------------------------------------------------------------------
@@ -159,9 +160,6 @@ def transcript(t: dict | None) -> str:
         return f"A transcript: {MISSING}."
     text = neutralise(f"{t['prompt']}\n\n--- before ---\n{t['before'].strip()}\n\n--- after ---\n{t['after'].strip()}")
     return "```text\n" + text.replace("<!--", "<! --").replace("```", "'''") + "\n```"  # a model's text stays in its box
-
-
-ASIDE = {"multiplication": " (The thresholds are countdown's. Of this task no more was asked than to measure the same.)"}
 
 
 def task_block(task: str, s: dict) -> str:
