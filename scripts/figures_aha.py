@@ -1,13 +1,14 @@
 """The aha moment's figures, drawn from the finished parts in data/results/aha.jsonl by code: no number is typed by hand.
 
-    python scripts/figures_aha.py --into FILE
+    python scripts/figures_aha.py --into lectures/17_aha_moment/README.md README.md
 
 It reads what scripts/study_aha.py has written, for `countdown` and `multiplication`, and writes
 
     data/results/aha.json              every number: each seed with its count and interval, then mean, minimum and maximum
     data/results/aha.png               accuracy, first try, retry rate and length over the steps, arm by arm
     data/results/aha-pretraining.png   retry data in pretraining, before any reinforcement learning
-    FILE                               what stands between <!-- figures:aha --> and <!-- /figures:aha -->
+    each FILE                          what stands between <!-- figures:aha --> and <!-- /figures:aha -->; or, in a file that
+                                       has <!-- figures:aha-short --> and its end, a table of a few lines there
 
 The same results give the same files. What has not been measured is said so. A claim holds only if it holds in every one of at
 least three seeds; accuracies of two models are compared problem by problem (paired bootstrap).
@@ -22,7 +23,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "scripts")]  # a clone's own package, installed or not
 
 from figures_aha_plots import draw_arms, draw_pretraining  # noqa: E402
-from figures_aha_text import block  # noqa: E402
+from figures_aha_text import block, headline  # noqa: E402
 from figures_text import LEAST_SEEDS, put  # noqa: E402
 
 from minilrm import machine, reflection, runlog  # noqa: E402
@@ -116,6 +117,8 @@ def arm_figures(parts: dict[str, dict], base: dict | None) -> dict:
     over |= {name: spread([a[name]["mean"] for a in after]) for name in ("mean_length", "attempts")}
     over |= {"ablation_gap": spread([s["ablation_gap"]["difference"] for s in seeds.values()]),
              "entropy": spread([a["entropy"] for a in after]),
+             **{f"banned {name}": spread([s["after_banned"][name]["rate"] for s in seeds.values()])
+                for name in ("final_accuracy", "retry_rate")},
              "greedy": spread([s["greedy"] for s in seeds.values()]), "ood": spread([s["ood"] for s in seeds.values()])}
     return {"seeds": seeds, "over_seeds": over,
             "verdict": reflection.verdict_over_seeds([s["verdict"] for s in seeds.values()])}
@@ -278,13 +281,20 @@ def other_claims(s: dict) -> list[dict]:
 
 # -- the command -----------------------------------------------------------------------------------------------------
 
+def fill(text: str, summary: dict) -> str:
+    """The page with the table of a few lines, if it has a place for it, or else with everything."""
+    if "<!-- figures:aha-short -->" in text:
+        return put(text, "figures:aha-short", headline(summary))
+    return put(text, "figures:aha", block(summary))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--into", type=Path, help="Markdown file whose block is filled")
+    parser.add_argument("--into", type=Path, nargs="+", default=[], metavar="FILE", help="Markdown files whose block is filled")
     into = parser.parse_args().into
     results = read_results()
     summary = summarise(results)
-    text = put(into.read_text(encoding="utf-8"), "figures:aha", block(summary)) if into else None
+    texts = {file: fill(file.read_text(encoding="utf-8"), summary) for file in into}  # all or none: a marker may be missing
     folder = machine.data_folder() / "results"
     folder.mkdir(exist_ok=True)
     runlog.write_json_atomic(folder / "aha.json", summary)
@@ -295,10 +305,10 @@ def main() -> None:
         if drawn:
             draw(drawn, folder / name)
             written.append(folder / name)
-    if into:
-        runlog.write_bytes_atomic(into, text.encode())
-        written.append(into)
-    else:
+    for file, text in texts.items():
+        runlog.write_bytes_atomic(file, text.encode())
+        written.append(file)
+    if not texts:
         print(block(summary))
     print(f"written: {', '.join(map(str, written))}")
 

@@ -184,6 +184,25 @@ def task_block(task: str, s: dict) -> str:
     return "\n\n".join(part for part in parts if part)
 
 
+def headline(summary: dict) -> str:
+    """The README's few lines: what grew, what it is worth, and what comes without it. Mean, least and greatest of the seeds."""
+    def row(label: str, s: dict, name: str) -> list[str]:
+        arms, base = s["arms"], s["bases"].get("seeded")
+        before = (base["temperatures"]["1"]["accuracy"] if name == "final_accuracy" else base["measures"][name]["rate"]) \
+            if base else None
+        over = [spread(arms[arm]["over_seeds"][key]) if arm in arms else DASH
+                for arm, key in (("seeded", name), ("seeded", f"banned {name}"), ("unseeded", name), ("shuffled", name))]
+        return [label, DASH if before is None else percent(before), *over]
+
+    rows = [row(f"{task}: {words}", s, name) for task, s in summary.items() if s["arms"]
+            for words, name in (("right", "final_accuracy"), ("tries again after failing", "retry_rate"))]
+    if not rows:
+        return f"The aha moment: {MISSING}."
+    n = max(seed["n"] for s in summary.values() for arm in s["arms"].values() for seed in arm["seeds"].values())
+    return table([f"test, n = {n}, T = 1; mean (least to greatest of the seeds)", "base", "after GRPO", "... with the word banned",
+                  "GRPO, no reflection in the corpus", "GRPO, rewards at random"], rows)
+
+
 def block(summary: dict) -> str:
     """All there is, task by task."""
     parts = [task_block(task, s) for task, s in summary.items()]

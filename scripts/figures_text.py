@@ -126,7 +126,7 @@ def again_line(s: dict) -> str:
     """Speed-ups change rounding, so the seeds were run once more."""
     found = "; ".join(f"seed {seed} ({when(a)}) {show(a['sampled'])}, {show(a['again - first'], points)} points"
                       for seed, a in s["again"].items())
-    return f"*The same seeds with faster code*, which changes rounding alone, sampled: {found or MISSING}."
+    return f"- The same seeds with faster code, which changes rounding alone, sampled: {found or MISSING}."
 
 
 def expert_table(s: dict) -> str:
@@ -142,11 +142,12 @@ def cost_lines(s: dict) -> list[str]:
                      f"{duration(p['seconds'])}, not alone on the machine ({machine_words(p['machine'])}).")
     else:
         lines.append(f"- The base: {MISSING}.")
-    for t in (t for t in s["timing"] if t["kind"] == "pretraining"):
+    latest = list({t["kind"]: t for t in s["timing"]}.values())  # the code gets faster: what it takes now
+    for t in (t for t in latest if t["kind"] == "pretraining"):
         minutes = f"; at this speed the base takes {duration(p['tokens_trained'] / t['tokens_per_second'])}" if p else ""
         lines.append(f"- Pretraining alone on the machine ({when(t)}): {t['tokens_per_second']:,.0f} tokens a second over "
                      f"{t['tokens']:,} tokens{minutes} ({machine_words(t.get('machine'))}).")
-    clocked = [t for t in s["timing"] if t["kind"] != "pretraining"]
+    clocked = [t for t in latest if t["kind"] != "pretraining"]
     for t in clocked:
         gain = "no gain with intervals apart" if t["seconds_to_gain"] is None else \
             f"{duration(t['seconds_to_gain'])} to a gain with intervals apart"
@@ -159,11 +160,11 @@ def cost_lines(s: dict) -> list[str]:
             each = "; ".join(f"seed {seed} {c['tokens_generated']:,} tokens generated in {c['steps']} steps, "
                              f"{duration(c['seconds'])}, steps skipped: {c['skipped_steps']}" for seed, c in costs.items())
             lines.append(f"- {name}, on one thread, not alone on the machine: {each}.")
-    return lines
+    return [*lines, again_line(s)]
 
 
 def when(record: dict) -> str:
-    """When it was measured: the code gets faster."""
+    """When it was measured."""
     return record.get("time", "")[:16].replace("T", " ") or "some day"
 
 
@@ -195,7 +196,6 @@ def main_block(s: dict) -> str:
         difference_table(s, seeds) if s["differences"] else MISSING,
         f"*Does it hold?* The same runs once more, up to {s['long_steps'] or 'five times as many'} steps{hold_n(s)}:",
         hold_table(s) if s["hold"] else MISSING,
-        again_line(s),
         "*A plainer rival*: expert iteration (imitate the right answers, compare nothing) until as many tokens are generated:",
         expert_table(s) if s["expert"] else MISSING,
         "*Costs.*", "\n".join(cost_lines(s)),
