@@ -244,7 +244,7 @@ def read(text: str, kind: type) -> Any:
     return kind(text)
 
 
-def convert(given: Any, shape: Shape) -> Any:
+def convert(given: Any, shape: Shape, choices: Sequence[str] | None) -> Any:
     """What argparse collected for an option, as the option's value. Lists are given as `1 2 4` or `1,2,4`.
 
     What cannot be read is passed on as text: the checks then say what was expected.
@@ -259,8 +259,8 @@ def convert(given: Any, shape: Shape) -> Any:
         return given
     if shape.container:
         return shape.container(one(part) for text in given for part in text.split(",") if part)
-    # For a text, "none" is a text like any other: some choices are called that.
-    if shape.optional and shape.item is not str and given.lower() == "none":
+    # Among texts "none" is one like any other, unless there are choices and none of them is called that.
+    if shape.optional and given.lower() == "none" and (shape.item is not str or choices and "none" not in choices):
         return None
     return one(given)
 
@@ -276,9 +276,10 @@ def parse(options_class: type, argv: Sequence[str] | None = None, *, prog: str, 
     if unknown:
         word = unknown[0].split("=")[0]
         what = "unknown option" if word.startswith("-") else "no option belongs to"
-        close = nearest(word.lstrip("-").replace("_", "-"), [flag(name)[2:] for name in known])
-        fail(f"{what} {word}{close.replace('mean ', 'mean --')} (--help lists all)")
-    values = {name: convert(value, known[name]) for name, value in vars(given).items()}
+        close = nearest(word.lstrip("-").replace("_", "-"), [flag(name)[2:] for name in known]).replace("mean ", "mean --")
+        fail(f"{what} {word}{close} (--help lists all)")
+    rules = {field.name: field.metadata for field in dataclasses.fields(options_class)}
+    values = {name: convert(value, known[name], rules[name].get("choices")) for name, value in vars(given).items()}
     if recipes and "resume" not in values:  # a run that is gone on with keeps its own
         values = {**recipes.get(values.get("task"), {}), **values}
     for field in dataclasses.fields(options_class):
@@ -369,8 +370,7 @@ def silence_stdout() -> None:
 def run_command(
     function: Callable[[Any], Any],
     options_class: type,
-    argv: Sequence[str] | None = None,
-    *,
+    argv: Sequence[str] | None = None, *,
     prog: str, description: str,
     recipes: Mapping[str, Mapping[str, Any]] | None = None, first: str | None = None,
 ) -> None:

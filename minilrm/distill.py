@@ -20,9 +20,8 @@ All three are one loss, a mean over completion tokens, and a way is a row of thr
     on the teacher's traces    hard_weight * (- log S(y_t)) + (1 - hard_weight) * tau^2 JSD_beta(T, S)
     on the student's samples   tau^2 JSD_beta(T, S)         where JSD_0 is KL(T || S) and JSD_1 is KL(S || T)
 
-What the papers have and this leaves out: a reward beside the divergence (GKD), policy gradients of the reverse KL of whole
-sequences (MiniLLM, 2306.08543), matching of hidden states, beam search for traces, a teacher with another tokenizer, and RL
-of the student afterwards (`python -m minilrm.grpo --init RUN`). The teacher is queried anew in each step, never stored.
+Left out: a reward beside the divergence (GKD), policy gradients of the reverse KL of whole sequences (MiniLLM, 2306.08543),
+hidden states, beam search for traces, a teacher with another tokenizer. The teacher is queried anew in each step, never stored.
 
     python -m minilrm.distill --teacher runs/grpo-gsm8k-mini-... --student-scale nano --way traces
 """
@@ -145,15 +144,11 @@ def keep_right(episodes: Sequence[Episode], seen: set) -> tuple[list[Episode], C
     kept, tokens = [], sum(e.length for e in episodes)
     counts = Counter(sampled=len(episodes), kept=0, wrong=0, untidy=0, duplicates=0, tokens=tokens)
     for e in episodes:
-        name = (tuple(e.prompt_ids), e.text)
-        if not e.grade.correct:
-            counts["wrong"] += 1
-        elif not rewards.formatted(e):  # right, but it went on behind its answer, or was cut off
-            counts["untidy"] += 1
-        elif name in seen:
-            counts["duplicates"] += 1
-        else:
-            counts["kept"] += 1
+        name = (tuple(e.prompt_ids), e.text)  # untidy: right, but it went on behind its answer, or was cut off
+        fate = ("wrong" if not e.grade.correct else "untidy" if not rewards.formatted(e) else
+                "duplicates" if name in seen else "kept")
+        counts[fate] += 1
+        if fate == "kept":
             seen.add(name)
             kept.append(e)
     return kept, counts
@@ -163,8 +158,7 @@ def pick(size: int, seed: int, first: int, count: int) -> list[int]:
     """Steps `first` to `first + count - 1` of an endless walk through `size` places: each round in a new order."""
     rounds = range(first // size, (first + count - 1) // size + 1)
     order = np.concatenate([np.random.default_rng((seed, n)).permutation(size) for n in rounds])
-    start = first - rounds[0] * size
-    return order[start:start + count].tolist()
+    return order[first % size:][:count].tolist()
 
 
 def draw(task: Task, fits: Callable[[Problem], bool], seed: int, numbers: range, what: str) -> list[Problem]:
@@ -220,6 +214,8 @@ class Distiller:
                             "the shorter context of teacher and student; choose others")
         self.pool: list[Trace] = []
         self.traces: dict = {"sampled": 0, "kept": 0, "tokens": 0, "seconds": 0.0}
+        if options.pool and options.lmbda < 1:
+            self.read_pool(options.pool)
         self.state = {"step": 0, "seconds": 0.0, "tokens_generated": 0, "tokens_trained": 0, "skipped_steps": 0}
 
     # -- the algorithm box --------------------------------------------------------------------------------------------
@@ -228,10 +224,8 @@ class Distiller:
         """Take a batch of the teacher's traces or of the student's own samples, compare, update. Returns the metrics."""
         o, started = self.options, time.perf_counter()
         own = problem_rng(o.seed, step, "distill/own").random() < o.lmbda
-        if own:
-            rows, metrics = self.own_samples(step)
-        else:
-            rows, metrics = [self.pool[i] for i in pick(len(self.pool), o.seed, step * o.batch, o.batch)], {}
+        rows, metrics = self.own_samples(step) if own else (
+            [self.pool[i] for i in pick(len(self.pool), o.seed, step * o.batch, o.batch)], {})
         learnt, loss = sum(sum(row.mask) for row in rows), 0.0
         warm = min(1.0, (step + 1) / o.warmup) if o.warmup else 1.0
         set_lr(self.optimizers, warm * (1 - 0.9 * self.share_done()))
@@ -240,7 +234,6 @@ class Distiller:
                            temperature=o.loss_temperature, denominator=learnt)
             part.backward()
             loss += float(part.detach())
-        # Several devices would sum their gradients and metrics here, and nowhere else.
         norm = self.guard.step(self.student, self.optimizers, loss)
         self.state["skipped_steps"] += math.isnan(norm)
         self.state["tokens_trained"] += learnt
@@ -269,8 +262,6 @@ class Distiller:
         o = self.options
         return self.state["tokens_trained"] / o.tokens if o.tokens else self.state["step"] / o.steps
 
-    # -- around it ----------------------------------------------------------------------------------------------------
-
     def measure_start(self, log: RunLog) -> None:
         """Step 0: the student before it learns anything, and the teacher on the same validation problems."""
         self.state["before"] = before = self.score(log, 0)
@@ -281,21 +272,27 @@ class Distiller:
         print(f"validation accuracy: teacher {teacher['accuracy']:.1%}, student {before['accuracy']:.1%}", flush=True)
 
     def fill_pool(self, log: RunLog, interrupt: Interrupt) -> bool:
-        """Have the traces written, or read those that are there. False if Ctrl-C came in between."""
-        path, decode = self.options.pool or log.folder / "traces.jsonl", self.tokenizer.decode
-        if self.options.lmbda == 1:  # every batch is the student's own
+        """Have the traces written, or read those of this run. False if Ctrl-C came in between."""
+        path = log.folder / "traces.jsonl"
+        if self.pool or self.options.lmbda == 1:  # given, or every batch is the student's own
             return True
-        if not self.options.pool and not path.exists():
+        if not path.exists():
             records = self.write_traces(interrupt)
             if interrupt.requested:
                 return False
             write_bytes_atomic(path, "".join(json.dumps(record) + "\n" for record in records).encode())
             log.log(0, records[0], event="traces")
+        return self.read_pool(path)
+
+    def read_pool(self, path: Path) -> bool:
+        """Traces to learn from (True). UserError if they are none, or of another task or tokenizer."""
         try:
             counts, *records = read_jsonl(path)
             self.traces = {name: counts[name] for name in ("sampled", "kept", "tokens", "seconds")} | counts
+            if counts.get("task", self.task.name) != self.task.name:
+                raise ValueError(f"they are of the task {counts['task']}")
             self.pool = [Trace(self.tokenizer.encode(r["prompt"]), r["completion_ids"], [1] * len(r["completion_ids"]))
-                         for r in records if decode(r["completion_ids"][:-1]) == r["completion"]]
+                         for r in records if self.tokenizer.decode(r["completion_ids"][:-1]) == r["completion"]]
             if not len(records) == len(self.pool) > 0:
                 raise ValueError("the ids of a completion are not its text, or there is none")
         except (KeyError, TypeError, ValueError, IndexError) as error:
@@ -319,7 +316,7 @@ class Distiller:
         if not records:
             raise UserError(f"none of the teacher's {counts['sampled']} answers is right and well-formed: nothing to learn; "
                             "choose another --teacher, or --way on-policy --lmbda 1")
-        return [{**counts, "seconds": time.perf_counter() - started}, *records]
+        return [{"task": self.task.name, **counts, "seconds": time.perf_counter() - started}, *records]
 
     def save(self, log: RunLog) -> Path:
         return sft.save(log, self.student, self.tokenizer, self.optimizers, self.state, self.options)
@@ -336,7 +333,10 @@ def settle(options: Options, log: RunLog | None) -> Options:
     if options.teacher is None:
         raise UserError("--teacher must be given: whom to learn from, a checkpoint, a run folder or a shipped model")
     teacher = checkpoint.resolve(options.teacher).resolve()  # a run that is still going may have a newer one tomorrow
-    return cli.fill(replace(options, teacher=str(teacher)), WAYS[options.way])
+    full = cli.fill(replace(options, teacher=str(teacher)), WAYS[options.way])
+    if not log and full.hard_weight == 1 and full.lmbda == 0 and (options.beta is not None or options.loss_temperature != 1):
+        raise UserError("--beta and --loss-temperature are of the divergence: --way logits or on-policy, or --hard-weight below 1")
+    return full
 
 
 def train(options: Options) -> Path:

@@ -79,6 +79,9 @@ class Trainer(rl.Trainer):
         self.loss_kl_coef = 0.0 if self.kl_in_reward else options.kl_coef
         self.optimizers = adamw(self.policy, options.lr)
         self.guard = Guard(options.clip)
+        own = objectives.OBJECTIVES[options.objective][0]
+        if options.objective != "grpo" and options.aggregation not in (None, own):
+            print(f"note: --aggregation {options.aggregation}; {options.objective}'s own is {own}: --aggregation none takes it")
 
     # -- the algorithm box --------------------------------------------------------------------------------------------
 

@@ -25,7 +25,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "scripts")]  # a clone's own package, inst
 from figures_plots import draw_hold, draw_main  # noqa: E402
 from figures_text import LEAST_SEEDS, fill_readme, verdict_lines  # noqa: E402
 
-from minilrm import machine, runlog  # noqa: E402
+from minilrm import cli, machine, runlog  # noqa: E402
 from minilrm.errors import UserError  # noqa: E402
 from minilrm.intervals import TOO_FEW, paired_bootstrap, wilson_interval  # noqa: E402
 
@@ -279,4 +279,4 @@ if __name__ == "__main__":
     try:
         main()
     except (UserError, OSError) as error:
-        sys.exit(f"error: {error}")
+        cli.fail(str(error))

@@ -26,7 +26,7 @@ from figures_aha_plots import draw_arms, draw_pretraining  # noqa: E402
 from figures_aha_text import block, headline  # noqa: E402
 from figures_text import LEAST_SEEDS, put  # noqa: E402
 
-from minilrm import machine, reflection, runlog  # noqa: E402
+from minilrm import cli, machine, reflection, runlog  # noqa: E402
 from minilrm.errors import UserError  # noqa: E402
 from minilrm.intervals import mean, paired_bootstrap  # noqa: E402
 
@@ -137,8 +137,9 @@ def parallel_figures(part: dict) -> dict:
     """
     one, found = part["sequential"], {}
     for price, key in (("stops", "tokens"), ("all", "tokens_all")):
-        row = next((r for r in part["parallel"] if r[key] >= one["tokens"]), part["parallel"][-1])
-        found[price] = {"n": row["n"], "accuracy": row["accuracy"], "ci": row["ci"], "tokens": row[key],
+        rows = list(enumerate(part["parallel"], start=1))  # the row of 1 sample, of 2, ...
+        n, row = next(((n, r) for n, r in rows if r[key] >= one["tokens"]), rows[-1])
+        found[price] = {"n": n, "accuracy": row["accuracy"], "ci": row["ci"], "tokens": row[key],
                         "oracle": row["oracle"], "budget_met": row[key] >= one["tokens"],
                         "sequential less parallel": less(one["right"], row["right"])}
     return {"sequential": {key: one[key] for key in ("accuracy", "ci", "n", "tokens")}, "parallel": found}
@@ -317,4 +318,4 @@ if __name__ == "__main__":
     try:
         main()
     except (UserError, OSError) as error:
-        sys.exit(f"error: {error}")
+        cli.fail(str(error))

@@ -72,6 +72,12 @@ def bases_table(s: dict) -> str:
                   "right out of distribution"], rows)
 
 
+def collapsed(s: dict, arm: str) -> list[str]:
+    """Of which seeds the run stopped itself, as its accuracy had collapsed: it has fewer steps than the other arms' runs."""
+    planned = max((x["steps"] for found in s["arms"].values() for x in found["seeds"].values()), default=0)
+    return [seed for seed, x in s["arms"][arm]["seeds"].items() if x["steps"] < planned]
+
+
 def overview_table(s: dict) -> str:
     """Each arm over its seeds, with its verdict."""
     rows = []
@@ -81,7 +87,11 @@ def overview_table(s: dict) -> str:
             rows.append([name, *[DASH] * (len(OVER) + 1), MISSING])
             continue
         verdict = found["verdict"]
-        word = verdict["verdict"] + ("" if verdict["claim"] else f" ({len(verdict['each'])} seeds only: no claim)")
+        few = len(verdict["each"]) < LEAST_SEEDS
+        word = verdict["verdict"] + ("" if verdict["claim"] else f" ({len(verdict['each'])} seeds only: no claim)" if few else
+                                     f" (no claim, the seeds differ: {', '.join(verdict['each'])})")
+        if stopped := collapsed(s, arm):
+            name += f" (seed {', '.join(stopped)}: accuracy collapsed, the run stopped itself)"
         rows.append([name, *(spread(found["over_seeds"][key], form_of(key)) for key in OVER),
                      spread(found["over_seeds"]["ablation_gap"], lambda v: f"{100 * v:+.1f}"), word])
     return table(["mean (least to greatest of the seeds)", *OVER.values(), "ablation gap, points", "verdict"], rows)
@@ -168,7 +178,7 @@ def task_block(task: str, s: dict) -> str:
     first = next((x for arm in s["arms"].values() for x in arm["seeds"].values()), None)
     n = f"n = {first['n']} problems, the same for all; " if first else ""
     parts = [f"### {task}", f"Test split, {n}last checkpoint, sampled at T = 1 unless said otherwise. An interval is 95 %; "
-             f"in brackets behind it, the cases. A dash: {MISSING}, or too few cases.",
+             f"in brackets behind it, the cases. A dash: {MISSING}, too few cases, or nothing to divide by.",
              "*What this was to show.* A claim holds if it holds in every seed." + ASIDE.get(task, ""), claims_table(s),
              "*The bases.* A star: the best temperature.", bases_table(s), "*The arms.*", overview_table(s),
              hot_line(s)]
@@ -188,19 +198,22 @@ def headline(summary: dict) -> str:
     """The README's few lines: what grew, what it is worth, and what comes without it. Mean, least and greatest of the seeds."""
     def row(label: str, s: dict, name: str) -> list[str]:
         arms, base = s["arms"], s["bases"].get("seeded")
-        before = (base["temperatures"]["1"]["accuracy"] if name == "final_accuracy" else base["measures"][name]["rate"]) \
-            if base else None
-        over = [spread(arms[arm]["over_seeds"][key]) if arm in arms else DASH
+        before, best = DASH, DASH
+        if base and name == "final_accuracy":
+            before, best = (percent(base["temperatures"][t]["accuracy"]) for t in ("1", base["best"]))
+        elif base and not base["measures"][name]["too_few"]:
+            before = percent(base["measures"][name]["rate"])
+        over = [spread(arms[arm]["over_seeds"][key]) + " *" * bool(collapsed(s, arm)) if arm in arms else DASH
                 for arm, key in (("seeded", name), ("seeded", f"banned {name}"), ("unseeded", name), ("shuffled", name))]
-        return [label, DASH if before is None else percent(before), *over]
+        return [label, before, best, *over]
 
     rows = [row(f"{task}: {words}", s, name) for task, s in summary.items() if s["arms"]
             for words, name in (("right", "final_accuracy"), ("tries again after failing", "retry_rate"))]
     if not rows:
         return f"The aha moment: {MISSING}."
     n = max(seed["n"] for s in summary.values() for arm in s["arms"].values() for seed in arm["seeds"].values())
-    return table([f"test, n = {n}, T = 1; mean (least to greatest of the seeds)", "base", "after GRPO", "... with the word banned",
-                  "GRPO, no reflection in the corpus", "GRPO, rewards at random"], rows)
+    return table([f"test, n = {n}, T = 1; mean (least to greatest of the seeds)", "base", "base at its best temperature", "after GRPO", "... with the word banned",
+                  "GRPO, no reflection in the corpus", "GRPO, rewards at random (*: collapsed, stopped early)"], rows)
 
 
 def block(summary: dict) -> str:

@@ -27,7 +27,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # a clone's own
 
 import torch  # noqa: E402
 
-from minilrm import checkpoint, grpo, intervals, machine, pretrain, reflection, runlog  # noqa: E402
+from minilrm import checkpoint, cli, grpo, intervals, machine, pretrain, reflection, runlog  # noqa: E402
 from minilrm.errors import UserError  # noqa: E402
 from minilrm.evaluate import TEMPERATURES, fingerprint, quick  # noqa: E402
 from minilrm.rollout import Episode, fitting, rollout  # noqa: E402
@@ -131,7 +131,7 @@ def study_arm(task_name: str, arm: str, seed: int) -> None:
         "tokens": [m["tokens"] for m in train],
         "curves": {name: [None if m.get(name) is None else round(m[name], 4) for m in train] for name in CURVES},
         "evals": [{k: e.get(k) for k in ("step", "n", "accuracy", "accuracy_ci", "mean_length", "elapsed")} for e in evals],
-        "transcripts": transcripts(task, log)})
+        "transcripts": transcripts(log)})
 
 
 def folder_of(task_name: str, arm: str, seed: int) -> Path:
@@ -148,15 +148,20 @@ def run(task_name: str, arm: str, seed: int, **options) -> runlog.RunLog:
     return finished(grpo.train(grpo.Options(**how)))
 
 
-def transcripts(task, log: runlog.RunLog, count: int = 2) -> list[dict]:
-    """Problems that were answered wrong at step 0 and right at the end, after a first try that failed."""
+def transcripts(log: runlog.RunLog, count: int = 2) -> list[dict]:
+    """Problems that were answered wrong at step 0 and right at the end, after a first try that was wrong."""
     samples = log.samples()
     end = max(s["step"] for s in samples)
     before = {s["key"]: s for s in samples if s["step"] == 0}
     after = {s["key"]: s for s in samples if s["step"] == end}
     return [{"prompt": s["prompt"], "before": before[key]["completion"], "after": s["completion"]} for key, s in after.items()
-            if s["correct"] and key in before and not before[key]["correct"]
-            and task.parse_trace(s["completion"]).reflections][:count]
+            if s["correct"] and key in before and not before[key]["correct"] and failed_first(s)][:count]
+
+
+def failed_first(sample: dict) -> bool:
+    """Whether a sample, cut into pieces, holds a wrong attempt before any right one, and a word of reflection."""
+    kinds = [kind for _, kind in sample.get("pieces") or ()]
+    return "reflection" in kinds and next((k for k in kinds if k.startswith("attempt")), "") == "attempt-wrong"
 
 
 # -- sequential against parallel -------------------------------------------------------------------------------------
@@ -177,7 +182,7 @@ def study_parallel(task_name: str, seed: int) -> None:
     rows = []
     for n in range(1, MOST + 1):
         chosen = [self_checked(task, g[:n]) for g in many]
-        rows.append({"n": n, **intervals.rate([e.grade.correct for e, _ in chosen]), "right": right([e for e, _ in chosen]),
+        rows.append({**intervals.rate([e.grade.correct for e, _ in chosen]), "samples": n, "right": right([e for e, _ in chosen]),
                      "tokens": intervals.mean([spent for _, spent in chosen]),
                      "tokens_all": intervals.mean([sum(e.length for e in g[:n]) for g in many]),
                      "oracle": intervals.mean([any(e.grade.correct for e in g[:n]) for g in many])})
@@ -268,11 +273,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("task", choices=("countdown", "multiplication"))
     parser.add_argument("what", choices=("bases", *ARMS, "parallel", "pretraining", "timing", "all"))
-    parser.add_argument("seed", nargs="?", type=int)
+    parser.add_argument("seed", nargs="?", type=int, choices=SEEDS)
     chosen = parser.parse_args()
+    if chosen.seed is not None and chosen.what in ("bases", "all"):
+        parser.error(f"{chosen.what} is for no seed in particular")
     machine.raise_malloc_thresholds()
     machine.set_threads(1)
-    for study, *arguments in missing(chosen.task, chosen.what, chosen.seed):
+    parts = missing(chosen.task, chosen.what, chosen.seed)
+    print(f"{len(parts)} part{'s' * (len(parts) != 1)} to be measured", flush=True)
+    for study, *arguments in parts:
         study(*arguments)
 
 
@@ -280,6 +289,6 @@ if __name__ == "__main__":
     try:
         main()
     except (UserError, OSError) as error:
-        sys.exit(f"error: {error}")
+        cli.fail(str(error))
     except KeyboardInterrupt:
         sys.exit("stopped; the same command goes on from here")

@@ -23,7 +23,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # a clone's own package, installed or not
 
-from minilrm import checkpoint, distill, evaluate, intervals, machine, model, pretrain, runlog  # noqa: E402
+from minilrm import checkpoint, cli, distill, evaluate, intervals, machine, model, pretrain, runlog  # noqa: E402
 from minilrm.errors import UserError  # noqa: E402
 from minilrm.tasks import get_task  # noqa: E402
 
@@ -144,9 +144,11 @@ def above_bar(test: dict, best: dict) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("what", choices=("teacher", "base", *WAYS, "all", "table"))
-    parser.add_argument("seed", nargs="?", type=int)
+    parser.add_argument("seed", nargs="?", type=int, choices=SEEDS)
     parser.add_argument("--teacher", help="a checkpoint or run folder of a model trained by GRPO")
     chosen = parser.parse_args()
+    if chosen.seed is not None and chosen.what not in WAYS:
+        parser.error(f"{chosen.what} is for no seed in particular")
     machine.raise_malloc_thresholds()
     machine.set_threads(1)
     if chosen.what != "table":
@@ -163,4 +165,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except (UserError, OSError) as error:
+        cli.fail(str(error))

@@ -12,8 +12,8 @@ objective's arm has the aggregation and the clips of its own paper, and `dr_grpo
 
 Where: gsm8k-mini, from the shipped base, which has 2.6M parameters; no other base has to be made first, and the figures stand
 beside those of `make grpo`. A run ends with the step in which it has generated TOKENS tokens, about a fifth of `make grpo`:
-one to two minutes on one thread. By then the default has not come to rest, so what a variant gains in speed is seen as well
-as what it gains in the end. The default and the three best arms run on `arithmetic` too, from the same base.
+one to two minutes on one thread. By then the default has not come to rest: what counts is speed, so the accuracy of the rollouts on
+the way stands beside that at the end. The default and the three best arms run on `arithmetic` too, from the same base.
 
 Measured on test, n = 1000, one sample a problem at T = 1 and greedily; pass@k of base and default up to k = 64 on 200 problems.
 Each finished part is a line of data/results/variants.jsonl; what stands there is not run again, and a run that was broken off
@@ -35,7 +35,7 @@ import torch  # noqa: E402
 from figures_text import LEAST_SEEDS, put  # noqa: E402
 from variants_figures import draw, tables  # noqa: E402
 
-from minilrm import checkpoint, evaluate, grpo, machine, ppo, rl, runlog  # noqa: E402
+from minilrm import checkpoint, cli, evaluate, grpo, machine, ppo, rl, runlog  # noqa: E402
 from minilrm.errors import UserError  # noqa: E402
 from minilrm.intervals import TOO_FEW, mean, paired_bootstrap, pass_at_k, wilson_interval  # noqa: E402
 from minilrm.tasks import get_task  # noqa: E402
@@ -174,8 +174,7 @@ def run(task: str, arm: str, seed: int) -> runlog.RunLog:
 def with_budget(make: type[rl.Trainer], tokens: int) -> type[rl.Trainer]:
     """The same loop, ended by the step in which so many tokens have been generated.
 
-    Steps cannot be reckoned beforehand: lengths change while a policy learns, and dynamic sampling draws up to four times as
-    much. The learning rate does not depend on the number of steps, so the end may come at any of them.
+    Steps cannot be reckoned beforehand: lengths change while a policy learns. The learning rate does not depend on the number of steps, so the end may come at any of them.
     """
     class Budgeted(make):
         def step(self, step: int) -> dict:
@@ -222,10 +221,13 @@ def compare(ours: dict[int, list], theirs: dict[int, list]) -> dict | None:
     return found | {"each": each, "significant": apart if len(seeds) >= LEAST_SEEDS else None}
 
 
-def mean_length(runs: Sequence[dict], right: int) -> dict:
-    """Mean length of the right (or wrong) answers of several runs; the interval by drawing problems again."""
-    chosen = np.array([[int(c) == right for c in r["right"]] for r in runs])
+def mean_length(runs: Sequence[dict], right: int, below: float = math.inf) -> dict:
+    """Mean length of the right (or wrong) answers of several runs; the interval by drawing problems again.
+
+    below: the limit of tokens, to leave out the answers that ran into it.
+    """
     lengths = np.array([r["lengths"] for r in runs])
+    chosen = np.array([[int(c) == right for c in r["right"]] for r in runs]) & (lengths < below)
     sums, counts = (lengths * chosen).sum(0), chosen.sum(0)
     if counts.sum() < TOO_FEW:
         return cell(None, n=int(counts.sum()))
@@ -234,15 +236,32 @@ def mean_length(runs: Sequence[dict], right: int) -> dict:
     return cell(float(sums.sum() / counts.sum()), *map(float, np.percentile(means, (2.5, 97.5))), n=int(counts.sum()))
 
 
-def figures_of(runs: dict[int, dict], default: dict[int, dict]) -> dict:
+def on_the_way(runs: Sequence[dict]) -> list[float] | None:
+    """Accuracy of the rollouts after 1/15, 2/15, ... of a run's tokens, the seeds averaged.
+
+    All steps have equally many rollouts, so a step's tokens are as its mean length; between two steps is interpolated.
+    """
+    if any("curves" not in r for r in runs):
+        return None
+    shares, curves = np.arange(1, 16) / 15, []
+    for r in runs:
+        spent = np.cumsum(r["curves"]["completions/mean_length"])
+        curves.append(np.interp(shares, spent / spent[-1], r["curves"]["accuracy"]))
+    return np.mean(curves, 0).tolist()
+
+
+def figures_of(task: str, runs: dict[int, dict], default: dict[int, dict]) -> dict:
     """One arm on one task."""
     right = {s: bits(r["right"]) for s, r in runs.items()}
     others = {s: bits(r["right"]) for s, r in default.items()}
-    first = next(iter(runs.values()))
+    first, limit = next(iter(runs.values())), get_task(task).max_new_tokens
     return {"sampled": average(list(right.values())), "greedy": average([bits(r["greedy"]) for r in runs.values()]),
             "seeds": {s: cell(mean(b), *wilson_interval(sum(b), len(b)), n=len(b)) for s, b in right.items()},
             "against default": compare(right, others) if runs is not default else None,
             "length right": mean_length(list(runs.values()), 1), "length wrong": mean_length(list(runs.values()), 0),
+            "length wrong, not cut": mean_length(list(runs.values()), 0, below=limit),
+            "cut": mean([sum(tokens >= limit for tokens in r["lengths"]) / len(r["lengths"]) for r in runs.values()]),
+            "on the way": on_the_way(list(runs.values())),
             "cost": {name: [r[name] for r in runs.values()] for name in ("steps", "tokens", "seconds") if name in first}}
 
 
@@ -275,8 +294,8 @@ def summarise() -> dict:
         base, default = records("base", task), records("run", task, DEFAULT)
         runs = {arm: default if arm == DEFAULT else records("run", task, arm) for arm in ARMS}
         same_problems([*base.values(), *(r for found in runs.values() for r in found.values())])
-        out["tasks"][task] = {"base": figures_of(base, {}) if base else None,
-                              "arms": {arm: figures_of(found, default) for arm, found in runs.items() if found}}
+        out["tasks"][task] = {"base": figures_of(task, base, {}) if base else None,
+                              "arms": {arm: figures_of(task, found, default) for arm, found in runs.items() if found}}
     return runlog.plain(out, digits=6)
 
 
@@ -315,6 +334,6 @@ if __name__ == "__main__":
     try:
         main()
     except (UserError, OSError) as error:
-        sys.exit(f"error: {error}")
+        cli.fail(str(error))
     except KeyboardInterrupt:
         sys.exit("stopped; the same command goes on from here")

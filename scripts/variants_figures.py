@@ -19,11 +19,16 @@ def significant(difference: dict | None) -> str:
 
 def row(name: str, change: str, f: dict | None) -> list[str]:
     if f is None:
-        return [name, change, MISSING, *[DASH] * 6]
+        return [name, change, MISSING, *[DASH] * 9]
     seeds = [c["value"] for c in f["seeds"].values()]
     return [name, change, show(f["sampled"]), f"{100 * min(seeds):.1f} to {100 * max(seeds):.1f}", show(f["greedy"]),
-            show(f["against default"], points), significant(f["against default"]), length(f["length right"]),
-            length(f["length wrong"])]
+            show(f["against default"], points), significant(f["against default"]), thirds(f["on the way"]),
+            length(f["length right"]), length(f["length wrong"]), length(f["length wrong, not cut"]), f"{1000 * f['cut']:.0f}"]
+
+
+def thirds(way: list[float] | None) -> str:
+    """Accuracy of the rollouts after a third of the tokens, after two thirds, and at the end: the mean of the steps around it."""
+    return DASH if way is None else ", ".join(f"{100 * np.mean(way[i - 1:i + 2]):.0f}" for i in (4, 9, 14))
 
 
 def length(c: dict) -> str:
@@ -35,7 +40,8 @@ def length(c: dict) -> str:
 def tables(s: dict) -> str:
     """The table in Markdown, one part a task, and pass@k."""
     head = ("arm", "what is other", "right, T = 1", "seeds", "greedy", "less the default, points", "a difference?",
-            "tokens, right answers", "tokens, wrong answers")
+            "rollouts right after 1/3, 2/3, all tokens, %", "tokens, right answers", "tokens, wrong answers",
+            "wrong ones that were not cut", "cut, of 1,000")
     parts = [f"Test, n = {s['n']}, {len(s['seeds'])} seeds, {s['tokens']:,} generated tokens a run. In brackets: 95 % "
              f"intervals by bootstrap over problems, seeds averaged. A difference: the interval does not hold 0, and "
              f"all seeds have the same sign. Of {len(s['arms']) - 1} comparisons one in twenty would pass the first test "
@@ -67,8 +73,8 @@ def draw(s: dict, path: Path) -> None:
     arms = s["tasks"][s["task"]]["arms"]
     order = sorted(arms, key=lambda arm: arms[arm]["sampled"]["value"])
     with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(11, 1.6 + 0.28 * max(8, len(order))), layout="constrained")
-        left, middle, right = figure.subplots(1, 3, width_ratios=(1.5, 1, 1))
+        figure = Figure(figsize=(11, 4.6 + 0.28 * max(8, len(order))), layout="constrained")
+        (left, middle), (way, right) = figure.subplots(2, 2, width_ratios=(1.5, 1), height_ratios=(0.3 * max(8, len(order)), 3))
         for y, arm in enumerate(order):
             f = arms[arm]
             (low, high), apart = f["sampled"]["ci"], (f["against default"] or {}).get("significant")
@@ -76,7 +82,7 @@ def draw(s: dict, path: Path) -> None:
             left.plot(100 * f["sampled"]["value"], y, "D", color=INK, markersize=7, markerfacecolor=INK if apart else "white")
             for marker, c in zip("osv" * len(f["seeds"]), f["seeds"].values(), strict=False):
                 left.plot(100 * c["value"], y - 0.28, marker, color=INK, markersize=3, markerfacecolor="white")
-            for name, marker in (("length right", "o"), ("length wrong", "x")):
+            for name, marker in (("length right", "o"), ("length wrong", "x"), ("length wrong, not cut", "|")):
                 if f[name]["value"] is not None:
                     middle.plot(f[name]["ci"], [y, y], color=INK, linewidth=0.8)
                     middle.plot(f[name]["value"], y, marker, color=INK, markersize=6, markerfacecolor="white")
@@ -87,12 +93,25 @@ def draw(s: dict, path: Path) -> None:
         left.set_title("Right at T = 1, %", loc="left", fontweight="bold")
         left.set_xlabel("band: the default; filled: differs from it;\nsmall: seeds 0 o, 1 square, 2 triangle", fontsize=8)
         middle.set_title("Tokens an answer", loc="left", fontweight="bold")
-        middle.set_xlabel("o right   x wrong", fontsize=8)
+        middle.set_xlabel("o right   x wrong   | wrong, without those cut at the limit", fontsize=8)
+        draw_way(way, arms, s["tokens"])
         draw_pass(right, s["pass_at_k"])
-        for axes in (left, middle, right):
+        for axes in (left, middle, way, right):
             axes.spines[["top", "right"]].set_visible(False)
             axes.grid(axis="x", color="#dddddd", linewidth=0.5)
         save(figure, path)
+
+
+def draw_way(axes: Axes, arms: dict, tokens: int) -> None:
+    """Who is ahead depends on when one looks."""
+    axes.set_title("Rollouts right while training, %", loc="left", fontweight="bold")
+    axes.set_xlabel("generated tokens, thousands")
+    for arm, style in (("grpo", "o-"), ("std-off", "v-"), ("token-mean", "o--"), ("dr_grpo", "v--"), ("ppo", "s:")):
+        if way := arms.get(arm, {}).get("on the way"):
+            axes.plot(tokens / 1000 * np.arange(1, 16) / 15, 100 * np.array(way), style, color=INK, linewidth=1.2, markersize=4,
+                      markerfacecolor="white", label=arm)
+    if axes.lines:
+        axes.legend(frameon=False, handlelength=4, fontsize=8)
 
 
 def draw_pass(axes: Axes, found: dict | None) -> None:

@@ -101,6 +101,9 @@ def test_the_last_of_a_repeated_option_holds():
 def test_none_can_be_given_where_it_is_allowed_but_stays_a_text_for_texts():
     assert read("--lr", "none", "--out", "None") == Options()
     assert read("--task", "none").task == "none"
+    from minilrm.grpo import Options as Grpo
+    given = [parse(Grpo, argv, prog="", description="") for argv in (["--aggregation", "none"], ["--normalize", "none"], [])]
+    assert [(o.aggregation, o.normalize) for o in given] == [(None, "std"), ("token", "none"), ("token", "std")]
 
 
 @pytest.mark.parametrize(("argv", "words"), [

@@ -369,6 +369,16 @@ def test_a_pool_of_another_kind_is_refused(refused, whole, base, student, small,
     for text in (lines[0], lines[1], "\n".join([lines[0], json.dumps(damaged)]), lines[0] + '\n{"prompt": 3}', "[]", "{"):
         Path("pool.jsonl").write_text(text + "\n")  # in the empty folder
         assert "pool.jsonl" in refused("--teacher", base, "--student", student, "--eval-n", 1, "--pool", "pool.jsonl")
+    assert not Path("runs").exists()  # found out before anything is measured or written
+    Path("pool.jsonl").write_text("\n".join([json.dumps(json.loads(lines[0]) | {"task": "countdown"}), *lines[1:]]) + "\n")
+    assert "they are of the task countdown" in refused("--teacher", base, "--student", student, "--pool", "pool.jsonl")
+
+
+def test_what_the_way_does_not_use_is_refused_and_not_ignored(refused, base, student):
+    for way, option in (("traces", ("--beta", 0.5)), ("traces", ("--loss-temperature", 2))):
+        assert "of the divergence" in refused("--teacher", base, "--student", student, "--way", way, *option)
+    settled = distill.settle(distill.Options(teacher=str(base), hard_weight=0.5, beta=0.5), None)
+    assert (settled.hard_weight, settled.beta) == (0.5, 0.5)
 
 
 def test_the_study_in_miniature(base, student, small, tmp_path):

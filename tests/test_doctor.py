@@ -126,10 +126,30 @@ def test_evidence_has_figures_and_advice_has_words(state):
     assert "nan" not in finding.evidence
 
 
-def test_many_passes_over_a_batch_are_judged_by_the_clip_and_not_by_the_difference():
+def test_many_passes_over_a_batch_are_allowed_to_move_away_from_the_sampler_but_not_far():
     often = {"epochs": 8}
-    assert verdict(make(options=often, differ=line(0.05, 0.08), clipped=line(0.02, 0.05))) == doctor.HEALTHY
-    assert verdict(make(options=often, differ=line(0.05, 0.08), clipped=line(0.1, 0.3))) == "stale_policy"
+    assert verdict(make(options=often, differ=line(0.03, 0.05), clipped=line(0.02, 0.05))) == doctor.HEALTHY
+    assert verdict(make(options=often, differ=line(0.06, 0.09), clipped=line(0.02, 0.05))) == "stale_policy"
+    assert verdict(make(options=often, differ=line(0.03, 0.05), clipped=line(0.1, 0.3))) == "stale_policy"
+
+
+def test_gspo_clips_a_third_of_the_tokens_and_is_well():
+    """Mistake: the clip share of a token's ratio taken for that of a sequence's, whose range is a thousandth of it."""
+    often = {"updates": 4, "objective": "gspo"}
+    assert verdict(make(options=often, clipped=line(0.3, 0.4))) == doctor.HEALTHY
+    assert verdict(make(options=often, clipped=line(0.3, 0.4), accuracy=line(0.6, 0.1))) == "stale_policy"
+
+
+def test_the_loss_of_a_critic_says_something():
+    """Mistake: PPO's loss, in which the critic's is, called 0 by the rule for GRPO."""
+    said = [{f.name for f in doctor.diagnose(make(options=options))} for options in ({}, {"value_coef": 0.5})]
+    assert [("loss_is_zero" in names) for names in said] == [True, False]
+
+
+def test_a_leash_that_costs_as_much_as_answers_earn_pins_even_a_run_that_gains_a_little():
+    short = dict(accuracy=line(0.3, 0.45), kl=line(0, 0.006))
+    assert verdict(make(options={"kl_coef": 5.0}, **short)) == "kl_pinning"
+    assert verdict(make(options={"kl_coef": 0.02}, **short)) == doctor.HEALTHY
 
 
 def test_rewards_shuffled_on_purpose_are_named():

@@ -118,6 +118,22 @@ def test_each_changes_what_is_learnt(failure, base, small, healthy_weights):
     assert not learnt(failure.fault, **wrong).allclose(healthy_weights[kind], atol=1e-6)
 
 
+def test_several_updates_on_stale_rollouts_know_who_wrote_them(base, small, monkeypatch):
+    """Mistake: the old log-probs of the policy that learns, with which the ratio hides how late the sampler is."""
+    asked, original = [], grpo.Trainer.remember_logprobs
+
+    def hooked(self, groups, old):
+        asked.append(self.policy is self.sampling)
+        return original(self, groups, old)
+
+    monkeypatch.setattr(grpo.Trainer, "remember_logprobs", hooked)
+    with toy.toy_tasks(), toy.float32(), faults.stale_rollouts(5):
+        trainer = grpo.Trainer(grpo.Options(**toy.DEFAULTS | {"init": str(base), "updates": 2, "lr": 1e-2, "warmup": 0}))
+        ratios = [trainer.step(step)["ratio/mean"] for step in range(3)]
+    assert asked == [True] * 3 and trainer.policy is trainer.learning
+    assert abs(ratios[-1] - 1) > 1e-3
+
+
 # -- two tests of the training that the gallery names -------------------------------------------------------------------
 
 

@@ -77,7 +77,7 @@ def arm(kind, seed, right=0.9, retry=0.95, drop=0.4, task="countdown", elapsed=5
 
 
 def parallel(seed, budget=100.0):
-    rows = [{"n": n, "accuracy": 0.5, "ci": [0.45, 0.55], "right": bits(0.5, 3), "tokens": 20.0 + 10 * n,
+    rows = [{"n": N, "samples": n, "accuracy": 0.5, "ci": [0.45, 0.55], "right": bits(0.5, 3), "tokens": 20.0 + 10 * n,
              "tokens_all": 30.0 * n, "oracle": 0.8} for n in range(1, 5)]
     return {"task": "countdown", "kind": "parallel", "seed": seed, "problems_sha256": "ab", "parallel": rows,
             "sequential": {"accuracy": 0.9, "ci": [0.85, 0.94], "n": N, "right": bits(0.9, seed), "tokens": budget}}
@@ -198,6 +198,27 @@ def test_too_few_cases_are_neither_yes_nor_no(draw):
 def test_more_than_ten_minutes_on_one_thread_prove_nothing(draw):
     summary, page = draw([base(), *(arm("seeded", s, elapsed=900.0) for s in range(3))])
     assert holds(summary, "in at most 10 minutes") is None and "not shown by this" in page and "15.0 min" in page
+
+
+def test_the_readme_has_a_few_lines_of_it_and_the_lecture_all(tmp_path):
+    """Mistakes: a base at T = 1 alone, where a lower temperature explains the gain; a run that stopped itself, in silence."""
+    short = "# y\n<!-- figures:aha-short -->\nold\n<!-- /figures:aha-short -->\nend\n"
+    stopped = [arm("shuffled", s, right=0.05, retry=0.05, drop=0.0) | {"steps": 2} for s in range(3)]
+    records = [base(), *(arm("seeded", s) for s in range(3)), *stopped]
+    results = {task: {kind: {} for kind in ("bases", *figures_aha.ARMS, "parallel", "timing", "pretraining")}
+               for task in figures_aha.TASKS}
+    for r in records:
+        home = results["countdown"]["bases" if r["kind"] == "base" else r["kind"]]
+        home["seeded" if r["kind"] == "base" else str(r["seed"])] = r
+    summary = figures_aha.summarise(results)
+    page, whole_page = figures_aha.fill(short, summary), figures_aha.fill(PAGE, summary)
+    head, _, right, tries = [line for line in page.splitlines() if line.startswith("|")]
+    assert "best temperature" in head and page.count("\n") == 8 and "\nold\n" not in page + whole_page
+    best = max(f["accuracy"] for f in records[0]["temperatures"].values())
+    assert f"{100 * best:.1f} %" in right.split("|")[3] and right.split("|")[6].strip() == "–" and right.rstrip("| ").endswith("*")
+    assert "tries again" in tries and "the run stopped itself" in whole_page
+    with pytest.raises(UserError, match="marker"):
+        figures_aha.fill("# no place\n", summary)
 
 
 def test_parallel_is_compared_at_equal_tokens(draw):

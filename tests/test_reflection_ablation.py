@@ -204,7 +204,8 @@ def test_a_claim_holds_if_it_holds_in_every_seed():
     flat, few = reflection.verdict(BASE, BASE, GAP), reflection.verdict(BASE, measured(AT_ONCE), GAP)
     over = reflection.verdict_over_seeds
     assert over([strong] * 3)["verdict"] == "load-bearing" and over([strong] * 3)["claim"]
-    assert over([strong, weak, strong])["verdict"] == "superficial"
+    assert over([strong, weak, strong])["verdict"] == "superficial" and over([strong, weak, strong])["claim"] is False
+    assert over([weak] * 3)["claim"] and not over([strong, flat, strong])["claim"]
     assert over([strong, flat, strong])["verdict"] == over([weak, flat, few])["verdict"] == "absent"
     assert over([strong, few, weak])["verdict"] == "too few"
     assert over([strong, strong])["claim"] is False

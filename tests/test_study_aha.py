@@ -151,12 +151,15 @@ def test_the_first_answer_that_its_own_check_accepts(study):
 
 
 def test_transcripts_are_of_problems_that_came_right_by_trying_again(study):
-    samples = [{"step": step, "key": key, "prompt": key, "completion": text, "correct": right} for step, key, text, right in (
-        (0, "a", "x", False), (0, "b", "x", True), (0, "c", "x", False), (2, "a", "wait", True), (2, "b", "wait", True),
-        (2, "c", "once", True), (2, "d", "wait", True))]
-    task = SimpleNamespace(parse_trace=lambda text: SimpleNamespace(reflections=text.count("wait")))
+    """Mistake: a first try that was right, doubted for nothing, and written once more."""
+    again, doubted, once = (("attempt-wrong", "reflection", "attempt-right"), ("attempt-right", "reflection", "attempt-right"),
+                            ("attempt-right",))
+    samples = [{"step": step, "key": key, "prompt": key, "completion": f"{key}{step}", "correct": right,
+                "pieces": [["..", "plain"], *([["..", kind] for kind in kinds])]} for step, key, kinds, right in (
+        (0, "a", (), False), (0, "b", (), True), (0, "c", (), False), (0, "e", (), False), (2, "a", again, True),
+        (2, "b", again, True), (2, "c", once, True), (2, "d", again, True), (2, "e", doubted, True))]
     log = SimpleNamespace(samples=lambda: samples)
-    assert study.transcripts(task, log) == [{"prompt": "a", "before": "x", "after": "wait"}]
+    assert study.transcripts(log) == [{"prompt": "a", "before": "a0", "after": "a2"}]
 
 
 def test_records_are_json_without_holes(study, tmp_path):

@@ -192,6 +192,25 @@ def test_lengths_of_right_and_wrong_answers(table):
     assert arms["gspo"]["length wrong"] == {"value": None, "ci": [0, 0], "n": 3} and "too few (n = 3)" in printed
 
 
+def test_cut_answers_are_counted_and_kept_apart(table):
+    """Mistake: wrong answers called longer where some of them only ran into the limit."""
+    limit = GSM8KMini.max_new_tokens
+    lengths = ([30, 30, 30, 50] * 49) + [30, 30, 30, limit]
+    found = [record("run", "grpo", s, "1110" * 50, lengths=lengths) for s in range(3)]
+    f = table(found)[0]["tasks"]["gsm8k-mini"]["arms"]["grpo"]
+    assert f["cut"] == pytest.approx(1 / 200) and f["length wrong, not cut"]["value"] == 50
+    assert f["length wrong"]["value"] == pytest.approx(50 + (limit - 50) / 50) and f["on the way"] is None
+
+
+def test_accuracy_on_the_way_is_by_tokens_and_not_by_steps():
+    """Two runs with the same accuracy step by step; one spends its tokens early. After half of them it is further behind."""
+    def way(lengths):
+        curves = {"accuracy": [0.0, 0.3, 0.6, 0.9], "completions/mean_length": lengths}
+        return study_variants.on_the_way([{"curves": curves}] * 2)
+    assert way([10, 10, 10, 10])[14] == pytest.approx(0.9) and way([10, 10, 10, 10])[6] == pytest.approx(0.26)  # at 7/15
+    assert way([60, 20, 10, 10])[6] == 0.0
+
+
 def test_pass_at_k_says_whether_rl_only_sharpens(table):
     """Here it does: the base finds the same half of the problems if asked often enough."""
     summary, printed = table(made_up())

@@ -211,7 +211,7 @@ def which_groups(student):
     mixed = [0.0, 0.1, 0.1, 0.0]
     kept, _ = filtered(student, Source([mixed]), 1, 1)
     expect(kept == [mixed], "rewards 0 and 0.1 differ, so this group teaches, although no answer in it is right")
-    for value, size in ((2.1, 23), (0.1, 7)):
+    for value, size in ((2.1, 23), (0.1, 12)):  # Python 3.12 sums more exactly, and still errs in the second
         kept, _ = filtered(student, Source([[value] * size]), 1, 1)
         expect(not kept, f"{size} equal rewards of {value} have no spread, but a std computed in floats may be 1e-16: compare "
                "max and min")

@@ -27,7 +27,7 @@ machine.raise_malloc_thresholds()
 machine.set_threads(None)
 
 # %% [markdown]
-# ## 1. One token under four objectives
+# ## 1. One token under three objectives
 #
 # The gradient of the maximised term with respect to log p of the token, against the importance ratio. Where a curve lies on 0 the token
 # learns nothing more from this batch. CISPO is the only one that never does.

@@ -37,14 +37,14 @@ print("one right answer:", problem.answer)
 # %% [markdown]
 # ## 1. What the base has read
 #
-# The base model has read pages of people who try. Half of the attempts are planned and right, the others are
-# random; each ends with a check, `ok` or `no`. After a `no` most people leave it at that. A small, known share of *writers*
+# The base model has read pages of people who try. Half of the first attempts are planned and right, and 3 in 10 of the later ones; the
+# others are random. Each ends with a check, `ok` or `no`. After a `no` most people leave it at that. A small, known share of *writers*
 # goes on: "wait, ..." That share is the seed. It is in the corpus because we put it there; reinforcement learning will not
 # invent it.
 
 # %%
-pages = corpus.Attempts("countdown", seed=0)
-tokenizer = checkpoint.load(checkpoint.shipped("countdown-base"))[1]
+_, tokenizer, info = checkpoint.load(checkpoint.shipped("countdown-base"))
+pages = corpus.Attempts("countdown", seed=0, reflection=info["options"]["reflection"])  # as many as the base has read
 for what, value in corpus.census(pages, tokenizer, 200 if FAST else 3000).items():
     print(f"{what:48} {value:8.3f}")
 print()

@@ -107,16 +107,18 @@ def sampler_mismatch(run: Run) -> Finding | None:
 
 
 OFF_POLICY, BROKE_OFF = 0.1, 0.02  # share of tokens outside the clip range, several updates a batch; where accuracy broke down
+DRIFT = 0.05  # nats a token from the policy that sampled, on average over the updates of a batch; healthy: 0.01 at most
 
 
 def stale_policy(run: Run) -> Finding | None:
     """The answers were sampled by another policy than the one that learns from them."""
     if run.steps_per_batch > 1:
-        clipped = run.mean("clip_ratio/region_mean")
-        if not (clipped > OFF_POLICY or clipped > BROKE_OFF and broken(run)):
+        clipped, drift = run.mean("clip_ratio/region_mean"), run.mean("sampling/logp_difference")
+        too_many = clipped > OFF_POLICY and run.options.get("objective") != "gspo"  # whose narrow range clips a third of them
+        if not (too_many or clipped > BROKE_OFF and broken(run) or drift > DRIFT):
             return None
-        return problem("stale_policy", f"{clipped:.0%} of the tokens lie outside the clip range, accuracy went "
-                       f"{course(run, 'accuracy')}: within the {run.steps_per_batch:g} optimizer steps a batch the policy "
+        return problem("stale_policy", f"{clipped:.0%} of the tokens lie outside the clip range, {drift:.3f} nats a token from "
+                       f"the sampler's on average, accuracy went {course(run, 'accuracy')}: within the {run.steps_per_batch:g} optimizer steps a batch the policy "
                        "moves far from the one that sampled",
                        "fewer --updates and --epochs a batch, or a lower --lr")
     later = run.values("sampling/logp_difference")[FIRST:]
@@ -133,7 +135,8 @@ RUNS_ON = 0.5  # share of completions cut off at the limit, and of those answere
 def eos_not_learnt(run: Run) -> Finding | None:
     """Completions go on after their answer until they are cut off."""
     answered = [text for text in run.texts if answers.extract(text)]
-    going_on = [text for text in answered if answers.after_answer(text).strip()]
+    going_on = [text for text in answered  # on other lines or, where it should have ended, on the same
+                if answers.after_answer(text).strip() or answers.vote_key(answers.extract(text)[0]) is None]
     cut_off = run.end("completions/clipped_ratio")
     if not cut_off >= RUNS_ON or len(answered) < len(run.texts) / 4 or len(going_on) < RUNS_ON * len(answered):
         return None
@@ -215,7 +218,7 @@ CERTAIN = 0.9  # accuracy of a task that leaves nothing to learn
 def saturated(run: Run) -> Finding | None:
     """The base can do the task already."""
     accuracy, equal = run.start("accuracy"), run.start("frac_reward_zero_std")
-    if not (accuracy >= CERTAIN and run.end("accuracy") >= CERTAIN and equal >= 0.5):
+    if not (accuracy >= CERTAIN and run.mean("accuracy") >= CERTAIN and equal >= 0.5):
         return None
     return problem("saturated", f"accuracy was {accuracy:.2f} in the first steps, and {equal:.0%} of the groups had equal "
                    "rewards",
@@ -223,12 +226,14 @@ def saturated(run: Run) -> Finding | None:
 
 
 HELD = 0.02  # nats a token from the reference at the end
+DEAR = 0.1  # what they cost a completion, in parts of the reward for a right answer
 
 
 def kl_pinning(run: Run) -> Finding | None:
-    """The KL term holds the policy at its reference."""
+    """The KL term holds the policy at its reference: nothing is learnt, or what is learnt costs too much to go on."""
     weight, distance = run.option("kl_coef"), run.end("kl")
-    if not weight or learnt(run) or not distance < HELD:
+    dear = weight * distance * run.end("completions/mean_length") >= DEAR * run.option("accuracy_weight", 1.0)
+    if not weight or not distance < HELD or learnt(run) and not dear:
         return None
     return problem("kl_pinning", f"kl_coef is {weight:g}; the policy ended {distance:.4f} nats a token from its reference, and "
                    f"accuracy went {course(run, 'accuracy')}",
@@ -244,8 +249,9 @@ def lr_too_high(run: Run) -> Finding | None:
     best, end = run.best("accuracy"), run.end("accuracy")
     rises = run.end("entropy") > RISEN * run.start("entropy")
     falls = run.end("entropy") < COLLAPSED * run.start("entropy")
+    rose = run.best("entropy") > RISEN * run.start("entropy")  # and may have fallen since
     # What breaks within the first steps has no better stretch to fall from; then the entropy tells.
-    steep = run.option("lr") >= HIGH_LR and not learnt(run) and (broken(run) or rises or falls)
+    steep = run.option("lr") >= HIGH_LR and not learnt(run) and (broken(run) or rose or falls)
     if not (best >= RARE and (steep or broken(run) and rises)):
         return None
     return problem("lr_too_high", f"accuracy was {best:.2f} at its best and {end:.2f} at last; entropy went "
@@ -281,9 +287,9 @@ SMALL = 0.05  # largest size of a mean loss that is 0 but for chance and lengths
 
 
 def loss_is_zero(run: Run) -> Finding | None:
-    """The loss is about 0: on-policy, with advantages whose mean is 0, it must be."""
+    """The loss is about 0: on-policy, with advantages whose mean is 0, it must be. (PPO's holds the critic's, too.)"""
     size = abs(run.mean("loss"))
-    if run.steps_per_batch > 1 or not size < SMALL:
+    if run.steps_per_batch > 1 or not size < SMALL or "value_coef" in run.options:
         return None
     return Finding("loss_is_zero", "note", f"the mean loss is {run.mean('loss'):.3f}",
                    "nothing: on-policy the ratio is 1 and a group's advantages add up to 0, so the loss is 0 but for the "

@@ -168,5 +168,11 @@ def stale_rollouts(delay: int = 10) -> AbstractContextManager:
             def update(self, groups) -> dict:
                 self.policy = self.learning
                 return super().update(groups)
+
+            def remember_logprobs(self, groups, old: bool) -> None:
+                """With several updates a batch, the ratio is to the copy that wrote: a loop that knows mends half of it."""
+                self.policy = self.sampling
+                super().remember_logprobs(groups, old)
+                self.policy = self.learning
         return Stale
     return replaced(grpo, "Trainer", make)

@@ -47,6 +47,8 @@ def main(options: Options) -> None:
     if before and before[2] != tokenizer:
         raise UserError(f"{before[0]} and {folder} have different tokenizers; --before names what this model was trained from")
     task = choose_task(options, info)
+    if before and (made_for := before[3].get("task", task.name)) != task.name:
+        print(f"note: {before[0]} was made for {made_for}, and is asked about {task.name}", file=sys.stderr)
     problems = task.problems(options.split, options.n)
     print(cli.describe(options), flush=True)
     result = study(before[1] if before else None, model, tokenizer, task, problems, seed=options.seed,
