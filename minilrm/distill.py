@@ -335,7 +335,7 @@ def settle(options: Options, log: RunLog | None) -> Options:
     teacher = checkpoint.resolve(options.teacher).resolve()  # a run that is still going may have a newer one tomorrow
     full = cli.fill(replace(options, teacher=str(teacher)), WAYS[options.way])
     if not log and full.hard_weight == 1 and full.lmbda == 0 and (options.beta is not None or options.loss_temperature != 1):
-        raise UserError("--beta and --loss-temperature are of the divergence: --way logits or on-policy, or --hard-weight below 1")
+        raise UserError("--beta, --loss-temperature are of the divergence: --way logits or on-policy, or --hard-weight below 1")
     return full
 
 

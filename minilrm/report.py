@@ -166,7 +166,8 @@ def render_card(number: int, versions: tuple[dict, ...]) -> str:
 
 
 def render_version(sample: dict) -> str:
-    if isinstance(pieces := sample.get("pieces"), list) and pieces:  # a trace: short enough to be shown whole, its attempts and second thoughts marked
+    pieces = sample.get("pieces")
+    if isinstance(pieces, list) and pieces:  # a trace: short enough to be shown whole, attempts and second thoughts marked
         return (f"<div><h4>Step {escape(sample.get('step'))}</h4><pre>{render_pieces(pieces)}</pre>"
                 f"<b>{verdict(sample)}</b></div>")
     thinking, answer = split_answer(str(sample.get("completion") or ""))

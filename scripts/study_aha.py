@@ -182,7 +182,8 @@ def study_parallel(task_name: str, seed: int) -> None:
     rows = []
     for n in range(1, MOST + 1):
         chosen = [self_checked(task, g[:n]) for g in many]
-        rows.append({**intervals.rate([e.grade.correct for e, _ in chosen]), "samples": n, "right": right([e for e, _ in chosen]),
+        rows.append({**intervals.rate([e.grade.correct for e, _ in chosen]), "samples": n,
+                     "right": right([e for e, _ in chosen]),
                      "tokens": intervals.mean([spent for _, spent in chosen]),
                      "tokens_all": intervals.mean([sum(e.length for e in g[:n]) for g in many]),
                      "oracle": intervals.mean([any(e.grade.correct for e in g[:n]) for g in many])})

@@ -12,8 +12,8 @@ objective's arm has the aggregation and the clips of its own paper, and `dr_grpo
 
 Where: gsm8k-mini, from the shipped base, which has 2.6M parameters; no other base has to be made first, and the figures stand
 beside those of `make grpo`. A run ends with the step in which it has generated TOKENS tokens, about a fifth of `make grpo`:
-one to two minutes on one thread. By then the default has not come to rest: what counts is speed, so the accuracy of the rollouts on
-the way stands beside that at the end. The default and the three best arms run on `arithmetic` too, from the same base.
+one to two minutes on one thread. By then the default has not come to rest: what counts is speed, so the accuracy of the
+rollouts on the way stands beside that at the end. The default and the three best arms run on `arithmetic` too, from the same base.
 
 Measured on test, n = 1000, one sample a problem at T = 1 and greedily; pass@k of base and default up to k = 64 on 200 problems.
 Each finished part is a line of data/results/variants.jsonl; what stands there is not run again, and a run that was broken off
@@ -174,7 +174,8 @@ def run(task: str, arm: str, seed: int) -> runlog.RunLog:
 def with_budget(make: type[rl.Trainer], tokens: int) -> type[rl.Trainer]:
     """The same loop, ended by the step in which so many tokens have been generated.
 
-    Steps cannot be reckoned beforehand: lengths change while a policy learns. The learning rate does not depend on the number of steps, so the end may come at any of them.
+    Steps cannot be reckoned beforehand: lengths change while a policy learns. The learning rate does not depend on the number
+    of steps, so the end may come at any of them.
     """
     class Budgeted(make):
         def step(self, step: int) -> dict:

@@ -27,7 +27,7 @@ def row(name: str, change: str, f: dict | None) -> list[str]:
 
 
 def thirds(way: list[float] | None) -> str:
-    """Accuracy of the rollouts after a third of the tokens, after two thirds, and at the end: the mean of the steps around it."""
+    """Accuracy of the rollouts after a third of the tokens, after two thirds, and at the end: each with its neighbours."""
     return DASH if way is None else ", ".join(f"{100 * np.mean(way[i - 1:i + 2]):.0f}" for i in (4, 9, 14))
 
 

@@ -106,7 +106,8 @@ def sampler_mismatch(run: Run) -> Finding | None:
                    "same weights and the same shift; precision alone makes 0.01 at most")
 
 
-OFF_POLICY, BROKE_OFF = 0.1, 0.02  # share of tokens outside the clip range, several updates a batch; where accuracy broke down
+# With several updates a batch, the share of tokens outside the clip range: always, and where accuracy broke down.
+OFF_POLICY, BROKE_OFF = 0.1, 0.02
 DRIFT = 0.05  # nats a token from the policy that sampled, on average over the updates of a batch; healthy: 0.01 at most
 
 
@@ -114,7 +115,8 @@ def stale_policy(run: Run) -> Finding | None:
     """The answers were sampled by another policy than the one that learns from them."""
     if run.steps_per_batch > 1:
         clipped, drift = run.mean("clip_ratio/region_mean"), run.mean("sampling/logp_difference")
-        too_many = clipped > OFF_POLICY and run.options.get("objective") != "gspo"  # whose narrow range clips a third of them
+        # GSPO's narrow range clips a third of them by design.
+        too_many = clipped > OFF_POLICY and run.options.get("objective") != "gspo"
         if not (too_many or clipped > BROKE_OFF and broken(run) or drift > DRIFT):
             return None
         return problem("stale_policy", f"{clipped:.0%} of the tokens lie outside the clip range, {drift:.3f} nats a token from "

@@ -110,7 +110,8 @@ def verdict(before: dict, after: dict, gap: dict) -> dict:
 def verdict_over_seeds(verdicts: Sequence[dict]) -> dict:
     """One verdict from those of the seeds, the weakest of them: a claim holds if it holds in every seed.
 
-    `claim` is False for fewer than three seeds, and where they differ. Of retry rate and ablation gap it keeps mean, minimum, maximum and each.
+    `claim` is False for fewer than three seeds, and where they differ. Of retry rate and ablation gap it keeps mean, minimum,
+    maximum and each.
     """
     if not verdicts:
         raise ValueError("no seeds, no verdict")
@@ -118,7 +119,8 @@ def verdict_over_seeds(verdicts: Sequence[dict]) -> dict:
     word = next((w for w in ("absent", "too few", "superficial") if w in each), "load-bearing")
     gaps = [v["evidence"]["ablation_gap"]["difference"] for v in verdicts]
     rates = [v["evidence"]["retry_rate_after"]["rate"] for v in verdicts]
-    return {"verdict": word, "claim": len(verdicts) >= SEEDS and len(set(each)) == 1, "each": each, "failed": [v["failed"] for v in verdicts],
+    claim = len(verdicts) >= SEEDS and len(set(each)) == 1
+    return {"verdict": word, "claim": claim, "each": each, "failed": [v["failed"] for v in verdicts],
             "retry_rate": over_seeds(rates), "ablation_gap": over_seeds(gaps)}
 
 
