@@ -213,7 +213,8 @@ def headline(summary: dict) -> str:
         return f"The aha moment: {MISSING}."
     n = max(seed["n"] for s in summary.values() for arm in s["arms"].values() for seed in arm["seeds"].values())
     return table([f"test, n = {n}, T = 1; mean (least to greatest of the seeds)", "base", "base at its best temperature",
-                  "after GRPO", "... with the word banned", "GRPO, no reflection in the corpus", "GRPO, rewards at random (*: collapsed, stopped early)"], rows)
+                  "after GRPO", "... with the word banned", "GRPO, no reflection in the corpus",
+                  "GRPO, rewards at random (*: collapsed, stopped early)"], rows)
 
 
 def block(summary: dict) -> str:

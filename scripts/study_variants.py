@@ -13,7 +13,8 @@ objective's arm has the aggregation and the clips of its own paper, and `dr_grpo
 Where: gsm8k-mini, from the shipped base, which has 2.6M parameters; no other base has to be made first, and the figures stand
 beside those of `make grpo`. A run ends with the step in which it has generated TOKENS tokens, about a fifth of `make grpo`:
 one to two minutes on one thread. By then the default has not come to rest: what counts is speed, so the accuracy of the
-rollouts on the way stands beside that at the end. The default and the three best arms run on `arithmetic` too, from the same base.
+rollouts on the way stands beside that at the end. The default and the three best arms run on `arithmetic` too, from the same
+base.
 
 Measured on test, n = 1000, one sample a problem at T = 1 and greedily; pass@k of base and default up to k = 64 on 200 problems.
 Each finished part is a line of data/results/variants.jsonl; what stands there is not run again, and a run that was broken off

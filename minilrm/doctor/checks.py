@@ -120,7 +120,8 @@ def stale_policy(run: Run) -> Finding | None:
         if not (too_many or clipped > BROKE_OFF and broken(run) or drift > DRIFT):
             return None
         return problem("stale_policy", f"{clipped:.0%} of the tokens lie outside the clip range, {drift:.3f} nats a token from "
-                       f"the sampler's on average, accuracy went {course(run, 'accuracy')}: within the {run.steps_per_batch:g} optimizer steps a batch the policy "
+                       f"the sampler's on average, accuracy went {course(run, 'accuracy')}: within the "
+                       f"{run.steps_per_batch:g} optimizer steps a batch the policy "
                        "moves far from the one that sampled",
                        "fewer --updates and --epochs a batch, or a lower --lr")
     later = run.values("sampling/logp_difference")[FIRST:]
