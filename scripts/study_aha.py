@@ -241,9 +241,11 @@ def study_timing(task_name: str, seed: int) -> None:
     folder, started = folder_of(task_name, "timing", seed), time.perf_counter()
     shutil.rmtree(folder, ignore_errors=True)
     log = finished(grpo.train(grpo.Options(task=task_name, seed=seed, out=folder, **grpo.RECIPES.get(task_name, {}))))
-    last = log.metrics("eval")[-1]
+    evals = log.metrics("eval")
+    last = evals[-1]
     append(task_name, "timing", seed, {
         "elapsed": last["elapsed"], "seconds_total": round(time.perf_counter() - started, 1),
+        "evals": [{key: e[key] for key in ("step", "elapsed", "accuracy", "n")} for e in evals],
         "threads": machine.default_threads(), **{key: last[key] for key in ("step", "accuracy", "accuracy_ci", "n")}})
 
 
