@@ -262,7 +262,7 @@ def figures_of(task: str, runs: dict[int, dict], default: dict[int, dict]) -> di
             "against default": compare(right, others) if runs is not default else None,
             "length right": mean_length(list(runs.values()), 1), "length wrong": mean_length(list(runs.values()), 0),
             "length wrong, not cut": mean_length(list(runs.values()), 0, below=limit),
-            "cut": mean([sum(tokens >= limit for tokens in r["lengths"]) / len(r["lengths"]) for r in runs.values()]),
+            "cut": mean([r["cut"] / len(r["right"]) for r in runs.values()]),
             "on the way": on_the_way(list(runs.values())),
             "cost": {name: [r[name] for r in runs.values()] for name in ("steps", "tokens", "seconds") if name in first}}
 

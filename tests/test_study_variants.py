@@ -140,7 +140,7 @@ def test_pass_at_k_is_of_the_default_and_its_base(study):
 
 def record(kind, arm, seed, right, task="gsm8k-mini", lengths=None, **more):
     return {"kind": kind, "task": task, "arm": arm, "seed": seed, "right": right, "greedy": right,
-            "lengths": lengths or [10] * len(right), "problems_sha256": "ab", "steps": 20, "tokens": 100, "seconds": 9.0} | more
+            "lengths": lengths or [10] * len(right), "problems_sha256": "ab", "cut": 0, "steps": 20, "tokens": 100, "seconds": 9.0} | more
 
 
 def made_up():
@@ -196,7 +196,7 @@ def test_cut_answers_are_counted_and_kept_apart(table):
     """Mistake: wrong answers called longer where some of them only ran into the limit."""
     limit = GSM8KMini.max_new_tokens
     lengths = ([30, 30, 30, 50] * 49) + [30, 30, 30, limit]
-    found = [record("run", "grpo", s, "1110" * 50, lengths=lengths) for s in range(3)]
+    found = [record("run", "grpo", s, "1110" * 50, lengths=lengths, cut=1) for s in range(3)]
     f = table(found)[0]["tasks"]["gsm8k-mini"]["arms"]["grpo"]
     assert f["cut"] == pytest.approx(1 / 200) and f["length wrong, not cut"]["value"] == 50
     assert f["length wrong"]["value"] == pytest.approx(50 + (limit - 50) / 50) and f["on the way"] is None
