@@ -140,7 +140,8 @@ def test_pass_at_k_is_of_the_default_and_its_base(study):
 
 def record(kind, arm, seed, right, task="gsm8k-mini", lengths=None, **more):
     return {"kind": kind, "task": task, "arm": arm, "seed": seed, "right": right, "greedy": right,
-            "lengths": lengths or [10] * len(right), "problems_sha256": "ab", "cut": 0, "steps": 20, "tokens": 100, "seconds": 9.0} | more
+            "lengths": lengths or [10] * len(right), "problems_sha256": "ab", "cut": 0, "steps": 20, "tokens": 100,
+            "seconds": 9.0} | more
 
 
 def made_up():
