@@ -233,9 +233,18 @@ def seeded_claims(seeds: Sequence[dict], timed: Sequence[dict]) -> list[dict]:
         claim("ablation gap at least 30 points", "points", gaps, held(gaps, lambda v: v >= 0.30)),
         claim("corrected at least 20 times spoiled", "times", per_spoiled,
               [a["corrected"] >= 20 * a["spoiled"] and a["corrected"] > 0 for a in after]),
-        claim("false accepts fall, intervals apart", "points", known, falls),
+        claim("false accepts fall, intervals apart", "points", known, falls), *careless_claim(seeds),
         claim("share of the gain that is sharpening", "share", [s["decomposition"]["sharpening"]["share"] for s in seeds]),
     ]
+
+
+def careless_claim(seeds: Sequence[dict]) -> list[dict]:
+    """Of the false accepts those that the writer's own check would have caught; nothing where no run has counted them."""
+    pairs = [(s["before"].get("careless_accept"), s["after"].get("careless_accept")) for s in seeds]
+    if not pairs or None in (part for pair in pairs for part in pair):
+        return []
+    return [claim("the same, of attempts that their own check shows to be wrong", "points",
+                  [None if b["too_few"] or a["too_few"] else a["rate"] - b["rate"] for b, a in pairs])]
 
 
 def time_claim(seeds: Sequence[dict], timed: Sequence[dict]) -> dict:

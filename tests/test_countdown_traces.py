@@ -145,6 +145,15 @@ def test_attempts_are_judged_exactly(text, right):
     assert TASK.attempt_right(P, attempt_of(text)) is right
 
 
+@pytest.mark.parametrize(("text", "fails"), [
+    ("4*7=28, 28+25=53", False), ("25-7=18, 18+4=22", True), ("25-7=18, 18+4=53", False), ("4*7=28, 28+25=153", True),
+    ("4*9=36, 36+17=53", False),
+])
+def test_the_check_compares_what_came_out_with_the_target(text, fails):
+    """It is blind to a false sum, or to a number nobody gave, that ends in the target."""
+    assert TASK.fails_check(P, attempt_of(text)) is fails
+
+
 def test_an_attempt_must_use_all_numbers():
     problem = make_problem([1, 4, 7], 11)
     assert TASK.attempt_right(problem, attempt_of("4*1=4, 4+7=11")) and not TASK.attempt_right(problem, attempt_of("4+7=11"))

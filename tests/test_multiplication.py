@@ -32,6 +32,7 @@ from minilrm.tasks.multiplication import (
     slip,
     to_record,
     write_attempt,
+    write_trace,
 )
 from minilrm.tasks.traces import Writer
 
@@ -216,6 +217,15 @@ def test_who_goes_on_and_who_stops(a, b, seed, writer):
         assert attempts[-1].accepted
     if writer.careless == 1:
         assert attempts[0].accepted
+
+
+@repeatable
+@given(firsts, seconds, seeds)
+def test_the_check_fails_where_the_remainders_would_differ(a, b, seed):
+    problem, rng = pose(a, b), random.Random(seed)
+    for work in (multiply(a, b), slip(a, b, rng), slip(a, b, rng)):
+        attempt = TASK.parse_trace(write_trace([(work, True)])).attempts[0]
+        assert TASK.fails_check(problem, attempt) == (not passes(work))
 
 
 @repeatable

@@ -179,6 +179,13 @@ def test_false_accept_is_of_wrong_attempts():
     assert counts(figures, "false_accept") == (20, 80)
 
 
+def test_a_careless_accept_is_one_that_the_check_would_have_caught(monkeypatch):
+    """Mistake: blaming the writer for a wrong attempt that the check cannot see (here 4), or counting it as a case."""
+    monkeypatch.setattr(Toy, "fails_check", lambda self, problem, attempt: attempt.content not in (problem.answer, "4"))
+    figures = measured(trace("4ok", answer=4), trace("3ok", answer=3), trace("3no", "4no", "5no", "7ok", answer=7), " 3")
+    assert counts(figures, "careless_accept") == (20, 60) and counts(figures, "false_accept") == (40, 100)
+
+
 def test_false_reject_is_of_right_attempts():
     """Mistake: over all attempts, or over rejected ones."""
     assert counts(measured(SPOILS, AT_ONCE, AT_ONCE, GIVES_UP), "false_reject") == (20, 60)

@@ -87,8 +87,9 @@ COLUMNS = {"before": "before", "after": "the model", "after_banned": f'"{REFLECT
 ROWS = {
     "reflection_rate": "reflects", "retry_rate": "tries again after failing", "first_try_accuracy": "first try right",
     "final_accuracy": "answer right", "corrected": "  corrected", "spoiled": "  spoiled",
-    "false_accept": "accepts a wrong attempt", "false_reject": "rejects a right attempt",
-    "repeated_attempts": "repeats an attempt", "well_formed": "well-formed", "cut": "cut off at the limit",
+    "false_accept": "accepts a wrong attempt", "careless_accept": "  although its check fails",
+    "false_reject": "rejects a right attempt", "repeated_attempts": "repeats an attempt",
+    "well_formed": "well-formed", "cut": "cut off at the limit",
     "attempts": "attempts a completion", "mean_length": "mean length, tokens", "mean_length_right": "  of right answers",
     "mean_length_wrong": "  of wrong answers", "entropy": "entropy, nats a token",
 }

@@ -28,7 +28,8 @@ class Reading:
     attempts: (right, accepted) of each; accepted is None where the text breaks off before the check's verdict.
     first_right: None where there is no first try that can be read up to its verdict (an answer out of the blue, noise, a
     text cut before). final_right: the grade of the answer. retried: there is a second attempt, announced or not.
-    reflected: an attempt is announced by the reflection word. repeats: attempts that equal an earlier one.
+    reflected: an attempt is announced by the reflection word. repeats: attempts that equal an earlier one. fails_check: of
+    each attempt, whether its writer's own check, done with care, would have said no.
     """
 
     trace: Trace
@@ -39,6 +40,7 @@ class Reading:
     reflected: bool
     cut: bool
     repeats: int
+    fails_check: tuple[bool, ...]
 
 
 def has_traces(task: Task) -> bool:
@@ -63,7 +65,8 @@ def read(task: Task, episode: Episode) -> Reading:
     return Reading(trace, attempts, first_right=attempts[0][0] if judged_first else None,
                    final_right=episode.grade.correct, retried=len(attempts) > 1, reflected=trace.reflections > 0,
                    cut=episode.finish_reason == "length",
-                   repeats=len(attempts) - len({a.content for a in trace.attempts}))
+                   repeats=len(attempts) - len({a.content for a in trace.attempts}),
+                   fails_check=tuple(task.fails_check(episode.problem, a) for a in trace.attempts))
 
 
 # -- counting --------------------------------------------------------------------------------------------------------
@@ -75,6 +78,8 @@ RATES: dict[str, Callable[[Reading], list[bool]]] = {
     "first_try_accuracy": lambda r: [r.first_right is True],                 # of all: no readable first try is not right
     "final_accuracy": lambda r: [r.final_right],
     "false_accept": lambda r: [accepted for right, accepted in r.attempts if accepted is not None and not right],
+    "careless_accept": lambda r: [accepted for (_, accepted), fails in zip(r.attempts, r.fails_check, strict=True)
+                                  if accepted is not None and fails],        # of wrong attempts that the check would catch
     "false_reject": lambda r: [not accepted for right, accepted in r.attempts if accepted is not None and right],
     "repeated_attempts": lambda r: [i < r.repeats for i in range(len(r.attempts) - 1)],  # of second and later attempts
     "well_formed": lambda r: [r.trace.well_formed],

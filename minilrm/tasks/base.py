@@ -119,6 +119,11 @@ class Task:
         """Whether an attempt solves the problem: exact, whatever its writer says of it."""
         raise NotImplementedError
 
+    def fails_check(self, problem: Problem, attempt: Attempt) -> bool:
+        """Whether the check that a writer has at hand, done with care, says no to what stands there. It may see less than
+        `attempt_right` does, and never fails a right attempt."""
+        return not self.attempt_right(problem, attempt)
+
     def reword(self, problem: Problem, rng: random.Random) -> Problem:
         """The same sum in other words (same key, same answer); tasks without wordings return it unchanged."""
         return problem

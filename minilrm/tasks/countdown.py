@@ -55,8 +55,7 @@ class Countdown(Task):
 
     name = "countdown"
     mark = OPEN
-    # What RL can still learn hangs on these (LOG.md). Low skill behind a failure makes long pages: who has read none of twelve
-    # attempts can write none.
+    # RL needs these (LOG.md). Low skill behind a failure makes long pages: who has read none of twelve attempts writes none.
     writer = Writer(skill=0.5, skill_again=0.3, careless=0.005, longest=12)
     max_new_tokens = 384  # twelve attempts at three numbers take 320 tokens at most
 
@@ -119,6 +118,10 @@ class Countdown(Task):
         return (None not in series and len(series) == len(numbers) - 1 and all(map(expressions.is_true, series))
                 and expressions.runs(series, Counter(numbers)) and series[-1].result == target)
 
+    def fails_check(self, problem: Problem, attempt: Attempt) -> bool:
+        """What came out is compared with the target; a false sum that ends in it passes."""
+        return attempt.content.rpartition("=")[2] != str(problem.meta["target"])
+
     def grade(self, problem: Problem, completion: str) -> Grade:
         return grade(problem, completion)
 
@@ -147,15 +150,13 @@ class Countdown(Task):
     def make(self, split: str, n: int, seed: int = 0) -> list[Problem]:
         """`n` problems made anew, none twice: n independent trials."""
         found: dict[str, Problem] = {}
-        for index in range(20 * n + 1000):
+        for index in range(20 * n + 1001):
             if len(found) >= n:
-                break
+                return list(found.values())
             problem = self.sample(problem_rng(seed, index, f"{self.name}/{split}"), split)
             found.setdefault(problem.key, problem)
-        if len(found) < n:
-            raise UserError(f"countdown finds only {len(found)} different {split} problems of {self.numbers} numbers up to "
-                            f"{self.largest}, not {n}: ask for fewer or raise largest")
-        return list(found.values())
+        raise UserError(f"countdown finds only {len(found)} different {split} problems of {self.numbers} numbers up to "
+                        f"{self.largest}, not {n}: ask for fewer or raise largest")
 
 
 # -- problems ---------------------------------------------------------------------------------------------------------
@@ -289,8 +290,7 @@ def read_attempt(text: str, start: int) -> Attempt | None:
 
 def read_step(text: str) -> Step | None:
     """`read_step("4*7=28")` is `Step(4, "*", 7, 28)`."""
-    match = STEP.fullmatch(text)
-    return Step(int(match[1]), match[2], int(match[3]), int(match[4])) if match else None
+    return (match := STEP.fullmatch(text)) and Step(int(match[1]), match[2], int(match[3]), int(match[4]))
 
 
 def grade(problem: Problem, completion: str) -> Grade:

@@ -105,6 +105,10 @@ class Multiplication(Task):
     def attempt_right(self, problem: Problem, attempt: Attempt) -> bool:
         return attempt.content.rpartition("=")[2] == problem.answer
 
+    def fails_check(self, problem: Problem, attempt: Attempt) -> bool:
+        """Casting out nines; one slip in nine escapes it."""
+        return (int(attempt.content.rpartition("=")[2]) - int(problem.answer)) % 9 != 0
+
     def grade(self, problem: Problem, completion: str) -> Grade:
         return answers.grade_final(problem.answer, completion)
 
