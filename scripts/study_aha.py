@@ -37,7 +37,7 @@ SEEDS, N = (0, 1, 2), 1000
 MOST = 16  # samples of the unreflecting policy
 ARMS = {"seeded": {}, "hot": {"temperature": 1.25}, "unseeded": {}, "shuffled": {"shuffle_rewards": True}}
 SHARES = (0.0, 0.1, 0.25, 0.5)
-SHARE_TOKENS = 4_000_000  # that each of these bases reads: a quarter of the shipped base's, as there are twelve of them
+SHARE_TOKENS = 4_000_000  # that each of these bases reads: a fifth of the shipped base's, as there are twelve of them
 CURVES = ("reward", "accuracy", "completions/mean_length", "completions/clipped_ratio", "entropy", "frac_reward_zero_std",
           "reflection/rate", "reflection/retry_rate", "reflection/first_try_accuracy", "reflection/attempts",
           "reflection/false_accept")

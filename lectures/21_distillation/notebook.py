@@ -258,7 +258,7 @@ for r in study if most else ():
 # ## What this shows and what it does not
 #
 # - What a policy does not sample, reinforcement learning cannot reward. A teacher can put it there: that is why small models are taught
-#   by large ones first. The dash-dotted line is the same student after 150 steps of its own GRPO, on the test split
+#   by large ones first. The dash-dotted line is the same student after 100 steps of its own GRPO, on the test split
 #   (`data/results/aha.jsonl`); the other figures are of the validation split.
 # - The student has learnt *when* to try again from somebody who had learnt it from rewards. It could be trained by GRPO from here on:
 #   distillation and reinforcement learning add up.

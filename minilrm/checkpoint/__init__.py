@@ -50,13 +50,12 @@ __all__ = ["save", "load", "load_config", "load_heads", "load_trainer", "go_on",
 WEIGHTS, INDEX, HEADS = "model.safetensors", "model.safetensors.index.json", "heads.safetensors"
 OPTIMIZER, TRAINER = "optimizer.safetensors", "trainer.json"
 
-# What makes a shipped checkpoint anew, for who has none. (minilrm.json beside each says what made that one: the shipped
-# countdown-base-unseeded has read 12M tokens of an earlier corpus.)
+# What makes a shipped checkpoint anew, for who has none. (minilrm.json beside each says what made that one.)
 RECIPES = {
     "gsm8k-mini-base": "python -m minilrm.pretrain --export data/checkpoints/gsm8k-mini-base",
-    "countdown-base": "python -m minilrm.pretrain --task countdown --scale nano --tokens 16000000 --reflection 0.1 --export "
+    "countdown-base": "python -m minilrm.pretrain --task countdown --scale nano --tokens 20000000 --reflection 0.1 --export "
                       "data/checkpoints/countdown-base",
-    "countdown-base-unseeded": "python -m minilrm.pretrain --task countdown --scale nano --tokens 16000000 --reflection 0 "
+    "countdown-base-unseeded": "python -m minilrm.pretrain --task countdown --scale nano --tokens 20000000 --reflection 0 "
                                "--export data/checkpoints/countdown-base-unseeded",
     "multiplication-base": "python -m minilrm.pretrain --task multiplication --scale nano --tokens 9000000 --reflection 0.1 "
                            "--export data/checkpoints/multiplication-base",

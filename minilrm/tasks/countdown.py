@@ -56,7 +56,7 @@ class Countdown(Task):
     name = "countdown"
     mark = OPEN
     # RL needs these (LOG.md). Low skill behind a failure makes long pages: who has read none of twelve attempts writes none.
-    writer = Writer(skill=0.5, skill_again=0.3, careless=0.005, longest=12)
+    writer = Writer(skill=0.5, skill_again=0.3, careless=0.02, longest=12)
     max_new_tokens = 384  # twelve attempts at three numbers take 320 tokens at most
 
     def __init__(self, numbers: int = 3, largest: int = 25):
