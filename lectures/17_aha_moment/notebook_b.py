@@ -65,7 +65,7 @@ print(f"{escaped:.1%} of {count:,} wrong products pass; one in nine is {1 / 9:.1
 #
 # $$P(\text{right in the end}) = \frac{p}{p + (1 - p) f}$$
 #
-# With f = 0 (countdown, checked with care) it is 1 for any p. With f = 1/9 it is not: a perfect checker of this kind ends below 100 %, and the ceiling depends on
+# With f = 0 (countdown, calculated rightly and checked with care) it is 1 for any p. With f = 1/9 it is not: a perfect checker of this kind ends below 100 %, and the ceiling depends on
 # the first try. (The formula takes every attempt for as good as the first and all products for equally hard. Neither is quite so: it is a ceiling to compare with, not a
 # prediction.)
 
@@ -208,12 +208,11 @@ def accepted_wrong(groups):
     """(how many wrong attempts were judged, how many accepted although it shows, how many accepted as they escape the check)"""
     judged = careless = honest = 0
     for episode in (e for g in groups for e in g):
-        a, b = episode.problem.meta["factors"]
         for attempt in task.parse_trace(episode.text).attempts:
             if attempt.accepted is None or task.attempt_right(episode.problem, attempt):
                 continue
             judged += 1
-            escapes = (int(attempt.content.rpartition("=")[2]) - a * b) % 9 == 0
+            escapes = not task.fails_check(episode.problem, attempt)
             honest += attempt.accepted and escapes
             careless += attempt.accepted and not escapes
     return judged, careless, honest
