@@ -46,7 +46,7 @@ def opened(where):
 # %% [markdown]
 # ## 1. A teacher
 #
-# Forty steps of GRPO from the base that has seen reflection (a quarter of what lecture 17 takes; the teacher need not be perfect, as its
+# Forty steps of GRPO from the base that has seen reflection (less than half of what lecture 17 takes; the teacher need not be perfect, as its
 # wrong answers are thrown away).
 
 # %%
