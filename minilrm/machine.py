@@ -140,8 +140,19 @@ def side_by_side(function: Callable[[Item], Result], items: Iterable[Item], devi
     if device.type != "cpu" or threads == 1:
         yield from map(function, items)
         return
-    with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+    with ThreadPoolExecutor(threads, initializer=work_alone) as pool:
         yield from pool.map(function, items)
+
+
+def work_alone() -> None:
+    """Make the calling thread compute by itself.
+
+    All threads share one cache of the weights that autocast has cast, and whoever leaves autocast clears it for the others. A
+    weight that a piece uses twice (for the prompts, then for the completions) was then cast once or twice as it happened, its
+    gradient summed in bfloat16 or in float32, and the same seed gave other weights each time.
+    """
+    torch.set_num_threads(1)
+    torch.set_autocast_cache_enabled(False)
 
 
 def cpu_flags(file: Path = Path("/proc/cpuinfo")) -> frozenset[str]:

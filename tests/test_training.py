@@ -1,6 +1,7 @@
 """Learning rates, batches of like length, and the guard that keeps NaN out of the weights."""
 import copy
 import math
+import threading
 
 import numpy as np
 import pytest
@@ -165,6 +166,42 @@ def test_the_norm_is_clipped_for_the_step_and_told_as_it_was():
     Guard(clip=0.5).step(model, sgd, 0.0)  # a small gradient is not blown up
     assert (moved - torch.cat([(p - weights[name]).flatten() for name, p in model.state_dict().items()])
             ).norm() == pytest.approx(0.01 * math.sqrt(8), rel=1e-4)
+
+
+@pytest.mark.parametrize("meanwhile", [True, False])
+def test_side_by_side_gives_the_same_bits_whoever_leaves_autocast_first(meanwhile):
+    """Mistake: autocast's cache is shared by all threads. Cleared by another one between two uses of a weight, the weight is
+    cast twice, and the two gradients are summed in float32 instead of bfloat16: the same seed gave other weights each time."""
+    torch.manual_seed(0)
+    weight = torch.randn(8, 8, requires_grad=True)
+    rows = torch.randn(2, 64, 8)
+    used, left = threading.Event(), threading.Event()
+
+    def piece(i):
+        if i == 1:  # the other piece: in autocast and out of it, while the first is between its uses of the weight, or later
+            used.wait(10)
+            with torch.autocast("cpu", torch.bfloat16):
+                rows[0] @ weight
+            left.set()
+            return None
+        with torch.autocast("cpu", torch.bfloat16):
+            first = rows[0] @ weight
+            if meanwhile:
+                used.set()
+                left.wait(10)
+            gradient = torch.autograd.grad((first + rows[1] @ weight).float().square().sum(), weight)[0]
+        used.set()
+        return gradient
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        found = next(iter(machine.side_by_side(piece, range(2), CPU)))
+    finally:
+        torch.set_num_threads(before)
+    with torch.autocast("cpu", torch.bfloat16, cache_enabled=False):
+        alone = torch.autograd.grad((rows[0] @ weight + rows[1] @ weight).float().square().sum(), weight)[0]
+    assert torch.equal(found, alone)
 
 
 def test_side_by_side_keeps_the_order_and_gives_each_piece_one_core():
