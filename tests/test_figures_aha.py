@@ -159,20 +159,6 @@ def test_a_run_by_the_clock_outweighs_what_the_seeds_took_beside_each_other(draw
     summary, page = draw([*slow, timed | {"elapsed": 900.0}, timed | {"elapsed": 590.0}])
     assert holds(summary, "alone on the machine") is True and "9.8 min" in page
     assert holds(draw([*slow, timed | {"elapsed": 900.0}])[0], "alone on the machine") is False
-    assert not [c for c in summary["claims"] if "on validation" in c["claim"]]
-    evals = [{"step": 9 * i, "elapsed": 300.0 * i, "accuracy": a, "n": 300} for i, a in enumerate((0.3, 0.8, 0.86, 0.84))]
-    summary, page = draw([*slow, timed | {"elapsed": 900.0, "evals": evals}])
-    assert holds(summary, "on validation") is True and "| 10.0 min | yes |" in page  # the whole run took 15
-
-
-def test_results_from_before_a_measure_was_counted_lack_its_row(draw):
-    records = whole()
-    for r in records:
-        for when in ("before", "after") if "study" in r else ():
-            del r["study"][when]["careless_accept"]
-    summary, page = draw(records)
-    assert not [c for c in summary["claims"] if "their own check" in c["claim"]]
-    assert "rejects a right attempt" in page and "although its check fails" not in page
 
 
 def test_one_failing_seed_fails_the_claim(draw):

@@ -143,8 +143,8 @@ m_after, m_banned = reflection.measures(task, after), reflection.measures(task, 
 table(before=m_before, after=m_after, banned=m_banned)
 
 # %% [markdown]
-# Did the check become better, too? Compare `careless_accept` before and after. What is still accepted wrongly is mostly of another kind:
-# a false sum that ends in the target, which whoever compares the results alone cannot see.
+# Did the check become better, too? Compare `careless_accept` before and after. What is accepted beyond it is of another kind: a false sum
+# that ends in the target, or a number that was not given, which whoever compares the results alone cannot see.
 #
 # From first try to final answer:
 
