@@ -1,1 +1,2 @@
-"""minilrm beside what people would use instead: the same weights, prompts, lengths and token budget, in one run."""
+"""minilrm beside what people would use instead: the same weights, prompts, lengths and token
+budget, in one run."""

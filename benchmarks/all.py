@@ -1,7 +1,7 @@
 """All benchmarks, one after another, and one table of what came out against what was aimed at.
 
-Each is a command of its own, so a failure of one does not lose the others. The table is made from the JSON files alone:
-`--table` shows it again without measuring.
+Each is a command of its own, so a failure of one does not lose the others. The table is made from
+the JSON files alone: `--table` shows it again without measuring.
 
     python -m benchmarks.all
     python -m benchmarks.all --table
@@ -22,7 +22,12 @@ from minilrm.runlog import read_json, write_bytes_atomic
 
 NAMES = ("tokenizer", "train", "grpo", "rollout", "scaling")  # the short ones first
 # At least, and the aim. Ratios are minilrm's rate over its peer's.
-GOALS = {"rollout": (4.0, 8.0), "rollout, equal lengths": (2.0, 3.0), "grpo": (4.0, 8.0), "train": (1.5, 2.5)}
+GOALS = {
+    "rollout": (4.0, 8.0),
+    "rollout, equal lengths": (2.0, 3.0),
+    "grpo": (4.0, 8.0),
+    "train": (1.5, 2.5),
+}
 TOKENIZER_SECONDS = (3.0, 1.5)
 VERIFY_SHARE = 0.03
 
@@ -33,17 +38,28 @@ class Options:
 
     names: list[str] = option(list(NAMES), "which ones", choices=NAMES)
     pairs: int = option(5, "pairs of measurements", minimum=1)
-    threads: int | None = option(None, "threads of each side; each benchmark's own if not given", minimum=1)
+    threads: int | None = option(
+        None, "threads of each side; each benchmark's own if not given", minimum=1
+    )
     quick: bool = option(False, "tiny sizes, to see that everything works; the times mean nothing")
     table: bool = option(False, "only show the table of what is there")
     readme: bool = option(False, "only write the table of what is there into benchmarks/README.md")
-    out: Path | None = option(None, "folder of the JSON files; data/results if not given (with --quick, a temporary one)")
+    out: Path | None = option(
+        None, "folder of the JSON files; data/results if not given (with --quick, a temporary one)"
+    )
 
 
 def command_of(name: str, options: Options, folder: Path) -> list[str]:
     """The command line of one benchmark."""
-    words = [sys.executable, "-m", f"benchmarks.{name}", "--pairs", str(options.pairs), "--out",
-             str(folder / f"bench-{name}.json")]
+    words = [
+        sys.executable,
+        "-m",
+        f"benchmarks.{name}",
+        "--pairs",
+        str(options.pairs),
+        "--out",
+        str(folder / f"bench-{name}.json"),
+    ]
     words += ["--threads", str(options.threads)] if options.threads else []
     return words + (["--quick"] if options.quick else [])
 
@@ -55,7 +71,13 @@ def verdict(value: float, least: float, aim: float) -> str:
     ('reached', 'MISSED', 'aim reached')
     """
     sign = 1 if aim > least else -1
-    return "aim reached" if sign * value >= sign * aim else "reached" if sign * value >= sign * least else "MISSED"
+    return (
+        "aim reached"
+        if sign * value >= sign * aim
+        else "reached"
+        if sign * value >= sign * least
+        else "MISSED"
+    )
 
 
 def rows_of(report: dict) -> list[tuple[str, str, str, str]]:
@@ -65,23 +87,53 @@ def rows_of(report: dict) -> list[tuple[str, str, str, str]]:
         if "ratio" in case:
             least, aim = GOALS["rollout, equal lengths" if case.get("case") == "equal" else name]
             r = case["ratio"]
-            rows.append((f"{name}: {case['name']}", f"{r['median']:.2f} x ({r['min']:.2f} to {r['max']:.2f})",
-                         f"{least:g} x, aim {aim:g} x", verdict(r["median"], least, aim)))
+            rows.append(
+                (
+                    f"{name}: {case['name']}",
+                    f"{r['median']:.2f} x ({r['min']:.2f} to {r['max']:.2f})",
+                    f"{least:g} x, aim {aim:g} x",
+                    verdict(r["median"], least, aim),
+                )
+            )
     if name == "grpo" and "verify" in report:
         v = report["verify"]
         share = v["share_of_step"]["median"]
-        rows.append((f"verifying {v['completions']} completions", f"{share:.2%} of the step", f"{VERIFY_SHARE:.0%}",
-                     "reached" if share < VERIFY_SHARE else "MISSED"))
+        rows.append(
+            (
+                f"verifying {v['completions']} completions",
+                f"{share:.2%} of the step",
+                f"{VERIFY_SHARE:.0%}",
+                "reached" if share < VERIFY_SHARE else "MISSED",
+            )
+        )
     for case in report["cases"] if name == "tokenizer" else ():
         seconds = case["ours"]["seconds"]["median"]
         same = case.get("same_as_ours", {}).get("rustbpe", {}).get("equal")
-        note = "" if same is None else ", the merges of rustbpe" if same else ", merges differ from rustbpe's"
-        rows.append((f"tokenizer: {case['name']}", f"{seconds:.2f} s{note}", "{:g} s, aim {:g} s".format(*TOKENIZER_SECONDS),
-                     verdict(seconds, *TOKENIZER_SECONDS)))
+        note = (
+            ""
+            if same is None
+            else ", the merges of rustbpe"
+            if same
+            else ", merges differ from rustbpe's"
+        )
+        rows.append(
+            (
+                f"tokenizer: {case['name']}",
+                f"{seconds:.2f} s{note}",
+                "{:g} s, aim {:g} s".format(*TOKENIZER_SECONDS),
+                verdict(seconds, *TOKENIZER_SECONDS),
+            )
+        )
     if report.get("four_times"):
         f = report["four_times"]
-        rows.append(("scaling: 4 x the sequences", f"{f['peak']:.2f} x the memory, {f['seconds']:.2f} x the time",
-                     "less than 4 x the memory", "reached" if f["peak"] < 4 else "MISSED"))
+        rows.append(
+            (
+                "scaling: 4 x the sequences",
+                f"{f['peak']:.2f} x the memory, {f['seconds']:.2f} x the time",
+                "less than 4 x the memory",
+                "reached" if f["peak"] < 4 else "MISSED",
+            )
+        )
     return rows
 
 
@@ -92,20 +144,33 @@ def table(folder: Path, names: list[str]) -> str:
         path = folder / f"bench-{name}.json"
         rows += rows_of(read_json(path)) if path.exists() else [(name, "not measured", "", "")]
     widths = [max(len(row[i]) for row in rows) for i in range(3)]
-    return "\n".join("  ".join(text.ljust(width) for text, width in zip(row, widths, strict=False)) + "  " + row[3]
-                     for row in rows)
+    return "\n".join(
+        "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=False))
+        + "  "
+        + row[3]
+        for row in rows
+    )
 
 
 def markdown(folder: Path, names: list[str]) -> str:
     """The same as Markdown, with the machine and how it was measured."""
-    reports = [read_json(path) for name in names if (path := folder / f"bench-{name}.json").exists()]
+    reports = [
+        read_json(path) for name in names if (path := folder / f"bench-{name}.json").exists()
+    ]
     lines = ["| what | measured | at least, aim | |", "|---|---:|---|---|"]
-    lines += [f"| {what} | {figure} | {goal} | {said} |" for report in reports for what, figure, goal, said in rows_of(report)]
+    lines += [
+        f"| {what} | {figure} | {goal} | {said} |"
+        for report in reports
+        for what, figure, goal, said in rows_of(report)
+    ]
     for report in reports[:1]:
         m, v = report["machine"], report["versions"]
-        lines += ["", f"Ratios are minilrm's rate over its peer's, the median of the pairs and their range; machine: "
-                  f"{m['processor']}, {m['cores']} cores, torch {m['torch']}; transformers {v.get('transformers')}, "
-                  f"trl {v.get('trl')}."]
+        lines += [
+            "",
+            f"Ratios are minilrm's rate over its peer's, the median of the pairs and their range; machine: "
+            f"{m['processor']}, {m['cores']} cores, torch {m['torch']}; transformers {v.get('transformers')}, "
+            f"trl {v.get('trl')}.",
+        ]
     return "\n".join(lines)
 
 
@@ -127,7 +192,9 @@ def run(options: Options) -> None:
         return
     if not (options.table or set(options.names) <= {"scaling"}):
         common.require("transformers", "trl", "datasets", "accelerate", "tokenizers", "rustbpe")
-    folder = options.out or (Path(tempfile.gettempdir()) if options.quick else machine.data_folder() / "results")
+    folder = options.out or (
+        Path(tempfile.gettempdir()) if options.quick else machine.data_folder() / "results"
+    )
     failed = []
     for name in () if options.table else options.names:
         print(f"== {name}", flush=True)

@@ -2,18 +2,24 @@
 
 Fairness, point by point:
 - each side runs in a process of its own, so that peak memory belongs to one side alone;
-- the sides take turns (A B, B A, A B, ...), one works while the other waits for a message and uses no processor;
-- the first turns are warm-up and are thrown away; the result is the median of the pairs' ratios, with their range;
-- both get the same threads and the same memory settings (`machine.raise_malloc_thresholds`, huge pages), though a user
+- the sides take turns (A B, B A, A B, ...), one works while the other waits for a message and uses
+no processor;
+- the first turns are warm-up and are thrown away; the result is the median of the pairs' ratios,
+with their range;
+- both get the same threads and the same memory settings (`machine.raise_malloc_thresholds`, huge
+pages), though a user
   of the peer would not know of them; "as installed" is among the peer's candidates too;
-- of the peer's settings (precision, attention) its own fastest is taken, found by trying all of them first.
+- of the peer's settings (precision, attention) its own fastest is taken, found by trying all of
+them first.
 
-The share of the peak counts 2 floating-point operations a parameter and token forward, and twice that backward:
+The share of the peak counts 2 floating-point operations a parameter and token forward, and twice
+that backward:
 
     flops = 2 N (forward tokens) + 6 N (trained tokens),     share = flops / seconds / (measured matrix-product peak)
 
-N counts tied embeddings once (as the output matrix; looking up a row costs nothing). Attention's own products, norms
-and the optimizer are left out, and only useful tokens count: no padding, a prompt once for its whole group.
+N counts tied embeddings once (as the output matrix; looking up a row costs nothing). Attention's
+own products, norms and the optimizer are left out, and only useful tokens count: no padding, a
+prompt once for its whole group.
 """
 
 import contextlib
@@ -37,11 +43,27 @@ from minilrm.cli import option
 from minilrm.errors import UserError
 from minilrm.runlog import version, write_json_atomic
 
-PACKAGES = ("torch", "transformers", "trl", "tokenizers", "rustbpe", "datasets", "accelerate", "numpy")
+PACKAGES = (
+    "torch",
+    "transformers",
+    "trl",
+    "tokenizers",
+    "rustbpe",
+    "datasets",
+    "accelerate",
+    "numpy",
+)
 # Peers never look for a network, never draw progress bars.
-QUIET = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1", "TRANSFORMERS_VERBOSITY": "error",
-         "HF_HUB_DISABLE_PROGRESS_BARS": "1", "HF_HUB_DISABLE_TELEMETRY": "1", "TOKENIZERS_PARALLELISM": "true",
-         "PYTHONWARNINGS": "ignore::FutureWarning"}
+QUIET = {
+    "HF_HUB_OFFLINE": "1",
+    "TRANSFORMERS_OFFLINE": "1",
+    "HF_DATASETS_OFFLINE": "1",
+    "TRANSFORMERS_VERBOSITY": "error",
+    "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "TOKENIZERS_PARALLELISM": "true",
+    "PYTHONWARNINGS": "ignore::FutureWarning",
+}
 AS_INSTALLED = "float32 sdpa, as installed"  # the peer without minilrm's memory settings
 SETTINGS = ("float32 sdpa", "bfloat16 sdpa", "float32 eager", "bfloat16 eager", AS_INSTALLED)
 
@@ -51,21 +73,29 @@ class Options:
     """What every benchmark can be told."""
 
     pairs: int = option(5, "pairs of measurements, each ours and the peer's", minimum=1)
-    threads: int | None = option(None, "threads of each side; the available cores, at most 4, if not given", minimum=1)
+    threads: int | None = option(
+        None, "threads of each side; the available cores, at most 4, if not given", minimum=1
+    )
     peer: bool = option(True, "measure the peer too (--no-peer: minilrm alone)")
     quick: bool = option(False, "tiny sizes, to see that everything works; the times mean nothing")
-    out: Path | None = option(None, "JSON file to write; data/results/bench-NAME.json if not given (with --quick, one in "
-                              "the temporary folder)")
+    out: Path | None = option(
+        None,
+        "JSON file to write; data/results/bench-NAME.json if not given (with --quick, one in "
+        "the temporary folder)",
+    )
 
 
-# -- what is there -----------------------------------------------------------------------------------------------------
+# -- what is there ---------------------------------------------------------------------------------
+
 
 def require(*packages: str) -> None:
     """UserError unless the peers are installed."""
     missing = [name for name in packages if importlib.util.find_spec(name) is None]
     if missing:
-        raise UserError(f"the peer {' and '.join(missing)} is not installed; install the extra with: pip install -e "
-                        "'.[bench]' -c constraints.txt (a benchmark's --no-peer measures minilrm alone)")
+        raise UserError(
+            f"the peer {' and '.join(missing)} is not installed; install the extra with: pip install -e "
+            "'.[bench]' -c constraints.txt (a benchmark's --no-peer measures minilrm alone)"
+        )
 
 
 def versions() -> dict[str, str]:
@@ -78,7 +108,8 @@ def versions() -> dict[str, str]:
 
 
 def busy_share(seconds: float = 1.0, file: Path = Path("/proc/stat")) -> float | None:
-    """The share of the processor that others use now; None where the system does not say (not Linux)."""
+    """The share of the processor that others use now; None where the system does not say (not
+    Linux)."""
     try:
         first = [int(word) for word in file.read_text().split("\n")[0].split()[1:]]
         time.sleep(seconds)
@@ -92,12 +123,17 @@ def busy_share(seconds: float = 1.0, file: Path = Path("/proc/stat")) -> float |
 def resident_mb() -> float | None:
     """The memory this process holds now; None where the system does not say."""
     try:
-        return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
+        return (
+            int(Path("/proc/self/statm").read_text().split()[1])
+            * os.sysconf("SC_PAGE_SIZE")
+            / 2**20
+        )
     except (OSError, ValueError, AttributeError):
         return None
 
 
-# -- one side of a comparison: a process that answers jobs -------------------------------------------------------------
+# -- one side of a comparison: a process that answers jobs -----------------------------------------
+
 
 class Link:
     """The working process's end: it takes jobs and gives answers until there are no more jobs."""
@@ -114,9 +150,16 @@ class Link:
         return job
 
     def answer(self, **result) -> None:
-        """Answer the job; what the process holds is told with it, and what its own helpers hold (`helpers_mb`)."""
+        """Answer the job; what the process holds is told with it, and what its own helpers hold
+        (`helpers_mb`)."""
         peak = machine.peak_memory_mb()
-        self.pipe.send(result | {"peak_mb": peak and peak + sum(result.get("helpers_mb", ())), "start_mb": self.start_mb})
+        self.pipe.send(
+            result
+            | {
+                "peak_mb": peak and peak + sum(result.get("helpers_mb", ())),
+                "start_mb": self.start_mb,
+            }
+        )
 
 
 class Worker:
@@ -129,9 +172,17 @@ class Worker:
     def __init__(self, function: Callable, *, threads: int, memory: bool = True, **settings):
         context = multiprocessing.get_context("spawn")
         self.pipe, theirs = context.Pipe()
-        self.process = context.Process(target=serve, args=(theirs, function, threads, memory, settings), daemon=True)
-        with environment({**QUIET, "RAYON_NUM_THREADS": str(threads), "OMP_NUM_THREADS": str(threads),
-                          "THP_MEM_ALLOC_ENABLE": "1" if memory else "0"}):
+        self.process = context.Process(
+            target=serve, args=(theirs, function, threads, memory, settings), daemon=True
+        )
+        with environment(
+            {
+                **QUIET,
+                "RAYON_NUM_THREADS": str(threads),
+                "OMP_NUM_THREADS": str(threads),
+                "THP_MEM_ALLOC_ENABLE": "1" if memory else "0",
+            }
+        ):
             self.process.start()
         theirs.close()
 
@@ -141,8 +192,10 @@ class Worker:
             answer = self.pipe.recv()
         except (EOFError, BrokenPipeError, ConnectionResetError):
             self.process.join()
-            raise RuntimeError(f"the process of one side ended with exit code {self.process.exitcode} (a negative one "
-                               "is a signal; -9 often means that memory ran out)") from None
+            raise RuntimeError(
+                f"the process of one side ended with exit code {self.process.exitcode} (a negative one "
+                "is a signal; -9 often means that memory ran out)"
+            ) from None
         if "user_error" in answer:
             raise UserError(answer["user_error"])
         if "error" in answer:
@@ -180,7 +233,11 @@ def serve(pipe, function: Callable, threads: int, memory: bool, settings: dict) 
         machine.raise_malloc_thresholds()
     try:
         function(Link(pipe), **settings)
-    except (SystemExit, KeyboardInterrupt, EOFError):  # no more jobs, or the measuring process is gone
+    except (
+        SystemExit,
+        KeyboardInterrupt,
+        EOFError,
+    ):  # no more jobs, or the measuring process is gone
         pass
     except UserError as error:
         pipe.send({"user_error": str(error)})
@@ -188,10 +245,14 @@ def serve(pipe, function: Callable, threads: int, memory: bool, settings: dict) 
         pipe.send({"error": traceback.format_exc()})
 
 
-# -- measuring ---------------------------------------------------------------------------------------------------------
+# -- measuring -------------------------------------------------------------------------------------
 
-def fastest(settings: Sequence[str], start: Callable[[str], Worker]) -> tuple[str, dict[str, float]]:
-    """The setting with the highest rate (work a second), and all rates. Each takes two turns; the second one counts.
+
+def fastest(
+    settings: Sequence[str], start: Callable[[str], Worker]
+) -> tuple[str, dict[str, float]]:
+    """The setting with the highest rate (work a second), and all rates. Each takes two turns; the
+    second one counts.
 
     A setting that the peer cannot run here has rate 0; its error is raised if none can.
     """
@@ -205,14 +266,19 @@ def fastest(settings: Sequence[str], start: Callable[[str], Worker]) -> tuple[st
                 rates[setting] = rate(worker(turn=1))
         except RuntimeError as error:
             rates[setting], failure = 0.0, error
-        print(f"  peer with {setting}: " + (f"{rates[setting]:,.4g} a second" if rates[setting] else str(failure)), flush=True)
+        print(
+            f"  peer with {setting}: "
+            + (f"{rates[setting]:,.4g} a second" if rates[setting] else str(failure)),
+            flush=True,
+        )
     if failure and not any(rates.values()):
         raise failure
     return max(rates, key=rates.__getitem__), rates
 
 
 def alternate(sides: dict[str, Worker], pairs: int) -> list[dict[str, dict]]:
-    """After a warm-up turn of each side, `pairs` times an answer of every side, in changing order."""
+    """After a warm-up turn of each side, `pairs` times an answer of every side, in changing
+    order."""
     for side in sides.values():
         side(turn=0)
     rounds = []
@@ -223,9 +289,14 @@ def alternate(sides: dict[str, Worker], pairs: int) -> list[dict[str, dict]]:
     return rounds
 
 
-def duel(ours: Callable[[], Worker], peer: Callable[[str], Worker] | None, settings: Sequence[str], pairs: int
-         ) -> tuple[list[dict[str, dict]], dict]:
-    """Find the peer's best setting, then let both take turns. Returns the pairs, and what to note of the peer.
+def duel(
+    ours: Callable[[], Worker],
+    peer: Callable[[str], Worker] | None,
+    settings: Sequence[str],
+    pairs: int,
+) -> tuple[list[dict[str, dict]], dict]:
+    """Find the peer's best setting, then let both take turns. Returns the pairs, and what to note
+    of the peer.
 
     peer None: minilrm alone.
     """
@@ -255,11 +326,15 @@ def flops(parameters: int, forward: float = 0, trained: float = 0) -> float:
     return 2 * parameters * forward + 6 * parameters * trained
 
 
-def compare(rounds: list[dict[str, dict]], peak: float, ours: str = "ours", peer: str = "peer") -> dict:
-    """What the pairs say: the ratio of the rates (work a second, ours over the peer's), and a summary of each side.
+def compare(
+    rounds: list[dict[str, dict]], peak: float, ours: str = "ours", peer: str = "peer"
+) -> dict:
+    """What the pairs say: the ratio of the rates (work a second, ours over the peer's), and a
+    summary of each side.
 
-    Each answer tells `work` (tokens, steps: what the rate counts), `seconds`, and, where they mean something, `tokens`
-    and `flops`. peak: operations a second. A ratio above 1 means that minilrm is faster.
+    Each answer tells `work` (tokens, steps: what the rate counts), `seconds`, and, where they mean
+    something, `tokens` and `flops`. peak: operations a second. A ratio above 1 means that minilrm
+    is faster.
     """
     result: dict = {"pairs": rounds}
     if peer in rounds[0]:
@@ -267,12 +342,19 @@ def compare(rounds: list[dict[str, dict]], peak: float, ours: str = "ours", peer
         result["ratio"]["all"] = [rate(pair[ours]) / rate(pair[peer]) for pair in rounds]
     for side in rounds[0]:
         answers = [pair[side] for pair in rounds]
-        summary = {"seconds": spread([a["seconds"] for a in answers]), "peak_mb": answers[-1]["peak_mb"],
-                   "start_mb": answers[-1]["start_mb"]}
+        summary = {
+            "seconds": spread([a["seconds"] for a in answers]),
+            "peak_mb": answers[-1]["peak_mb"],
+            "start_mb": answers[-1]["start_mb"],
+        }
         if "tokens" in answers[0]:
-            summary["tokens_per_second"] = statistics.median(a["tokens"] / a["seconds"] for a in answers)
+            summary["tokens_per_second"] = statistics.median(
+                a["tokens"] / a["seconds"] for a in answers
+            )
         if "flops" in answers[0]:
-            summary["share_of_peak"] = statistics.median(a["flops"] / a["seconds"] for a in answers) / peak
+            summary["share_of_peak"] = (
+                statistics.median(a["flops"] / a["seconds"] for a in answers) / peak
+            )
         result[side] = summary
     return result
 
@@ -303,25 +385,44 @@ def measure_peak(threads: int, quick: bool) -> dict[str, float]:
         return {dtype: worker(dtype=dtype)["flops"] for dtype in ("float32", "bfloat16")}
 
 
-# -- reports -----------------------------------------------------------------------------------------------------------
+# -- reports ---------------------------------------------------------------------------------------
+
 
 def new_report(name: str, options: Options, threads: Sequence[int]) -> dict:
-    """The head of a result: what was run, on what, beside what else. Measures the peak for each number of threads."""
+    """The head of a result: what was run, on what, beside what else. Measures the peak for each
+    number of threads."""
     machine.set_threads(max(threads))
     busy = busy_share()
     if busy is not None and busy > 0.1:
-        print(f"warning: other programs use {busy:.0%} of the processor; these times will mean little", file=sys.stderr)
+        print(
+            f"warning: other programs use {busy:.0%} of the processor; these times will mean little",
+            file=sys.stderr,
+        )
     peaks = {}
     for count in threads:
         peaks[str(count)] = measure_peak(count, options.quick)
-        print(f"matrix-product peak with {count} thread(s): " + ", ".join(
-            f"{dtype} {value / 1e9:.0f} GFLOP/s" for dtype, value in peaks[str(count)].items()), flush=True)
-    return {"benchmark": name, "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"), "command": f"python -m benchmarks.{name} "
-            + " ".join(sys.argv[1:]), "quick": options.quick, "version": version(), "versions": versions(),
-            "machine": machine.describe("cpu"), "threads": list(threads), "busy_before": busy, "peak_flops": peaks,
-            "flop_rule": "2 x parameters x tokens forward, x 3 with backward; share of the higher of the two peaks",
-            "memory_rule": "peak resident memory of a process of its own for each side; start_mb: before its first job",
-            "cases": []}
+        print(
+            f"matrix-product peak with {count} thread(s): "
+            + ", ".join(
+                f"{dtype} {value / 1e9:.0f} GFLOP/s" for dtype, value in peaks[str(count)].items()
+            ),
+            flush=True,
+        )
+    return {
+        "benchmark": name,
+        "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        "command": f"python -m benchmarks.{name} " + " ".join(sys.argv[1:]),
+        "quick": options.quick,
+        "version": version(),
+        "versions": versions(),
+        "machine": machine.describe("cpu"),
+        "threads": list(threads),
+        "busy_before": busy,
+        "peak_flops": peaks,
+        "flop_rule": "2 x parameters x tokens forward, x 3 with backward; share of the higher of the two peaks",
+        "memory_rule": "peak resident memory of a process of its own for each side; start_mb: before its first job",
+        "cases": [],
+    }
 
 
 def peak(report: dict, threads: int) -> float:
@@ -336,11 +437,17 @@ def say(name: str, case: dict, unit: str = "tok/s") -> None:
         s = case[side]
         rates = f"{s['tokens_per_second']:,.0f} {unit}, " if "tokens_per_second" in s else ""
         share = f", {s['share_of_peak']:.1%} of the peak" if "share_of_peak" in s else ""
-        memory = f", peak memory {s['peak_mb']:,.0f} MB ({s['start_mb']:,.0f} before work)" if s["start_mb"] else ""
+        memory = (
+            f", peak memory {s['peak_mb']:,.0f} MB ({s['start_mb']:,.0f} before work)"
+            if s["start_mb"]
+            else ""
+        )
         print(f"  {side:<10} {s['seconds']['median']:.3g} s, {rates}{memory.lstrip(', ')}{share}")
     if "ratio" in case:
-        print(f"  ratio      {case['ratio']['median']:.2f} ({case['ratio']['min']:.2f} to {case['ratio']['max']:.2f})",
-              flush=True)
+        print(
+            f"  ratio      {case['ratio']['median']:.2f} ({case['ratio']['min']:.2f} to {case['ratio']['max']:.2f})",
+            flush=True,
+        )
 
 
 def write(report: dict, options: Options) -> Path:

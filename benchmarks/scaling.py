@@ -1,12 +1,14 @@
-"""How cost grows: seconds and peak memory of a GRPO step against sequences, length, parameters and micro-batch.
+"""How cost grows: seconds and peak memory of a GRPO step against sequences, length, parameters and
+micro-batch.
 
-The models have random weights, so nearly every completion runs to its full length and the figure does not depend on
-what was learnt; every second completion is rewarded, so no group is left out of the update. Each point is a process of
-its own: one step to warm up, then the median of a few. Memory is the peak of the process; "work" is what came on top of
-interpreter, libraries and weights.
+The models have random weights, so nearly every completion runs to its full length and the figure
+does not depend on what was learnt; every second completion is rewarded, so no group is left out of
+the update. Each point is a process of its own: one step to warm up, then the median of a few.
+Memory is the peak of the process; "work" is what came on top of interpreter, libraries and weights.
 
-Memory ends where the straight line through the points of a panel meets the machine's memory. That is a prediction (the
-points themselves stay far below), given as the number of sequences, tokens, ... at which it would happen.
+Memory ends where the straight line through the points of a panel meets the machine's memory. That
+is a prediction (the points themselves stay far below), given as the number of sequences, tokens,
+... at which it would happen.
 
     python -m benchmarks.scaling
     python -m benchmarks.scaling --draw data/results/bench-scaling.json      the figure alone, from an older measurement
@@ -29,7 +31,8 @@ from minilrm.rollout import Episode
 from minilrm.runlog import read_json, write_bytes_atomic
 
 GROUP = 8
-# The point that all panels share, and what each panel changes. The default step of `minilrm.grpo` has 256 sequences.
+# The point that all panels share, and what each panel changes. The default step of `minilrm.grpo`
+# has 256 sequences.
 CENTRE = {"scale": "micro", "sequences": 256, "length": 64, "max_tokens_per_batch": 4096}
 PANELS = {
     "sequences": [64, 128, 256, 512, 1024],
@@ -37,8 +40,12 @@ PANELS = {
     "scale": ["pico", "nano", "micro", "mini"],
     "max_tokens_per_batch": [512, 1024, 2048, 4096, 8192, 16384],
 }
-TITLES = {"sequences": "sequences a step", "length": "tokens a completion", "scale": "parameters",
-          "max_tokens_per_batch": "--max-tokens-per-batch"}
+TITLES = {
+    "sequences": "sequences a step",
+    "length": "tokens a completion",
+    "scale": "parameters",
+    "max_tokens_per_batch": "--max-tokens-per-batch",
+}
 
 
 @dataclass
@@ -51,37 +58,61 @@ class Options(common.Options):
 
 
 def every_second(episode: Episode) -> float:
-    """A reward that a random model earns about every second time: half of all token ids are even."""
+    """A reward that a random model earns about every second time: half of all token ids are
+    even."""
     return float(episode.completion_ids[0] % 2)
 
 
 def step_of(link: Link, scale: str, sequences: int, length: int, max_tokens_per_batch: int) -> None:
     """A worker: GRPO steps of a random model."""
-    trainer = grpo.Trainer(grpo.Options(
-        task="gsm8k-mini", init="scratch", scale=scale, prompts=sequences // GROUP, group_size=GROUP, max_new_tokens=length,
-        max_tokens_per_batch=max_tokens_per_batch, device="cpu", threads=torch.get_num_threads()))
+    trainer = grpo.Trainer(
+        grpo.Options(
+            task="gsm8k-mini",
+            init="scratch",
+            scale=scale,
+            prompts=sequences // GROUP,
+            group_size=GROUP,
+            max_new_tokens=length,
+            max_tokens_per_batch=max_tokens_per_batch,
+            device="cpu",
+            threads=torch.get_num_threads(),
+        )
+    )
     trainer.reward = every_second
     while True:
         turn = link.next()["turn"]
         started = time.perf_counter()
         metrics = trainer.step(turn)
-        link.answer(seconds=time.perf_counter() - started, rollout=metrics["seconds/rollout"],
-                    update=metrics["seconds/update"], mean_length=metrics["completions/mean_length"],
-                    parameters=count_parameters(trainer.policy),
-                    helpers_mb=trainer.workers.peaks_mb if trainer.workers else [])
+        link.answer(
+            seconds=time.perf_counter() - started,
+            rollout=metrics["seconds/rollout"],
+            update=metrics["seconds/update"],
+            mean_length=metrics["completions/mean_length"],
+            parameters=count_parameters(trainer.policy),
+            helpers_mb=trainer.workers.peaks_mb if trainer.workers else [],
+        )
 
 
 def measure(point: dict, steps: int, threads: int) -> dict:
     """One point of the figure."""
     with Worker(step_of, threads=threads, **point) as worker:
         answers = [worker(turn=turn) for turn in range(steps + 1)][1:]
-    found = {name: statistics.median(a[name] for a in answers) for name in ("seconds", "rollout", "update", "mean_length")}
-    return {**point, **found, "parameters": answers[-1]["parameters"], "peak_mb": answers[-1]["peak_mb"],
-            "start_mb": answers[-1]["start_mb"]}
+    found = {
+        name: statistics.median(a[name] for a in answers)
+        for name in ("seconds", "rollout", "update", "mean_length")
+    }
+    return {
+        **point,
+        **found,
+        "parameters": answers[-1]["parameters"],
+        "peak_mb": answers[-1]["peak_mb"],
+        "start_mb": answers[-1]["start_mb"],
+    }
 
 
 def memory_ends(x: list[float], memory_mb: list[float], limit_mb: float) -> float | None:
-    """The x at which the straight line of least squared error meets the limit; None where memory does not grow with x.
+    """The x at which the straight line of least squared error meets the limit; None where memory
+    does not grow with x.
 
     >>> memory_ends([1, 2, 3], [300, 400, 500], 1000)
     8.0
@@ -96,21 +127,31 @@ def place(point: dict, panel: str) -> float:
 
 
 def growth(points: list[dict]) -> dict | None:
-    """The step with four times the centre's sequences against the centre: how much more time and memory."""
+    """The step with four times the centre's sequences against the centre: how much more time and
+    memory."""
     by_size = {p["sequences"]: p for p in points}
     small, large = by_size.get(CENTRE["sequences"]), by_size.get(4 * CENTRE["sequences"])
     if not (small and large and small["start_mb"]):
         return None
-    return {"from": small["sequences"], "to": large["sequences"], "seconds": large["seconds"] / small["seconds"],
-            "peak": large["peak_mb"] / small["peak_mb"],
-            "work": (large["peak_mb"] - large["start_mb"]) / (small["peak_mb"] - small["start_mb"])}
+    return {
+        "from": small["sequences"],
+        "to": large["sequences"],
+        "seconds": large["seconds"] / small["seconds"],
+        "peak": large["peak_mb"] / small["peak_mb"],
+        "work": (large["peak_mb"] - large["start_mb"]) / (small["peak_mb"] - small["start_mb"]),
+    }
 
 
 def points_of(panel: str, quick: bool) -> list[dict]:
     """What a panel measures."""
     if quick:
         centre = {"scale": "pico", "sequences": 16, "length": 4, "max_tokens_per_batch": 256}
-        values = {"sequences": [16, 32], "length": [4, 8], "scale": ["pico", "nano"], "max_tokens_per_batch": [256, 512]}[panel]
+        values = {
+            "sequences": [16, 32],
+            "length": [4, 8],
+            "scale": ["pico", "nano"],
+            "max_tokens_per_batch": [256, 512],
+        }[panel]
     else:
         centre, values = CENTRE, PANELS[panel]
     return [{**centre, panel: value} for value in values]
@@ -128,11 +169,16 @@ def run(options: Options) -> Path:
         points = []
         for point in points_of(panel, options.quick):
             key = tuple(point.values())
-            known[key] = known.get(key) or measure(point, 1 if options.quick else options.steps, threads)
+            known[key] = known.get(key) or measure(
+                point, 1 if options.quick else options.steps, threads
+            )
             points.append(known[key])
             p = points[-1]
-            print(f"{TITLES[panel]} {place(p, panel):>10,}: {p['seconds']:.3g} s (rollout {p['rollout']:.3g}, update "
-                  f"{p['update']:.3g}), peak memory {p['peak_mb'] or 0:,.0f} MB", flush=True)
+            print(
+                f"{TITLES[panel]} {place(p, panel):>10,}: {p['seconds']:.3g} s (rollout {p['rollout']:.3g}, update "
+                f"{p['update']:.3g}), peak memory {p['peak_mb'] or 0:,.0f} MB",
+                flush=True,
+            )
         report["cases"].append({"name": panel, "points": points})
     finish(report)
     path = common.write(report, options)
@@ -145,33 +191,54 @@ def finish(report: dict) -> None:
     for case in report["cases"]:
         memory, limit = [p["peak_mb"] for p in case["points"]], report["machine"]["memory_gb"]
         if limit and all(memory) and len(memory) > 1:
-            case["memory_ends_at"] = memory_ends([place(p, case["name"]) for p in case["points"]], memory, limit * 1e9 / 2**20)
+            case["memory_ends_at"] = memory_ends(
+                [place(p, case["name"]) for p in case["points"]], memory, limit * 1e9 / 2**20
+            )
             if case["memory_ends_at"]:
-                print(f"memory ({limit} GB) would end at about {case['memory_ends_at']:,.0f} {TITLES[case['name']]}")
+                print(
+                    f"memory ({limit} GB) would end at about {case['memory_ends_at']:,.0f} {TITLES[case['name']]}"
+                )
         if case["name"] == "sequences":
             report["four_times"] = growth(case["points"])
     if report.get("four_times"):
-        print("a step of {to} sequences against one of {from}: {seconds:.2f} x the time, {peak:.2f} x the peak memory, "
-              "{work:.2f} x the memory of the work alone".format(**report["four_times"]))
+        print(
+            "a step of {to} sequences against one of {from}: {seconds:.2f} x the time, {peak:.2f} x the peak memory, "
+            "{work:.2f} x the memory of the work alone".format(**report["four_times"])
+        )
 
 
-# -- the figure ------------------------------------------------------------------------------------------------------------
+# -- the figure ------------------------------------------------------------------------------------
 
 INK, SOFT = "#1a1a1a", "#6f6f6f"
-LINES = {"seconds": ("step", "-", "o"), "rollout": ("rollout", "--", "s"), "update": ("update", ":", "^")}
+LINES = {
+    "seconds": ("step", "-", "o"),
+    "rollout": ("rollout", "--", "s"),
+    "update": ("update", ":", "^"),
+}
 
 
 def draw(report: dict, path: Path) -> Path:
-    """The figure out of the JSON: seconds above, peak memory below, a column a panel. Lines differ by dash and marker."""
+    """The figure out of the JSON: seconds above, peak memory below, a column a panel. Lines differ
+    by dash and marker."""
     from matplotlib.figure import Figure
+
     cases = report["cases"]
     figure = Figure(figsize=(2.7 * len(cases) + 0.6, 5.0), layout="constrained")
     grid = figure.subplots(2, len(cases), sharex="col", sharey="row", squeeze=False)
     for column, case in enumerate(cases):
         x = [place(p, case["name"]) for p in case["points"]]
         for key, (label, dash, marker) in LINES.items():
-            grid[0][column].plot(x, [p[key] for p in case["points"]], dash, marker=marker, color=INK, markersize=4,
-                                 linewidth=1.2, label=label, markerfacecolor="white" if key != "seconds" else INK)
+            grid[0][column].plot(
+                x,
+                [p[key] for p in case["points"]],
+                dash,
+                marker=marker,
+                color=INK,
+                markersize=4,
+                linewidth=1.2,
+                label=label,
+                markerfacecolor="white" if key != "seconds" else INK,
+            )
         memory = [p["peak_mb"] or math.nan for p in case["points"]]
         grid[1][column].plot(x, memory, "-", marker="o", color=INK, markersize=4, linewidth=1.2)
         mark_end(grid[1][column], case, report["machine"]["memory_gb"])
@@ -202,8 +269,10 @@ def rounded(value: float) -> str:
 
 
 def finish_axes(upper, lower, case: dict, x: list[float]) -> None:
-    """Time on logarithmic axes, memory from 0; ticks at the measured points, no frame on the right and above."""
+    """Time on logarithmic axes, memory from 0; ticks at the measured points, no frame on the right
+    and above."""
     from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
+
     for axes in (upper, lower):
         axes.set_xscale("log")
         axes.grid(True, which="major", color="#e4e4e4", linewidth=0.6)
@@ -222,6 +291,7 @@ def finish_axes(upper, lower, case: dict, x: list[float]) -> None:
 def save(figure, path: Path) -> Path:
     """Write the picture in one go."""
     import io
+
     data = io.BytesIO()
     figure.savefig(data, format="png", dpi=150)
     write_bytes_atomic(path, data.getvalue())

@@ -1,4 +1,5 @@
 """`python -m minilrm`: which commands there are."""
+
 import difflib
 import sys
 from importlib.util import find_spec
@@ -29,16 +30,27 @@ def available() -> dict[str, str]:
 def listing() -> str:
     """The page that a bare `python -m minilrm` prints."""
     lines = [f"  python -m minilrm.{verb:<10}  {line}" for verb, line in available().items()]
-    return "\n".join(["minilrm: large reasoning models from scratch. The commands; each has a --help:", "", *lines])
+    return "\n".join(
+        [
+            "minilrm: large reasoning models from scratch. The commands; each has a --help:",
+            "",
+            *lines,
+        ]
+    )
 
 
 def main(argv: list[str]) -> int:
-    """Print the list. A word on the command line is a verb in the wrong place: say where it goes."""
+    """Print the list. A word on the command line is a verb in the wrong place: say where it
+    goes."""
     if not argv or argv[0] in ("-h", "--help"):
         print(listing())
         return 0
     close = difflib.get_close_matches(argv[0], available(), n=1)
-    advice = f"did you mean `python -m minilrm.{close[0]}`?" if close else "`python -m minilrm` lists the commands"
+    advice = (
+        f"did you mean `python -m minilrm.{close[0]}`?"
+        if close
+        else "`python -m minilrm` lists the commands"
+    )
     print(f"error: `python -m minilrm` takes no command {argv[0]!r}; {advice}", file=sys.stderr)
     return 2
 

@@ -4,9 +4,10 @@
     python -m minilrm.ask --question "Ana has 3 boxes of 4 pens. How many pens does she have?"
     echo "¿Cuántas ...?" | python -m minilrm.ask --samples 16    a vote among 16 answers
 
-The thinking streams in dim type, the answer follows in bold; without a terminal, or with NO_COLOR set, in plain type.
-What a model writes is only ever text: a control character in it (one could move the cursor, rename the window, or paint
-over what stands there) is shown as a symbol, never sent to the terminal.
+The thinking streams in dim type, the answer follows in bold; without a terminal, or with NO_COLOR
+set, in plain type. What a model writes is only ever text: a control character in it (one could move
+the cursor, rename the window, or paint over what stands there) is shown as a symbol, never sent to
+the terminal.
 """
 
 import os
@@ -31,60 +32,84 @@ from minilrm.tasks import TASKS, answers, countdown, get_task
 from minilrm.tasks.base import Problem, Task
 from minilrm.tokenizer import StreamDecoder, Tokenizer
 
-ASKABLE = tuple(name for name in TASKS if name != "gsm8k")  # that one is a user's file, put as gsm8k-mini's are
+ASKABLE = tuple(
+    name for name in TASKS if name != "gsm8k"
+)  # that one is a user's file, put as gsm8k-mini's are
 DIM, BOLD, RESET = "\x1b[2m", "\x1b[1m", "\x1b[0m"
-SPANISH = frozenset("cuánto cuánta cuántos cuántas qué tiene compra cada una unos unas los las el del y con por para "
-                    "más menos hay días es son le su sus después entre cuesta queda quedan".split())
+SPANISH = frozenset(
+    "cuánto cuánta cuántos cuántas qué tiene compra cada una unos unas los las el del y con por para "
+    "más menos hay días es son le su sus después entre cuesta queda quedan".split()
+)
 
 
 @dataclass
 class Options:
     """Put a question to a model and watch it think."""
 
-    checkpoint: str | None = option(None, "a checkpoint's or a run's folder, or a shipped name; if not given, the "
-                                    "newest finished grpo run of the task, else the shipped base")
+    checkpoint: str | None = option(
+        None,
+        "a checkpoint's or a run's folder, or a shipped name; if not given, the "
+        "newest finished grpo run of the task, else the shipped base",
+    )
     task: str = option("gsm8k-mini", "how the question is put and the answer read", choices=ASKABLE)
     question: str | None = option(None, "ask this one question, then end")
     temperature: float | None = option(None, "0 (greedy) if not given; with --samples 1", minimum=0)
     samples: int = option(1, "answer so many times and take a vote", minimum=1, maximum=512)
-    think: bool = option(False, "force thinking: begin the answer with \"Let's think step by step.\"")
+    think: bool = option(
+        False, 'force thinking: begin the answer with "Let\'s think step by step."'
+    )
     hide_thinking: bool = option(False, "show the answer only")
-    language: str | None = option(None, "of the question; seen from its words if not given", choices=("en", "es"))
-    max_new_tokens: int | None = option(None, "longest answer; the task's own limit if not given", minimum=1)
+    language: str | None = option(
+        None, "of the question; seen from its words if not given", choices=("en", "es")
+    )
+    max_new_tokens: int | None = option(
+        None, "longest answer; the task's own limit if not given", minimum=1
+    )
     seed: int = option(0, "seed of the samples", minimum=0)
     device: str = option("auto", "auto, cpu or cuda", choices=("auto", "cpu", "cuda"))
-    threads: int | None = option(None, "threads; the available cores, at most 4, if not given", minimum=1)
+    threads: int | None = option(
+        None, "threads; the available cores, at most 4, if not given", minimum=1
+    )
 
     def __post_init__(self):
         if self.temperature is None:
             self.temperature = 0.0 if self.samples == 1 else 1.0
         if self.temperature == 0 and self.samples > 1:
-            raise UserError("--temperature 0 answers the same each time; a vote needs --temperature above 0")
+            raise UserError(
+                "--temperature 0 answers the same each time; a vote needs --temperature above 0"
+            )
         if self.question is not None and not self.question.strip():
             raise UserError("--question is empty")
 
 
 def main(options: Options) -> None:
     for stream in (sys.stdin, sys.stdout):
-        if hasattr(stream, "reconfigure"):  # a stray byte in a pipe is no reason to die, nor a terminal without "ñ"
+        if hasattr(
+            stream, "reconfigure"
+        ):  # a stray byte in a pipe is no reason to die, nor a terminal without "ñ"
             stream.reconfigure(errors="replace")
     device = machine.choose_device(options.device)
     machine.set_threads(options.threads)
-    folder, model, tokenizer, _ = open_model(options.checkpoint or default_checkpoint(options.task), device)
+    folder, model, tokenizer, _ = open_model(
+        options.checkpoint or default_checkpoint(options.task), device
+    )
     hint = "" if options.checkpoint else " (choose another with --checkpoint)"
     print(f"model: {neutralise(str(folder))}{hint}", file=sys.stderr, flush=True)
     asker = Asker(options, model, tokenizer, get_task(options.task), Painter())
     for number, question in enumerate(questions(options.question)):
         try:
             asker.ask(question, options.seed + number)
-        except UserError as error:  # too long, or a countdown that cannot come out: the conversation goes on
+        except (
+            UserError
+        ) as error:  # too long, or a countdown that cannot come out: the conversation goes on
             if options.question is not None:
                 raise
             print(error, flush=True)
 
 
 def default_checkpoint(task: str, runs: Path = Path("runs")) -> str:
-    """The newest finished grpo run of a task, else the shipped base. Unfinished runs have no summary.json."""
+    """The newest finished grpo run of a task, else the shipped base. Unfinished runs have no
+    summary.json."""
     finished = []
     for summary in runs.glob("*/summary.json"):
         try:
@@ -96,7 +121,8 @@ def default_checkpoint(task: str, runs: Path = Path("runs")) -> str:
     return max(finished)[1] if finished else BASES.get(task, "gsm8k-mini-base")
 
 
-# -- asking ----------------------------------------------------------------------------------------------------------
+# -- asking ----------------------------------------------------------------------------------------
+
 
 @dataclass
 class Asker:
@@ -110,22 +136,36 @@ class Asker:
 
     def ask(self, question: str, seed: int) -> None:
         problem = make_problem(self.task, question, self.options.language)
-        prompt = self.tokenizer.encode(self.task.render(problem, "cot" if self.options.think else "plain"))
+        prompt = self.tokenizer.encode(
+            self.task.render(problem, "cot" if self.options.think else "plain")
+        )
         room = self.options.max_new_tokens or self.task.max_new_tokens
         longest = self.model.config.max_seq_len - room
         if len(prompt) > longest:
-            raise UserError(f"the question is too long: {len(prompt)} tokens, and {longest} leave room for an answer of "
-                          f"{room}; ask it in fewer words")
+            raise UserError(
+                f"the question is too long: {len(prompt)} tokens, and {longest} leave room for an answer of "
+                f"{room}; ask it in fewer words"
+            )
         if self.options.samples > 1:
             self.vote(prompt, room, seed)
         else:
             self.stream(prompt, room, seed)
 
-    def sample(self, prompt: list[int], room: int, seed: int, stream: Callable | None = None) -> list[Completion]:
+    def sample(
+        self, prompt: list[int], room: int, seed: int, stream: Callable | None = None
+    ) -> list[Completion]:
         device = next(self.model.parameters()).device
-        return generate(self.model, self.tokenizer, [prompt], n=self.options.samples, max_new_tokens=room, seed=seed,
-                        temperature=self.options.temperature, stream=stream,
-                        dtype=torch.bfloat16 if machine.bfloat16_pays(device) else None)[0]
+        return generate(
+            self.model,
+            self.tokenizer,
+            [prompt],
+            n=self.options.samples,
+            max_new_tokens=room,
+            seed=seed,
+            temperature=self.options.temperature,
+            stream=stream,
+            dtype=torch.bfloat16 if machine.bfloat16_pays(device) else None,
+        )[0]
 
     def stream(self, prompt: list[int], room: int, seed: int) -> None:
         """One answer: its thinking as it comes, then what is read off it."""
@@ -157,25 +197,38 @@ class Asker:
         self.painter.paint(f"votes: {tally or 'none'} (of {len(keys)})\n")
         self.painter.answer(majority(keys))
 
-
     def vote_key(self, answer: str | None) -> str | None:
         if self.task.name == "general":
             return answer
-        return self.task.vote_key(None, answer) if self.task.name == "countdown" else answers.vote_key(answer)
+        return (
+            self.task.vote_key(None, answer)
+            if self.task.name == "countdown"
+            else answers.vote_key(answer)
+        )
 
 
 def make_problem(task: Task, question: str, language: str | None = None) -> Problem:
-    """A question without a known answer, as a Problem; its line breaks become spaces, as in training.
+    """A question without a known answer, as a Problem; its line breaks become spaces, as in
+    training.
 
-    Of a countdown the numbers are read, target first. UserError if there are too few, or if they cannot make the target.
+    Of a countdown the numbers are read, target first. UserError if there are too few, or if they
+    cannot make the target.
     """
     question = " ".join(question.split())
     if task.name == "countdown":
-        target, *numbers = map(int, re.findall(r"[0-9]{1,12}", question)) if re.search(r"[0-9]", question) else [0]
+        target, *numbers = (
+            map(int, re.findall(r"[0-9]{1,12}", question)) if re.search(r"[0-9]", question) else [0]
+        )
         if not numbers:
             raise UserError('a countdown is asked like this: "Make 53 with 4, 7, 25."')
         return countdown.make_problem(numbers, target)
-    return Problem(task.name, question, answer="", key="", meta={"language": language or guess_language(question)})
+    return Problem(
+        task.name,
+        question,
+        answer="",
+        key="",
+        meta={"language": language or guess_language(question)},
+    )
 
 
 def guess_language(question: str) -> str:
@@ -189,19 +242,27 @@ def guess_language(question: str) -> str:
 
 
 def read_answer(task: Task, text: str) -> str | None:
-    r"""What stands behind the one `####` of an answer; chat has no such mark, there all of it is the answer.
+    r"""What stands behind the one `####` of an answer; chat has no such mark, there all of it is
+    the answer.
 
     >>> read_answer(get_task("gsm8k-mini"), "\n3*4 = <<3*4=12>>12 pens\n#### 12")
     '12'
     """
     if task.name == "general":
         return text.strip() or None
-    found = re.findall(r"<answer>([^<>\n]*)</answer>", text) if task.name == "countdown" else answers.extract(text)
-    return found[0] if len(found) == 1 and found[0] else None  # who gives two has given none, as in grading
+    found = (
+        re.findall(r"<answer>([^<>\n]*)</answer>", text)
+        if task.name == "countdown"
+        else answers.extract(text)
+    )
+    return (
+        found[0] if len(found) == 1 and found[0] else None
+    )  # who gives two has given none, as in grading
 
 
 def questions(given: str | None) -> Iterator[str]:
-    """The one question given, or one a line: typed after a prompt, or out of a pipe. An empty line ends it."""
+    """The one question given, or one a line: typed after a prompt, or out of a pipe. An empty line
+    ends it."""
     if given is not None:
         yield given
         return
@@ -220,12 +281,14 @@ def questions(given: str | None) -> Iterator[str]:
         yield question
 
 
-# -- showing ---------------------------------------------------------------------------------------------------------
+# -- showing ---------------------------------------------------------------------------------------
+
 
 class Thinking:
     """The part of a stream before the answer's mark, passed on as it comes.
 
-    The mark may arrive in pieces (`##`, then `##`), so a tail that could begin it is held back until that is decided.
+    The mark may arrive in pieces (`##`, then `##`), so a tail that could begin it is held back
+    until that is decided.
 
     >>> said = []
     >>> thinking = Thinking(said.append)
@@ -244,9 +307,11 @@ class Thinking:
         before, mark, _ = text.partition(self.mark)
         self.over = bool(mark)
         # Line ends are held back with it: the one before the mark belongs to the answer.
-        begun = max((k for k in range(1, len(self.mark)) if text.endswith(self.mark[:k])), default=0)
-        shown = before.rstrip() if mark else text[:len(text) - begun].rstrip()
-        self.held = "" if mark else text[len(shown):]
+        begun = max(
+            (k for k in range(1, len(self.mark)) if text.endswith(self.mark[:k])), default=0
+        )
+        shown = before.rstrip() if mark else text[: len(text) - begun].rstrip()
+        self.held = "" if mark else text[len(shown) :]
         if shown:
             self.show(shown if self.begun else shown.lstrip())
             self.begun = True
@@ -265,11 +330,16 @@ class Painter:
 
     def __post_init__(self):
         if self.coloured is None:
-            self.coloured = sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+            self.coloured = (
+                sys.stdout.isatty()
+                and not os.environ.get("NO_COLOR")
+                and os.environ.get("TERM") != "dumb"
+            )
 
     def paint(self, text: str, style: str = "") -> None:
         text = neutralise(text)
-        # The style ends with every piece, so that Ctrl-C in the middle leaves the terminal as it was.
+        # The style ends with every piece, so that Ctrl-C in the middle leaves the terminal as it
+        # was.
         sys.stdout.write(f"{style}{text}{RESET}" if self.coloured and style else text)
         sys.stdout.flush()
 
@@ -279,7 +349,8 @@ class Painter:
 
 
 def neutralise(text: str) -> str:
-    """Text that a terminal can only show. Line ends and tabs stay; other control characters become symbols.
+    """Text that a terminal can only show. Line ends and tabs stay; other control characters become
+    symbols.
 
     >>> neutralise("a\\x1b[31mb\\rc\\x07\\u202ed")
     'a␛[31mb␍c␇\\ufffdd'
@@ -290,8 +361,9 @@ def neutralise(text: str) -> str:
 def visible(char: str) -> str:
     if char in "\n\t" or unicodedata.category(char) not in ("Cc", "Cf", "Zl", "Zp", "Cs"):
         return char
-    # U+2400.. are pictures of the 32 control characters of ASCII; others (C1, bidirectional overrides ...) get the
-    # sign for "no such character". Most C1 controls do in one byte what ESC does in two.
+    # U+2400.. are pictures of the 32 control characters of ASCII; others (C1, bidirectional
+    # overrides ...) get the sign for "no such character". Most C1 controls do in one byte what ESC
+    # does in two.
     return chr(0x2400 + ord(char)) if ord(char) < 32 else "␡" if char == "\x7f" else "\ufffd"
 
 

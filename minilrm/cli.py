@@ -1,20 +1,22 @@
 """A dataclass of options -> a command line.
 
-A command declares its options once, as a dataclass; from it come the parser, the `--help`, the checks, the table that
-is printed at the start and the JSON that is saved with the run:
+A command declares its options once, as a dataclass; from it come the parser, the `--help`, the
+checks, the table that is printed at the start and the JSON that is saved with the run:
 
     @dataclass
     class Options:
         task: str = option("countdown", "which problems to learn", choices=("countdown", "ledger"))
-        steps: int = option(100, "optimizer steps", minimum=1)
-        lr: float | None = option(None, "learning rate; the scale's own if not given", exclusive_minimum=0)
+        steps: int = option(100, "optimizer steps", minimum=1) lr: float | None = option(None,
+        "learning rate; the scale's own if not given", exclusive_minimum=0)
 
     if __name__ == "__main__":
-        run_command(main, Options, prog="python -m minilrm.grpo", description="Reinforcement learning from rewards.")
+        run_command(main, Options, prog="python -m minilrm.grpo", description="Reinforcement
+        learning from rewards.")
 
-The types are int, float, str, bool, Path, lists and tuples of these, and `X | None`. A mistake on the command line is
-one line on stderr and exit code 2.
+The types are int, float, str, bool, Path, lists and tuples of these, and `X | None`. A mistake on
+the command line is one line on stderr and exit code 2.
 """
+
 import argparse
 import contextlib
 import dataclasses
@@ -31,7 +33,13 @@ from typing import Any, NoReturn
 
 from minilrm.errors import UserError
 
-KINDS = {int: "a whole number", float: "a number", str: "a text", bool: "true or false", Path: "a path"}
+KINDS = {
+    int: "a whole number",
+    float: "a number",
+    str: "a text",
+    bool: "true or false",
+    Path: "a path",
+}
 GIVEN = "_given"  # the attribute in which options remember what the command line named
 METAVARS = {int: "N", float: "X", str: "TEXT", bool: "BOOL", Path: "PATH"}
 
@@ -44,7 +52,8 @@ MENDABLE = {
 }
 
 
-# -- declaring options -----------------------------------------------------------------------------------------------
+# -- declaring options -----------------------------------------------------------------------------
+
 
 def option(
     default: Any,
@@ -59,8 +68,9 @@ def option(
 ) -> Any:
     """A dataclass field with what the command line needs to know about it.
 
-    `default` may be `dataclasses.MISSING`: then the option must be given. `finite=False` lets NaN and infinities pass.
-    `group` is the heading under which `--help` shows the option. Ranges and choices hold for each item of a list.
+    `default` may be `dataclasses.MISSING`: then the option must be given. `finite=False` lets NaN
+    and infinities pass. `group` is the heading under which `--help` shows the option. Ranges and
+    choices hold for each item of a list.
     """
     metadata = {
         "help": help,
@@ -71,7 +81,9 @@ def option(
         "finite": finite,
         "group": group,
     }
-    if isinstance(default, list):  # one list for each instance, or a change to one would change them all
+    if isinstance(
+        default, list
+    ):  # one list for each instance, or a change to one would change them all
         return dataclasses.field(default_factory=lambda: list(default), metadata=metadata)
     return dataclasses.field(default=default, metadata=metadata)
 
@@ -86,7 +98,8 @@ class Shape:
 
 
 def shape_of(annotation: Any) -> Shape:
-    """Take an annotation apart. An annotation that no command line can fill is a mistake of the programmer."""
+    """Take an annotation apart. An annotation that no command line can fill is a mistake of the
+    programmer."""
     optional = False
     if typing.get_origin(annotation) in (types.UnionType, typing.Union):
         parts = [part for part in typing.get_args(annotation) if part is not type(None)]
@@ -105,7 +118,11 @@ def shape_of(annotation: Any) -> Shape:
 def shapes(options_class: type) -> dict[str, Shape]:
     """The shape of every option, by field name."""
     hints = typing.get_type_hints(options_class)
-    return {field.name: shape_of(hints[field.name]) for field in dataclasses.fields(options_class) if field.init}
+    return {
+        field.name: shape_of(hints[field.name])
+        for field in dataclasses.fields(options_class)
+        if field.init
+    }
 
 
 def flag(name: str) -> str:
@@ -120,7 +137,8 @@ def default_of(field: dataclasses.Field) -> Any:
     return field.default
 
 
-# -- checking values -------------------------------------------------------------------------------------------------
+# -- checking values -------------------------------------------------------------------------------
+
 
 def nearest(word: str, words: Iterable[str]) -> str:
     """`; did you mean X?` for a word close to one of `words`, else nothing."""
@@ -129,9 +147,12 @@ def nearest(word: str, words: Iterable[str]) -> str:
 
 
 def has_type(value: Any, kind: type) -> bool:
-    """True if a value set in Python may stand for an option of this kind. True and False are no numbers here."""
+    """True if a value set in Python may stand for an option of this kind. True and False are no
+    numbers here."""
     if kind in (int, float):
-        return isinstance(value, (int, float) if kind is float else int) and not isinstance(value, bool)
+        return isinstance(value, (int, float) if kind is float else int) and not isinstance(
+            value, bool
+        )
     return isinstance(value, (str, Path) if kind is Path else kind)
 
 
@@ -145,7 +166,8 @@ def problem_with(value: Any, kind: type, rules: Mapping[str, Any]) -> str | None
         return f"cannot be {value!r:.60}{nearest(str(value), map(str, choices))} (choices: {known})"
     if isinstance(value, float) and rules.get("finite", True) and not math.isfinite(value):
         return f"must be a finite number, not {value}"
-    # NaN, where it is let pass, compares as False with everything: ask what is wrong, not what is right.
+    # NaN, where it is let pass, compares as False with everything: ask what is wrong, not what is
+    # right.
     low, high, above = rules.get("minimum"), rules.get("maximum"), rules.get("exclusive_minimum")
     if low is not None and value < low:
         return f"must be at least {low}, not {value}"
@@ -175,13 +197,15 @@ def first_problem(options: Any) -> tuple[str, str] | None:
 
 
 def check(options: Any) -> None:
-    """Check types, ranges and choices of options made in Python as the command line does; UserError if one is out."""
+    """Check types, ranges and choices of options made in Python as the command line does; UserError
+    if one is out."""
     found = first_problem(options)
     if found:
         raise UserError(" ".join(found))
 
 
-# -- reading a command line ------------------------------------------------------------------------------------------
+# -- reading a command line ------------------------------------------------------------------------
+
 
 class OneLineParser(argparse.ArgumentParser):
     """argparse, but a mistake is one line, not a page of usage."""
@@ -216,9 +240,15 @@ def help_text(field: dataclasses.Field) -> str:
 
 
 def build_parser(options_class: type, prog: str, description: str) -> argparse.ArgumentParser:
-    """An argparse parser that only collects the texts: turning them into values, with good words, is our part."""
-    parser = OneLineParser(prog=prog, description=description, allow_abbrev=False, formatter_class=help_formatter,
-                           usage="%(prog)s [options]")
+    """An argparse parser that only collects the texts: turning them into values, with good words,
+    is our part."""
+    parser = OneLineParser(
+        prog=prog,
+        description=description,
+        allow_abbrev=False,
+        formatter_class=help_formatter,
+        usage="%(prog)s [options]",
+    )
     groups: dict[str | None, Any] = {None: parser}
     known = shapes(options_class)
     for field in dataclasses.fields(options_class):
@@ -232,8 +262,13 @@ def build_parser(options_class: type, prog: str, description: str) -> argparse.A
             extra = {"action": argparse.BooleanOptionalAction}
         elif shape.container:
             extra["nargs"] = "+"
-        groups[heading].add_argument(flag(field.name), dest=field.name, default=argparse.SUPPRESS,
-                                     help=help_text(field), **extra)
+        groups[heading].add_argument(
+            flag(field.name),
+            dest=field.name,
+            default=argparse.SUPPRESS,
+            help=help_text(field),
+            **extra,
+        )
     return parser
 
 
@@ -245,10 +280,12 @@ def read(text: str, kind: type) -> Any:
 
 
 def convert(given: Any, shape: Shape, choices: Sequence[str] | None) -> Any:
-    """What argparse collected for an option, as the option's value. Lists are given as `1 2 4` or `1,2,4`.
+    """What argparse collected for an option, as the option's value. Lists are given as `1 2 4` or
+    `1,2,4`.
 
     What cannot be read is passed on as text: the checks then say what was expected.
     """
+
     def one(text: str) -> Any:
         try:
             return read(text, shape.item)
@@ -259,15 +296,27 @@ def convert(given: Any, shape: Shape, choices: Sequence[str] | None) -> Any:
         return given
     if shape.container:
         return shape.container(one(part) for text in given for part in text.split(",") if part)
-    # Among texts "none" is one like any other, unless there are choices and none of them is called that.
-    if shape.optional and given.lower() == "none" and (shape.item is not str or choices and "none" not in choices):
+    # Among texts "none" is one like any other, unless there are choices and none of them is called
+    # that.
+    if (
+        shape.optional
+        and given.lower() == "none"
+        and (shape.item is not str or choices and "none" not in choices)
+    ):
         return None
     return one(given)
 
 
-def parse(options_class: type, argv: Sequence[str] | None = None, *, prog: str, description: str,
-          recipes: Mapping[str, Mapping[str, Any]] | None = None) -> Any:
-    """The options as given in `argv` (default: the command line). A mistake is one line on stderr and exit code 2.
+def parse(
+    options_class: type,
+    argv: Sequence[str] | None = None,
+    *,
+    prog: str,
+    description: str,
+    recipes: Mapping[str, Mapping[str, Any]] | None = None,
+) -> Any:
+    """The options as given in `argv` (default: the command line). A mistake is one line on stderr
+    and exit code 2.
 
     recipes: for some tasks, other defaults than the options' own.
     """
@@ -276,10 +325,15 @@ def parse(options_class: type, argv: Sequence[str] | None = None, *, prog: str, 
     if unknown:
         word = unknown[0].split("=")[0]
         what = "unknown option" if word.startswith("-") else "no option belongs to"
-        close = nearest(word.lstrip("-").replace("_", "-"), [flag(name)[2:] for name in known]).replace("mean ", "mean --")
+        close = nearest(
+            word.lstrip("-").replace("_", "-"), [flag(name)[2:] for name in known]
+        ).replace("mean ", "mean --")
         fail(f"{what} {word}{close} (--help lists all)")
     rules = {field.name: field.metadata for field in dataclasses.fields(options_class)}
-    values = {name: convert(value, known[name], rules[name].get("choices")) for name, value in vars(given).items()}
+    values = {
+        name: convert(value, known[name], rules[name].get("choices"))
+        for name, value in vars(given).items()
+    }
     if recipes and "resume" not in values:  # a run that is gone on with keeps its own
         values = {**recipes.get(values.get("task"), {}), **values}
     for field in dataclasses.fields(options_class):
@@ -295,7 +349,8 @@ def parse(options_class: type, argv: Sequence[str] | None = None, *, prog: str, 
     return options
 
 
-# -- showing and completing options ----------------------------------------------------------------------------------
+# -- showing and completing options ----------------------------------------------------------------
+
 
 def show(value: Any) -> str:
     """A value as a person reads it."""
@@ -308,13 +363,16 @@ def show(value: Any) -> str:
 
 def describe(options: Any) -> str:
     """An aligned table of the options' values, printed at the start of a command."""
-    rows = [(field.name, show(getattr(options, field.name))) for field in dataclasses.fields(options)]
+    rows = [
+        (field.name, show(getattr(options, field.name))) for field in dataclasses.fields(options)
+    ]
     width = max((len(name) for name, _ in rows), default=0)
     return "\n".join(f"  {name:<{width}}  {value}".rstrip() for name, value in rows)
 
 
 def plain(value: Any) -> Any:
-    """A value as JSON knows it: paths and what JSON has no word for (NaN, infinities) become texts."""
+    """A value as JSON knows it: paths and what JSON has no word for (NaN, infinities) become
+    texts."""
     if isinstance(value, Mapping):
         return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
@@ -326,24 +384,34 @@ def plain(value: Any) -> Any:
 
 def to_dict(options: Any) -> dict[str, Any]:
     """The options as a dict that `json.dumps` takes."""
-    return {field.name: plain(getattr(options, field.name)) for field in dataclasses.fields(options)}
+    return {
+        field.name: plain(getattr(options, field.name)) for field in dataclasses.fields(options)
+    }
 
 
 def fill(options: Any, defaults: Mapping[str, Any]) -> Any:
-    """A copy in which options that are None have their value from `defaults`; what is no option is passed over.
+    """A copy in which options that are None have their value from `defaults`; what is no option is
+    passed over.
 
     So `--scale nano` can set the model's sizes, and `--dim 96` still has the last word.
     """
-    missing = {field.name for field in dataclasses.fields(options) if getattr(options, field.name) is None}
-    return dataclasses.replace(options, **{name: value for name, value in defaults.items() if name in missing})
+    missing = {
+        field.name for field in dataclasses.fields(options) if getattr(options, field.name) is None
+    }
+    return dataclasses.replace(
+        options, **{name: value for name, value in defaults.items() if name in missing}
+    )
 
 
 def resumed(options: Any, saved: Mapping[str, Any]) -> Any:
-    """The options to go on with: those `saved` with the run, but what the command line names holds. (Options made in
-    Python do not know what was named: of them, what is other than its default holds.)
+    """The options to go on with: those `saved` with the run, but what the command line names holds.
+    (Options made in Python do not know what was named: of them, what is other than its default
+    holds.)
 
-    So `--resume FOLDER` alone goes on with the very same run, and `--resume FOLDER --steps 200` with a longer one.
+    So `--resume FOLDER` alone goes on with the very same run, and `--resume FOLDER --steps 200`
+    with a longer one.
     """
+
     def typed(value: Any, shape: Shape) -> Any:
         if value is None:
             return None
@@ -351,33 +419,50 @@ def resumed(options: Any, saved: Mapping[str, Any]) -> Any:
 
     known = shapes(type(options))
     changed = options.__dict__.get(GIVEN) or {
-        field.name for field in dataclasses.fields(options) if getattr(options, field.name) != default_of(field)}
+        field.name
+        for field in dataclasses.fields(options)
+        if getattr(options, field.name) != default_of(field)
+    }
     try:
-        old = {name: typed(saved[name], known[name]) for name in known if name in saved and name not in changed}
+        old = {
+            name: typed(saved[name], known[name])
+            for name in known
+            if name in saved and name not in changed
+        }
     except (TypeError, ValueError) as error:
-        raise UserError(f"the options saved with the run cannot be read ({error}); restore its config.json") from error
+        raise UserError(
+            f"the options saved with the run cannot be read ({error}); restore its config.json"
+        ) from error
     return dataclasses.replace(options, **old)
 
 
-# -- running a command -----------------------------------------------------------------------------------------------
+# -- running a command -----------------------------------------------------------------------------
+
 
 def silence_stdout() -> None:
-    """After the reader of our output has gone: what is still to be flushed goes nowhere, without a complaint."""
-    with contextlib.suppress(OSError, ValueError):  # stdout may be no real file: then there is nothing to flush
+    """After the reader of our output has gone: what is still to be flushed goes nowhere, without a
+    complaint."""
+    with contextlib.suppress(
+        OSError, ValueError
+    ):  # stdout may be no real file: then there is nothing to flush
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def run_command(
     function: Callable[[Any], Any],
     options_class: type,
-    argv: Sequence[str] | None = None, *,
-    prog: str, description: str,
-    recipes: Mapping[str, Mapping[str, Any]] | None = None, first: str | None = None,
+    argv: Sequence[str] | None = None,
+    *,
+    prog: str,
+    description: str,
+    recipes: Mapping[str, Mapping[str, Any]] | None = None,
+    first: str | None = None,
 ) -> None:
-    """Parse the command line and call `function(options)`. `first`="run": `report RUN` is short for `report --run RUN`.
+    """Parse the command line and call `function(options)`. `first`="run": `report RUN` is short for
+    `report --run RUN`.
 
-    What the user can mend ends with one line and exit code 2, Ctrl-C with 130; any other exception is a mistake of ours
-    and keeps its traceback.
+    What the user can mend ends with one line and exit code 2, Ctrl-C with 130; any other exception
+    is a mistake of ours and keeps its traceback.
     """
     words = list(sys.argv[1:] if argv is None else argv)
     if first and words and not words[0].startswith("-"):
@@ -392,7 +477,9 @@ def run_command(
         raise SystemExit(130) from None
     except BrokenPipeError:  # as in `... | head`
         silence_stdout()
-        raise SystemExit(141) from None  # 128 + SIGPIPE, what the shell says of any program that ends so
+        raise SystemExit(
+            141
+        ) from None  # 128 + SIGPIPE, what the shell says of any program that ends so
     except OSError as error:
         if error.errno not in MENDABLE:
             raise

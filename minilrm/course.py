@@ -1,14 +1,16 @@
-"""The course as instructors keep it: one source an exercise, from which all else is made and by which all is proved.
+"""The course as instructors keep it: one source an exercise, from which all else is made and by
+which all is proved.
 
     python -m minilrm.course check               everything below, for all lectures or those named by --lectures
     python -m minilrm.course generate            write exercises.py from solutions.py
     python -m minilrm.course release --out DIR   what students get: no solutions, no mutants
 
-`check` proves of each lecture that its solutions get full points (in a process of their own, as a submission does), that
-each function not yet written fails with NotImplementedError and nothing else, that each mutant is rejected with its own
-message, that an exercise has at least three mutants, that exercises.py is what solutions.py makes of it, and that the
-code quoted in its README is the library's: a fence of Python under the line `<!-- quote: minilrm/objectives.py name -->`
-must be found in that file, word for word, blank lines and docstrings aside.
+`check` proves of each lecture that its solutions get full points (in a process of their own, as a
+submission does), that each function not yet written fails with NotImplementedError and nothing
+else, that each mutant is rejected with its own message, that an exercise has at least three
+mutants, that exercises.py is what solutions.py makes of it, and that the code quoted in its README
+is the library's: a fence of Python under the line `<!-- quote: minilrm/objectives.py name -->` must
+be found in that file, word for word, blank lines and docstrings aside.
 
 nbgrader's markers stay in both files, so whoever collects by nbgrader can.
 """
@@ -30,13 +32,16 @@ from minilrm.grade.lecture import load_module
 
 ROOT = Path(__file__).resolve().parent.parent
 BEGIN, END = "### BEGIN SOLUTION", "### END SOLUTION"
-MUTANTS = re.compile(r"\n*^### BEGIN MUTANTS$.*?^### END MUTANTS$\n*", flags=re.DOTALL | re.MULTILINE)
+MUTANTS = re.compile(
+    r"\n*^### BEGIN MUTANTS$.*?^### END MUTANTS$\n*", flags=re.DOTALL | re.MULTILINE
+)
 FEWEST_MUTANTS = 3
 NOT_RELEASED = {"solutions.py", "mutants.py", "__pycache__", ".ipynb_checkpoints"}
 QUOTE = re.compile(r"<!-- quote: (\S+) (\S+) -->\n```python\n(.*?)```", flags=re.DOTALL)
 
 
-# -- solutions.py -> exercises.py -------------------------------------------------------------------------------------
+# -- solutions.py -> exercises.py ------------------------------------------------------------------
+
 
 def student_version(source: str, name: str = "solutions.py") -> str:
     """The student's file: what stands between the markers gives way to `raise NotImplementedError`.
@@ -54,7 +59,7 @@ def student_version(source: str, name: str = "solutions.py") -> str:
             raise UserError(f"{name}, line {number}: {word} does not follow its counterpart")
         if word == BEGIN:
             inside = True
-            lines += [line, line[:len(line) - len(line.lstrip())] + "raise NotImplementedError"]
+            lines += [line, line[: len(line) - len(line.lstrip())] + "raise NotImplementedError"]
         elif word == END:
             inside = False
             lines.append(line)
@@ -72,12 +77,15 @@ def without_mutants(checks: str) -> str:
 
 def read(file: Path) -> str:
     if not file.is_file():
-        raise UserError(f"{file} is missing; a lecture has README.md, solutions.py, checks.py (lectures/INSTRUCTORS.md)")
+        raise UserError(
+            f"{file} is missing; a lecture has README.md, solutions.py, checks.py (lectures/INSTRUCTORS.md)"
+        )
     return file.read_text(encoding="utf-8")
 
 
 def holds_answers(file: Path) -> bool:
-    """True if somebody has written between this exercises.py's markers: hours of work, never to be written over."""
+    """True if somebody has written between this exercises.py's markers: hours of work, never to be
+    written over."""
     try:
         text = file.read_text(encoding="utf-8")
         return student_version(text).split() != text.split()
@@ -86,7 +94,8 @@ def holds_answers(file: Path) -> bool:
 
 
 def generate(folder: Path) -> str:
-    """Write the lecture's exercises.py, unless it holds answers. Says in a word or two what was done."""
+    """Write the lecture's exercises.py, unless it holds answers. Says in a word or two what was
+    done."""
     made = student_version(read(folder / "solutions.py"), str(folder / "solutions.py"))
     file = folder / "exercises.py"
     if file.is_file() and file.read_bytes() == made.encode():
@@ -97,7 +106,8 @@ def generate(folder: Path) -> str:
     return "written"
 
 
-# -- proofs -----------------------------------------------------------------------------------------------------------
+# -- proofs ----------------------------------------------------------------------------------------
+
 
 def problems(folder: Path) -> Iterator[str]:
     """All that is wrong with a lecture, a line each."""
@@ -119,7 +129,9 @@ def problems(folder: Path) -> Iterator[str]:
 
 
 def stub_problems(lecture: Lecture, solutions: dict) -> Iterator[str]:
-    """A function that is not written yet must be told so, by each of its checks, the others being right."""
+    """A function that is not written yet must be told so, by each of its checks, the others being
+    right."""
+
     def stub(*args, **kwargs):
         raise NotImplementedError
 
@@ -133,7 +145,10 @@ def mutant_problems(lecture: Lecture, solutions: dict) -> Iterator[str]:
     """Each mutant must fail a check of its exercise, with its message."""
     for mutant in lecture.mutants:
         checks = [check for check in lecture.exercises if check.function == mutant.function]
-        outcomes = [grade.run_check(c, LocalStudent(solutions | {mutant.function: mutant.code})) for c in checks]
+        outcomes = [
+            grade.run_check(c, LocalStudent(solutions | {mutant.function: mutant.code}))
+            for c in checks
+        ]
         messages = [outcome.message for outcome in outcomes if not outcome.passed]
         if not messages:
             yield f"{mutant.name} is not rejected"
@@ -146,13 +161,18 @@ def mutant_problems(lecture: Lecture, solutions: dict) -> Iterator[str]:
 
 
 def text_problems(folder: Path, lecture: Lecture, source: str) -> Iterator[str]:
-    """The README names each exercise and quotes the library truly; the markers enclose each exercise's body."""
+    """The README names each exercise and quotes the library truly; the markers enclose each
+    exercise's body."""
     readme = read(folder / "README.md")
     for function in lecture.functions:
         if f"`{function}`" not in readme:
             yield f"README.md does not mention the exercise `{function}`"
-    written = {node.name: ast.get_docstring(node) for node in ast.walk(ast.parse(source)) if isinstance(node, ast.FunctionDef)
-               and BEGIN in (ast.get_source_segment(source, node) or "")}
+    written = {
+        node.name: ast.get_docstring(node)
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.FunctionDef)
+        and BEGIN in (ast.get_source_segment(source, node) or "")
+    }
     for function in lecture.functions:
         if not written.get(function):
             yield f"solutions.py has no `{function}` with a docstring and {BEGIN}"
@@ -165,16 +185,17 @@ def text_problems(folder: Path, lecture: Lecture, source: str) -> Iterator[str]:
 
 
 def is_quotation(code: str, file: Path, name: str) -> bool:
-    """True if these lines are in that function or class, in one piece, docstring and blank lines left out."""
+    """True if these lines are in that function or class, in one piece, docstring and blank lines
+    left out."""
     if not file.is_file():
         return False
     source = file.read_text(encoding="utf-8")
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, (ast.FunctionDef, ast.ClassDef)) and node.name == name:
-            lines = source.splitlines()[node.lineno - 1:node.end_lineno]
+            lines = source.splitlines()[node.lineno - 1 : node.end_lineno]
             if ast.get_docstring(node) is not None:
                 said = node.body[0]
-                lines[said.lineno - node.lineno:said.end_lineno - node.lineno + 1] = []
+                lines[said.lineno - node.lineno : said.end_lineno - node.lineno + 1] = []
             return bare(code) != "" and "\n" + bare(code) in "\n" + bare("\n".join(lines))
     return False
 
@@ -184,20 +205,30 @@ def bare(code: str) -> str:
     return "".join(line.strip() + "\n" for line in code.splitlines() if line.strip())
 
 
-# -- what students get ------------------------------------------------------------------------------------------------
+# -- what students get -----------------------------------------------------------------------------
+
 
 def release(folders: Sequence[Path], out: Path) -> list[Path]:
-    """Copy lectures to `out` without solutions and mutants; exercises.py is made fresh. Returns what was written."""
+    """Copy lectures to `out` without solutions and mutants; exercises.py is made fresh. Returns
+    what was written."""
     if out.exists() and not out.is_dir():
         raise UserError(f"{out} is a file; name a new folder")
     if out.exists() and any(out.iterdir()):
-        raise UserError(f"{out} is not empty; name a new folder, so that nothing of an older release stays")
+        raise UserError(
+            f"{out} is not empty; name a new folder, so that nothing of an older release stays"
+        )
     written = []
     for folder in folders:
         target = out / folder.name
-        shutil.copytree(folder, target, ignore=lambda _, names: [n for n in names if n in NOT_RELEASED])
-        (target / "exercises.py").write_text(student_version(read(folder / "solutions.py")), encoding="utf-8", newline="\n")
-        (target / "checks.py").write_text(without_mutants(read(folder / "checks.py")), encoding="utf-8", newline="\n")
+        shutil.copytree(
+            folder, target, ignore=lambda _, names: [n for n in names if n in NOT_RELEASED]
+        )
+        (target / "exercises.py").write_text(
+            student_version(read(folder / "solutions.py")), encoding="utf-8", newline="\n"
+        )
+        (target / "checks.py").write_text(
+            without_mutants(read(folder / "checks.py")), encoding="utf-8", newline="\n"
+        )
         written.append(target)
     for file in sorted(folders[0].parent.glob("*.md")):
         if file.name not in NOT_RELEASED:
@@ -205,7 +236,8 @@ def release(folders: Sequence[Path], out: Path) -> list[Path]:
     return written
 
 
-# -- the command ------------------------------------------------------------------------------------------------------
+# -- the command -----------------------------------------------------------------------------------
+
 
 @dataclass
 class Options:
@@ -214,7 +246,9 @@ class Options:
     action: str = option("check", "what to do", choices=("check", "generate", "release"))
     lectures: list[str] = option([], "the lectures' folders or numbers; all if not given")
     out: Path | None = option(None, "release: the folder to build, new or empty")
-    root: Path = dataclass_field(default=ROOT / "lectures", metadata={"help": "the folder with all lectures"})
+    root: Path = dataclass_field(
+        default=ROOT / "lectures", metadata={"help": "the folder with all lectures"}
+    )
 
 
 def chosen(options: Options) -> list[Path]:
@@ -229,7 +263,9 @@ def chosen(options: Options) -> list[Path]:
         name = Path(word).name
         fitting = [f for f in every if f.name == name or f.name.split("_")[0] == name.zfill(2)]
         if not fitting:
-            raise UserError(f"no lecture is called {word!r}; there are {', '.join(f.name for f in every)}")
+            raise UserError(
+                f"no lecture is called {word!r}; there are {', '.join(f.name for f in every)}"
+            )
         found += fitting
     return found
 
@@ -256,8 +292,11 @@ def check(folders: Sequence[Path]) -> bool:
         found = list(problems(folder))
         lecture = grade.load_lecture(folder)
         points = sum(e.points for e in lecture.exercises)
-        print(f"{folder.name}: {len(lecture.functions)} exercises, {points} points, {len(lecture.mutants)} mutants: "
-              f"{'all proved' if not found else f'{len(found)} problems'}", flush=True)
+        print(
+            f"{folder.name}: {len(lecture.functions)} exercises, {points} points, {len(lecture.mutants)} mutants: "
+            f"{'all proved' if not found else f'{len(found)} problems'}",
+            flush=True,
+        )
         for problem in found:
             print(f"    {problem}")
         well = well and not found
@@ -265,8 +304,14 @@ def check(folders: Sequence[Path]) -> bool:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    cli.run_command(run, Options, argv, prog="python -m minilrm.course check|generate|release",
-                    description=Options.__doc__, first="action")
+    cli.run_command(
+        run,
+        Options,
+        argv,
+        prog="python -m minilrm.course check|generate|release",
+        description=Options.__doc__,
+        first="action",
+    )
 
 
 if __name__ == "__main__":

@@ -1,31 +1,37 @@
-"""The mathematics of an actor with a critic, as pure functions on tensors: from rewards and values to advantages.
+"""The mathematics of an actor with a critic, as pure functions on tensors: from rewards and values
+to advantages.
 
-    reward a completion -> token_rewards -> gae (with the critic's values) -> whiten -> policy_loss (objectives.py)
+    reward a completion -> token_rewards -> gae (with the critic's values) -> whiten -> policy_loss
+    (objectives.py)
                                              \\-> returns -> value_loss, what the critic learns from
 
-Shapes: B sequences, T tokens. `mask[B, T]` is 1 on the tokens that the policy itself sampled, EOS included, and 0 on
-padding and on text that a tool wrote. `values[b, t]` = V(prompt, o_<t): the critic's guess *before* token t is chosen, so
-it stands beside that token's log-prob.
+Shapes: B sequences, T tokens. `mask[B, T]` is 1 on the tokens that the policy itself sampled, EOS
+included, and 0 on padding and on text that a tool wrote. `values[b, t]` = V(prompt, o_<t): the
+critic's guess *before* token t is chosen, so it stands beside that token's log-prob.
 
-**One step is one sampled token.** Text that a tool inserted belongs to the world's answer: the step goes from a sampled
-token to the next sampled one, over whatever stands in between. After the last sampled token there is nothing left to
-earn: its next value is 0, also where the completion was cut off for its length (the reward was given all the same).
-Where the mask is 0 an input may hold anything, NaN included: what comes out is 0, its gradient too.
+**One step is one sampled token.** Text that a tool inserted belongs to the world's answer: the step
+goes from a sampled token to the next sampled one, over whatever stands in between. After the last
+sampled token there is nothing left to earn: its next value is 0, also where the completion was cut
+off for its length (the reward was given all the same). Where the mask is 0 an input may hold
+anything, NaN included: what comes out is 0, its gradient too.
 
-Proved in tests/test_critic.py, which also lists the famous wrong versions. Nothing here knows a model or a loop.
+Proved in tests/test_critic.py, which also lists the famous wrong versions. Nothing here knows a
+model or a loop.
 """
 
 import torch
 from torch import Tensor
 
 
-def token_rewards(rewards: Tensor, mask: Tensor, kl: Tensor | None = None, kl_coef: float = 0.0) -> Tensor:
+def token_rewards(
+    rewards: Tensor, mask: Tensor, kl: Tensor | None = None, kl_coef: float = 0.0
+) -> Tensor:
     """The reward of each token: `rewards[B]`, `mask[B, T]`, `kl[B, T]` -> `[B, T]`.
 
         r_t = R  if t is the last sampled token, else 0;   minus kl_coef * kl_t   (InstructGPT, 2203.02155)
 
-    `kl` is k1 = logp - ref_logp of the sampled tokens, without gradient: in the reward k1 is the right estimate (see
-    `objectives.kl_estimate`), and the critic learns what it will cost.
+    `kl` is k1 = logp - ref_logp of the sampled tokens, without gradient: in the reward k1 is the
+    right estimate (see `objectives.kl_estimate`), and the critic learns what it will cost.
 
     >>> token_rewards(torch.tensor([1.0]), torch.tensor([[1, 1, 0, 1, 0]]))
     tensor([[0., 0., 0., 1., 0.]])
@@ -38,8 +44,11 @@ def token_rewards(rewards: Tensor, mask: Tensor, kl: Tensor | None = None, kl_co
     return out - kl_coef * torch.where(mask, kl.detach(), 0.0)
 
 
-def gae(rewards: Tensor, values: Tensor, mask: Tensor, gamma: float = 1.0, lam: float = 0.95) -> tuple[Tensor, Tensor]:
-    """Generalised advantage estimation (1506.02438): three `[B, T]` -> (advantages `[B, T]`, returns `[B, T]`).
+def gae(
+    rewards: Tensor, values: Tensor, mask: Tensor, gamma: float = 1.0, lam: float = 0.95
+) -> tuple[Tensor, Tensor]:
+    """Generalised advantage estimation (1506.02438): three `[B, T]` -> (advantages `[B, T]`,
+    returns `[B, T]`).
 
         delta_t = r_t + gamma V_{t+1} - V_t             how much better the step went than the critic thought
         A_t     = delta_t + gamma lam A_{t+1}           = sum_k (gamma lam)^k delta_{t+k}
@@ -47,16 +56,19 @@ def gae(rewards: Tensor, values: Tensor, mask: Tensor, gamma: float = 1.0, lam: 
 
     t + 1 is the next *sampled* token; after the last one V and A are 0. No gradient flows.
 
-    lam = 0: A is delta, all trust in the critic (low variance, wrong where the critic is). lam = 1, gamma = 1: A is
-    (reward still to come) - V, the critic is a mere baseline: right on average whatever it says. With a perfect critic
-    every lam is right on average.
+    lam = 0: A is delta, all trust in the critic (low variance, wrong where the critic is). lam = 1,
+    gamma = 1: A is (reward still to come) - V, the critic is a mere baseline: right on average
+    whatever it says. With a perfect critic every lam is right on average.
 
     >>> r, v = torch.tensor([[0.0, 0.0, 1.0]]), torch.tensor([[0.5, 0.25, 0.75]])
     >>> [[round(x, 4) for x in gae(r, v, torch.ones(1, 3), lam=lam)[0][0].tolist()] for lam in (0.0, 0.5, 1.0)]
     [[-0.25, 0.5, 0.25], [0.0625, 0.625, 0.25], [0.5, 0.75, 0.25]]
     """
     mask = mask.bool()
-    rewards, values = torch.where(mask, rewards.detach(), 0.0), torch.where(mask, values.detach(), 0.0)
+    rewards, values = (
+        torch.where(mask, rewards.detach(), 0.0),
+        torch.where(mask, values.detach(), 0.0),
+    )
     advantages = torch.zeros_like(values)
     next_value = next_advantage = torch.zeros_like(values[:, 0])
     for t in reversed(range(values.shape[1])):
@@ -64,18 +76,22 @@ def gae(rewards: Tensor, values: Tensor, mask: Tensor, gamma: float = 1.0, lam: 
         delta = rewards[:, t] + gamma * next_value - values[:, t]
         advantage = delta + gamma * lam * next_advantage
         advantages[:, t] = torch.where(here, advantage, 0.0)
-        next_value = torch.where(here, values[:, t], next_value)  # over inserted text the next sampled token stays
+        next_value = torch.where(
+            here, values[:, t], next_value
+        )  # over inserted text the next sampled token stays
         next_advantage = torch.where(here, advantage, next_advantage)
     return advantages, advantages + values
 
 
 def whiten(advantages: Tensor, mask: Tensor, eps: float = 1e-4) -> Tensor:
-    """Mean 0 and standard deviation 1 over the sampled tokens of the whole batch: two `[B, T]` -> `[B, T]`.
+    """Mean 0 and standard deviation 1 over the sampled tokens of the whole batch: two `[B, T]` ->
+    `[B, T]`.
 
         (A - mean A) / (std A + eps)          std with Bessel's correction
 
-    So the step has one size however large the rewards are. It also makes a batch in which all went as expected as loud
-    as any other: where hardly anything is left to learn, go without. Fewer than two tokens: all 0.
+    So the step has one size however large the rewards are. It also makes a batch in which all went
+    as expected as loud as any other: where hardly anything is left to learn, go without. Fewer than
+    two tokens: all 0.
 
     >>> whiten(torch.tensor([[1.0, 3.0, 99.0]]), torch.tensor([[1, 1, 0]]))
     tensor([[-0.7071,  0.7071,  0.0000]])
@@ -88,17 +104,23 @@ def whiten(advantages: Tensor, mask: Tensor, eps: float = 1e-4) -> Tensor:
 
 
 def value_loss(
-    values: Tensor, old_values: Tensor, returns: Tensor, mask: Tensor, clip: float | None = 0.2,
+    values: Tensor,
+    old_values: Tensor,
+    returns: Tensor,
+    mask: Tensor,
+    clip: float | None = 0.2,
     denominator: float | Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """What the critic minimises, and how often the clip acts: four `[B, T]` -> (loss, share of tokens), scalars.
+    """What the critic minimises, and how often the clip acts: four `[B, T]` -> (loss, share of
+    tokens), scalars.
 
         1/N sum_t 1/2 max( (V_t - Y_t)^2, (clip(V_t, V_old,t - c, V_old,t + c) - Y_t)^2 )          Y: returns
 
-    The max is as pessimistic as PPO's min: a value that has already gone c from where it was, towards its return, gets
-    no more gradient from this batch; one that went away from its return does, always. (Not in PPO's paper, but in its
-    authors' code, and in TRL's.) `clip` None: the plain square. `denominator` replaces N by the sampled tokens of the
-    whole optimizer batch, so that micro-batches add up. The share counts tokens where the clipped square is the larger.
+    The max is as pessimistic as PPO's min: a value that has already gone c from where it was,
+    towards its return, gets no more gradient from this batch; one that went away from its return
+    does, always. (Not in PPO's paper, but in its authors' code, and in TRL's.) `clip` None: the
+    plain square. `denominator` replaces N by the sampled tokens of the whole optimizer batch, so
+    that micro-batches add up. The share counts tokens where the clipped square is the larger.
 
     >>> v, old, goal = torch.tensor([[0.9, 0.1, 0.4]]), torch.tensor([[0.5, 0.5, 0.5]]), torch.ones(1, 3)
     >>> loss, share = value_loss(v, old, goal, torch.ones(1, 3))  # 1/2 (.7 - 1)^2, 1/2 (.1 - 1)^2, 1/2 (.4 - 1)^2
@@ -106,7 +128,9 @@ def value_loss(
     (0.21, 0.3333)
     """
     mask = mask.bool()
-    values, old_values, returns = (torch.where(mask, x, 0.0) for x in (values, old_values.detach(), returns.detach()))
+    values, old_values, returns = (
+        torch.where(mask, x, 0.0) for x in (values, old_values.detach(), returns.detach())
+    )
     square = clipped = (values - returns).square()
     if clip is not None:
         clipped = (old_values + (values - old_values).clamp(-clip, clip) - returns).square()
@@ -115,12 +139,14 @@ def value_loss(
 
 
 def explained_variance(values: Tensor, returns: Tensor, mask: Tensor) -> Tensor:
-    """How much of the returns the critic foresaw: three `[B, T]` -> scalar, 1 perfect, 0 no better than a constant.
+    """How much of the returns the critic foresaw: three `[B, T]` -> scalar, 1 perfect, 0 no better
+    than a constant.
 
         1 - Var(Y - V) / Var(Y)          over the sampled tokens; below 0: worse than a constant
 
-    Give it the reward that really came (`gae` with lam = 1), not the lam-returns: those hold the critic's own values, and
-    it foresees itself easily. Returns that are all equal leave nothing to explain: NaN.
+    Give it the reward that really came (`gae` with lam = 1), not the lam-returns: those hold the
+    critic's own values, and it foresees itself easily. Returns that are all equal leave nothing to
+    explain: NaN.
 
     >>> goal = torch.tensor([[0.0, 1.0, 0.0, 1.0]])
     >>> [round(explained_variance(v, goal, torch.ones(1, 4)).item(), 4) for v in (goal, goal / 2 + 5, 0 * goal, 1 - goal)]
@@ -128,6 +154,8 @@ def explained_variance(values: Tensor, returns: Tensor, mask: Tensor) -> Tensor:
     """
     inside = mask.bool()
     goal, error = returns[inside], (returns - values)[inside]
-    if not len(goal) or goal.max() == goal.min():  # compared, not divided: rounding would leave some noise to explain
+    if (
+        not len(goal) or goal.max() == goal.min()
+    ):  # compared, not divided: rounding would leave some noise to explain
         return returns.new_full((), torch.nan)
     return 1 - error.var(correction=0) / goal.var(correction=0)

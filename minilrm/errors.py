@@ -2,7 +2,8 @@
 
 
 class UserError(Exception):
-    """An error the user can cause and mend: one clear line that says what to do; commands exit with code 2.
+    """An error the user can cause and mend: one clear line that says what to do; commands exit with
+    code 2.
 
     >>> raise UserError("no task is called 'countdwn'; did you mean countdown?")
     Traceback (most recent call last):

@@ -1,7 +1,8 @@
-"""How sure a figure is: intervals, pass@k, votes. Pure functions on plain numbers; nothing here knows a model.
+"""How sure a figure is: intervals, pass@k, votes. Pure functions on plain numbers; nothing here
+knows a model.
 
-A student's rule of thumb: of n = 1000 problems, an accuracy of 50 % is known to about 3 points either way; of n = 100,
-to 10. Most "gains" in small studies are smaller than that.
+A student's rule of thumb: of n = 1000 problems, an accuracy of 50 % is known to about 3 points
+either way; of n = 100, to 10. Most "gains" in small studies are smaller than that.
 """
 
 import math
@@ -12,7 +13,13 @@ from itertools import pairwise
 import numpy as np
 
 TOO_FEW = 20  # a rate of fewer cases than this is not printed
-VOTE_BINS = (0.0, 0.25, 0.5, 0.75, 1.0)  # shares of the votes, for calibration; unanimity has a bin of its own
+VOTE_BINS = (
+    0.0,
+    0.25,
+    0.5,
+    0.75,
+    1.0,
+)  # shares of the votes, for calibration; unanimity has a bin of its own
 
 
 def mean(values: Sequence[float]) -> float:
@@ -25,7 +32,8 @@ def wilson_interval(successes: float, n: int, z: float = 1.96) -> tuple[float, f
 
         (p + z^2/2n  -+  z sqrt(p (1-p)/n + z^2/4n^2)) / (1 + z^2/n)        with p = successes / n
 
-    Unlike p -+ z sqrt(p (1-p)/n) it stays within [0, 1], and is not empty where all or none succeed.
+    Unlike p -+ z sqrt(p (1-p)/n) it stays within [0, 1], and is not empty where all or none
+    succeed.
 
     >>> [round(x, 3) for x in wilson_interval(8, 10)], [round(x, 3) for x in wilson_interval(0, 10)]
     ([0.49, 0.943], [0.0, 0.278])
@@ -42,11 +50,16 @@ def wilson_interval(successes: float, n: int, z: float = 1.96) -> tuple[float, f
 
 def rate(values: Sequence[bool]) -> dict:
     """A rate with its interval and its count, as they stand in a result."""
-    return {"accuracy": mean(values), "ci": list(wilson_interval(sum(values), len(values))), "n": len(values)}
+    return {
+        "accuracy": mean(values),
+        "ci": list(wilson_interval(sum(values), len(values))),
+        "n": len(values),
+    }
 
 
 def pass_at_k(n: int, c: int, k: int) -> float:
-    """The chance that k of n samples hold a right one, if c of the n are right: unbiased (arXiv 2107.03374).
+    """The chance that k of n samples hold a right one, if c of the n are right: unbiased (arXiv
+    2107.03374).
 
         1 - C(n-c, k) / C(n, k)        every draw of k without replacement, less those that miss
 
@@ -56,22 +69,28 @@ def pass_at_k(n: int, c: int, k: int) -> float:
     [0.3, 0.533333, 0.916667, 1.0]
     """
     if not 1 <= k <= n:
-        raise ValueError(f"pass@{k} needs at least {max(k, 1)} samples a problem and k >= 1; there are {n} samples")
+        raise ValueError(
+            f"pass@{k} needs at least {max(k, 1)} samples a problem and k >= 1; there are {n} samples"
+        )
     return 1.0 - math.comb(n - c, k) / math.comb(n, k)
 
 
 def majority(keys: Sequence[Hashable | None]) -> Hashable | None:
-    """The answer with most votes; None abstains. Of equals the one seen first wins, so that a run can be repeated.
+    """The answer with most votes; None abstains. Of equals the one seen first wins, so that a run
+    can be repeated.
 
     >>> majority(["12", "7", None, "7"]), majority(["12", "7"]), majority([None])
     ('7', '12', None)
     """
-    votes = Counter(key for key in keys if key is not None)  # a Counter remembers the order of first sight
+    votes = Counter(
+        key for key in keys if key is not None
+    )  # a Counter remembers the order of first sight
     return max(votes, key=votes.__getitem__, default=None)
 
 
 def majority_is_right(keys: Sequence[Hashable | None], correct: Sequence[bool]) -> bool:
-    """Whether the majority's answer is right: `correct[i]` is the verdict on sample i, whose vote is `keys[i]`."""
+    """Whether the majority's answer is right: `correct[i]` is the verdict on sample i, whose vote
+    is `keys[i]`."""
     winner = majority(keys)
     return winner is not None and bool(correct[list(keys).index(winner)])
 
@@ -79,24 +98,28 @@ def majority_is_right(keys: Sequence[Hashable | None], correct: Sequence[bool]) 
 def majority_at_k(keys: Sequence[Hashable | None], correct: Sequence[bool], k: int) -> float:
     """Expected accuracy of a vote among k samples of one problem, from its n samples.
 
-    The samples are cut into consecutive blocks of k, each block votes, and the blocks are averaged: every sample is
-    used once at most, so the estimate is unbiased. What does not fill a block is left out.
+    The samples are cut into consecutive blocks of k, each block votes, and the blocks are averaged:
+    every sample is used once at most, so the estimate is unbiased. What does not fill a block is
+    left out.
 
     >>> majority_at_k(["7", "7", "5",  "5", "5", "7",  "7"], [1, 1, 0,  0, 0, 1,  1], k=3)   # first block right
     0.5
     """
     if not 1 <= k <= len(keys):
-        raise ValueError(f"a vote of {k} needs that many samples a problem, and k >= 1; there are {len(keys)}")
+        raise ValueError(
+            f"a vote of {k} needs that many samples a problem, and k >= 1; there are {len(keys)}"
+        )
     starts = range(0, len(keys) - k + 1, k)
-    return mean([majority_is_right(keys[i:i + k], correct[i:i + k]) for i in starts])
+    return mean([majority_is_right(keys[i : i + k], correct[i : i + k]) for i in starts])
 
 
 def calibration(votes: Sequence[tuple[Sequence[Hashable | None], Sequence[bool]]]) -> list[dict]:
-    """Accuracy of the majority's answer by its share of the samples: how far can a clear vote be trusted?
+    """Accuracy of the majority's answer by its share of the samples: how far can a clear vote be
+    trusted?
 
-    votes: (keys, correct) of each problem, as in `majority_at_k`; an abstention is a vote against. One entry a bin, of
-    shares above `above` and up to `up_to`; the last is unanimity. A calibrated model has accuracy near mean_share in
-    every bin. Problems without any vote are in no bin.
+    votes: (keys, correct) of each problem, as in `majority_at_k`; an abstention is a vote against.
+    One entry a bin, of shares above `above` and up to `up_to`; the last is unanimity. A calibrated
+    model has accuracy near mean_share in every bin. Problems without any vote are in no bin.
 
     >>> certain, split = (["7"] * 4, [True] * 4), (["7", "7", "5", None], [False, False, True, False])
     >>> [(b["up_to"], b["n"], b["accuracy"]) for b in calibration([certain, split]) if b["n"]]
@@ -105,22 +128,32 @@ def calibration(votes: Sequence[tuple[Sequence[Hashable | None], Sequence[bool]]
     cases = []
     for keys, correct in votes:
         votes_for = Counter(key for key in keys if key is not None)
-        cases.append((max(votes_for.values(), default=0) / len(keys), majority_is_right(keys, correct)))
+        cases.append(
+            (max(votes_for.values(), default=0) / len(keys), majority_is_right(keys, correct))
+        )
     table = []
     for low, high in [*pairwise(VOTE_BINS), (1.0, 1.0)]:
         inside = [c for c in cases if (c[0] == 1 if low == 1 else low < c[0] <= high and c[0] < 1)]
-        table.append({"above": low, "up_to": high, "mean_share": mean([share for share, _ in inside]),
-                      **rate([right for _, right in inside])})
+        table.append(
+            {
+                "above": low,
+                "up_to": high,
+                "mean_share": mean([share for share, _ in inside]),
+                **rate([right for _, right in inside]),
+            }
+        )
     return table
 
 
-def paired_bootstrap(a: Sequence[float], b: Sequence[float], samples: int = 2000, seed: int = 0
-                     ) -> tuple[float, float, float]:
+def paired_bootstrap(
+    a: Sequence[float], b: Sequence[float], samples: int = 2000, seed: int = 0
+) -> tuple[float, float, float]:
     """mean(a) - mean(b) over the same problems, with its 95 % interval: (difference, low, high).
 
-    `a[i]` and `b[i]` are two models' results on problem i. Problems are drawn again with replacement, each with both
-    its results: what makes a problem hard for both then cancels out, and the interval is narrower than for two separate
-    sets of problems. An interval that does not hold 0 is a difference.
+    `a[i]` and `b[i]` are two models' results on problem i. Problems are drawn again with
+    replacement, each with both its results: what makes a problem hard for both then cancels out,
+    and the interval is narrower than for two separate sets of problems. An interval that does not
+    hold 0 is a difference.
 
     >>> after, before = [1, 1, 1, 0] * 250, [1, 1, 0, 0] * 250
     >>> [round(x, 2) for x in paired_bootstrap(after, before)]

@@ -1,4 +1,5 @@
-"""Proximal Policy Optimization with a learned critic (PPO: arXiv 1707.06347; GAE: 1506.02438; for text: 2203.02155).
+"""Proximal Policy Optimization with a learned critic (PPO: arXiv 1707.06347; GAE: 1506.02438; for
+text: 2203.02155).
 
     for step = 1 .. steps:
         sample completions o of questions q from the policy pi_old                            rollout
@@ -11,9 +12,10 @@
             policy:  maximise  mean_t min(rho_t A_t, clip(rho_t, 1 - e, 1 + e) A_t),   rho_t = pi(o_t) / pi_old(o_t)
             critic:  minimise  mean_t 1/2 max((V_t - Y_t)^2, (clip(V_t, V_old,t - c, V_old,t + c) - Y_t)^2)
 
-Where GRPO asks how a completion did among others of its question, PPO asks a second network, the critic, and gets an
-answer for each token: the line in which a sum went wrong can be blamed and the lines before it spared. The price is the
-critic itself: a second model to train, wrong at first (`--critic-warmup`), and no better than what it has seen.
+Where GRPO asks how a completion did among others of its question, PPO asks a second network, the
+critic, and gets an answer for each token: the line in which a sum went wrong can be blamed and the
+lines before it spared. The price is the critic itself: a second model to train, wrong at first
+(`--critic-warmup`), and no better than what it has seen.
 
 Where it stands between its relatives, all on the same episodes:
 
@@ -23,8 +25,9 @@ Where it stands between its relatives, all on the same episodes:
     PPO                     python -m minilrm.ppo --updates 4
     GRPO                    python -m minilrm.grpo
 
-What the papers have and this leaves out: a learned reward model, an entropy bonus, an adaptive KL coefficient, several
-rollout workers. Tokens are the steps, and a completion that was cut off for its length ends there like any other.
+What the papers have and this leaves out: a learned reward model, an entropy bonus, an adaptive KL
+coefficient, several rollout workers. Tokens are the steps, and a completion that was cut off for
+its length ends there like any other.
 
     python -m minilrm.ppo --task gsm8k-mini
 """
@@ -51,32 +54,68 @@ from minilrm.training import Guard, adamw, falling, pad, set_lr
 
 @dataclass
 class Options(rl.Options):
-    """Reinforcement learning from rule-based rewards with a critic that values every token (actor-critic, PPO)."""
+    """Reinforcement learning from rule-based rewards with a critic that values every token
+    (actor-critic, PPO)."""
 
-    group_size: int = option(8, "completions a question; PPO compares none of them, so 1 will do", minimum=1,
-                             group="rollout")
+    group_size: int = option(
+        8,
+        "completions a question; PPO compares none of them, so 1 will do",
+        minimum=1,
+        group="rollout",
+    )
     clip_low: float = option(0.2, "clip range of the ratio below 1", minimum=0, group="objective")
     clip_high: float = option(0.2, "clip range of the ratio above 1", minimum=0, group="objective")
-    whiten: bool = option(True, "advantages with mean 0 and standard deviation 1 over the batch", group="objective")
-    kl_coef: float = option(0.0, "weight of the KL to the reference model (k1) in each token's reward", minimum=0,
-                            group="objective")
-    critic: str = option("separate", "what the critic sees: a copy of the policy that learns to see for itself (separate), "
-                         "or what the policy sees (shared)", choices=("separate", "shared"), group="critic")
-    gamma: float = option(1.0, "discount: what a reward a token later is worth", minimum=0, maximum=1, group="critic")
-    lam: float = option(0.95, "lambda of GAE: 0 trusts the critic alone, 1 the rewards alone", minimum=0, maximum=1,
-                        group="critic")
-    value_clip: float | None = option(0.2, "how far a value may go in one batch; none: any way", exclusive_minimum=0,
-                                      group="critic")
-    value_coef: float = option(0.5, "weight of the critic's loss beside the policy's; it matters where they share",
-                               exclusive_minimum=0, group="critic")
-    critic_lr: float = option(3e-4, "learning rate of the critic's AdamW", exclusive_minimum=0, group="critic")
-    critic_warmup: int = option(0, "steps at the beginning in which the critic alone learns", minimum=0, group="critic")
+    whiten: bool = option(
+        True, "advantages with mean 0 and standard deviation 1 over the batch", group="objective"
+    )
+    kl_coef: float = option(
+        0.0,
+        "weight of the KL to the reference model (k1) in each token's reward",
+        minimum=0,
+        group="objective",
+    )
+    critic: str = option(
+        "separate",
+        "what the critic sees: a copy of the policy that learns to see for itself (separate), "
+        "or what the policy sees (shared)",
+        choices=("separate", "shared"),
+        group="critic",
+    )
+    gamma: float = option(
+        1.0, "discount: what a reward a token later is worth", minimum=0, maximum=1, group="critic"
+    )
+    lam: float = option(
+        0.95,
+        "lambda of GAE: 0 trusts the critic alone, 1 the rewards alone",
+        minimum=0,
+        maximum=1,
+        group="critic",
+    )
+    value_clip: float | None = option(
+        0.2,
+        "how far a value may go in one batch; none: any way",
+        exclusive_minimum=0,
+        group="critic",
+    )
+    value_coef: float = option(
+        0.5,
+        "weight of the critic's loss beside the policy's; it matters where they share",
+        exclusive_minimum=0,
+        group="critic",
+    )
+    critic_lr: float = option(
+        3e-4, "learning rate of the critic's AdamW", exclusive_minimum=0, group="critic"
+    )
+    critic_warmup: int = option(
+        0, "steps at the beginning in which the critic alone learns", minimum=0, group="critic"
+    )
 
 
 class Critic(nn.Module):
     """V(q, o_<t): one number for each hidden state of the policy's trunk, or of a trunk of its own.
 
-    The head begins at 0: so do all values. A trunk of its own begins as a copy of the policy's, which can read already.
+    The head begins at 0: so do all values. A trunk of its own begins as a copy of the policy's,
+    which can read already.
     """
 
     def __init__(self, policy: Transformer, separate: bool):
@@ -85,50 +124,72 @@ class Critic(nn.Module):
         self.head = ScalarHead(policy.config.dim)
 
     def forward(self, batch: Sequence[Episode], states: Tensor | None, device) -> Tensor:
-        """Values [B, T]; `states` [B, T, D] are the policy's own, which a critic with a trunk does not need."""
+        """Values [B, T]; `states` [B, T, D] are the policy's own, which a critic with a trunk does
+        not need."""
         if self.trunk is not None:
             states, _, _ = episode_states(self.trunk, batch, device)
-        return self.head(states.float())  # a value needs more digits than bfloat16 has: the critic's loss is a difference
+        return self.head(
+            states.float()
+        )  # a value needs more digits than bfloat16 has: the critic's loss is a difference
 
 
 class Trainer(rl.Trainer):
-    """The policy and its critic, each with its optimizer, and the reference model if there is a KL term."""
+    """The policy and its critic, each with its optimizer, and the reference model if there is a KL
+    term."""
 
     command = "ppo"
 
     def __init__(self, options: Options):
         super().__init__(options)
-        self.reference = copy.deepcopy(self.policy).eval().requires_grad_(False) if options.kl_coef else None
+        self.reference = (
+            copy.deepcopy(self.policy).eval().requires_grad_(False) if options.kl_coef else None
+        )
         self.critic = Critic(self.policy, options.critic == "separate").to(self.device)
         self.heads = {"critic": self.critic}
-        self.optimizers = adamw(self.policy, options.lr) | {"critic": adamw(self.critic, options.critic_lr)["adamw"]}
-        # Two norms to clip, so that a critic with much to learn does not make the policy's steps small.
+        self.optimizers = adamw(self.policy, options.lr) | {
+            "critic": adamw(self.critic, options.critic_lr)["adamw"]
+        }
+        # Two norms to clip, so that a critic with much to learn does not make the policy's steps
+        # small.
         self.guard, self.critic_guard = Guard(options.clip), Guard(options.clip)
 
-    # -- the algorithm box --------------------------------------------------------------------------------------------
+    # -- the algorithm box -------------------------------------------------------------------------
 
     def step(self, step: int) -> dict:
-        """One round: sample, reward, value each token, update policy and critic. Returns the step's metrics."""
+        """One round: sample, reward, value each token, update policy and critic. Returns the step's
+        metrics."""
         o, started = self.options, time.perf_counter()
         groups = self.sample(step)
         sampled = time.perf_counter()
         self.look_back(groups)
         figures = give_credit(valid_ones(groups), o)
-        for name, begun in (("adamw", step - o.critic_warmup), ("critic", step)):  # each rises from its own first step
+        for name, begun in (
+            ("adamw", step - o.critic_warmup),
+            ("critic", step),
+        ):  # each rises from its own first step
             set_lr({name: self.optimizers[name]}, falling(max(0, begun), o.warmup, o.lr_hold))
-        update = means([self.optimizer_step(share, step >= o.critic_warmup) for share in self.shares(groups)])
+        update = means(
+            [self.optimizer_step(share, step >= o.critic_warmup) for share in self.shares(groups)]
+        )
         if o.group_size == 1:
-            groups = [[e for g in groups for e in g]]  # the spread of rewards over the batch, where a group has none
+            groups = [
+                [e for g in groups for e in g]
+            ]  # the spread of rewards over the batch, where a group has none
         return self.metrics(groups, figures | update, started, sampled)
 
     @torch.no_grad()
     def look_back(self, groups: list[list[Episode]]) -> None:
-        """Before any update: what the critic expects at each token, and the log-probs that the update compares with."""
+        """Before any update: what the critic expects at each token, and the log-probs that the
+        update compares with."""
         o = self.options
         if o.updates * o.epochs > 1 or o.kl_coef:
             self.remember_logprobs(groups, old=True)
         for batch in micro_batches(valid_ones(groups), o.max_tokens_per_batch):
-            states = episode_states(self.policy, batch, self.device)[0] if self.critic.trunk is None else None
+            states = (
+                episode_states(self.policy, batch, self.device)[0]
+                if self.critic.trunk is None
+                else None
+            )
             unstack(batch, "values", self.critic(batch, states, self.device))
 
     def optimizer_step(self, groups: list[list[Episode]], policy_too: bool = True) -> dict:
@@ -145,15 +206,24 @@ class Trainer(rl.Trainer):
         # Several devices would sum their gradients and metrics here, and nowhere else.
         if not everyone:
             return totals
-        self.state["tokens_trained"] += sum(len(e.prompt_ids) + len(e.completion_ids) for e in everyone)
+        self.state["tokens_trained"] += sum(
+            len(e.prompt_ids) + len(e.completion_ids) for e in everyone
+        )
         policy, critic = {"adamw": self.optimizers["adamw"]}, {"critic": self.optimizers["critic"]}
-        totals["grad_norm"] = self.guard.step(self.policy, policy, totals["loss"]) if policy_too else 0.0
+        totals["grad_norm"] = (
+            self.guard.step(self.policy, policy, totals["loss"]) if policy_too else 0.0
+        )
         totals["val/grad_norm"] = self.critic_guard.step(self.critic, critic, totals["loss"])
-        self.state["skipped_steps"] += math.isnan(totals["grad_norm"]) or math.isnan(totals["val/grad_norm"])
+        self.state["skipped_steps"] += math.isnan(totals["grad_norm"]) or math.isnan(
+            totals["val/grad_norm"]
+        )
         return totals
 
-    def loss(self, batch: list[Episode], tokens: int, policy_too: bool = True) -> tuple[Tensor, dict]:
-        """The loss of both on a part of the batch that has so many sampled tokens, and what to log."""
+    def loss(
+        self, batch: list[Episode], tokens: int, policy_too: bool = True
+    ) -> tuple[Tensor, dict]:
+        """The loss of both on a part of the batch that has so many sampled tokens, and what to
+        log."""
         o = self.options
         with torch.set_grad_enabled(policy_too):
             states, targets, mask = episode_states(self.policy, batch, self.device)
@@ -162,34 +232,62 @@ class Trainer(rl.Trainer):
             logp = objectives.selected_logprobs(logits, targets, o.temperature)
         old = stack(batch, "old_logprobs", logp) if hasattr(batch[0], "old_logprobs") else None
         policy_loss, stats = objectives.policy_loss(
-            logp, old, stack(batch, "advantages", logp), mask, objective="grpo", aggregation="token",
-            clip_low=o.clip_low, clip_high=o.clip_high, denominator=tokens)
+            logp,
+            old,
+            stack(batch, "advantages", logp),
+            mask,
+            objective="grpo",
+            aggregation="token",
+            clip_low=o.clip_low,
+            clip_high=o.clip_high,
+            denominator=tokens,
+        )
         values = self.critic(batch, states, self.device)
-        critic_loss, clipped = value_loss(values, stack(batch, "values", values), stack(batch, "returns", values), mask,
-                                          o.value_clip, denominator=tokens)
+        critic_loss, clipped = value_loss(
+            values,
+            stack(batch, "values", values),
+            stack(batch, "returns", values),
+            mask,
+            o.value_clip,
+            denominator=tokens,
+        )
         sampled = stack(batch, "logprobs", logp)
-        stats |= {"loss/policy_avg": policy_loss.detach(), "loss/value_avg": critic_loss.detach(), "val/clipfrac_avg": clipped,
-                  "sampling/logp_difference": ((logp.detach() - sampled).abs() * mask).sum() / tokens}
+        stats |= {
+            "loss/policy_avg": policy_loss.detach(),
+            "loss/value_avg": critic_loss.detach(),
+            "val/clipfrac_avg": clipped,
+            "sampling/logp_difference": ((logp.detach() - sampled).abs() * mask).sum() / tokens,
+        }
         return policy_loss + o.value_coef * critic_loss, stats
 
 
-# -- pure pieces ------------------------------------------------------------------------------------------------------------
+# -- pure pieces -----------------------------------------------------------------------------------
+
 
 def give_credit(episodes: Sequence[Episode], o: Options) -> dict:
-    """Give every episode its `advantages` and `returns`, [T] each, out of its reward and its `values`; what to log of it."""
+    """Give every episode its `advantages` and `returns`, [T] each, out of its reward and its
+    `values`; what to log of it."""
     if not episodes:
         return {}
     mask = pad([e.mask for e in episodes])
     like = torch.zeros(mask.shape)
     values = stack(episodes, "values", like)
-    kl = stack(episodes, "old_logprobs", like) - stack(episodes, "ref_logprobs", like) if o.kl_coef else None
+    kl = (
+        stack(episodes, "old_logprobs", like) - stack(episodes, "ref_logprobs", like)
+        if o.kl_coef
+        else None
+    )
     earned = token_rewards(torch.tensor([e.reward for e in episodes]), mask, kl, o.kl_coef)
     advantages, returns = gae(earned, values, mask, o.gamma, o.lam)
     unstack(episodes, "advantages", whiten(advantages, mask) if o.whiten else advantages)
     unstack(episodes, "returns", returns)
-    _, came = gae(earned, values, mask, o.gamma, lam=1.0)  # the reward that really came after each token
-    figures = {"val/mean": float(values.sum() / mask.sum()),
-               "val/explained_variance": float(explained_variance(values, came, mask))}
+    _, came = gae(
+        earned, values, mask, o.gamma, lam=1.0
+    )  # the reward that really came after each token
+    figures = {
+        "val/mean": float(values.sum() / mask.sum()),
+        "val/explained_variance": float(explained_variance(values, came, mask)),
+    }
     return figures if kl is None else figures | {"kl": float((kl * mask).sum() / mask.sum())}
 
 

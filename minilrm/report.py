@@ -2,11 +2,14 @@
 
     python -m minilrm.report runs/grpo-gsm8k-mini-20250131-142500
 
-It says what came out (accuracy before and after, with intervals), draws the curves, shows what the model wrote for the
-same problems before and after, and ends with the cost and the options. A run that was interrupted has a report too.
+It says what came out (accuracy before and after, with intervals), draws the curves, shows what the
+model wrote for the same problems before and after, and ends with the cost and the options. A run
+that was interrupted has a report too.
 
-What a model wrote is text from a stranger: every piece of it is escaped, and the page forbids scripts altogether.
+What a model wrote is text from a stranger: every piece of it is escaped, and the page forbids
+scripts altogether.
 """
+
 from __future__ import annotations
 
 import html
@@ -15,25 +18,40 @@ from dataclasses import MISSING, dataclass
 from pathlib import Path
 
 from minilrm.cli import option, run_command
-from minilrm.curves import ACCURACY, LENGTH, REWARD, THINKING, curves_svg, draw_panels, interval, is_number, points
+from minilrm.curves import (
+    ACCURACY,
+    LENGTH,
+    REWARD,
+    THINKING,
+    curves_svg,
+    draw_panels,
+    interval,
+    is_number,
+    points,
+)
 from minilrm.runlog import RunLog, read_json, write_bytes_atomic
 
 
 def write_report(folder: str | Path) -> Path:
-    """Write report.html into a run folder and return its path. Training commands call this as they end."""
+    """Write report.html into a run folder and return its path. Training commands call this as they
+    end."""
     log = RunLog.open(folder)
     path = log.folder / "report.html"
-    # A completion may hold half a surrogate pair, which UTF-8 cannot spell: it becomes a question mark.
+    # A completion may hold half a surrogate pair, which UTF-8 cannot spell: it becomes a question
+    # mark.
     write_bytes_atomic(path, render_page(log).encode("utf-8", "replace"))
     return path
 
 
 def plot_run(folder: str | Path, path: str | Path, *, title: str | None = None) -> Path:
-    """A run in three small panels, as a PNG: R1-Zero's famous figure in miniature (accuracy, thinking, length)."""
+    """A run in three small panels, as a PNG: R1-Zero's famous figure in miniature (accuracy,
+    thinking, length)."""
     metrics = RunLog.open(folder).metrics()
     first = ACCURACY if points(metrics, "accuracy") else REWARD
     buffer = io.BytesIO()
-    draw_panels(metrics, [first, THINKING, LENGTH], title).savefig(buffer, format="png", dpi=200, facecolor="white")
+    draw_panels(metrics, [first, THINKING, LENGTH], title).savefig(
+        buffer, format="png", dpi=200, facecolor="white"
+    )
     write_bytes_atomic(path, buffer.getvalue())
     return Path(path)
 
@@ -41,8 +59,15 @@ def plot_run(folder: str | Path, path: str | Path, *, title: str | None = None) 
 def render_page(log: RunLog) -> str:
     """The whole page, top to bottom; a part that has nothing to show is left out."""
     ended = (log.folder / "summary.json").exists()
-    config, summary, metrics = log.config, read_json(log.folder / "summary.json") if ended else {}, log.metrics()
-    title = " · ".join(str(config[key]) for key in ("command", "task") if config.get(key)) or log.folder.name
+    config, summary, metrics = (
+        log.config,
+        read_json(log.folder / "summary.json") if ended else {},
+        log.metrics(),
+    )
+    title = (
+        " · ".join(str(config[key]) for key in ("command", "task") if config.get(key))
+        or log.folder.name
+    )
     last = {line.get("event"): line for line in metrics}
     body = [
         f"<h1>{escape(title)}</h1><p class=where>{escape(log.folder.name)}</p>",
@@ -51,7 +76,10 @@ def render_page(log: RunLog) -> str:
         section("What it wrote", render_transcripts(log.samples())),
         section("Cost", table(cost(config, summary, metrics))),
         section("Options", table(config.get("options"))),
-        section("Last figures logged", "".join(table(line, f"event: {event}") for event, line in last.items())),
+        section(
+            "Last figures logged",
+            "".join(table(line, f"event: {event}") for event, line in last.items()),
+        ),
     ]
     return PAGE.format(title=escape(title), style=STYLE, body="\n".join(body))
 
@@ -61,10 +89,18 @@ def render_page(log: RunLog) -> str:
 
 def outcome(summary: dict, metrics: list[dict]) -> str:
     """One paragraph: what changed, how sure that is, and what it cost."""
-    ended = "" if summary else ("<b>This run has not ended</b>: it was interrupted, or is still going. "
-                                f"What follows is as of step {last_step(metrics):,}. ")
+    ended = (
+        ""
+        if summary
+        else (
+            "<b>This run has not ended</b>: it was interrupted, or is still going. "
+            f"What follows is as of step {last_step(metrics):,}. "
+        )
+    )
     facts = summary or facts_so_far(metrics)
-    return ended + " ".join(accuracy_sentences(facts) + loss_sentences(metrics) + cost_sentences(facts))
+    return ended + " ".join(
+        accuracy_sentences(facts) + loss_sentences(metrics) + cost_sentences(facts)
+    )
 
 
 def facts_so_far(metrics: list[dict]) -> dict:
@@ -74,23 +110,41 @@ def facts_so_far(metrics: list[dict]) -> dict:
         return {}
     facts = {"eval_n": evals[-1].get("n")}
     for when, line in (("before", evals[0]), ("after", evals[-1])):
-        facts |= {f"accuracy_{when}": line.get("accuracy"), f"accuracy_{when}_ci": line.get("accuracy_ci"),
-                  f"greedy_{when}": line.get("greedy"), f"length_{when}": line.get("mean_length")}
+        facts |= {
+            f"accuracy_{when}": line.get("accuracy"),
+            f"accuracy_{when}_ci": line.get("accuracy_ci"),
+            f"greedy_{when}": line.get("greedy"),
+            f"length_{when}": line.get("mean_length"),
+        }
     return facts
 
 
 def accuracy_sentences(facts: dict) -> list[str]:
-    n, before, after = facts.get("eval_n"), facts.get("accuracy_before"), facts.get("accuracy_after")
+    n, before, after = (
+        facts.get("eval_n"),
+        facts.get("accuracy_before"),
+        facts.get("accuracy_after"),
+    )
     if not is_number(before) or not is_number(after):
         return []
-    first, last = interval(facts.get("accuracy_before_ci")), interval(facts.get("accuracy_after_ci"))
-    said = [f"Sampled accuracy{f' on {n:,} problems' if is_number(n) else ''} went from {percent(before, first)} "
-            f"to {percent(after, last)}."]
+    first, last = (
+        interval(facts.get("accuracy_before_ci")),
+        interval(facts.get("accuracy_after_ci")),
+    )
+    said = [
+        f"Sampled accuracy{f' on {n:,} problems' if is_number(n) else ''} went from {percent(before, first)} "
+        f"to {percent(after, last)}."
+    ]
     if is_number(n) and n < 20:
         said.append("That is too few problems to tell.")
     elif first and last and first[1] >= last[0] and last[1] >= first[0]:
-        said.append("The two intervals overlap: this run alone does not settle whether accuracy changed.")
-    for name, words, unit in ("greedy", "Greedy decoding", percent), ("length", "Tokens a completion", "{:.1f}".format):
+        said.append(
+            "The two intervals overlap: this run alone does not settle whether accuracy changed."
+        )
+    for name, words, unit in (
+        ("greedy", "Greedy decoding", percent),
+        ("length", "Tokens a completion", "{:.1f}".format),
+    ):
         pair = facts.get(f"{name}_before"), facts.get(f"{name}_after")
         if all(map(is_number, pair)):
             said.append(f"{words}: {unit(pair[0])} before, {unit(pair[1])} after.")
@@ -98,46 +152,70 @@ def accuracy_sentences(facts: dict) -> list[str]:
 
 
 def loss_sentences(metrics: list[dict]) -> list[str]:
-    """For runs whose loss means something. A policy gradient's does not: it hovers around zero however well it goes."""
-    losses = {"Training loss": points(metrics, "loss", "train"), "Held-out loss": points(metrics, "val_loss")}
-    losses = {} if points(metrics, "reward") else {name: line for name, line in losses.items() if line}
-    return [f"{name}: {line[0][1]:.3f} at first, <b>{line[-1][1]:.3f}</b> at last." for name, line in losses.items()]
+    """For runs whose loss means something. A policy gradient's does not: it hovers around zero
+    however well it goes."""
+    losses = {
+        "Training loss": points(metrics, "loss", "train"),
+        "Held-out loss": points(metrics, "val_loss"),
+    }
+    losses = (
+        {} if points(metrics, "reward") else {name: line for name, line in losses.items() if line}
+    )
+    return [
+        f"{name}: {line[0][1]:.3f} at first, <b>{line[-1][1]:.3f}</b> at last."
+        for name, line in losses.items()
+    ]
 
 
 def cost_sentences(facts: dict) -> list[str]:
     if not is_number(facts.get("seconds")):
         return []
     device = f" on {escape(facts['device'])}" if facts.get("device") else ""
-    tokens = [f"{facts[key]:,} tokens {done}" for key, done in
-              (("tokens_generated", "generated"), ("tokens_trained", "trained on")) if is_number(facts.get(key))]
-    return [f"It took {duration(facts['seconds'])}{device}{': ' if tokens else ''}{', '.join(tokens)}."]
+    tokens = [
+        f"{facts[key]:,} tokens {done}"
+        for key, done in (("tokens_generated", "generated"), ("tokens_trained", "trained on"))
+        if is_number(facts.get(key))
+    ]
+    return [
+        f"It took {duration(facts['seconds'])}{device}{': ' if tokens else ''}{', '.join(tokens)}."
+    ]
 
 
 # What the model wrote
 
 
-def choose_problems(samples: list[dict], most: int = 6) -> tuple[list[tuple[dict, dict]], dict[str, int]]:
-    """(before, after) of up to `most` problems sampled at the first and at the last evaluation, and a count of all.
+def choose_problems(
+    samples: list[dict], most: int = 6
+) -> tuple[list[tuple[dict, dict]], dict[str, int]]:
+    """(before, after) of up to `most` problems sampled at the first and at the last evaluation, and
+    a count of all.
 
-    Chosen to teach, not to represent: mostly wrong → right, but one that stays wrong and one that was spoiled if there
-    are any, so that nobody takes the choice for the whole. Hence the counts.
+    Chosen to teach, not to represent: mostly wrong → right, but one that stays wrong and one that
+    was spoiled if there are any, so that nobody takes the choice for the whole. Hence the counts.
     """
-    evals = [sample for sample in samples if sample.get("event") == "eval" and is_number(sample.get("step"))
-             and sample.get("correct") is not None]
+    evals = [
+        sample
+        for sample in samples
+        if sample.get("event") == "eval"
+        and is_number(sample.get("step"))
+        and sample.get("correct") is not None
+    ]
     ends = sorted({sample["step"] for sample in evals})
     if len(ends) < 2:
         return [], {}
     # Of several samples of a problem the first counts: reversed, the first is written last.
-    first, last = ({str(sample.get("key")): sample for sample in reversed(evals) if sample["step"] == step}
-                   for step in (ends[0], ends[-1]))
+    first, last = (
+        {str(sample.get("key")): sample for sample in reversed(evals) if sample["step"] == step}
+        for step in (ends[0], ends[-1])
+    )
     kinds = {kind: [] for kind in ("wrong → right", "stays wrong", "right → wrong", "stays right")}
     for key in reversed(first):
         if key in last:
             kinds[change(first[key], last[key])].append((first[key], last[key]))
     fixed, wrong, spoiled, right = kinds.values()
     sobering = wrong[:1] + spoiled[:1]
-    chosen = fixed[:most - len(sobering)] + sobering
-    chosen += (wrong[1:] + right + spoiled[1:])[:most - len(chosen)]
+    chosen = fixed[: most - len(sobering)] + sobering
+    chosen += (wrong[1:] + right + spoiled[1:])[: most - len(chosen)]
     return chosen, {kind: len(pairs) for kind, pairs in kinds.items()}
 
 
@@ -147,13 +225,20 @@ def change(before: dict, after: dict) -> str:
 
 
 def render_transcripts(samples: list[dict]) -> str:
-    """Problems in cards, before and after side by side; without two evaluations, the last that were written."""
+    """Problems in cards, before and after side by side; without two evaluations, the last that were
+    written."""
     chosen, counts = choose_problems(samples)
     told = ", ".join(f"{kind} {count}" for kind, count in counts.items())
-    intro = (f"<p>Of the {sum(counts.values()):,} problems sampled at the first and at the last evaluation: {told}. "
-             "Those shown were picked to be instructive.</p>" if chosen else "")
+    intro = (
+        f"<p>Of the {sum(counts.values()):,} problems sampled at the first and at the last evaluation: {told}. "
+        "Those shown were picked to be instructive.</p>"
+        if chosen
+        else ""
+    )
     cards = chosen or [(sample,) for sample in samples[-3:]]
-    return intro + "\n".join(render_card(number, card) for number, card in enumerate(cards, start=1))
+    return intro + "\n".join(
+        render_card(number, card) for number, card in enumerate(cards, start=1)
+    )
 
 
 def render_card(number: int, versions: tuple[dict, ...]) -> str:
@@ -161,43 +246,65 @@ def render_card(number: int, versions: tuple[dict, ...]) -> str:
     kind = f" · {change(*versions)}" if len(versions) == 2 else ""
     columns = "".join(render_version(version) for version in versions)
     prompt, answer = (escape(versions[-1].get(key)).strip() for key in ("prompt", "answer"))
-    return (f"<article><h3>Problem {number}{kind}</h3><pre>{prompt}</pre><p>Right answer: <b>{answer or '–'}</b></p>"
-            f"<div class=pair>{columns}</div></article>")
+    return (
+        f"<article><h3>Problem {number}{kind}</h3><pre>{prompt}</pre><p>Right answer: <b>{answer or '–'}</b></p>"
+        f"<div class=pair>{columns}</div></article>"
+    )
 
 
 def render_version(sample: dict) -> str:
     pieces = sample.get("pieces")
-    if isinstance(pieces, list) and pieces:  # a trace: short enough to be shown whole, attempts and second thoughts marked
-        return (f"<div><h4>Step {escape(sample.get('step'))}</h4><pre>{render_pieces(pieces)}</pre>"
-                f"<b>{verdict(sample)}</b></div>")
+    if (
+        isinstance(pieces, list) and pieces
+    ):  # a trace: short enough to be shown whole, attempts and second thoughts marked
+        return (
+            f"<div><h4>Step {escape(sample.get('step'))}</h4><pre>{render_pieces(pieces)}</pre>"
+            f"<b>{verdict(sample)}</b></div>"
+        )
     thinking, answer = split_answer(str(sample.get("completion") or ""))
     words = len(thinking.split())
-    folded = (f"<details><summary>thinking: {words} words</summary><pre>{escape(thinking)}</pre></details>"
-              if words else "<p class=none>no thinking</p>")
-    return (f"<div><h4>Step {escape(sample.get('step'))}</h4>{folded}"
-            f"<pre class=answer>{escape(answer) or '(no answer)'}</pre><b>{verdict(sample)}</b></div>")
+    folded = (
+        f"<details><summary>thinking: {words} words</summary><pre>{escape(thinking)}</pre></details>"
+        if words
+        else "<p class=none>no thinking</p>"
+    )
+    return (
+        f"<div><h4>Step {escape(sample.get('step'))}</h4>{folded}"
+        f"<pre class=answer>{escape(answer) or '(no answer)'}</pre><b>{verdict(sample)}</b></div>"
+    )
 
 
 def verdict(sample: dict) -> str:
-    return {None: "", True: "✓ right", False: "✗ wrong"}[None if (ok := sample.get("correct")) is None else bool(ok)]
+    return {None: "", True: "✓ right", False: "✗ wrong"}[
+        None if (ok := sample.get("correct")) is None else bool(ok)
+    ]
 
 
 def render_pieces(pieces: list) -> str:
-    """A trace with its reflections highlighted and each attempt marked by what it is, not by what its writer says."""
-    signs = {"attempt-right": "<i class=right>{}</i> ✓", "attempt-wrong": "<i class=wrong>{}</i> ✗",
-             "reflection": "<mark>{}</mark>", "answer": "<b>{}</b>"}
+    """A trace with its reflections highlighted and each attempt marked by what it is, not by what
+    its writer says."""
+    signs = {
+        "attempt-right": "<i class=right>{}</i> ✓",
+        "attempt-wrong": "<i class=wrong>{}</i> ✗",
+        "reflection": "<mark>{}</mark>",
+        "answer": "<b>{}</b>",
+    }
     known = (piece for piece in pieces if isinstance(piece, (list, tuple)) and len(piece) == 2)
     return "".join(signs.get(str(kind), "{}").format(escape(text)) for text, kind in known).strip()
 
 
 def split_answer(completion: str) -> tuple[str, str]:
-    """Thinking and answer: the answer is the last line `#### N`, or the last line at all if there is no such line.
+    """Thinking and answer: the answer is the last line `#### N`, or the last line at all if there
+    is no such line.
 
     >>> split_answer("3*4=12\\n#### 12")
     ('3*4=12', '#### 12')
     """
     lines = completion.strip().split("\n")
-    cut = max((i for i, line in enumerate(lines) if line.lstrip().startswith("####")), default=len(lines) - 1)
+    cut = max(
+        (i for i, line in enumerate(lines) if line.lstrip().startswith("####")),
+        default=len(lines) - 1,
+    )
     return "\n".join(lines[:cut]).strip(), "\n".join(lines[cut:]).strip()
 
 
@@ -205,12 +312,18 @@ def split_answer(completion: str) -> tuple[str, str]:
 
 
 def cost(config: dict, summary: dict, metrics: list[dict]) -> dict:
-    facts = {"time": duration(summary["seconds"]) if is_number(summary.get("seconds")) else None,
-             "steps": summary.get("steps", last_step(metrics)), "tokens generated": summary.get("tokens_generated"),
-             "tokens trained on": summary.get("tokens_trained"), "device": summary.get("device"),
-             "started": config.get("started"), "minilrm": config.get("version")}
+    facts = {
+        "time": duration(summary["seconds"]) if is_number(summary.get("seconds")) else None,
+        "steps": summary.get("steps", last_step(metrics)),
+        "tokens generated": summary.get("tokens_generated"),
+        "tokens trained on": summary.get("tokens_trained"),
+        "device": summary.get("device"),
+        "started": config.get("started"),
+        "minilrm": config.get("version"),
+    }
     facts = {name: value for name, value in facts.items() if value is not None}
-    # The machine names a device as well, the one it would choose; the one that was used has the last word.
+    # The machine names a device as well, the one it would choose; the one that was used has the
+    # last word.
     return facts | (config["machine"] if isinstance(config.get("machine"), dict) else {}) | facts
 
 
@@ -229,7 +342,13 @@ def display(value: object) -> str:
         return ", ".join(map(display, value))
     if isinstance(value, float):
         return f"{value:.4g}" if abs(value) < 1000 else f"{value:,.0f}"
-    return f"{value:,}" if is_number(value) and abs(value) >= 10_000 else "–" if value is None else str(value)
+    return (
+        f"{value:,}"
+        if is_number(value) and abs(value) >= 10_000
+        else "–"
+        if value is None
+        else str(value)
+    )
 
 
 def escape(value: object) -> str:
@@ -237,11 +356,15 @@ def escape(value: object) -> str:
 
 
 def percent(share: float, ends: tuple | None = None) -> str:
-    return f"<b>{100 * share:.1f} %</b>" + (f" (95 % interval {100 * ends[0]:.1f}–{100 * ends[1]:.1f})" if ends else "")
+    return f"<b>{100 * share:.1f} %</b>" + (
+        f" (95 % interval {100 * ends[0]:.1f}–{100 * ends[1]:.1f})" if ends else ""
+    )
 
 
 def duration(seconds: float) -> str:
-    size, unit = (1, "seconds") if seconds < 100 else (60, "minutes") if seconds < 6000 else (3600, "hours")
+    size, unit = (
+        (1, "seconds") if seconds < 100 else (60, "minutes") if seconds < 6000 else (3600, "hours")
+    )
     return f"{seconds / size:.{0 if size == 1 else 1}f} {unit}"
 
 
@@ -283,8 +406,14 @@ class Options:
 
 
 def main(argv: list[str] | None = None) -> None:
-    run_command(lambda options: print(write_report(options.run)), Options, argv, prog="python -m minilrm.report RUN",
-                description="Write RUN/report.html: outcome, curves, transcripts before and after, cost.", first="run")
+    run_command(
+        lambda options: print(write_report(options.run)),
+        Options,
+        argv,
+        prog="python -m minilrm.report RUN",
+        description="Write RUN/report.html: outcome, curves, transcripts before and after, cost.",
+        first="run",
+    )
 
 
 if __name__ == "__main__":

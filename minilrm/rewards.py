@@ -1,7 +1,8 @@
 """Rule-based rewards: episodes in, numbers out (DeepSeek-R1, arXiv 2501.12948, section 2.2.2).
 
-A reward function looks at one finished episode. If it raises or gives no finite number, that episode is marked invalid
-and counted apart from "wrong": it enters neither its group's mean nor the loss.
+A reward function looks at one finished episode. If it raises or gives no finite number, that
+episode is marked invalid and counted apart from "wrong": it enters neither its group's mean nor the
+loss.
 """
 
 import math
@@ -19,7 +20,8 @@ def accuracy(episode: Episode) -> float:
 
 
 def formatted(episode: Episode) -> float:
-    """1 if there is exactly one answer, in the form the task asks for, with nothing after it and the end reached."""
+    """1 if there is exactly one answer, in the form the task asks for, with nothing after it and
+    the end reached."""
     return float(episode.grade.formatted and episode.finish_reason == "eos")
 
 
@@ -47,7 +49,8 @@ def apply(groups: Sequence[Sequence[Episode]], reward: RewardFunction) -> int:
 
 
 def shuffle(groups: Sequence[Sequence[Episode]], seed: int) -> None:
-    """Hand the batch's rewards out at random among its valid episodes: as many as before, but for nothing. A control."""
+    """Hand the batch's rewards out at random among its valid episodes: as many as before, but for
+    nothing. A control."""
     episodes = [e for group in groups for e in group if e.valid]
     values = [e.reward for e in episodes]
     random.Random(seed).shuffle(values)

@@ -19,9 +19,10 @@ from minilrm.training import fill_batches, pad
 class Episode:
     """One answer to one problem, and what became of it.
 
-    completion_ids, mask, logprobs: as in `sampler.Completion`, [T] each; the end-of-text token is among them.
-    reward: what it earned; advantage: how much better than its group; valid: False where no reward could be computed,
-    so that the episode counts neither in its group's mean nor in the loss.
+    completion_ids, mask, logprobs: as in `sampler.Completion`, [T] each; the end-of-text token is
+    among them. reward: what it earned; advantage: how much better than its group; valid: False
+    where no reward could be computed, so that the episode counts neither in its group's mean nor in
+    the loss.
     """
 
     problem: Problem
@@ -43,55 +44,96 @@ class Episode:
         return sum(self.mask)
 
 
-def fitting(task: Task, tokenizer: Tokenizer, problems: Sequence[Problem], room: int, style: str = "plain"
-            ) -> list[Problem]:
-    """The problems whose prompt leaves room for a completion. Prompts are dropped and counted, never cut."""
+def fitting(
+    task: Task, tokenizer: Tokenizer, problems: Sequence[Problem], room: int, style: str = "plain"
+) -> list[Problem]:
+    """The problems whose prompt leaves room for a completion. Prompts are dropped and counted,
+    never cut."""
     return [p for p in problems if len(tokenizer.encode(task.render(p, style))) <= room]
 
 
-def rollout(model: Transformer, tokenizer: Tokenizer, task: Task, problems: Sequence[Problem], *, group_size: int = 1,
-            max_new_tokens: int, temperature: float = 1.0, seed: int, style: str = "plain",
-            dtype: torch.dtype | None = None, **sampling) -> list[list[Episode]]:
+def rollout(
+    model: Transformer,
+    tokenizer: Tokenizer,
+    task: Task,
+    problems: Sequence[Problem],
+    *,
+    group_size: int = 1,
+    max_new_tokens: int,
+    temperature: float = 1.0,
+    seed: int,
+    style: str = "plain",
+    dtype: torch.dtype | None = None,
+    **sampling,
+) -> list[list[Episode]]:
     """A group of `group_size` graded episodes for each problem.
 
-    style: how the prompt is written (`cot` forces thinking). dtype: precision to decode in. Further keywords go to
-    `sampler.generate`.
+    style: how the prompt is written (`cot` forces thinking). dtype: precision to decode in. Further
+    keywords go to `sampler.generate`.
     """
     prompts = [tokenizer.encode(task.render(p, style)) for p in problems]
-    groups = generate(model, tokenizer, prompts, n=group_size, max_new_tokens=max_new_tokens, temperature=temperature,
-                      seed=seed, dtype=dtype, **sampling)
-    return [[episode(task, problem, prompt, c) for c in group]
-            for problem, prompt, group in zip(problems, prompts, groups, strict=True)]
+    groups = generate(
+        model,
+        tokenizer,
+        prompts,
+        n=group_size,
+        max_new_tokens=max_new_tokens,
+        temperature=temperature,
+        seed=seed,
+        dtype=dtype,
+        **sampling,
+    )
+    return [
+        [episode(task, problem, prompt, c) for c in group]
+        for problem, prompt, group in zip(problems, prompts, groups, strict=True)
+    ]
 
 
 def episode(task: Task, problem: Problem, prompt_ids: list[int], completion) -> Episode:
     """Grade a completion. Only what the model itself sampled is graded."""
     text = completion.sampled_text
-    return Episode(problem, prompt_ids, completion.token_ids, completion.mask, completion.logprobs, text,
-                   completion.finish_reason, task.grade(problem, text), task.thinks(text))
+    return Episode(
+        problem,
+        prompt_ids,
+        completion.token_ids,
+        completion.mask,
+        completion.logprobs,
+        text,
+        completion.finish_reason,
+        task.grade(problem, text),
+        task.thinks(text),
+    )
 
 
 def micro_batches(episodes: Sequence[Episode], max_tokens: int) -> Iterator[list[Episode]]:
-    """Episodes of like length together, each batch at most `max_tokens` of completions with their padding."""
+    """Episodes of like length together, each batch at most `max_tokens` of completions with their
+    padding."""
     lengths = np.array([len(e.completion_ids) for e in episodes])
     order = np.argsort(lengths, kind="stable")
     for rows in fill_batches(order, lengths[order], max_tokens):
         yield [episodes[i] for i in rows]
 
 
-def episode_logprobs(model: Transformer, batch: Sequence[Episode], temperature: float, device) -> tuple[Tensor, Tensor]:
-    """log p(completion token | prompt, tokens before) [B, T], with gradients, and the mask of chosen tokens [B, T]."""
+def episode_logprobs(
+    model: Transformer, batch: Sequence[Episode], temperature: float, device
+) -> tuple[Tensor, Tensor]:
+    """log p(completion token | prompt, tokens before) [B, T], with gradients, and the mask of
+    chosen tokens [B, T]."""
     states, targets, mask = episode_states(model, batch, device)
     with machine.autocast(device):
         logits = model.lm_head(states)
     return objectives.selected_logprobs(logits, targets, temperature), mask
 
 
-def episode_states(model: Transformer, batch: Sequence[Episode], device) -> tuple[Tensor, Tensor, Tensor]:
-    """What the model knows before each completion token: hidden states [B, T, D], the tokens [B, T], their mask [B, T].
+def episode_states(
+    model: Transformer, batch: Sequence[Episode], device
+) -> tuple[Tensor, Tensor, Tensor]:
+    """What the model knows before each completion token: hidden states [B, T, D], the tokens [B,
+    T], their mask [B, T].
 
-    Every prompt is read once, whatever the number of its completions, and states are computed for completion tokens
-    alone: the first token is chosen in the prompt's last state, token t in that of token t - 1.
+    Every prompt is read once, whatever the number of its completions, and states are computed for
+    completion tokens alone: the first token is chosen in the prompt's last state, token t in that
+    of token t - 1.
     """
     prompts = list(dict.fromkeys(tuple(e.prompt_ids) for e in batch))
     line = {prompt: i for i, prompt in enumerate(prompts)}
@@ -107,17 +149,26 @@ def episode_states(model: Transformer, batch: Sequence[Episode], device) -> tupl
         new = targets.shape[1] - 1
         if new:  # where every completion is one token, nothing stands before it but the prompt
             positions = lengths[rows, None] + torch.arange(new, device=device)
-            states.append(model.hidden(targets[:, :-1], positions=positions, cache=prefix,
-                                       mask=seen_after_prompt(lengths[rows], hidden.shape[1], new)))
+            states.append(
+                model.hidden(
+                    targets[:, :-1],
+                    positions=positions,
+                    cache=prefix,
+                    mask=seen_after_prompt(lengths[rows], hidden.shape[1], new),
+                )
+            )
         return torch.cat(states, dim=1), targets, mask
 
 
 def seen_after_prompt(lengths: Tensor, width: int, new: int) -> Tensor:
-    """[B, 1, new, width + new]: a completion token sees its prompt (not the padding behind it) and itself causally."""
+    """[B, 1, new, width + new]: a completion token sees its prompt (not the padding behind it) and
+    itself causally."""
     column = torch.arange(new, device=lengths.device)
     prompt = torch.arange(width, device=lengths.device) < lengths[:, None]
     own = column[None, :] <= column[:, None]
-    return torch.cat((prompt[:, None, None].expand(-1, 1, new, -1), own.expand(len(lengths), 1, -1, -1)), dim=-1)
+    return torch.cat(
+        (prompt[:, None, None].expand(-1, 1, new, -1), own.expand(len(lengths), 1, -1, -1)), dim=-1
+    )
 
 
 def group_metrics(groups: Sequence[Sequence[Episode]]) -> dict:
@@ -133,10 +184,15 @@ def group_metrics(groups: Sequence[Sequence[Episode]]) -> dict:
         "frac_reward_zero_std": float((table.max(axis=1) == table.min(axis=1)).mean()),
         "accuracy": float(np.mean([e.grade.correct for e in episodes])),
         "completions/mean_length": float(np.mean([e.length for e in episodes])),
-        "completions/clipped_ratio": float(np.mean([e.finish_reason == "length" for e in episodes])),
+        "completions/clipped_ratio": float(
+            np.mean([e.finish_reason == "length" for e in episodes])
+        ),
         "completions/think_rate": len(thinking) / len(episodes),
-        "accuracy_thinking": float(np.mean([e.grade.correct for e in thinking])) if thinking else None,
-        # Minus the mean log-prob of what was sampled is an unbiased estimate of the policy's entropy a token.
+        "accuracy_thinking": float(np.mean([e.grade.correct for e in thinking]))
+        if thinking
+        else None,
+        # Minus the mean log-prob of what was sampled is an unbiased estimate of the policy's
+        # entropy a token.
         "entropy": float(-logps.mean()),
         "invalid": len(episodes) - len(valid),
     }

@@ -1,4 +1,5 @@
-"""The run folder: everything a training run leaves behind, written so that a crash costs at most one line.
+"""The run folder: everything a training run leaves behind, written so that a crash costs at most
+one line.
 
     runs/grpo-gsm8k-mini-20250131-142500/
         config.json      command, options, version, machine, start: enough to do it again
@@ -8,12 +9,15 @@
         summary.json     the outcome, written once at the end
         report.html      made from the files above (report.py)
 
-Beside it, what every training loop needs around the mathematics: `Interrupt` (Ctrl-C saves, then stops), `Progress`
-(a bar with the time left) and `append_result` (a line a finished study run, in data/results).
+Beside it, what every training loop needs around the mathematics: `Interrupt` (Ctrl-C saves, then
+stops), `Progress` (a bar with the time left) and `append_result` (a line a finished study run, in
+data/results).
 
-JSONL, one JSON object a line, is the format because appending to it is safe: whatever happens later, the lines that
-are there stay whole. Only the last line can be torn (a power cut in mid-write), so our own logs are read without it.
+JSONL, one JSON object a line, is the format because appending to it is safe: whatever happens
+later, the lines that are there stay whole. Only the last line can be torn (a power cut in
+mid-write), so our own logs are read without it.
 """
+
 from __future__ import annotations
 
 import contextlib
@@ -42,40 +46,60 @@ class RunLog:
 
     def __init__(self, folder: Path, config: dict):
         self.folder, self.config = Path(folder), config
-        self.seconds_before = 0.0  # time spent before a resume; the trainer keeps it in its checkpoints
+        self.seconds_before = (
+            0.0  # time spent before a resume; the trainer keeps it in its checkpoints
+        )
         self._started = time.monotonic()
 
     @classmethod
-    def create(cls, command: str, task: str | None, options: dict, out: str | Path | None = None) -> RunLog:
-        """Make the folder (`out`, or one under runs/ named after command, task and time) and write its config.json."""
-        config = {"command": command, "task": task, "options": options, "version": version(),
-                  "machine": machine.describe(), "started": _now()}
+    def create(
+        cls, command: str, task: str | None, options: dict, out: str | Path | None = None
+    ) -> RunLog:
+        """Make the folder (`out`, or one under runs/ named after command, task and time) and write
+        its config.json."""
+        config = {
+            "command": command,
+            "task": task,
+            "options": options,
+            "version": version(),
+            "machine": machine.describe(),
+            "started": _now(),
+        }
         try:
             folder = _new_folder(command, task) if out is None else _claim_folder(Path(out))
         except OSError as error:
-            raise UserError(f"cannot make the run folder {out or 'under runs'}: {_reason(error)}; "
-                            "choose another place with --out") from error
+            raise UserError(
+                f"cannot make the run folder {out or 'under runs'}: {_reason(error)}; "
+                "choose another place with --out"
+            ) from error
         write_json_atomic(folder / "config.json", config)
         return cls(folder, plain(config))
 
     @classmethod
     def open(cls, folder: str | Path, command: str | None = None) -> RunLog:
-        """The run in an existing folder, for `--resume` (then it must be a run of this command) and for reports."""
+        """The run in an existing folder, for `--resume` (then it must be a run of this command) and
+        for reports."""
         folder = Path(folder)
         if not folder.is_dir():
-            raise UserError(f"there is no run folder {folder}; runs are kept under runs/ unless --out said otherwise")
+            raise UserError(
+                f"there is no run folder {folder}; runs are kept under runs/ unless --out said otherwise"
+            )
         if not (folder / "config.json").is_file():
             raise UserError(f"{folder} is not a run folder: it has no config.json")
         log = cls(folder, read_json(folder / "config.json"))
         if command not in (None, log.config.get("command")):
-            raise UserError(f"{folder} is a run of {log.config.get('command')}, not of {command}; name another folder")
+            raise UserError(
+                f"{folder} is a run of {log.config.get('command')}, not of {command}; name another folder"
+            )
         return log
 
     # Writing
 
     def log(self, step: int, metrics: dict, event: str = "train") -> None:
-        """Append one line to metrics.jsonl. Floats keep 6 significant digits; NaN and infinity become null."""
-        # No fsync: a line a step must stay cheap, and a line handed to the system survives the death of the process.
+        """Append one line to metrics.jsonl. Floats keep 6 significant digits; NaN and infinity
+        become null."""
+        # No fsync: a line a step must stay cheap, and a line handed to the system survives the
+        # death of the process.
         line = plain({"step": step, "event": event, **metrics}, digits=6)
         append_jsonl(self.folder / "metrics.jsonl", line, sync=False)
 
@@ -88,7 +112,8 @@ class RunLog:
         write_json_atomic(self.folder / "summary.json", outcome)
 
     def truncate_after(self, step: int) -> None:
-        """Forget what was logged after `step`: a run resumed from that step's checkpoint will log it again."""
+        """Forget what was logged after `step`: a run resumed from that step's checkpoint will log
+        it again."""
         for name in ("metrics.jsonl", "samples.jsonl"):
             path = self.folder / name
             if path.exists():
@@ -98,8 +123,13 @@ class RunLog:
     # Reading
 
     def metrics(self, event: str | None = None) -> list[dict]:
-        """The lines of metrics.jsonl, or those of one event ("train", "eval"); empty if nothing was logged."""
-        return [line for line in _read_log(self.folder / "metrics.jsonl") if event in (None, line.get("event"))]
+        """The lines of metrics.jsonl, or those of one event ("train", "eval"); empty if nothing was
+        logged."""
+        return [
+            line
+            for line in _read_log(self.folder / "metrics.jsonl")
+            if event in (None, line.get("event"))
+        ]
 
     def samples(self) -> list[dict]:
         return _read_log(self.folder / "samples.jsonl")
@@ -110,8 +140,12 @@ class RunLog:
         return self.folder / "checkpoints" / f"step-{step:06d}"
 
     def checkpoints(self) -> list[tuple[int, Path]]:
-        """(step, folder) of each checkpoint, oldest first. Half-written ones have other names and are not listed."""
-        found = [(re.fullmatch(r"step-(\d+)", path.name), path) for path in self.folder.glob("checkpoints/step-*")]
+        """(step, folder) of each checkpoint, oldest first. Half-written ones have other names and
+        are not listed."""
+        found = [
+            (re.fullmatch(r"step-(\d+)", path.name), path)
+            for path in self.folder.glob("checkpoints/step-*")
+        ]
         return sorted((int(match[1]), path) for match, path in found if match and path.is_dir())
 
     @property
@@ -121,7 +155,8 @@ class RunLog:
 
 
 def _new_folder(command: str, task: str | None) -> Path:
-    """runs/<command>-<task>-<YYYYmmdd-HHMMSS>/; a second run in the same second gets -2, and so on."""
+    """runs/<command>-<task>-<YYYYmmdd-HHMMSS>/; a second run in the same second gets -2, and so
+    on."""
     words = [re.sub(r"[^\w.-]+", "-", word) for word in (command, task) if word]
     name = "-".join([*words, time.strftime("%Y%m%d-%H%M%S")])
     for attempt in range(1, 1000):
@@ -138,12 +173,15 @@ def _claim_folder(folder: Path) -> Path:
         raise UserError(f"--out {folder} is a file; choose another --out")
     folder.mkdir(parents=True, exist_ok=True)
     if any(folder.iterdir()):
-        raise UserError(f"{folder} is not empty; choose another --out, or go on with that run by --resume")
+        raise UserError(
+            f"{folder} is not empty; choose another --out, or go on with that run by --resume"
+        )
     return folder
 
 
 def version() -> str:
-    """minilrm's version: a clone that was never installed has no metadata, so its package is asked as well."""
+    """minilrm's version: a clone that was never installed has no metadata, so its package is asked
+    as well."""
     try:
         return importlib.metadata.version("minilrm")
     except importlib.metadata.PackageNotFoundError:
@@ -158,9 +196,11 @@ def _now() -> str:
 
 
 def plain(value: object, digits: int | None = None) -> object:
-    """What JSON can hold: tensors and NumPy scalars become numbers, paths and the like text, NaN and infinity None.
+    """What JSON can hold: tensors and NumPy scalars become numbers, paths and the like text, NaN
+    and infinity None.
 
-    `digits` rounds floats to so many significant digits; options are never rounded, for a run must be repeatable.
+    `digits` rounds floats to so many significant digits; options are never rounded, for a run must
+    be repeatable.
     """
     if value is None or isinstance(value, (bool, int, str)):
         return value
@@ -178,7 +218,8 @@ def plain(value: object, digits: int | None = None) -> object:
 
 
 def _json_line(record: dict) -> bytes:
-    # Half a surrogate pair has no UTF-8, but backslashreplace writes it as \udXXX, which is how JSON spells it.
+    # Half a surrogate pair has no UTF-8, but backslashreplace writes it as \udXXX, which is how
+    # JSON spells it.
     text = json.dumps(plain(record), ensure_ascii=False, allow_nan=False)
     return text.encode("utf-8", "backslashreplace") + b"\n"
 
@@ -189,7 +230,9 @@ def append_jsonl(path: str | Path, record: dict, *, sync: bool = True) -> None:
     with _user_errors("write", path), open(path, "ab+", buffering=0) as file:
         if file.seek(0, os.SEEK_END) > 0:
             file.seek(-1, os.SEEK_END)
-            if file.read(1) != b"\n":  # a torn line before us, or a hand-made file: do not glue ours to it
+            if (
+                file.read(1) != b"\n"
+            ):  # a torn line before us, or a hand-made file: do not glue ours to it
                 line = b"\n" + line
         if file.write(line) < len(line):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
@@ -198,7 +241,8 @@ def append_jsonl(path: str | Path, record: dict, *, sync: bool = True) -> None:
 
 
 def read_jsonl(path: str | Path) -> list[dict]:
-    """All the objects of a user's JSONL file; a bad line is reported by its number, never skipped."""
+    """All the objects of a user's JSONL file; a bad line is reported by its number, never
+    skipped."""
     records = _parse_lines(path)
     if not records:
         raise UserError(f"{path} is empty: one JSON object a line is expected")
@@ -213,8 +257,11 @@ def _read_log(path: Path) -> list[dict]:
 def _parse_lines(path: str | Path, forgive_last: bool = False) -> list[dict]:
     with _user_errors("read", path):
         data = Path(path).read_bytes()
-    # Split at \n alone: str.splitlines would also cut at characters that may stand inside a JSON string.
-    lines = [(number, line) for number, line in enumerate(data.split(b"\n"), start=1) if line.strip()]
+    # Split at \n alone: str.splitlines would also cut at characters that may stand inside a JSON
+    # string.
+    lines = [
+        (number, line) for number, line in enumerate(data.split(b"\n"), start=1) if line.strip()
+    ]
     records = []
     for position, (number, line) in enumerate(lines, start=1):
         try:
@@ -224,7 +271,11 @@ def _parse_lines(path: str | Path, forgive_last: bool = False) -> list[dict]:
         except (ValueError, RecursionError) as error:  # bad UTF-8 and bad JSON are both ValueErrors
             if forgive_last and position == len(lines):
                 break
-            what = f"{error.msg} (column {error.colno})" if isinstance(error, json.JSONDecodeError) else error
+            what = (
+                f"{error.msg} (column {error.colno})"
+                if isinstance(error, json.JSONDecodeError)
+                else error
+            )
             raise UserError(f"{path}, line {number}: {what}") from error
         records.append(record)
     return records
@@ -249,7 +300,8 @@ def write_json_atomic(path: str | Path, value: object) -> None:
 
 
 def write_bytes_atomic(path: str | Path, data: bytes) -> None:
-    """Readers see the old file or the new one, never half of it: write a sibling, sync it, rename it into place."""
+    """Readers see the old file or the new one, never half of it: write a sibling, sync it, rename
+    it into place."""
     path = Path(path)
     sibling = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     with _user_errors("write", path):
@@ -288,8 +340,9 @@ class Interrupt:
                 if interrupt.requested:
                     save(); say how to go on; break
 
-    A SIGTERM (a batch system's, or a closing laptop's) asks in the same way. Python hands signals to the main thread
-    only, so elsewhere this does nothing; nor does it wake a signal that was switched off, as nohup does.
+    A SIGTERM (a batch system's, or a closing laptop's) asks in the same way. Python hands signals
+    to the main thread only, so elsewhere this does nothing; nor does it wake a signal that was
+    switched off, as nohup does.
     """
 
     def __init__(self) -> None:
@@ -314,26 +367,41 @@ class Interrupt:
         if self.requested:
             raise KeyboardInterrupt
         self.requested = True
-        # The signal may have come in the middle of a print; then this one is refused, which is no reason to die.
+        # The signal may have come in the middle of a print; then this one is refused, which is no
+        # reason to die.
         with contextlib.suppress(RuntimeError, OSError, ValueError):
-            print("\nstopping after this step; Ctrl-C again stops at once, without saving", file=sys.stderr, flush=True)
+            print(
+                "\nstopping after this step; Ctrl-C again stops at once, without saving",
+                file=sys.stderr,
+                flush=True,
+            )
 
 
 class Progress:
     """A bar on stderr with the time left and whatever figures `update` is given.
 
-    In a terminal it redraws itself; where there is none (a file, a CI log) it writes a plain line every 10 seconds.
+    In a terminal it redraws itself; where there is none (a file, a CI log) it writes a plain line
+    every 10 seconds.
     """
 
     def __init__(self, total: int, initial: int = 0, label: str = ""):
         live = sys.stderr.isatty()
         self._out = sys.stderr if live else _Lines(sys.stderr)
-        self._bar = _Bar(total=total, initial=initial, desc=label or None, unit="step", file=self._out,
-                         mininterval=0.2 if live else 10.0, miniters=1, dynamic_ncols=live,
-                         smoothing=0.05)  # evaluations are slow steps; heed them little when the time left is guessed
+        self._bar = _Bar(
+            total=total,
+            initial=initial,
+            desc=label or None,
+            unit="step",
+            file=self._out,
+            mininterval=0.2 if live else 10.0,
+            miniters=1,
+            dynamic_ncols=live,
+            smoothing=0.05,
+        )  # evaluations are slow steps; heed them little when the time left is guessed
 
     def update(self, steps: int = 1, /, **shown: object) -> None:
-        """One step done; `shown` are figures to stand beside the bar: update(reward=0.41, length=38.2)."""
+        """One step done; `shown` are figures to stand beside the bar: update(reward=0.41,
+        length=38.2)."""
         figures = " ".join(f"{name}={_short(value)}" for name, value in shown.items())
         self._bar.set_postfix_str(figures, refresh=False)
         self._bar.update(steps)
@@ -356,11 +424,14 @@ class Progress:
 
 
 class _Bar(tqdm):
-    monitor_interval = 0  # tqdm's watching thread is of no use here, and threads and forked workers mix badly
+    monitor_interval = (
+        0  # tqdm's watching thread is of no use here, and threads and forked workers mix badly
+    )
 
 
 class _Lines:
-    """Turns the redrawing of a bar (carriage return, padding) into plain lines, for output that is no terminal."""
+    """Turns the redrawing of a bar (carriage return, padding) into plain lines, for output that is
+    no terminal."""
 
     def __init__(self, stream):
         self._stream = stream
@@ -382,7 +453,8 @@ def _short(value: object) -> str:
 
 
 def append_result(name: str, record: dict) -> None:
-    """Add a finished run to data/results/<name>.jsonl, with the machine and the time; tables are drawn from these."""
+    """Add a finished run to data/results/<name>.jsonl, with the machine and the time; tables are
+    drawn from these."""
     path = _results_path(name)
     with _user_errors("make", path.parent):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -390,7 +462,8 @@ def append_result(name: str, record: dict) -> None:
 
 
 def load_results(name: str) -> list[dict]:
-    """The finished runs so far: none is no error, since a study starts that way, and a resumed one skips these."""
+    """The finished runs so far: none is no error, since a study starts that way, and a resumed one
+    skips these."""
     return _read_log(_results_path(name))
 
 

@@ -1,4 +1,5 @@
-"""What the training loops share: optimizers, learning rates, batches of like length, and the guard against NaN."""
+"""What the training loops share: optimizers, learning rates, batches of like length, and the guard
+against NaN."""
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
@@ -10,27 +11,41 @@ from torch import Tensor, nn
 from minilrm.errors import UserError
 
 
-def pretraining_optimizers(model: nn.Module, muon_lr: float, adam_lr: float, weight_decay: float = 0.0
-                           ) -> dict[str, torch.optim.Optimizer]:
+def pretraining_optimizers(
+    model: nn.Module, muon_lr: float, adam_lr: float, weight_decay: float = 0.0
+) -> dict[str, torch.optim.Optimizer]:
     """Muon for the matrices of the blocks, AdamW for embeddings and norms.
 
-    Muon (Jordan 2024) makes every direction of a matrix's update equally long; with it a small base learns in minutes
-    what AdamW alone needs many times the tokens for.
+    Muon (Jordan 2024) makes every direction of a matrix's update equally long; with it a small base
+    learns in minutes what AdamW alone needs many times the tokens for.
     """
-    matrices = [p for name, p in model.named_parameters() if p.dim() == 2 and "embed" not in name and "lm_head" not in name]
+    matrices = [
+        p
+        for name, p in model.named_parameters()
+        if p.dim() == 2 and "embed" not in name and "lm_head" not in name
+    ]
     chosen = {id(p) for p in matrices}
     others = [p for p in model.parameters() if id(p) not in chosen]
     optimizers = {
         "muon": torch.optim.Muon(matrices, lr=muon_lr, weight_decay=weight_decay),
-        "adamw": torch.optim.AdamW(others, lr=adam_lr, betas=(0.9, 0.95), weight_decay=0.0, fused=True),
+        "adamw": torch.optim.AdamW(
+            others, lr=adam_lr, betas=(0.9, 0.95), weight_decay=0.0, fused=True
+        ),
     }
     return remember_lr(optimizers)
 
 
-def adamw(model: nn.Module, lr: float, weight_decay: float = 0.0, betas=(0.9, 0.95)) -> dict[str, torch.optim.Optimizer]:
+def adamw(
+    model: nn.Module, lr: float, weight_decay: float = 0.0, betas=(0.9, 0.95)
+) -> dict[str, torch.optim.Optimizer]:
     """AdamW for everything: what fine-tuning and reinforcement learning use."""
-    return remember_lr({"adamw": torch.optim.AdamW(model.parameters(), lr=lr, betas=betas, weight_decay=weight_decay,
-                                                   fused=True)})
+    return remember_lr(
+        {
+            "adamw": torch.optim.AdamW(
+                model.parameters(), lr=lr, betas=betas, weight_decay=weight_decay, fused=True
+            )
+        }
+    )
 
 
 def remember_lr(optimizers: dict) -> dict:
@@ -59,10 +74,11 @@ def lr_factor(step: int, total: int, warmup: int, final: float = 0.0) -> float:
 
 
 def falling(step: int, warmup: int, hold: int) -> float:
-    """Linear warm-up, constant up to step `hold`, then hold / step: whatever the length of the run. hold 0: never falls.
+    """Linear warm-up, constant up to step `hold`, then hold / step: whatever the length of the run.
+    hold 0: never falls.
 
-    Sum 1/t diverges and sum 1/t^2 does not, so that the policy can still go any way while the noise of its samples
-    averages out (Robbins and Monro 1951). Step counts from 0.
+    Sum 1/t diverges and sum 1/t^2 does not, so that the policy can still go any way while the noise
+    of its samples averages out (Robbins and Monro 1951). Step counts from 0.
 
     >>> [round(falling(s, warmup=2, hold=5), 3) for s in (0, 1, 4, 9, 99)]
     [0.5, 1.0, 1.0, 0.5, 0.05]
@@ -70,25 +86,34 @@ def falling(step: int, warmup: int, hold: int) -> float:
     return min(1.0, (step + 1) / warmup if warmup else 1.0, hold / (step + 1) if hold else 1.0)
 
 
-def batches_by_length(lengths: Sequence[int], tokens_per_batch: int, rng: np.random.Generator | None = None,
-                      window: int = 8192) -> Iterator[np.ndarray]:
-    """Indices of rows to pad together: each batch holds about `tokens_per_batch` tokens, padding included.
+def batches_by_length(
+    lengths: Sequence[int],
+    tokens_per_batch: int,
+    rng: np.random.Generator | None = None,
+    window: int = 8192,
+) -> Iterator[np.ndarray]:
+    """Indices of rows to pad together: each batch holds about `tokens_per_batch` tokens, padding
+    included.
 
-    Rows are taken in random order (in the given one without `rng`), sorted by length within windows, so that rows of a
-    batch are of like length and little is spent on padding; then the batches of a window come in random order.
+    Rows are taken in random order (in the given one without `rng`), sorted by length within
+    windows, so that rows of a batch are of like length and little is spent on padding; then the
+    batches of a window come in random order.
     """
     lengths = np.asarray(lengths)
     order = rng.permutation(len(lengths)) if rng is not None else np.arange(len(lengths))
     for start in range(0, len(order), window):
-        part = order[start:start + window]
+        part = order[start : start + window]
         part = part[np.argsort(lengths[part], kind="stable")]
         batches = list(fill_batches(part, lengths[part], tokens_per_batch))
-        for i in (rng.permutation(len(batches)) if rng is not None else range(len(batches))):
+        for i in rng.permutation(len(batches)) if rng is not None else range(len(batches)):
             yield batches[i]
 
 
-def fill_batches(rows: np.ndarray, lengths: np.ndarray, tokens_per_batch: int) -> Iterator[np.ndarray]:
-    """Cut rows, sorted by length, so that (rows) x (longest) stays within the budget. One row is always allowed."""
+def fill_batches(
+    rows: np.ndarray, lengths: np.ndarray, tokens_per_batch: int
+) -> Iterator[np.ndarray]:
+    """Cut rows, sorted by length, so that (rows) x (longest) stays within the budget. One row is
+    always allowed."""
     start = 0
     for end in range(1, len(rows) + 1):
         if end == len(rows) or (end - start + 1) * int(lengths[end]) > tokens_per_batch:
@@ -103,7 +128,8 @@ def pad(rows: Iterable[Sequence[int]], value: int = 0) -> Tensor:
 
 
 def add_gradients(parameters: Iterable[nn.Parameter], gradients: Iterable[Tensor]) -> None:
-    """Add a micro-batch's gradients to what the parameters have; in a fixed order the sum is the same bit for bit."""
+    """Add a micro-batch's gradients to what the parameters have; in a fixed order the sum is the
+    same bit for bit."""
     for parameter, gradient in zip(parameters, gradients, strict=True):
         if parameter.grad is None:
             parameter.grad = gradient
@@ -112,14 +138,18 @@ def add_gradients(parameters: Iterable[nn.Parameter], gradients: Iterable[Tensor
 
 
 class Guard:
-    """Takes optimizer steps, but never a poisoned one: a NaN or inf skips the step; ten in a row stop the run."""
+    """Takes optimizer steps, but never a poisoned one: a NaN or inf skips the step; ten in a row
+    stop the run."""
 
     def __init__(self, clip: float, limit: int = 10):
         self.clip, self.limit = clip, limit
         self.skipped = self.in_a_row = 0
 
-    def step(self, model: nn.Module, optimizers: dict[str, torch.optim.Optimizer], loss: float) -> float:
-        """Clip the gradient's norm, step, and clear the gradients. Returns the norm before clipping (NaN if skipped)."""
+    def step(
+        self, model: nn.Module, optimizers: dict[str, torch.optim.Optimizer], loss: float
+    ) -> float:
+        """Clip the gradient's norm, step, and clear the gradients. Returns the norm before clipping
+        (NaN if skipped)."""
         norm = float(nn.utils.clip_grad_norm_(model.parameters(), self.clip))
         healthy = math.isfinite(norm) and math.isfinite(loss)
         if healthy:
@@ -130,6 +160,8 @@ class Guard:
         self.in_a_row = 0 if healthy else self.in_a_row + 1
         self.skipped += not healthy
         if self.in_a_row >= self.limit:
-            raise UserError(f"{self.limit} steps in a row had a loss or gradient that is not a number; the last healthy "
-                            "checkpoint is kept. Try a lower learning rate")
+            raise UserError(
+                f"{self.limit} steps in a row had a loss or gradient that is not a number; the last healthy "
+                "checkpoint is kept. Try a lower learning rate"
+            )
         return norm if healthy else math.nan

@@ -1,8 +1,8 @@
 """The two plots of the main job, each three small panels. `scripts/figures.py` calls this.
 
-Readable on paper and without colour: a seed is a thin line with a dash of its own, over the thick line of their mean.
-What was rolled out in training is a line, what was measured on held-out problems a marker, with the least and the
-greatest seed.
+Readable on paper and without colour: a seed is a thin line with a dash of its own, over the thick
+line of their mean. What was rolled out in training is a line, what was measured on held-out
+problems a marker, with the least and the greatest seed.
 """
 
 import io
@@ -25,8 +25,16 @@ THINKS = ("Completions that think", "completions/think_rate", "think_rate")
 LENGTH = ("Mean length, tokens", "completions/mean_length", "mean_length")
 ACCURACY = ("Accuracy, sampled at T = 1", "accuracy", "accuracy")
 ENTROPY = ("Entropy, nats a token", "entropy", None)
-STYLE = {"font.size": 9, "font.family": "DejaVu Sans", "axes.edgecolor": INK, "axes.linewidth": 0.8, "text.color": INK,
-         "axes.labelcolor": INK, "xtick.color": INK, "ytick.color": INK}
+STYLE = {
+    "font.size": 9,
+    "font.family": "DejaVu Sans",
+    "axes.edgecolor": INK,
+    "axes.linewidth": 0.8,
+    "text.color": INK,
+    "axes.labelcolor": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
+}
 
 
 def draw_main(grpo: dict[int, dict], path: Path) -> None:
@@ -42,7 +50,9 @@ def draw_hold(hold: dict[int, dict], path: Path) -> None:
     end = min(record["steps"] for record in hold.values())
     for axes in figure.axes:
         axes.axvline(end, color=SOFT, linewidth=0.8, zorder=0)
-    figure.axes[0].annotate("make grpo ends", (end, 0.06), (4, 0), textcoords="offset points", color=SOFT, fontsize=8)
+    figure.axes[0].annotate(
+        "make grpo ends", (end, 0.06), (4, 0), textcoords="offset points", color=SOFT, fontsize=8
+    )
     save(figure, path)
 
 
@@ -56,18 +66,31 @@ def draw(runs: dict[int, dict], panels: Sequence[tuple], steps: int, smooth: int
                 draw_evaluations(axes, [r["evals"] for r in runs.values()], evaluated, steps)
             finish(axes, title, steps, share=evaluated in ("think_rate", "accuracy"))
         handles, labels = figure.axes[0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False, handlelength=3)
+        figure.legend(
+            handles,
+            labels,
+            loc="outside lower center",
+            ncols=len(labels),
+            frameon=False,
+            handlelength=3,
+        )
     return figure
 
 
 def draw_seeds(axes: Axes, curves: dict[int, list], smooth: int) -> None:
     """Batch i was rolled out after i updates."""
-    table = np.array([[np.nan if v is None else v for v in values] for values in curves.values()], dtype=float)
+    table = np.array(
+        [[np.nan if v is None else v for v in values] for values in curves.values()], dtype=float
+    )
     table = np.array([running_mean(row, smooth) for row in table])
-    for row, (seed, dash) in zip(table, zip(curves, DASHES * len(curves), strict=False), strict=True):
+    for row, (seed, dash) in zip(
+        table, zip(curves, DASHES * len(curves), strict=False), strict=True
+    ):
         axes.plot(row, color=INK, linewidth=0.9, linestyle=dash, label=f"seed {seed}")
     if len(table) > 1:
-        axes.plot(table.mean(0), color=PALE, linewidth=3.6, zorder=1.5, label="mean, training batches")
+        axes.plot(
+            table.mean(0), color=PALE, linewidth=3.6, zorder=1.5, label="mean, training batches"
+        )
 
 
 def running_mean(values: np.ndarray, width: int) -> np.ndarray:
@@ -80,14 +103,29 @@ def running_mean(values: np.ndarray, width: int) -> np.ndarray:
 
 def draw_evaluations(axes: Axes, evals: Sequence[list[dict]], key: str, steps: int) -> None:
     """Mean over the seeds on held-out problems, at the steps where all were evaluated."""
-    by_step = [{e["step"]: e[key] for e in seed if e["step"] <= steps and e.get(key) is not None} for seed in evals]
+    by_step = [
+        {e["step"]: e[key] for e in seed if e["step"] <= steps and e.get(key) is not None}
+        for seed in evals
+    ]
     shared = sorted(set.intersection(*map(set, by_step)))
     values = np.array([[seed[step] for step in shared] for seed in by_step], dtype=float)
     if shared:
         mean = values.mean(0)
-        axes.errorbar(shared, mean, yerr=[mean - values.min(0), values.max(0) - mean], color=ACCENT, linestyle="none",
-                      marker="o", markersize=4.5, markerfacecolor="white", markeredgewidth=1.3, elinewidth=1.2, capsize=2.5,
-                      label="mean, validation (least to greatest seed)", zorder=5)
+        axes.errorbar(
+            shared,
+            mean,
+            yerr=[mean - values.min(0), values.max(0) - mean],
+            color=ACCENT,
+            linestyle="none",
+            marker="o",
+            markersize=4.5,
+            markerfacecolor="white",
+            markeredgewidth=1.3,
+            elinewidth=1.2,
+            capsize=2.5,
+            label="mean, validation (least to greatest seed)",
+            zorder=5,
+        )
 
 
 def finish(axes: Axes, title: str, steps: int, share: bool) -> None:

@@ -1,4 +1,5 @@
-"""Numbers -> the README's tables, in Markdown. `scripts/figures.py` calls this; nothing is computed here."""
+"""Numbers -> the README's tables, in Markdown. `scripts/figures.py` calls this; nothing is computed
+here."""
 
 from collections.abc import Callable, Iterable, Sequence
 
@@ -11,7 +12,8 @@ MISSING, DASH = "not measured yet", "–"
 BLOCKS = ("figures:plot", "transcript", "figures:main")
 
 
-# -- cells ----------------------------------------------------------------------------------------------------------
+# -- cells -----------------------------------------------------------------------------------------
+
 
 def percent(value: float) -> str:
     return f"{100 * value:.1f} %"
@@ -44,12 +46,20 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 ROWS = {
-    "sampled": "right, sampled at T = 1", "greedy": "right, greedy (T = 0)", "best": "right, at its best temperature",
-    "forced 1": "right, thinking forced, T = 1", "forced 0": "right, thinking forced, T = 0",
-    "pass@8": "one of 8 samples right (pass@8)", "vote of 8": "right by a vote of 8", "thinks": "thinks before it answers",
-    "right when thinking": "right when it thinks", "error when thinking": "wrong when it thinks",
-    "right by reflex": "right when it does not think", "same in four wordings": "same answer in four wordings",
-    "new story": "right on stories never seen", "larger numbers": "right on larger numbers",
+    "sampled": "right, sampled at T = 1",
+    "greedy": "right, greedy (T = 0)",
+    "best": "right, at its best temperature",
+    "forced 1": "right, thinking forced, T = 1",
+    "forced 0": "right, thinking forced, T = 0",
+    "pass@8": "one of 8 samples right (pass@8)",
+    "vote of 8": "right by a vote of 8",
+    "thinks": "thinks before it answers",
+    "right when thinking": "right when it thinks",
+    "error when thinking": "wrong when it thinks",
+    "right by reflex": "right when it does not think",
+    "same in four wordings": "same answer in four wordings",
+    "new story": "right on stories never seen",
+    "larger numbers": "right on larger numbers",
     "mean length": "mean length of an answer, tokens",
 }
 
@@ -58,9 +68,16 @@ def accuracy_table(s: dict, seeds: Sequence[str]) -> str:
     def row(name: str) -> list[str]:
         form = plain_number if name == "mean length" else percent
         cells = [s["base"], *(s["grpo"].get(seed) for seed in seeds)]
-        return [ROWS[name], *(show((c or {}).get(name), form) for c in cells), spread(s["grpo_over_seeds"].get(name), form)]
+        return [
+            ROWS[name],
+            *(show((c or {}).get(name), form) for c in cells),
+            spread(s["grpo_over_seeds"].get(name), form),
+        ]
 
-    return table(["", "base", *(f"GRPO, seed {seed}" for seed in seeds), "mean (least to greatest)"], map(row, ROWS))
+    return table(
+        ["", "base", *(f"GRPO, seed {seed}" for seed in seeds), "mean (least to greatest)"],
+        map(row, ROWS),
+    )
 
 
 def spread(over: dict | None, form: Callable[[float], str]) -> str:
@@ -78,7 +95,11 @@ def found_words(v: dict) -> str:
 
 def holds_words(v: dict) -> str:
     word = {True: "yes", False: "no", None: MISSING}[v["holds"]]
-    return word + (f" ({v['held']} of {v['of']} seeds)" if v["of"] > 1 or (v["holds"] is None and v["of"]) else "")
+    return word + (
+        f" ({v['held']} of {v['of']} seeds)"
+        if v["of"] > 1 or (v["holds"] is None and v["of"])
+        else ""
+    )
 
 
 def verdict_lines(s: dict) -> list[str]:
@@ -87,29 +108,58 @@ def verdict_lines(s: dict) -> list[str]:
 
 
 def verdict_table(s: dict) -> str:
-    return table(["claim", "found", "holds"], ([v["claim"], found_words(v), holds_words(v)] for v in s["verdicts"]))
+    return table(
+        ["claim", "found", "holds"],
+        ([v["claim"], found_words(v), holds_words(v)] for v in s["verdicts"]),
+    )
 
 
 def ratio_line(s: dict) -> str:
-    ratios = (f"seed {seed} x {r['value']:.2f} ({r['ci'][0]:.2f} to {r['ci'][1]:.2f})"
-              for seed, r in s["error_ratio"].items() if r["value"] is not None)
-    return ("Wrong answers among those that think, GRPO / base (each interval's one end over the other's other: wider than "
-            f"95 %): {', '.join(ratios) or MISSING}.")
+    ratios = (
+        f"seed {seed} x {r['value']:.2f} ({r['ci'][0]:.2f} to {r['ci'][1]:.2f})"
+        for seed, r in s["error_ratio"].items()
+        if r["value"] is not None
+    )
+    return (
+        "Wrong answers among those that think, GRPO / base (each interval's one end over the other's other: wider than "
+        f"95 %): {', '.join(ratios) or MISSING}."
+    )
 
 
 def difference_table(s: dict, seeds: Sequence[str]) -> str:
-    rows = [[name, *(show(found.get(seed), points) for seed in seeds)] for name, found in s["differences"].items()]
-    rows.append(["both sampled, GRPO − expert iteration",
-                 *(show(s["expert"].get(seed, {}).get("grpo - expert"), points) for seed in seeds)])
+    rows = [
+        [name, *(show(found.get(seed), points) for seed in seeds)]
+        for name, found in s["differences"].items()
+    ]
+    rows.append(
+        [
+            "both sampled, GRPO − expert iteration",
+            *(show(s["expert"].get(seed, {}).get("grpo - expert"), points) for seed in seeds),
+        ]
+    )
     return table(["GRPO − base, percentage points", *(f"seed {seed}" for seed in seeds)], rows)
 
 
 def hold_table(s: dict) -> str:
-    rows = [[seed, f"{percent(h['peak'])} (step {h['peak_step']})", f"{percent(h['last'])} (step {h['last_step']})",
-             percent(h["ratio"]), show(h["test"])] for seed, h in s["hold"].items()]
-    return "\n\n".join([
-        table(["seed", "best, validation", "last, validation", "last / best", "last, test"], rows), same_run_line(s),
-        "![accuracy, length and entropy over the long run](data/results/hold.png)"])
+    rows = [
+        [
+            seed,
+            f"{percent(h['peak'])} (step {h['peak_step']})",
+            f"{percent(h['last'])} (step {h['last_step']})",
+            percent(h["ratio"]),
+            show(h["test"]),
+        ]
+        for seed, h in s["hold"].items()
+    ]
+    return "\n\n".join(
+        [
+            table(
+                ["seed", "best, validation", "last, validation", "last / best", "last, test"], rows
+            ),
+            same_run_line(s),
+            "![accuracy, length and entropy over the long run](data/results/hold.png)",
+        ]
+    )
 
 
 def same_run_line(s: dict) -> str:
@@ -119,46 +169,77 @@ def same_run_line(s: dict) -> str:
 
 
 def hold_n(s: dict) -> str:
-    return next((f" (each evaluation: n = {h['n']} validation problems)" for h in s["hold"].values()), "")
+    return next(
+        (f" (each evaluation: n = {h['n']} validation problems)" for h in s["hold"].values()), ""
+    )
 
 
 def again_line(s: dict) -> str:
     """Speed-ups change rounding, so the seeds were run once more."""
-    found = "; ".join(f"seed {seed} ({when(a)}) {show(a['sampled'])}, {show(a['again - first'], points)} points"
-                      for seed, a in s["again"].items())
+    found = "; ".join(
+        f"seed {seed} ({when(a)}) {show(a['sampled'])}, {show(a['again - first'], points)} points"
+        for seed, a in s["again"].items()
+    )
     return f"- The same seeds with faster code, which changes rounding alone, sampled: {found or MISSING}."
 
 
 def expert_table(s: dict) -> str:
-    rows = [[seed, show(e["sampled"]), show(e["greedy"]), show(e["thinks"]), f"{e['steps']}", f"{e['tokens']:,}"]
-            for seed, e in s["expert"].items()]
+    rows = [
+        [
+            seed,
+            show(e["sampled"]),
+            show(e["greedy"]),
+            show(e["thinks"]),
+            f"{e['steps']}",
+            f"{e['tokens']:,}",
+        ]
+        for seed, e in s["expert"].items()
+    ]
     return table(["seed", "sampled, T = 1", "greedy", "thinks", "steps", "tokens generated"], rows)
 
 
 def cost_lines(s: dict) -> list[str]:
     lines = []
     if p := s["pretraining"]:
-        lines.append(f"- The base: {p['parameters']:,} parameters, {p['tokens_trained']:,} tokens read, "
-                     f"{duration(p['seconds'])}, not alone on the machine ({machine_words(p['machine'])}).")
+        lines.append(
+            f"- The base: {p['parameters']:,} parameters, {p['tokens_trained']:,} tokens read, "
+            f"{duration(p['seconds'])}, not alone on the machine ({machine_words(p['machine'])})."
+        )
     else:
         lines.append(f"- The base: {MISSING}.")
-    latest = list({t["kind"]: t for t in s["timing"]}.values())  # the code gets faster: what it takes now
+    latest = list(
+        {t["kind"]: t for t in s["timing"]}.values()
+    )  # the code gets faster: what it takes now
     for t in (t for t in latest if t["kind"] == "pretraining"):
-        minutes = f"; at this speed the base takes {duration(p['tokens_trained'] / t['tokens_per_second'])}" if p else ""
-        lines.append(f"- Pretraining alone on the machine ({when(t)}): {t['tokens_per_second']:,.0f} tokens a second over "
-                     f"{t['tokens']:,} tokens{minutes} ({machine_words(t.get('machine'))}).")
+        minutes = (
+            f"; at this speed the base takes {duration(p['tokens_trained'] / t['tokens_per_second'])}"
+            if p
+            else ""
+        )
+        lines.append(
+            f"- Pretraining alone on the machine ({when(t)}): {t['tokens_per_second']:,.0f} tokens a second over "
+            f"{t['tokens']:,} tokens{minutes} ({machine_words(t.get('machine'))})."
+        )
     clocked = [t for t in latest if t["kind"] != "pretraining"]
     for t in clocked:
-        gain = "no gain with intervals apart" if t["seconds_to_gain"] is None else \
-            f"{duration(t['seconds_to_gain'])} to a gain with intervals apart"
-        lines.append(f"- `{t['kind']}`, seed {t['seed']} ({when(t)}): {duration(t['seconds_to_step0'])} to the figures of "
-                     f"step 0, {gain}, {duration(t['seconds_total'])} in all ({machine_words(t.get('machine'))}).")
+        gain = (
+            "no gain with intervals apart"
+            if t["seconds_to_gain"] is None
+            else f"{duration(t['seconds_to_gain'])} to a gain with intervals apart"
+        )
+        lines.append(
+            f"- `{t['kind']}`, seed {t['seed']} ({when(t)}): {duration(t['seconds_to_step0'])} to the figures of "
+            f"step 0, {gain}, {duration(t['seconds_total'])} in all ({machine_words(t.get('machine'))})."
+        )
     if not clocked:
         lines.append(f"- `make grpo` by the clock: {MISSING}.")
     for kind, name in (("grpo", "GRPO"), ("hold", "the long run")):
         if costs := s["cost"][kind]:
-            each = "; ".join(f"seed {seed} {c['tokens_generated']:,} tokens generated in {c['steps']} steps, "
-                             f"{duration(c['seconds'])}, steps skipped: {c['skipped_steps']}" for seed, c in costs.items())
+            each = "; ".join(
+                f"seed {seed} {c['tokens_generated']:,} tokens generated in {c['steps']} steps, "
+                f"{duration(c['seconds'])}, steps skipped: {c['skipped_steps']}"
+                for seed, c in costs.items()
+            )
             lines.append(f"- {name}, on one thread, not alone on the machine: {each}.")
     return [*lines, again_line(s)]
 
@@ -176,8 +257,10 @@ def machine_words(m: dict | None) -> str:
     if not m:
         return "machine not noted"
     memory = f", {m['memory_gb']:.0f} GB" if m.get("memory_gb") else ""
-    return (f"{m['cores']} cores of {m['processor']}{memory}, {m['platform']}, Python {m['python']}, torch {m['torch']}, "
-            f"{m['device']}, {m['threads']} thread{'s' if m['threads'] != 1 else ''}")
+    return (
+        f"{m['cores']} cores of {m['processor']}{memory}, {m['platform']}, Python {m['python']}, torch {m['torch']}, "
+        f"{m['device']}, {m['threads']} thread{'s' if m['threads'] != 1 else ''}"
+    )
 
 
 def main_block(s: dict) -> str:
@@ -191,14 +274,17 @@ def main_block(s: dict) -> str:
         f"{len(s['seeds'])} seeds, last checkpoint. In brackets: 95 % Wilson interval over problems; in the last column: "
         f"least and greatest of the seeds. A dash: {MISSING}.",
         accuracy_table(s, seeds),
-        "*What this was to show.* A claim holds if it holds in every seed.", verdict_table(s),
-        ratio_line(s), "*Differences on the same problems*, with 95 % intervals by paired bootstrap:",
+        "*What this was to show.* A claim holds if it holds in every seed.",
+        verdict_table(s),
+        ratio_line(s),
+        "*Differences on the same problems*, with 95 % intervals by paired bootstrap:",
         difference_table(s, seeds) if s["differences"] else MISSING,
         f"*Does it hold?* The same runs once more, up to {s['long_steps'] or 'five times as many'} steps{hold_n(s)}:",
         hold_table(s) if s["hold"] else MISSING,
         "*A plainer rival*: expert iteration (imitate the right answers, compare nothing) until as many tokens are generated:",
         expert_table(s) if s["expert"] else MISSING,
-        "*Costs.*", "\n".join(cost_lines(s)),
+        "*Costs.*",
+        "\n".join(cost_lines(s)),
         f"Measured by `python scripts/study_main.py all` ({machine_words(s['machine'])}); every number: "
         "[data/results/main.json](data/results/main.json).",
     ]
@@ -208,17 +294,24 @@ def main_block(s: dict) -> str:
 def plot_block(s: dict) -> str:
     if not s["grpo"]:
         return f"The plot: {MISSING}."
-    return (f"![share of answers that think, their length, and accuracy, over {s['steps']} steps of GRPO]"
-            "(data/results/main.png)")
+    return (
+        f"![share of answers that think, their length, and accuracy, over {s['steps']} steps of GRPO]"
+        "(data/results/main.png)"
+    )
 
 
 def transcript_block(record: dict | None) -> str:
-    """One problem before and after. It is picked: the first that was wrong and came right; the tables count them all."""
+    """One problem before and after. It is picked: the first that was wrong and came right; the
+    tables count them all."""
     if not record:
         return f"A transcript: {MISSING}."
-    text = (f"Question: {record['prompt']}\nRight answer: {record['answer']}\n\n--- before, step 0 ---\n"
-            f"{record['before'].strip()}\n\n--- after, step {record['step_after']} ---\n{record['after'].strip()}")
-    text = neutralise(text).replace("<!--", "<! --").replace("```", "'''")  # a model's text stays inside its box
+    text = (
+        f"Question: {record['prompt']}\nRight answer: {record['answer']}\n\n--- before, step 0 ---\n"
+        f"{record['before'].strip()}\n\n--- after, step {record['step_after']} ---\n{record['after'].strip()}"
+    )
+    text = (
+        neutralise(text).replace("<!--", "<! --").replace("```", "'''")
+    )  # a model's text stays inside its box
     return f"```text\n{text}\n```"
 
 
@@ -227,7 +320,7 @@ def put(text: str, name: str, body: str) -> str:
     start, end = f"<!-- {name} -->", f"<!-- /{name} -->"
     if text.count(start) != 1 or text.count(end) != 1 or text.index(start) > text.index(end):
         raise UserError(f"the README needs the markers {start} and {end}, in this order, once each")
-    return text[:text.index(start) + len(start)] + "\n" + body + "\n" + text[text.index(end):]
+    return text[: text.index(start) + len(start)] + "\n" + body + "\n" + text[text.index(end) :]
 
 
 def fill_readme(text: str, summary: dict, transcript: dict | None) -> str:

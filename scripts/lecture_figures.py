@@ -1,10 +1,11 @@
-"""What the lectures' figures.py scripts share: measure, keep the numbers, draw from the kept numbers alone.
+"""What the lectures' figures.py scripts share: measure, keep the numbers, draw from the kept
+numbers alone.
 
     python lectures/NN_slug/figures.py          measures, writes data/results/lecture-NN.json, and draws
     python lectures/NN_slug/figures.py --draw   draws from that file
 
-A script brings `measure() -> dict` (what its lecture is about) and `draw(result)`; the command, the machine and the seconds are
-added here. Figures are grey, about 6 x 3 inches, and small.
+A script brings `measure() -> dict` (what its lecture is about) and `draw(result)`; the command, the
+machine and the seconds are added here. Figures are grey, about 6 x 3 inches, and small.
 """
 
 import io
@@ -32,8 +33,15 @@ def main(script: str, measure: Callable[[], dict], draw: Callable[[dict], None])
         machine.set_threads(1)  # for the same digits on any number of cores
         started = time.perf_counter()
         found = measure()
-        write_json_atomic(kept, {"command": f"python lectures/{folder.name}/figures.py", "machine": machine.describe("cpu"),
-                                 **found, "seconds": round(time.perf_counter() - started, 1)})
+        write_json_atomic(
+            kept,
+            {
+                "command": f"python lectures/{folder.name}/figures.py",
+                "machine": machine.describe("cpu"),
+                **found,
+                "seconds": round(time.perf_counter() - started, 1),
+            },
+        )
     matplotlib.use("Agg")
     draw(read_json(kept))
 

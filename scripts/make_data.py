@@ -1,12 +1,13 @@
-"""Write the problem sets that are shipped: data/gsm8k-mini/{test,ood,train_sample}.jsonl, data/countdown/{test,ood}.jsonl.
+"""Write the problem sets that are shipped: data/gsm8k-mini/{test,ood,train_sample}.jsonl,
+data/countdown/{test,ood}.jsonl.
 
     python scripts/make_data.py                      all of them
     python scripts/make_data.py --task countdown     those of one task
 
-The files of gsm8k-mini are in GSM8K's schema, with three fields more (key, difficulty, meta); those of countdown have the
-numbers, the target and one right answer. `test` and `ood` are what every final figure is measured on: make them anew only
-when the problems themselves have changed, and measure everything again then. `train_sample` is to look at, and to try
-`--data` with.
+The files of gsm8k-mini are in GSM8K's schema, with three fields more (key, difficulty, meta); those
+of countdown have the numbers, the target and one right answer. `test` and `ood` are what every
+final figure is measured on: make them anew only when the problems themselves have changed, and
+measure everything again then. `train_sample` is to look at, and to try `--data` with.
 """
 
 import argparse
@@ -25,13 +26,20 @@ COUNTDOWN_FILES = {"test": "test", "ood": "ood"}
 
 
 def lines(split: str, n: int) -> list[str]:
-    """The first `n` problems of a split of gsm8k-mini, made from seed 0, a line of compact JSON each."""
-    return [compact(gsm8k_mini.to_record(problem)) for problem in gsm8k_mini.GSM8KMini().make(split, n, seed=0)]
+    """The first `n` problems of a split of gsm8k-mini, made from seed 0, a line of compact JSON
+    each."""
+    return [
+        compact(gsm8k_mini.to_record(problem))
+        for problem in gsm8k_mini.GSM8KMini().make(split, n, seed=0)
+    ]
 
 
 def countdown_lines(split: str, n: int) -> list[str]:
     """The same of countdown."""
-    return [compact(countdown.to_record(problem)) for problem in countdown.Countdown().make(split, n, seed=0)]
+    return [
+        compact(countdown.to_record(problem))
+        for problem in countdown.Countdown().make(split, n, seed=0)
+    ]
 
 
 def compact(record: dict) -> str:
@@ -44,7 +52,12 @@ MAKERS = {"gsm8k-mini": (FILES, lines), "countdown": (COUNTDOWN_FILES, countdown
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--task", choices=MAKERS, help="make the files of this task only")
-    parser.add_argument("--out", type=Path, default=ROOT / "data", help="write to a folder for each task in this one")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        default=ROOT / "data",
+        help="write to a folder for each task in this one",
+    )
     parser.add_argument("--n", type=int, default=1000, help="problems a file (default: 1000)")
     options = parser.parse_args()
     for task in [options.task] if options.task else MAKERS:

@@ -2,8 +2,9 @@
 
     python scripts/make_data_multiplication.py
 
-In GSM8K's schema, with three fields more (key, difficulty, meta). Final figures are measured on these files: make them anew
-only when the task poses other problems, and measure everything again then.
+In GSM8K's schema, with three fields more (key, difficulty, meta). Final figures are measured on
+these files: make them anew only when the task poses other problems, and measure everything again
+then.
 """
 
 import argparse
@@ -20,12 +21,17 @@ from minilrm.tasks.multiplication import Multiplication, to_record  # noqa: E402
 
 def lines(split: str, n: int) -> list[str]:
     """The first `n` problems of a split, made from seed 0, a line of compact JSON each."""
-    return [json.dumps(to_record(problem), separators=(",", ":")) for problem in Multiplication().make(split, n)]
+    return [
+        json.dumps(to_record(problem), separators=(",", ":"))
+        for problem in Multiplication().make(split, n)
+    ]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--out", type=Path, default=ROOT / "data" / "multiplication", help="folder to write to")
+    parser.add_argument(
+        "--out", type=Path, default=ROOT / "data" / "multiplication", help="folder to write to"
+    )
     parser.add_argument("--n", type=int, default=1000, help="problems a file (default: 1000)")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)

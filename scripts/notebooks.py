@@ -13,6 +13,7 @@ carries the seconds that its run took, too, and its head must not promise less.
 """
 
 import argparse
+import ast
 import hashlib
 import os
 import platform
@@ -35,7 +36,13 @@ def sources() -> dict[str, Path]:
         letter = path.stem.removeprefix("notebook").removeprefix("_")
         number, _, slug = path.parent.name.partition("_")
         if letter:  # its first line names it: # notebook: 17b_checking_multiplication
-            slug = path.read_text(encoding="utf-8").splitlines()[0].removeprefix("# notebook:").strip().partition("_")[2]
+            slug = (
+                path.read_text(encoding="utf-8")
+                .splitlines()[0]
+                .removeprefix("# notebook:")
+                .strip()
+                .partition("_")[2]
+            )
         found[f"{number}{letter}_{slug}"] = path
     return found
 
@@ -46,8 +53,14 @@ def convert(name: str, source: Path):
 
     notebook = jupytext.reads(source.read_text(encoding="utf-8"), fmt="py:percent")
     notebook.cells = [cell for cell in notebook.cells if not cell.source.startswith("# notebook:")]
-    notebook.metadata = {"kernelspec": KERNEL, "language_info": {"name": "python"},
-                         "minilrm": {"source": source.relative_to(ROOT).as_posix(), "sha256": digest(notebook.cells)}}
+    notebook.metadata = {
+        "kernelspec": KERNEL,
+        "language_info": {"name": "python"},
+        "minilrm": {
+            "source": source.relative_to(ROOT).as_posix(),
+            "sha256": digest(notebook.cells),
+        },
+    }
     for number, cell in enumerate(notebook.cells):
         cell["id"] = hashlib.sha256(f"{name}:{number}".encode()).hexdigest()[:8]
         cell.metadata = {}
@@ -66,9 +79,15 @@ def execute(notebook, fast: bool) -> None:
     from nbclient import NotebookClient
 
     os.environ["FAST"] = "1" if fast else ""
-    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
-    NotebookClient(notebook, timeout=SECONDS_A_CELL, kernel_name="python3",
-                   resources={"metadata": {"path": str(ROOT)}}).execute()
+    os.environ["PYTHONPATH"] = os.pathsep.join(
+        filter(None, (str(ROOT), os.environ.get("PYTHONPATH")))
+    )
+    NotebookClient(
+        notebook,
+        timeout=SECONDS_A_CELL,
+        kernel_name="python3",
+        resources={"metadata": {"path": str(ROOT)}},
+    ).execute()
     for cell in notebook.cells:
         cell.metadata.pop("execution", None)  # when each cell ran: it would change with every run
         tidy(cell)
@@ -97,14 +116,24 @@ def calm(text: str) -> str:
     """
     lines: list[str] = []
     for line in re.split(r"\n\r|\r\n|\r|\n", text.replace("\x1b[A", "")):
-        if "TqdmWarning" in line or "autonotebook" in line or (not line.strip() and BAR.match(lines[-1] if lines else "")):
+        if (
+            "TqdmWarning" in line
+            or "autonotebook" in line
+            or (not line.strip() and BAR.match(lines[-1] if lines else ""))
+        ):
             continue
         if bar := BAR.match(line):
             begun = [i for i, kept in enumerate(lines) if (b := BAR.match(kept)) and b[1] == bar[1]]
             if begun and (BAR.match(lines[begun[-1]])[2] != "100" or bar[2] == "100"):
                 del lines[begun[-1]]
-        lines.append(re.sub(r"/\S*?/tmp[a-z0-9_]{8}(?=[/\s])|/tmp/tmp[a-z0-9_]{8}", "TEMPORARY", line).rstrip())
-    return "\n".join(lines).strip("\n") + ("\n" if text.endswith("\n") else "") if any(lines) else ""
+        lines.append(
+            re.sub(
+                r"/\S*?/tmp[a-z0-9_]{8}(?=[/\s])|/tmp/tmp[a-z0-9_]{8}", "TEMPORARY", line
+            ).rstrip()
+        )
+    return (
+        "\n".join(lines).strip("\n") + ("\n" if text.endswith("\n") else "") if any(lines) else ""
+    )
 
 
 def promised(notebook) -> float:
@@ -125,8 +154,14 @@ def stale(name: str, source: Path) -> str | None:
     committed, wanted = nbformat.read(path, as_version=4), digest(convert(name, source).cells)
     if digest(committed.cells) != wanted or committed.metadata["minilrm"]["sha256"] != wanted:
         return f"{path.relative_to(ROOT)} is not that of {source.relative_to(ROOT)}; make it anew: make notebooks"
-    if any(cell.cell_type == "code" and cell.execution_count is None for cell in committed.cells if cell.source.strip()):
-        return f"{path.relative_to(ROOT)} has cells that were never run; make it anew: make notebooks"
+    if any(
+        cell.cell_type == "code" and cell.execution_count is None
+        for cell in committed.cells
+        if cell.source.strip()
+    ):
+        return (
+            f"{path.relative_to(ROOT)} has cells that were never run; make it anew: make notebooks"
+        )
     return None
 
 
@@ -139,7 +174,11 @@ def make(name: str, source: Path, fast: bool) -> float:
     execute(notebook, fast)
     seconds = time.perf_counter() - started
     if not fast:
-        notebook.metadata["minilrm"] |= {"seconds": round(seconds), "cores": os.cpu_count(), "machine": platform.machine()}
+        notebook.metadata["minilrm"] |= {
+            "seconds": round(seconds),
+            "cores": os.cpu_count(),
+            "machine": platform.machine(),
+        }
         NOTEBOOKS.mkdir(exist_ok=True)
         nbformat.write(notebook, NOTEBOOKS / f"{name}.ipynb")
     return seconds
@@ -156,7 +195,13 @@ def take_words(name: str, source: Path) -> bool:
     ran = iter([cell for cell in committed.cells if cell.cell_type == "code"])
     for cell in fresh.cells:
         if cell.cell_type == "code":
-            cell.update({key: value for key, value in next(ran).items() if key in ("outputs", "execution_count")})
+            cell.update(
+                {
+                    key: value
+                    for key, value in next(ran).items()
+                    if key in ("outputs", "execution_count")
+                }
+            )
             tidy(cell)
     fresh.metadata = committed.metadata
     fresh.metadata["minilrm"]["sha256"] = digest(fresh.cells)
@@ -165,19 +210,29 @@ def take_words(name: str, source: Path) -> bool:
 
 
 def code_of(cells) -> list[str]:
-    return [cell.source for cell in cells if cell.cell_type == "code"]
+    """What the cells of code do, however they are laid out: line breaks and comments do not count."""
+    return [ast.dump(ast.parse(cell.source)) for cell in cells if cell.cell_type == "code"]
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("names", nargs="*", help="notebooks to make; all if none is named")
     parser.add_argument("--fast", action="store_true", help="run with FAST=1 and keep nothing")
-    parser.add_argument("--check", action="store_true", help="run nothing; fail if a committed notebook is stale")
-    parser.add_argument("--text", action="store_true", help="run nothing; take over changed words where no code has changed")
+    parser.add_argument(
+        "--check", action="store_true", help="run nothing; fail if a committed notebook is stale"
+    )
+    parser.add_argument(
+        "--text",
+        action="store_true",
+        help="run nothing; take over changed words where no code has changed",
+    )
     chosen = parser.parse_args()
     known = sources()
     if unknown := [name for name in chosen.names if name not in known]:
-        print(f"error: no notebook is called {unknown[0]}; there are {', '.join(known)}", file=sys.stderr)
+        print(
+            f"error: no notebook is called {unknown[0]}; there are {', '.join(known)}",
+            file=sys.stderr,
+        )
         return 2
     wanted = {name: known[name] for name in chosen.names or known}
     if chosen.check:
@@ -186,7 +241,12 @@ def main() -> int:
         return 1 if problems else 0
     if chosen.text:
         failed = [name for name, source in wanted.items() if not take_words(name, source)]
-        print("\n".join(f"{name}: its code has changed since it ran; make it anew: make notebooks" for name in failed))
+        print(
+            "\n".join(
+                f"{name}: its code has changed since it ran; make it anew: make notebooks"
+                for name in failed
+            )
+        )
         return 1 if failed else 0
     for name, source in wanted.items():
         print(f"{name} ...", flush=True)

@@ -1,20 +1,26 @@
-"""Make the Python environment that minilrm runs in, where it is not there yet, then run a command in it.
+"""Make the Python environment that minilrm runs in, where it is not there yet, then run a command
+in it.
 
     python scripts/setup_env.py --venv .venv --extras dev --run -m pytest -q
 
-`make grpo` and `make test` call this; only the standard library is used, so it works on Linux, macOS and Windows.
-torch is the big one (with CUDA: gigabytes), and whoever has one wants to keep it. So, of the interpreter that runs this
-script (`make PYTHON=...`):
+`make grpo` and `make test` call this; only the standard library is used, so it works on Linux,
+macOS and Windows. torch is the big one (with CUDA: gigabytes), and whoever has one wants to keep
+it. So, of the interpreter that runs this script (`make PYTHON=...`):
 
-- "direct": it is in a virtual environment and has a torch >= 2.9. That environment is used as it is: what is missing is
+- "direct": it is in a virtual environment and has a torch >= 2.9. That environment is used as it
+is: what is missing is
   installed into it, what is there stays. (An environment made from it would not see its packages.)
-- "shared": it has such a torch but is in no virtual environment (a system, a conda environment). `--venv` is made from
-  it with --system-site-packages, so torch is seen from there, and all the rest is installed, pinned.
-- "own": all other cases, and --fresh. `--venv` is made, torch is installed first by its pin, then all the rest, pinned.
+- "shared": it has such a torch but is in no virtual environment (a system, a conda environment).
+`--venv` is made from
+  it with --system-site-packages, so torch is seen from there, and all the rest is installed,
+  pinned.
+- "own": all other cases, and --fresh. `--venv` is made, torch is installed first by its pin, then
+all the rest, pinned.
 
-What was done is noted in a small file inside the environment; as long as pyproject.toml and constraints.txt stay the
-same, the next call goes straight to the command.
+What was done is noted in a small file inside the environment; as long as pyproject.toml and
+constraints.txt stay the same, the next call goes straight to the command.
 """
+
 from __future__ import annotations
 
 import argparse
@@ -39,10 +45,12 @@ class SetupError(Exception):
     """Something the user can mend, in one line."""
 
 
-# -- what is there ---------------------------------------------------------------------------------------------------
+# -- what is there ---------------------------------------------------------------------------------
+
 
 def torch_is_suitable(version: str | None) -> bool:
-    """True for torch 2.9 and later; not for a pre-release of 2.9 itself, which pip holds to be older than 2.9.
+    """True for torch 2.9 and later; not for a pre-release of 2.9 itself, which pip holds to be
+    older than 2.9.
 
     >>> [torch_is_suitable(v) for v in ("2.9.0", "2.13.0+cpu", "3.0.0a0+git12", "2.9.0a0+nv25", "2.8.1", None)]
     [True, True, True, False, False, False]
@@ -63,8 +71,11 @@ def listed_torch() -> str | None:
 
 
 def imported_torch(python: str) -> str | None:
-    """The version of the torch that `python` can import, or None. Imported for real: a broken torch is none."""
-    answer = subprocess.run([python, "-c", "import torch; print(torch.__version__)"], capture_output=True, text=True)
+    """The version of the torch that `python` can import, or None. Imported for real: a broken torch
+    is none."""
+    answer = subprocess.run(
+        [python, "-c", "import torch; print(torch.__version__)"], capture_output=True, text=True
+    )
     return answer.stdout.split()[-1] if answer.returncode == 0 and answer.stdout.split() else None
 
 
@@ -107,7 +118,8 @@ def write_note(environment: Path, note: dict) -> None:
         pass
 
 
-# -- which versions --------------------------------------------------------------------------------------------------
+# -- which versions --------------------------------------------------------------------------------
+
 
 def normalized(name: str) -> str:
     """A package's name as PyPI compares it."""
@@ -125,7 +137,8 @@ def pins(text: str) -> dict[str, str]:
 
 
 def wanted_pins(kind: str, torch: str | None, present: set[str]) -> dict[str, str]:
-    """The pins for this kind of environment. A torch that is there is pinned to itself, so nothing can replace it."""
+    """The pins for this kind of environment. A torch that is there is pinned to itself, so nothing
+    can replace it."""
     wanted = pins((ROOT / "constraints.txt").read_text(encoding="utf-8"))
     if kind == "direct":  # someone's own environment: what is there stays, and is not pinned
         wanted = {name: line for name, line in wanted.items() if name not in present}
@@ -134,7 +147,8 @@ def wanted_pins(kind: str, torch: str | None, present: set[str]) -> dict[str, st
     return wanted
 
 
-# -- doing it --------------------------------------------------------------------------------------------------------
+# -- doing it --------------------------------------------------------------------------------------
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -160,11 +174,17 @@ def make_plan(venv: Path, torch: str | None, fresh: bool) -> Plan:
     kind = choose(in_virtual_environment(), torch, fresh)
     if kind == "direct":
         return Plan(kind, Path(sys.prefix), sys.executable)
-    return Plan(kind, venv, str(python_of(venv)), os.path.realpath(sys.base_prefix) if kind == "shared" else "")
+    return Plan(
+        kind,
+        venv,
+        str(python_of(venv)),
+        os.path.realpath(sys.base_prefix) if kind == "shared" else "",
+    )
 
 
 def is_ready(plan: Plan, extras: str, fresh: bool) -> bool:
-    """True if the planned environment is there and holds what these extras need (the plain install is part of any)."""
+    """True if the planned environment is there and holds what these extras need (the plain install
+    is part of any)."""
     note = read_note(plan.environment)
     done = note.get("done", {})
     installed = any(done.get(name) == digest() for name in ([extras] if extras else done))
@@ -175,39 +195,68 @@ def call(*command: object) -> None:
     """Run a command of the set-up; its failure ends the set-up with one line."""
     words = [str(word) for word in command]
     if subprocess.call(words):
-        raise SetupError(f"this step of the set-up failed (its own words are above): {shlex.join(words)}")
+        raise SetupError(
+            f"this step of the set-up failed (its own words are above): {shlex.join(words)}"
+        )
 
 
 def make_environment(plan: Plan, fresh: bool) -> None:
-    """Make the virtual environment, unless a good one is there. One that we made for other ends is made anew."""
+    """Make the virtual environment, unless a good one is there. One that we made for other ends is
+    made anew."""
     folder = plan.environment
     if Path(plan.python).exists() and plan.is_met(read_note(folder), fresh):
         return
-    if folder.exists() and not (folder / "pyvenv.cfg").exists() and (folder.is_file() or any(folder.iterdir())):
-        raise SetupError(f"{folder} is there and is no virtual environment; name another folder: make test VENV=...")
+    if (
+        folder.exists()
+        and not (folder / "pyvenv.cfg").exists()
+        and (folder.is_file() or any(folder.iterdir()))
+    ):
+        raise SetupError(
+            f"{folder} is there and is no virtual environment; name another folder: make test VENV=..."
+        )
     flags = ["--clear"] + (["--system-site-packages"] if plan.kind == "shared" else [])
     try:
         call(sys.executable, "-m", "venv", *flags, folder)
     except SetupError as error:
-        raise SetupError("could not make a virtual environment (see above); on Debian or Ubuntu, first: apt-get "
-                         f"install python{sys.version_info[0]}.{sys.version_info[1]}-venv") from error
+        raise SetupError(
+            "could not make a virtual environment (see above); on Debian or Ubuntu, first: apt-get "
+            f"install python{sys.version_info[0]}.{sys.version_info[1]}-venv"
+        ) from error
     write_note(folder, {"kind": plan.kind, "base": plan.base, "done": {}})
 
 
 def install(plan: Plan, extras: str) -> None:
-    """Install torch by its pin if it is missing, then minilrm with its extras, all under the wanted versions."""
+    """Install torch by its pin if it is missing, then minilrm with its extras, all under the wanted
+    versions."""
     torch = imported_torch(plan.python)
     present = {normalized(found.metadata["Name"] or "") for found in metadata.distributions()}
     wanted = wanted_pins(plan.kind, torch, present)
-    if subprocess.call([plan.python, "-m", "pip", "--version"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL):
-        call(plan.python, "-m", "ensurepip", "--upgrade")  # other tools make environments without pip
+    if subprocess.call(
+        [plan.python, "-m", "pip", "--version"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    ):
+        call(
+            plan.python, "-m", "ensurepip", "--upgrade"
+        )  # other tools make environments without pip
     with tempfile.TemporaryDirectory() as folder:
         listed = Path(folder) / "constraints.txt"
         listed.write_text("\n".join(wanted.values()) + "\n", encoding="utf-8")
         quiet = [] if sys.stdout.isatty() else ["-q"]
-        pip = [plan.python, "-m", "pip", "install", "--disable-pip-version-check", *quiet, "-c", listed]
+        pip = [
+            plan.python,
+            "-m",
+            "pip",
+            "install",
+            "--disable-pip-version-check",
+            *quiet,
+            "-c",
+            listed,
+        ]
         if not torch_is_suitable(torch):
-            call(*pip, wanted["torch"])  # first and alone, so that no other, newer build is even looked at
+            call(
+                *pip, wanted["torch"]
+            )  # first and alone, so that no other, newer build is even looked at
         call(*pip, "-e", f"{ROOT}[{extras}]" if extras else ROOT)
 
 
@@ -224,7 +273,8 @@ def set_up(venv: Path, extras: str, fresh: bool) -> str:
     if plan.kind != "direct":
         make_environment(plan, fresh)
     install(plan, extras)
-    # No note yet: we did not make this environment, so it is noted as one to take as it is ("direct").
+    # No note yet: we did not make this environment, so it is noted as one to take as it is
+    # ("direct").
     note = {"kind": "direct", "base": "", "done": {}, **read_note(plan.environment)}
     write_note(plan.environment, {**note, "done": {**note["done"], extras: digest()}})
     return plan.python
@@ -235,7 +285,9 @@ def run(command: list[str]) -> int:
     print("+ " + shlex.join(command), flush=True)
     if os.name != "nt":
         os.execv(command[0], command)
-    process = subprocess.Popen(command)  # Windows has no real exec: wait, and leave Ctrl-C to the command
+    process = subprocess.Popen(
+        command
+    )  # Windows has no real exec: wait, and leave Ctrl-C to the command
     while True:
         try:
             return process.wait()
@@ -245,16 +297,28 @@ def run(command: list[str]) -> int:
 
 def main() -> int:
     """Read the command line, set up, run."""
-    parser = argparse.ArgumentParser(description="Set up the environment of minilrm, then run a command in it.")
-    parser.add_argument("--venv", type=Path, default=ROOT / ".venv", help="folder of the environment (.venv)")
-    parser.add_argument("--extras", default="", help="extras of pyproject.toml to install too, such as dev")
-    parser.add_argument("--fresh", action="store_true", help="install a torch of its own, whatever is there")
-    parser.add_argument("--run", nargs=argparse.REMAINDER, default=[], help="what to run with its interpreter")
+    parser = argparse.ArgumentParser(
+        description="Set up the environment of minilrm, then run a command in it."
+    )
+    parser.add_argument(
+        "--venv", type=Path, default=ROOT / ".venv", help="folder of the environment (.venv)"
+    )
+    parser.add_argument(
+        "--extras", default="", help="extras of pyproject.toml to install too, such as dev"
+    )
+    parser.add_argument(
+        "--fresh", action="store_true", help="install a torch of its own, whatever is there"
+    )
+    parser.add_argument(
+        "--run", nargs=argparse.REMAINDER, default=[], help="what to run with its interpreter"
+    )
     options = parser.parse_args()
     try:
         if not OLDEST <= sys.version_info[:2] <= NEWEST:
-            raise SetupError(f"minilrm needs Python 3.{OLDEST[1]} to 3.{NEWEST[1]}, and {sys.executable} is "
-                             f"{sys.version.split()[0]}; name another: make test PYTHON=/path/to/python3.11")
+            raise SetupError(
+                f"minilrm needs Python 3.{OLDEST[1]} to 3.{NEWEST[1]}, and {sys.executable} is "
+                f"{sys.version.split()[0]}; name another: make test PYTHON=/path/to/python3.11"
+            )
         python = set_up(options.venv.absolute(), options.extras, options.fresh)
     except SetupError as error:
         print(f"error: {error}", file=sys.stderr)

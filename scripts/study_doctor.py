@@ -1,14 +1,16 @@
-"""Records the runs that the doctor is tested on: real runs of the toy task with a known failure switched on.
+"""Records the runs that the doctor is tested on: real runs of the toy task with a known failure
+switched on.
 
     python scripts/study_doctor.py record                  all that are missing (about 5 s of an idle core each)
     python scripts/study_doctor.py record truncation       those of one state
     python scripts/study_doctor.py table                   what the doctor makes of them
     python scripts/study_doctor.py adopt healthy FOLDER ...   add runs that were made elsewhere, known to be in this state
 
-A recording is a line of tests/data/doctor/<state>.jsonl; what stands there is not run again, nor is a run that is still
-among `--runs`. Each state has several PLANS, so that a threshold cannot fit one strength of the failure; seed s takes plan s
-modulo their number. The thresholds in minilrm/doctor/checks.py were chosen with an eye on CHOSEN and on runs from elsewhere,
-most of full size; the seeds of TESTED were run when the rules stood, and only test them.
+A recording is a line of tests/data/doctor/<state>.jsonl; what stands there is not run again, nor is
+a run that is still among `--runs`. Each state has several PLANS, so that a threshold cannot fit one
+strength of the failure; seed s takes plan s modulo their number. The thresholds in
+minilrm/doctor/checks.py were chosen with an eye on CHOSEN and on runs from elsewhere, most of full
+size; the seeds of TESTED were run when the rules stood, and only test them.
 """
 
 import argparse
@@ -31,7 +33,10 @@ from minilrm.failures.faults import Fault  # noqa: E402
 from minilrm.runlog import RunLog, write_bytes_atomic  # noqa: E402
 
 FOLDER = ROOT / "tests" / "data" / "doctor"
-CHEAP = {"eval_n": 24, "eval_every": 1000}  # the doctor reads the training lines; transcripts of the end are enough
+CHEAP = {
+    "eval_n": 24,
+    "eval_every": 1000,
+}  # the doctor reads the training lines; transcripts of the end are enough
 STEPS = {0: 40}  # by seed; 24 for the others, since a diagnosis should not need a long run
 CHOSEN, TESTED = range(9), range(9, 13)  # the seeds of each state
 HEALTHY_CHOSEN, HEALTHY_TESTED = range(22), range(22, 36)
@@ -58,45 +63,76 @@ PLANS = {
         Plan("DAPO", {"objective": "dapo", "lr": 3e-4}),
         Plan("GSPO", {"objective": "gspo", "aggregation": "sequence", "updates": 4}),
     ],
-    "too_hard": [Plan("numbers of three digits", {"task": "sums-hard"}),
-                 Plan("numbers of three digits, no pay for the form", {"task": "sums-hard", "format_weight": 0.0})],
-    "saturated": [Plan("a base that always works the sum out", corpus="expert"),
-                  Plan("the same, slower", {"lr": 1e-4}, corpus="expert")],
-    "truncation": [Plan(f"a limit of {n} tokens", {"max_new_tokens": n}, corpus=corpus)
-                   for n, corpus in ((14, "plain"), (18, "expert"), (10, "plain"))],
-    "eos_not_learnt": [Plan("a base that has read no end of text", corpus="endless"),
-                       Plan("the same, longer limit", {"max_new_tokens": 60}, corpus="endless")],
-    "length_runaway": [Plan(f"{x} a token", {"max_new_tokens": n}, lambda x=x: faults.length_bonus(x))
-                       for x, n in ((0.03, 72), (0.06, 48), (0.1, 60))],
-    "format_only": [Plan(f"format {f}, accuracy {a}", {"format_weight": f, "accuracy_weight": a, "normalize": "none"},
-                         corpus="sloppy") for f, a in ((1.0, 0.1), (1.0, 0.0), (0.5, 0.05))],
+    "too_hard": [
+        Plan("numbers of three digits", {"task": "sums-hard"}),
+        Plan(
+            "numbers of three digits, no pay for the form",
+            {"task": "sums-hard", "format_weight": 0.0},
+        ),
+    ],
+    "saturated": [
+        Plan("a base that always works the sum out", corpus="expert"),
+        Plan("the same, slower", {"lr": 1e-4}, corpus="expert"),
+    ],
+    "truncation": [
+        Plan(f"a limit of {n} tokens", {"max_new_tokens": n}, corpus=corpus)
+        for n, corpus in ((14, "plain"), (18, "expert"), (10, "plain"))
+    ],
+    "eos_not_learnt": [
+        Plan("a base that has read no end of text", corpus="endless"),
+        Plan("the same, longer limit", {"max_new_tokens": 60}, corpus="endless"),
+    ],
+    "length_runaway": [
+        Plan(f"{x} a token", {"max_new_tokens": n}, lambda x=x: faults.length_bonus(x))
+        for x, n in ((0.03, 72), (0.06, 48), (0.1, 60))
+    ],
+    "format_only": [
+        Plan(
+            f"format {f}, accuracy {a}",
+            {"format_weight": f, "accuracy_weight": a, "normalize": "none"},
+            corpus="sloppy",
+        )
+        for f, a in ((1.0, 0.1), (1.0, 0.0), (0.5, 0.05))
+    ],
     "kl_pinning": [Plan(f"kl_coef {k}", {"kl_coef": k}) for k in (5.0, 10.0, 30.0)],
     "lr_too_high": [Plan(f"learning rate {x}", {"lr": x}) for x in (5e-3, 1e-2, 3e-2)],
-    "stale_policy": [Plan("weights 10 steps old", fault=lambda: faults.stale_rollouts(10)),
-                     Plan("weights 20 steps old", fault=lambda: faults.stale_rollouts(20)),
-                     Plan("16 passes over a batch", {"epochs": 16})],
-    "reward_noise": [Plan("40 % flipped", fault=lambda: faults.reward_noise(flipped=0.4)),
-                     Plan("half flipped", fault=lambda: faults.reward_noise(flipped=0.5)),
-                     Plan("normal noise of 1.5", fault=lambda: faults.reward_noise(spread=1.5))],
-    "sampler_mismatch": [Plan(f"sampled at {t}, trained at 1", {"temperature": t}, faults.temperature_forgotten)
-                         for t in (0.5, 1.5, 0.7)],
-    "entropy_collapse": [Plan(f"entropy taken for a cost, weight {w}", fault=lambda w=w: faults.entropy_sign(w))
-                         for w in (5.0, 10.0, 20.0)],
+    "stale_policy": [
+        Plan("weights 10 steps old", fault=lambda: faults.stale_rollouts(10)),
+        Plan("weights 20 steps old", fault=lambda: faults.stale_rollouts(20)),
+        Plan("16 passes over a batch", {"epochs": 16}),
+    ],
+    "reward_noise": [
+        Plan("40 % flipped", fault=lambda: faults.reward_noise(flipped=0.4)),
+        Plan("half flipped", fault=lambda: faults.reward_noise(flipped=0.5)),
+        Plan("normal noise of 1.5", fault=lambda: faults.reward_noise(spread=1.5)),
+    ],
+    "sampler_mismatch": [
+        Plan(f"sampled at {t}, trained at 1", {"temperature": t}, faults.temperature_forgotten)
+        for t in (0.5, 1.5, 0.7)
+    ],
+    "entropy_collapse": [
+        Plan(f"entropy taken for a cost, weight {w}", fault=lambda w=w: faults.entropy_sign(w))
+        for w in (5.0, 10.0, 20.0)
+    ],
 }
-# Documents that never end, but go on with other questions. That alone is not enough: the expert from which this base reads on
-# has known the end of text, and finds back to it within ten steps, even if it is masked in the loss. So it is forgotten too.
+# Documents that never end, but go on with other questions. That alone is not enough: the expert
+# from which this base reads on has known the end of text, and finds back to it within ten steps,
+# even if it is masked in the loss. So it is forgotten too.
 toy.CORPORA["endless"] = {"guess": 0.3, "steps": 0.7, "no_end": 1.0}
 
 
 def base(runs: Path, corpus: str) -> Path:
-    """The toy base of a corpus; that of endless documents gives the end of text the logit 0, far below the usual."""
+    """The toy base of a corpus; that of endless documents gives the end of text the logit 0, far
+    below the usual."""
     path, mute = toy.make_base(runs, corpus), runs / "base-mute"
     if corpus != "endless" or mute.exists():
         return path if corpus != "endless" else mute
     model, tokenizer, _ = checkpoint.load(path)
     with torch.no_grad():
         model.embed_tokens.weight[tokenizer.eos_id] = 0.0
-    return checkpoint.save(mute, model, tokenizer, info={"task": toy.Sums.name, "corpus": "endless, mute"})
+    return checkpoint.save(
+        mute, model, tokenizer, info={"task": toy.Sums.name, "corpus": "endless, mute"}
+    )
 
 
 def file_of(state: str) -> Path:
@@ -105,7 +141,11 @@ def file_of(state: str) -> Path:
 
 def read(state: str) -> list[dict]:
     path = file_of(state)
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.exists() else []
+    return (
+        [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        if path.exists()
+        else []
+    )
 
 
 def write(state: str, records: list[dict]) -> None:
@@ -135,11 +175,21 @@ def record(state: str, seed: int, runs: Path) -> dict:
 
 
 def shortened(log: RunLog) -> doctor.Run:
-    """The run, with those of its options that are not the default, and without places on this machine."""
+    """The run, with those of its options that are not the default, and without places on this
+    machine."""
     run = doctor.from_log(log)
     default = grpo.cli.to_dict(grpo.Options())
-    options = {k: v for k, v in run.options.items() if k not in ("out", "init", "resume") and v != default.get(k)}
-    return doctor.Run(run.name, {"task": run.options["task"], "lr": run.options["lr"]} | options, run.train, run.samples)
+    options = {
+        k: v
+        for k, v in run.options.items()
+        if k not in ("out", "init", "resume") and v != default.get(k)
+    }
+    return doctor.Run(
+        run.name,
+        {"task": run.options["task"], "lr": run.options["lr"]} | options,
+        run.train,
+        run.samples,
+    )
 
 
 def record_missing(states: list[str], runs: Path, seeds: range) -> None:
@@ -154,9 +204,13 @@ def record_missing(states: list[str], runs: Path, seeds: range) -> None:
 
 
 def adopt(state: str, folder: Path, half: str) -> None:
-    """A run that was made elsewhere joins the recordings: "tested", if no threshold was chosen with an eye on it."""
+    """A run that was made elsewhere joins the recordings: "tested", if no threshold was chosen with
+    an eye on it."""
     log = RunLog.open(folder)
-    seed, name = log.config["options"]["seed"], folder.parent.name if folder.name == "run" else folder.name
+    seed, name = (
+        log.config["options"]["seed"],
+        folder.parent.name if folder.name == "run" else folder.name,
+    )
     how = f"{ADOPTED}: {log.config['task']}, {name}"
     done = [r for r in read(state) if (r["how"], r["seed"]) != (how, seed)]
     write(state, [*done, recordings.pack(state, half, how, seed, shortened(log))])
@@ -167,14 +221,27 @@ def main() -> None:
     parser.add_argument("what", choices=("record", "table", "adopt"))
     parser.add_argument("state", nargs="?", choices=tuple(PLANS))
     parser.add_argument("folders", nargs="*", type=Path)
-    parser.add_argument("--runs", type=Path, default=Path("runs/doctor"), help="where the bases and runs are kept")
-    parser.add_argument("--seeds", type=int, nargs=2, default=(0, 36), metavar=("FROM", "TO"), help="only these, TO left out")
-    parser.add_argument("--half", choices=("chosen", "tested"), default="tested", help="of adopted runs (see above)")
+    parser.add_argument(
+        "--runs", type=Path, default=Path("runs/doctor"), help="where the bases and runs are kept"
+    )
+    parser.add_argument(
+        "--seeds",
+        type=int,
+        nargs=2,
+        default=(0, 36),
+        metavar=("FROM", "TO"),
+        help="only these, TO left out",
+    )
+    parser.add_argument(
+        "--half", choices=("chosen", "tested"), default="tested", help="of adopted runs (see above)"
+    )
     chosen = parser.parse_args()
     machine.raise_malloc_thresholds()
     machine.set_threads(1)
     if chosen.what == "record":
-        record_missing([chosen.state] if chosen.state else list(PLANS), chosen.runs, range(*chosen.seeds))
+        record_missing(
+            [chosen.state] if chosen.state else list(PLANS), chosen.runs, range(*chosen.seeds)
+        )
     elif chosen.what == "adopt":
         for folder in chosen.folders:
             adopt(chosen.state, folder, chosen.half)

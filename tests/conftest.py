@@ -1,4 +1,6 @@
-"""What all tests share: this clone on the path, one thread, the shipped tokenizer, a tiny model nobody trained."""
+"""What all tests share: this clone on the path, one thread, the shipped tokenizer, a tiny model
+nobody trained."""
+
 import contextlib
 import os
 import signal
@@ -17,15 +19,19 @@ from minilrm import checkpoint, machine  # noqa: E402
 from minilrm.model import ModelConfig, Transformer  # noqa: E402
 from minilrm.tokenizer import Tokenizer  # noqa: E402
 
-# Small matrices gain nothing from a second thread, and the same seed gives the same bits on the same number only.
+# Small matrices gain nothing from a second thread, and the same seed gives the same bits on the
+# same number only.
 torch.set_num_threads(1)
 
-TINY = ModelConfig(dim=32, n_layers=2, n_heads=2, n_kv_heads=1, head_dim=16, ffn_dim=64, max_seq_len=320)
+TINY = ModelConfig(
+    dim=32, n_layers=2, n_heads=2, n_kv_heads=1, head_dim=16, ffn_dim=64, max_seq_len=320
+)
 
 
 @pytest.fixture(scope="session", autouse=True)
 def ctrl_c_is_heard():
-    """A shell that starts us in the background switches SIGINT off, and our loops rightly leave it so; here it is tested."""
+    """A shell that starts us in the background switches SIGINT off, and our loops rightly leave it
+    so; here it is tested."""
     if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
@@ -37,15 +43,18 @@ def tokenizer():
 
 @pytest.fixture(scope="session")
 def base(tokenizer, tmp_path_factory):
-    """The folder of a random model that is not quite shapeless: some tokens are likelier than others (so that a
-    temperature makes a difference), and the end of text comes now and then (so that completions differ in length)."""
+    """The folder of a random model that is not quite shapeless: some tokens are likelier than
+    others (so that a temperature makes a difference), and the end of text comes now and then (so
+    that completions differ in length)."""
     torch.manual_seed(0)
     model = Transformer(TINY)
     with torch.no_grad():
         model.embed_tokens.weight.mul_(20)
         usual = model.hidden(torch.randint(64, TINY.vocab_size, (32, 32))).mean((0, 1))
         model.embed_tokens.weight[tokenizer.eos_id] = 4 * usual / usual.square().sum()
-    return checkpoint.save(tmp_path_factory.mktemp("base") / "tiny", model, tokenizer, info={"task": "gsm8k-mini"})
+    return checkpoint.save(
+        tmp_path_factory.mktemp("base") / "tiny", model, tokenizer, info={"task": "gsm8k-mini"}
+    )
 
 
 @pytest.fixture

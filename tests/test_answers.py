@@ -1,4 +1,5 @@
-"""Reading and judging answers: one `####` and one number counts, whatever a model writes around it."""
+"""Reading and judging answers: one `####` and one number counts, whatever a model writes around
+it."""
 
 import doctest
 import importlib
@@ -70,14 +71,18 @@ CASES = [
 ]
 
 
-@pytest.mark.parametrize("completion, correct, formatted, reason", CASES, ids=lambda value: ascii(value)[:40])
+@pytest.mark.parametrize(
+    "completion, correct, formatted, reason", CASES, ids=lambda value: ascii(value)[:40]
+)
 def test_adversarial_completions(completion, correct, formatted, reason):
     grade = grade_final("72", completion)
     assert (grade.correct, grade.formatted, grade.reason) == (correct, formatted, reason)
     assert (grade.answer is None) == (reason in (NONE, TWO, UNREADABLE))
 
 
-@pytest.mark.parametrize("name", ["calculator", "answers", "frames", "arithmetic", "general", "gsm8k", "base"])
+@pytest.mark.parametrize(
+    "name", ["calculator", "answers", "frames", "arithmetic", "general", "gsm8k", "base"]
+)
 def test_the_worked_examples_in_the_docstrings(name):
     failed, run = doctest.testmod(importlib.import_module(f"minilrm.tasks.{name}"))
     assert run and not failed
@@ -102,8 +107,23 @@ def test_total(text, gold):
     assert len(extract(text)) == text.count("####")
 
 
-HOSTILE = ["<<", "####", "#", "<<1+", "<<1=", "<<=>>", "<<1=1=", "<", ">>", "<<a\n", " ", "\n", "9", "#### 1\n",
-           "<<+=>>"]
+HOSTILE = [
+    "<<",
+    "####",
+    "#",
+    "<<1+",
+    "<<1=",
+    "<<=>>",
+    "<<1=1=",
+    "<",
+    ">>",
+    "<<a\n",
+    " ",
+    "\n",
+    "9",
+    "#### 1\n",
+    "<<+=>>",
+]
 
 
 @pytest.mark.parametrize("piece", HOSTILE, ids=repr)
@@ -121,32 +141,55 @@ def test_hostile_length_is_quick(piece):
 
 def test_equations():
     assert equations("a <<1+2=3>>3 <<4*5=20>>20 <<=>> <<1+1>> <<1=2=3>> <1=1> <<1\n=1>>") == [
-        ("1+2", "3"), ("4*5", "20"), ("", ""), ("1", "2=3")]
+        ("1+2", "3"),
+        ("4*5", "20"),
+        ("", ""),
+        ("1", "2=3"),
+    ]
 
 
 def test_check_equation():
     for expression, result, verdict in [
-        ("1+2", "3", True), ("1+2", "3.0", True), (" 1 + 2 ", " 3 ", True), ("12/60", "0.2", True),
-        ("20-25", "-5", True), ("80000*1.5", "120,000", True), ("1+2", "4", False), ("10/3", "3.33", False),
-        ("2**3", "8", None), ("7//2", "3", None), ("1/0", "0", None), ("", "", None), ("1+", "1", None),
-        ("1+2", "x", None), ("x", "1", None), ("1+2", "2+1", None),
+        ("1+2", "3", True),
+        ("1+2", "3.0", True),
+        (" 1 + 2 ", " 3 ", True),
+        ("12/60", "0.2", True),
+        ("20-25", "-5", True),
+        ("80000*1.5", "120,000", True),
+        ("1+2", "4", False),
+        ("10/3", "3.33", False),
+        ("2**3", "8", None),
+        ("7//2", "3", None),
+        ("1/0", "0", None),
+        ("", "", None),
+        ("1+", "1", None),
+        ("1+2", "x", None),
+        ("x", "1", None),
+        ("1+2", "2+1", None),
     ]:
         assert check_equation(expression, result) is verdict, (expression, result)
 
 
 def test_thinks():
     assert thinks("<<1+1=2>>2\n#### 2") and thinks("<<1+1=3>>3")
-    assert not thinks("#### 2 <<1+1=2>>") and not thinks("1+1=2") and not thinks("<<hmm=hmm>>") and not thinks("")
+    assert (
+        not thinks("#### 2 <<1+1=2>>")
+        and not thinks("1+1=2")
+        and not thinks("<<hmm=hmm>>")
+        and not thinks("")
+    )
 
 
 # ---- the real GSM8K, where it is at hand
 
 GSM8K = Path(__file__).resolve().parents[2] / "shared" / "gsm8k"
-needs_gsm8k = pytest.mark.skipif(not (GSM8K / "train.jsonl").exists(), reason="the real GSM8K is not here")
+needs_gsm8k = pytest.mark.skipif(
+    not (GSM8K / "train.jsonl").exists(), reason="the real GSM8K is not here"
+)
 
-# Our rule: a result is one number, exactly equal to the sum; nothing is rounded. By it none of the 27,998 annotations
-# in the two files is wrong, but twenty are not well-formed: a plus sign before a number, Python's `//`, and one result
-# that is a sum itself. (file, line, annotation)
+# Our rule: a result is one number, exactly equal to the sum; nothing is rounded. By it none of the
+# 27,998 annotations in the two files is wrong, but twenty are not well-formed: a plus sign before a
+# number, Python's `//`, and one result that is a sum itself. (file, line, annotation)
 ILL_FORMED = [
     ("train", 9, "+30+46+38+11+18=143"),
     ("train", 395, "560//10=56"),
@@ -201,7 +244,9 @@ def test_every_annotation_of_gsm8k_is_checked():
             verdict = check_equation(expression, result)
             verdicts[verdict] += 1
             if verdict is not True:
-                (ill_formed if verdict is None else wrong).append((name, i, f"{expression}={result}"))
+                (ill_formed if verdict is None else wrong).append(
+                    (name, i, f"{expression}={result}")
+                )
     assert ill_formed == ILL_FORMED
     assert wrong == WRONG_SUMS
     assert verdicts == {True: 27_978, None: 20}

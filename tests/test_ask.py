@@ -1,4 +1,5 @@
-"""Asking a model: through pipes, on a random model whose words mean nothing; and what may reach a terminal."""
+"""Asking a model: through pipes, on a random model whose words mean nothing; and what may reach a
+terminal."""
 
 import json
 import os
@@ -12,7 +13,14 @@ import pytest
 import torch
 
 from minilrm import ask, checkpoint, machine
-from minilrm.ask import Painter, Thinking, default_checkpoint, guess_language, neutralise, read_answer
+from minilrm.ask import (
+    Painter,
+    Thinking,
+    default_checkpoint,
+    guess_language,
+    neutralise,
+    read_answer,
+)
 from minilrm.cli import run_command
 from minilrm.errors import UserError
 from minilrm.model import ModelConfig, Transformer
@@ -31,38 +39,74 @@ def tokenizer():
 @pytest.fixture(scope="module")
 def folder(tokenizer, tmp_path_factory):
     torch.manual_seed(0)
-    model = Transformer(ModelConfig(vocab_size=len(tokenizer), dim=32, n_layers=1, n_heads=2, n_kv_heads=1, head_dim=16,
-                                    ffn_dim=64, max_seq_len=192))
-    return checkpoint.save(tmp_path_factory.mktemp("model") / "tiny", model, tokenizer, info={"task": "gsm8k-mini"})
+    model = Transformer(
+        ModelConfig(
+            vocab_size=len(tokenizer),
+            dim=32,
+            n_layers=1,
+            n_heads=2,
+            n_kv_heads=1,
+            head_dim=16,
+            ffn_dim=64,
+            max_seq_len=192,
+        )
+    )
+    return checkpoint.save(
+        tmp_path_factory.mktemp("model") / "tiny", model, tokenizer, info={"task": "gsm8k-mini"}
+    )
 
 
 def run(folder, *argv):
     """In this process: quicker than a new one; pytest's capture stands for the pipe."""
     where = ["--checkpoint", str(folder)] if folder else []
-    run_command(ask.main, ask.Options, [*where, "--max-new-tokens", "24", *argv], prog="ask", description="")
+    run_command(
+        ask.main, ask.Options, [*where, "--max-new-tokens", "24", *argv], prog="ask", description=""
+    )
 
 
 @pytest.fixture
 def says(monkeypatch):
     """Put words in the model's mouth: `says(" 3*4 = 12\\n#### 12")`."""
+
     def mouth(*texts):
         def generate(model, tokenizer, prompts, *, n, stream=None, **_):
-            completions = [Completion(t, t, tokenizer.encode(t) + [tokenizer.eos_id], [], [], "eos") for t in texts]
+            completions = [
+                Completion(t, t, tokenizer.encode(t) + [tokenizer.eos_id], [], [], "eos")
+                for t in texts
+            ]
             for token in completions[0].token_ids if stream else ():
                 stream(0, token, True)
             return [[completions[i % len(completions)] for i in range(n)]]
+
         monkeypatch.setattr(ask, "generate", generate)
+
     return mouth
 
 
-# -- in a pipe -------------------------------------------------------------------------------------------------------
+# -- in a pipe -------------------------------------------------------------------------------------
+
 
 def test_questions_from_a_pipe_one_a_line(folder, tmp_path):
-    """The real command in a new process: two questions, one of them not even UTF-8, then an empty line ends it."""
+    """The real command in a new process: two questions, one of them not even UTF-8, then an empty
+    line ends it."""
     done = subprocess.run(
-        [sys.executable, "-m", "minilrm.ask", "--checkpoint", str(folder), "--max-new-tokens", "16", "--seed", "1"],
-        input=b"Ana has 3 pens. How many?\ncaf\xe9 \xff 3?\n\nnever asked\n", capture_output=True, cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}, timeout=120)
+        [
+            sys.executable,
+            "-m",
+            "minilrm.ask",
+            "--checkpoint",
+            str(folder),
+            "--max-new-tokens",
+            "16",
+            "--seed",
+            "1",
+        ],
+        input=b"Ana has 3 pens. How many?\ncaf\xe9 \xff 3?\n\nnever asked\n",
+        capture_output=True,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+        timeout=120,
+    )
     out = done.stdout.decode()
     assert done.returncode == 0, done.stderr
     assert out.count("\n> ") + out.startswith("> ") == 2 and "never asked" not in out
@@ -92,11 +136,19 @@ def test_a_vote(folder, says, capsys):
 
 def test_thinking_is_forced_by_the_prompt(folder, tokenizer, monkeypatch, capsys):
     asked = []
-    monkeypatch.setattr(ask, "generate", lambda m, t, prompts, **_: asked.append(t.decode(prompts[0])) or
-                        [[Completion("", "", [], [], [], "eos")]])
+    monkeypatch.setattr(
+        ask,
+        "generate",
+        lambda m, t, prompts, **_: (
+            asked.append(t.decode(prompts[0])) or [[Completion("", "", [], [], [], "eos")]]
+        ),
+    )
     run(folder, "--question", "¿Cuántos\n son?", "--think")
     run(folder, "--question", "¿Cuántos son?", "--language", "en")
-    assert asked == ["Pregunta: ¿Cuántos son?\nRespuesta: Pensemos paso a paso.", "Question: ¿Cuántos son?\nAnswer:"]
+    assert asked == [
+        "Pregunta: ¿Cuántos son?\nRespuesta: Pensemos paso a paso.",
+        "Question: ¿Cuántos son?\nAnswer:",
+    ]
 
 
 def test_a_question_that_is_too_long(folder, capsys, monkeypatch):
@@ -111,12 +163,15 @@ def test_a_question_that_is_too_long(folder, capsys, monkeypatch):
     assert "the question is too long" in out and "> How many?" in out
 
 
-@pytest.mark.parametrize("argv, words", [
-    (["--task", "gsm8k-mni"], "did you mean gsm8k-mini"),
-    (["--samples", "4", "--temperature", "0"], "--temperature above 0"),
-    (["--question", " "], "empty"),
-    (["--checkpoint", "no-such-model", "--question", "x"], "no-such-model"),
-])
+@pytest.mark.parametrize(
+    "argv, words",
+    [
+        (["--task", "gsm8k-mni"], "did you mean gsm8k-mini"),
+        (["--samples", "4", "--temperature", "0"], "--temperature above 0"),
+        (["--question", " "], "empty"),
+        (["--checkpoint", "no-such-model", "--question", "x"], "no-such-model"),
+    ],
+)
 def test_mistakes_are_one_line_and_exit_code_2(argv, words, capsys):
     with pytest.raises(SystemExit) as stop:
         run(None, *argv)
@@ -124,7 +179,8 @@ def test_mistakes_are_one_line_and_exit_code_2(argv, words, capsys):
     assert stop.value.code == 2 and words in error and "\n" not in error
 
 
-# -- which model -----------------------------------------------------------------------------------------------------
+# -- which model -----------------------------------------------------------------------------------
+
 
 def test_the_default_is_the_newest_finished_grpo_run_of_the_task(tmp_path):
     def add(name, command, task, age, finished=True):
@@ -166,17 +222,30 @@ def test_reading_the_answer():
     assert read_answer(get_task("general"), " Hello, Ana!") == "Hello, Ana!"
 
 
-# -- what reaches the terminal -----------------------------------------------------------------------------------------
+# -- what reaches the terminal ---------------------------------------------------------------------
 
-EVIL = ("\x1b[31mred", "\x1b]0;title\x07", "\x9b2J", "back\x08space", "over\rwritten", "\x00", "\x7f", "a\u202eb",
-        "a\u2028b", "\u200b", "\udc80")
+EVIL = (
+    "\x1b[31mred",
+    "\x1b]0;title\x07",
+    "\x9b2J",
+    "back\x08space",
+    "over\rwritten",
+    "\x00",
+    "\x7f",
+    "a\u202eb",
+    "a\u2028b",
+    "\u200b",
+    "\udc80",
+)
 
 
 def test_control_characters_never_get_through():
     for text in EVIL:
         shown = neutralise(text)
         assert all(c in "\n\t" or unicodedata.category(c)[0] != "C" for c in shown), repr(shown)
-        assert len(shown) == len(text)  # shown as a symbol, not swallowed: what a model says is not hidden
+        assert len(shown) == len(
+            text
+        )  # shown as a symbol, not swallowed: what a model says is not hidden
     assert neutralise("Año 3*4 = 12 ¿sí?\n\t€ 🙂") == "Año 3*4 = 12 ¿sí?\n\t€ 🙂"
 
 
@@ -210,14 +279,15 @@ def test_styles_only_on_a_terminal_that_wants_them(monkeypatch, capsys):
     assert capsys.readouterr().out == "\x1b[1m12\x1b[0m\n"
 
 
-# -- the stream ------------------------------------------------------------------------------------------------------
+# -- the stream ------------------------------------------------------------------------------------
+
 
 @pytest.mark.parametrize("size", [1, 2, 3, 7, 100])
 def test_thinking_ends_at_the_mark_however_it_is_cut_up(size):
     text, said = "\n3 # 4 ## 5\n<<3*4=12>>12 pens\n#### 12\n#### 13", []
     thinking = Thinking(said.append)
     for start in range(0, len(text), size):
-        thinking.push(text[start:start + size])
+        thinking.push(text[start : start + size])
     thinking.end()
     assert "".join(said) == "3 # 4 ## 5\n<<3*4=12>>12 pens"
 
@@ -231,14 +301,18 @@ def test_thinking_that_never_comes_to_an_answer_is_shown_to_its_end():
     assert "".join(said) == "3 ###"
 
 
-# -- countdown ---------------------------------------------------------------------------------------------------------
+# -- countdown -------------------------------------------------------------------------------------
+
 
 def test_a_countdown_is_read_from_its_numbers_target_first():
     task = get_task("countdown")
     problem = ask.make_problem(task, "Make 53 with 4, 7 and 25!")
     assert (problem.meta["target"], sorted(problem.meta["numbers"])) == (53, [4, 7, 25])
-    for question, words in (("Make 54 with 4, 7, 25", "cannot be reached"), ("What is love?", "asked like this"),
-                            ("Make 5 with 3, 1000000", "2 to 5 whole numbers")):
+    for question, words in (
+        ("Make 54 with 4, 7, 25", "cannot be reached"),
+        ("What is love?", "asked like this"),
+        ("Make 5 with 3, 1000000", "2 to 5 whole numbers"),
+    ):
         with pytest.raises(UserError, match=words):
             ask.make_problem(task, question)
 

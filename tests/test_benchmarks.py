@@ -1,7 +1,10 @@
-"""The benchmarks' own arithmetic, their workers at the smallest size, and what they say where a peer is not installed.
+"""The benchmarks' own arithmetic, their workers at the smallest size, and what they say where a
+peer is not installed.
 
-Nothing here looks at a time. Peers are run where they are installed; nothing fails where they are not.
+Nothing here looks at a time. Peers are run where they are installed; nothing fails where they are
+not.
 """
+
 import doctest
 import importlib
 import importlib.util
@@ -23,7 +26,13 @@ from minilrm.cli import run_command  # noqa: E402
 from minilrm.errors import UserError  # noqa: E402
 from minilrm.tasks import get_task  # noqa: E402
 
-WITH_PEERS = {"rollout": rollout, "train": train, "grpo": grpo, "tokenizer": tokenizer, "all": everything}
+WITH_PEERS = {
+    "rollout": rollout,
+    "train": train,
+    "grpo": grpo,
+    "tokenizer": tokenizer,
+    "all": everything,
+}
 
 
 class Script:
@@ -54,24 +63,42 @@ def prompts_of(count):
     return [task.render(p) for p in same.training_problems(task, count)]
 
 
-# -- arithmetic --------------------------------------------------------------------------------------------------------
+# -- arithmetic ------------------------------------------------------------------------------------
 
-@pytest.mark.parametrize("name", ["common", "same", "rollout", "train", "grpo", "tokenizer", "scaling", "all"])
+
+@pytest.mark.parametrize(
+    "name", ["common", "same", "rollout", "train", "grpo", "tokenizer", "scaling", "all"]
+)
 def test_the_examples_in_the_docstrings(name):
     assert doctest.testmod(importlib.import_module(f"benchmarks.{name}")).failed == 0
 
 
 def side(seconds, work, **more):
-    return {"seconds": seconds, "work": work, "tokens": work, "peak_mb": 300.0, "start_mb": 200.0, **more}
+    return {
+        "seconds": seconds,
+        "work": work,
+        "tokens": work,
+        "peak_mb": 300.0,
+        "start_mb": 200.0,
+        **more,
+    }
 
 
 def test_the_ratio_is_of_rates_ours_over_the_peers_and_its_median():
-    # ratios 4, 1 and 2. Not the ratio of the times (upside down where the work differs), not their mean (7 / 3).
-    rounds = [{"ours": side(1.0, 200), "peer": side(2.0, 100)}, {"ours": side(1.0, 100), "peer": side(1.0, 100)},
-              {"ours": side(1.0, 100), "peer": side(1.0, 50)}]
+    # ratios 4, 1 and 2. Not the ratio of the times (upside down where the work differs), not their
+    # mean (7 / 3).
+    rounds = [
+        {"ours": side(1.0, 200), "peer": side(2.0, 100)},
+        {"ours": side(1.0, 100), "peer": side(1.0, 100)},
+        {"ours": side(1.0, 100), "peer": side(1.0, 50)},
+    ]
     found = common.compare(rounds, peak=1e9)
     assert found["ratio"]["all"] == [4.0, 1.0, 2.0]
-    assert (found["ratio"]["median"], found["ratio"]["min"], found["ratio"]["max"]) == (2.0, 1.0, 4.0)
+    assert (found["ratio"]["median"], found["ratio"]["min"], found["ratio"]["max"]) == (
+        2.0,
+        1.0,
+        4.0,
+    )
     assert found["ours"]["tokens_per_second"] == 100 and found["peer"]["tokens_per_second"] == 50
 
 
@@ -84,55 +111,101 @@ def test_the_share_of_the_peak_counts_two_operations_forward_and_six_with_backwa
 
 
 def test_useful_tokens_end_with_the_first_end_of_text():
-    assert rollout.useful([7, 8, 0, 0, 1], end=0) == 3  # the end itself counts, what is behind it does not
+    assert (
+        rollout.useful([7, 8, 0, 0, 1], end=0) == 3
+    )  # the end itself counts, what is behind it does not
     assert rollout.useful([7, 8], end=0) == 2
     assert rollout.useful([0, 7, 0], end=None) == 3  # where it is ignored, all count
 
 
 def test_the_goals_of_the_table():
-    assert everything.verdict(3.9, 4, 8) == "MISSED" and everything.verdict(8.0, 4, 8) == "aim reached"
-    assert everything.verdict(3.1, 3, 1.5) == "MISSED" and everything.verdict(1.5, 3, 1.5) == "aim reached"  # less is better
+    assert (
+        everything.verdict(3.9, 4, 8) == "MISSED" and everything.verdict(8.0, 4, 8) == "aim reached"
+    )
+    assert (
+        everything.verdict(3.1, 3, 1.5) == "MISSED"
+        and everything.verdict(1.5, 3, 1.5) == "aim reached"
+    )  # less is better
     ratio = {"median": 2.5, "min": 2.0, "max": 3.0}
-    cases = [{"name": "a", "case": "plain", "ratio": ratio}, {"name": "b", "case": "equal", "ratio": ratio}]
+    cases = [
+        {"name": "a", "case": "plain", "ratio": ratio},
+        {"name": "b", "case": "equal", "ratio": ratio},
+    ]
     rows = everything.rows_of({"benchmark": "rollout", "cases": cases})
-    assert [row[3] for row in rows] == ["MISSED", "reached"]  # equal lengths have a goal of their own
-    rows = everything.rows_of({"benchmark": "grpo", "cases": [], "verify": {"completions": 512, "share_of_step":
-                                                                            {"median": 0.031}}})
+    assert [row[3] for row in rows] == [
+        "MISSED",
+        "reached",
+    ]  # equal lengths have a goal of their own
+    rows = everything.rows_of(
+        {
+            "benchmark": "grpo",
+            "cases": [],
+            "verify": {"completions": 512, "share_of_step": {"median": 0.031}},
+        }
+    )
     assert rows[0][3] == "MISSED"
 
 
 def test_where_memory_ends_and_how_it_grows():
     assert scaling.memory_ends([1, 2, 4], [310, 320, 340], 1000) == pytest.approx(70)
     assert scaling.memory_ends([1, 2, 4], [300, 300, 300], 1000) is None
-    points = [{"sequences": n, "seconds": s, "peak_mb": p, "start_mb": 200} for n, s, p in ((256, 2, 400), (1024, 6, 600))]
+    points = [
+        {"sequences": n, "seconds": s, "peak_mb": p, "start_mb": 200}
+        for n, s, p in ((256, 2, 400), (1024, 6, 600))
+    ]
     assert scaling.growth(points) == {"from": 256, "to": 1024, "seconds": 3, "peak": 1.5, "work": 2}
     assert scaling.growth(points[:1]) is None
 
 
 def test_the_batches_of_a_turn():
-    taken = [train.steps_of(list("abcdefgh"), accumulate=2, steps=2, turn=turn) for turn in range(3)]
+    taken = [
+        train.steps_of(list("abcdefgh"), accumulate=2, steps=2, turn=turn) for turn in range(3)
+    ]
     assert taken == [[["a", "b"], ["c", "d"]], [["e", "f"], ["g", "h"]], [["a", "b"], ["c", "d"]]]
-    assert train.predicted([torch.tensor([[5, 6, 7], [5, 6, -1]])]) == 3  # neither first tokens nor padding
+    assert (
+        train.predicted([torch.tensor([[5, 6, 7], [5, 6, -1]])]) == 3
+    )  # neither first tokens nor padding
 
 
-# -- reports -----------------------------------------------------------------------------------------------------------
+# -- reports ---------------------------------------------------------------------------------------
+
 
 @pytest.fixture
 def no_peak(monkeypatch):
     """No time is spent on measuring the machine."""
-    monkeypatch.setattr(common, "measure_peak", lambda threads, quick: {"float32": 1e11, "bfloat16": 3e11})
+    monkeypatch.setattr(
+        common, "measure_peak", lambda threads, quick: {"float32": 1e11, "bfloat16": 3e11}
+    )
     monkeypatch.setattr(common, "busy_share", lambda: 0.0)
 
 
 def test_a_report_says_on_what_it_was_measured_and_can_be_read_again(tmp_path, no_peak, capsys):
     report = common.new_report("rollout", common.Options(quick=True), [1])
-    report["cases"].append({"name": "a case", **common.compare([{"ours": side(1.0, 10), "peer": side(2.0, 10)}], 1e9)})
+    report["cases"].append(
+        {"name": "a case", **common.compare([{"ours": side(1.0, 10), "peer": side(2.0, 10)}], 1e9)}
+    )
     assert common.peak(report, 1) == 3e11
     path = common.write(report, common.Options(out=tmp_path / "new" / "bench.json"))
     found = json.loads(path.read_text())
-    assert {"benchmark", "time", "command", "quick", "version", "versions", "machine", "threads", "busy_before", "peak_flops",
-            "flop_rule", "memory_rule", "cases"} <= set(found)
-    assert found["versions"]["torch"].split("+")[0] == torch.__version__.split("+")[0] and found["machine"]["processor"]
+    assert {
+        "benchmark",
+        "time",
+        "command",
+        "quick",
+        "version",
+        "versions",
+        "machine",
+        "threads",
+        "busy_before",
+        "peak_flops",
+        "flop_rule",
+        "memory_rule",
+        "cases",
+    } <= set(found)
+    assert (
+        found["versions"]["torch"].split("+")[0] == torch.__version__.split("+")[0]
+        and found["machine"]["processor"]
+    )
     assert found["cases"][0]["pairs"] and found["cases"][0]["ratio"]["median"] == 2.0
     common.say("a case", found["cases"][0])
     assert "2.00 (2.00 to 2.00)" in capsys.readouterr().out
@@ -156,17 +229,31 @@ def test_a_missing_peer_is_one_line_that_names_the_extra(name, monkeypatch, caps
 
 
 def test_the_figure_of_scaling(tmp_path):
-    points = [{**scaling.CENTRE, "sequences": n, "seconds": n / 50, "rollout": n / 80, "update": n / 200, "peak_mb": 300.0 + n,
-               "start_mb": 250.0, "parameters": 10**6 // n} for n in (64, 128, 256)]
-    report = {"cases": [{"name": "sequences", "points": points}, {"name": "scale", "points": points}],
-              "machine": {"memory_gb": 24.0}}
+    points = [
+        {
+            **scaling.CENTRE,
+            "sequences": n,
+            "seconds": n / 50,
+            "rollout": n / 80,
+            "update": n / 200,
+            "peak_mb": 300.0 + n,
+            "start_mb": 250.0,
+            "parameters": 10**6 // n,
+        }
+        for n in (64, 128, 256)
+    ]
+    report = {
+        "cases": [{"name": "sequences", "points": points}, {"name": "scale", "points": points}],
+        "machine": {"memory_gb": 24.0},
+    }
     scaling.finish(report)
     assert report["cases"][0]["memory_ends_at"] == pytest.approx(24e9 / 2**20 - 300)
     assert report["cases"][1]["memory_ends_at"] is None  # here, more parameters took less
     assert scaling.draw(report, tmp_path / "figure.png").read_bytes()[:4] == b"\x89PNG"
 
 
-# -- processes ---------------------------------------------------------------------------------------------------------
+# -- processes -------------------------------------------------------------------------------------
+
 
 def test_a_worker_answers_from_a_process_of_its_own():
     with common.Worker(common.matmul_peak, threads=1, sizes=(16,), repeats=1) as worker:
@@ -190,7 +277,10 @@ def test_failures_of_a_side_are_told():
         def __init__(self, pipe):
             self.pipe = pipe
 
-    for function, error, words in ((user_mistake, UserError, "another folder"), (our_mistake, RuntimeError, "oops")):
+    for function, error, words in (
+        (user_mistake, UserError, "another folder"),
+        (our_mistake, RuntimeError, "oops"),
+    ):
         near, far = multiprocessing.Pipe()
         common.serve(far, function, threads=1, memory=False, settings={})
         with pytest.raises(error, match=words):
@@ -205,7 +295,10 @@ def test_the_sides_take_turns_and_the_warm_up_is_thrown_away():
 
     rounds = common.alternate({"ours": named("ours"), "peer": named("peer")}, pairs=2)
     assert calls == [("ours", 0), ("peer", 0), ("ours", 1), ("peer", 1), ("peer", 2), ("ours", 2)]
-    assert [pair["ours"]["work"] for pair in rounds] == [1, 2] and list(rounds[1]) == ["ours", "peer"]
+    assert [pair["ours"]["work"] for pair in rounds] == [1, 2] and list(rounds[1]) == [
+        "ours",
+        "peer",
+    ]
 
 
 def test_the_peers_fastest_setting_and_one_that_it_cannot_run():
@@ -216,7 +309,10 @@ def test_the_peers_fastest_setting_and_one_that_it_cannot_run():
         def __call__(self, turn):
             if self.setting == "broken":
                 raise RuntimeError("no such kernel")
-            return {"seconds": 1.0, "work": {"slow": 1, "fast": 9}[self.setting] * turn}  # the first turn is warm-up
+            return {
+                "seconds": 1.0,
+                "work": {"slow": 1, "fast": 9}[self.setting] * turn,
+            }  # the first turn is warm-up
 
         def __enter__(self):
             return self
@@ -224,18 +320,26 @@ def test_the_peers_fastest_setting_and_one_that_it_cannot_run():
         def __exit__(self, *_):
             pass
 
-    assert common.fastest(["slow", "broken", "fast"], Rate) == ("fast", {"slow": 1.0, "broken": 0.0, "fast": 9.0})
+    assert common.fastest(["slow", "broken", "fast"], Rate) == (
+        "fast",
+        {"slow": 1.0, "broken": 0.0, "fast": 9.0},
+    )
     with pytest.raises(RuntimeError, match="no such kernel"):
         common.fastest(["broken", "broken"], Rate)
 
 
-# -- our sides, at the smallest size -----------------------------------------------------------------------------------
+# -- our sides, at the smallest size ---------------------------------------------------------------
+
 
 @pytest.mark.parametrize("endless", [False, True])
 def test_our_rollout(base, endless):
-    a, b = answers_of(rollout.ours, 2, folder=base, prompts=prompts_of(2), new_tokens=24, endless=endless)
+    a, b = answers_of(
+        rollout.ours, 2, folder=base, prompts=prompts_of(2), new_tokens=24, endless=endless
+    )
     assert a["work"] == a["tokens"] == a["mean_length"] * 2 * rollout.GROUP and a["seconds"] > 0
-    assert (a["tokens"] == 24 * 2 * rollout.GROUP) == endless  # an ended row counts up to its end; an endless one never ends
+    assert (
+        a["tokens"] == 24 * 2 * rollout.GROUP
+    ) == endless  # an ended row counts up to its end; an endless one never ends
     assert endless or a["tokens"] != b["tokens"]  # every turn draws anew
 
 
@@ -244,20 +348,32 @@ def test_our_pretraining_step_and_our_grpo_step(base):
     a, b = answers_of(train.ours, 2, folder=base, batches=batches, accumulate=2, steps=1)
     assert a["tokens"] == 2 * 2 * 8 and a["first_loss"] == b["first_loss"] != b["last_loss"]
     work = {"folder": base, "prompts": 2, "max_new_tokens": 4}
-    a, = answers_of(grpo.ours, 1, reward="rule", **work)  # this looks, too, whether the prompts are the peer's
-    assert a["work"] == 1 and 0 < a["tokens"] <= 2 * grpo.GROUP * 4 and a["reward"] < 0.2  # nobody trained it
-    a, = answers_of(grpo.ours, 1, reward="parity", **work)
+    (a,) = answers_of(
+        grpo.ours, 1, reward="rule", **work
+    )  # this looks, too, whether the prompts are the peer's
+    assert (
+        a["work"] == 1 and 0 < a["tokens"] <= 2 * grpo.GROUP * 4 and a["reward"] < 0.2
+    )  # nobody trained it
+    (a,) = answers_of(grpo.ours, 1, reward="parity", **work)
     assert 0.1 < a["reward"] < 0.9 and a["frac_reward_zero_std"] == 0
 
 
 def test_scaling_leaves_no_group_out():
-    a, = answers_of(scaling.step_of, 1, scale="pico", sequences=32, length=3, max_tokens_per_batch=256)
-    assert a["mean_length"] == pytest.approx(3, abs=0.2) and a["update"] > 0 and a["parameters"] > 200_000
+    (a,) = answers_of(
+        scaling.step_of, 1, scale="pico", sequences=32, length=3, max_tokens_per_batch=256
+    )
+    assert (
+        a["mean_length"] == pytest.approx(3, abs=0.2)
+        and a["update"] > 0
+        and a["parameters"] > 200_000
+    )
 
 
 def test_ours_learns_what_the_plain_trainer_learns_by_either_rule_and_by_the_age_of_tokens_what_rustbpe_learns():
     # A tie rule that changes, or a pair counted wrongly where tokens overlap ("aaaa"), shows here.
-    texts = ["aaaa aaab baaa bbbb abab low lower lowest newer newest wider 12 12 12 <<1+1=2>>"] * 3 + ["ab ba aab abb"]
+    texts = [
+        "aaaa aaab baaa bbbb abab low lower lowest newer newest wider 12 12 12 <<1+1=2>>"
+    ] * 3 + ["ab ba aab abb"]
     ours, by_bytes = tokenizer.train_ours(texts, 40), tokenizer.train_ours(texts, 40, "bytes")
     assert ours == tokenizer.train_plain(texts, 40, "numbers") != by_bytes and len(ours) > 20
     assert by_bytes == tokenizer.train_plain(texts, 40, "bytes")
@@ -275,13 +391,14 @@ def test_texts_are_cut_to_size_and_hold_no_special_token():
         tokenizer.texts_of("x", Path("/no/such/file"), 10)
 
 
-# -- the peers' sides, where they are installed ------------------------------------------------------------------------
+# -- the peers' sides, where they are installed ----------------------------------------------------
+
 
 def test_the_same_model_in_transformers(base):
     pytest.importorskip("transformers")
     link = Script(1)
     same.same_model(link, base, prompts_of(2), new_tokens=4)
-    found, = link.answers
+    (found,) = link.answers
     assert found["same_prompt_ids"] and found["logits_max_difference"] < 1e-4 * found["logits_max"]
     assert found["greedy_equal"] == 2
 
@@ -289,8 +406,15 @@ def test_the_same_model_in_transformers(base):
 @pytest.mark.parametrize("endless", [False, True])
 def test_the_rollout_of_transformers(base, endless):
     pytest.importorskip("transformers")
-    a, = answers_of(rollout.peer, 1, folder=base, prompts=prompts_of(2), new_tokens=24, endless=endless,
-                    setting="float32 eager")
+    (a,) = answers_of(
+        rollout.peer,
+        1,
+        folder=base,
+        prompts=prompts_of(2),
+        new_tokens=24,
+        endless=endless,
+        setting="float32 eager",
+    )
     assert (a["tokens"] == 24 * 2 * rollout.GROUP) == endless
 
 
@@ -300,7 +424,10 @@ def test_the_pretraining_step_of_transformers_starts_with_our_loss(base):
     ids = torch.randint(40, 300, (3, 12))
     ids[1, 8:] = -1  # padding behind a shorter row
     work = {"folder": base, "batches": [ids, ids[:2]], "accumulate": 2, "steps": 1}
-    (a,), (b,) = answers_of(train.ours, 1, **work), answers_of(train.peer, 1, setting="float32 sdpa", **work)
+    (a,), (b,) = (
+        answers_of(train.ours, 1, **work),
+        answers_of(train.peer, 1, setting="float32 sdpa", **work),
+    )
     train.check_losses([{"ours": a, "peer": b}])
     with pytest.raises(RuntimeError, match="not do the same work"):
         train.check_losses([{"ours": a, "peer": b | {"first_loss": a["first_loss"] * 1.01}}])
@@ -308,8 +435,16 @@ def test_the_pretraining_step_of_transformers_starts_with_our_loss(base):
 
 def test_the_grpo_step_of_trl(base):
     pytest.importorskip("trl")
-    work = {"folder": base, "prompts": 2, "max_new_tokens": 4, "steps": 3, "setting": "float32 sdpa"}
+    work = {
+        "folder": base,
+        "prompts": 2,
+        "max_new_tokens": 4,
+        "steps": 3,
+        "setting": "float32 sdpa",
+    }
     a, b = answers_of(grpo.peer, 2, reward="parity", **work)
-    assert 0 < a["tokens"] <= 2 * grpo.GROUP * 4 and a["mean_length"] <= 4 and 0.1 < b["reward"] < 0.9
-    a, = answers_of(grpo.peer, 1, reward="rule", **work)
+    assert (
+        0 < a["tokens"] <= 2 * grpo.GROUP * 4 and a["mean_length"] <= 4 and 0.1 < b["reward"] < 0.9
+    )
+    (a,) = answers_of(grpo.peer, 1, reward="rule", **work)
     assert a["reward"] < 0.2

@@ -1,4 +1,5 @@
 """Options, their parsing and checks, and how a command ends."""
+
 import dataclasses
 import errno
 import json
@@ -19,7 +20,9 @@ ROOT = Path(__file__).resolve().parent.parent
 
 @dataclass
 class Options:
-    task: str = option("countdown", "which problems", choices=("countdown", "gsm8k-mini", "none"), group="what")
+    task: str = option(
+        "countdown", "which problems", choices=("countdown", "gsm8k-mini", "none"), group="what"
+    )
     steps: int = option(100, "optimizer steps, 100% of them", minimum=1, maximum=10_000)
     lr: float | None = option(None, "learning rate", exclusive_minimum=0.0)
     temperature: float = option(1.0, "of sampling", minimum=0)
@@ -44,10 +47,11 @@ def failure(capsys, *argv, options_class=Options):
     out, err = capsys.readouterr()
     assert stopped.value.code == 2
     assert out == "" and err.startswith("error: ") and err.count("\n") == 1
-    return err[len("error: "):-1]
+    return err[len("error: ") : -1]
 
 
-# -- parsing ---------------------------------------------------------------------------------------------------------
+# -- parsing ---------------------------------------------------------------------------------------
+
 
 def test_nothing_given_is_the_defaults():
     assert read() == Options()
@@ -61,7 +65,10 @@ def test_a_task_may_have_other_defaults_which_yield_to_what_is_said():
         return parse(options_class, argv, prog="test", description="A test.", recipes=recipes)
 
     assert (given("--task", "countdown").steps, given("--task", "countdown").lr) == (200, 0.5)
-    assert [given("--task", "countdown", "--steps", "100").steps, given("--task", "none").steps] == [100, 100]
+    assert [
+        given("--task", "countdown", "--steps", "100").steps,
+        given("--task", "none").steps,
+    ] == [100, 100]
 
     @dataclass
     class Resumable(Options):
@@ -71,20 +78,56 @@ def test_a_task_may_have_other_defaults_which_yield_to_what_is_said():
 
 
 def test_going_on_takes_what_is_named_even_if_it_is_the_default():
-    """Catches: `--resume RUN --steps 100` that goes on with the run's 50 steps, as 100 is what the option has anyway."""
+    """Catches: `--resume RUN --steps 100` that goes on with the run's 50 steps, as 100 is what the
+    option has anyway."""
     saved = {"task": "gsm8k-mini", "steps": 50, "lr": 0.5}
     named = resumed(read("--task", "countdown", "--steps", "100"), saved)
     assert (named.task, named.steps, named.lr) == ("countdown", 100, 0.5)
-    made = resumed(Options(task="countdown", steps=100), saved)  # made in Python: a default is no wish
+    made = resumed(
+        Options(task="countdown", steps=100), saved
+    )  # made in Python: a default is no wish
     assert (made.steps, made.lr) == (50, 0.5)
 
 
 def test_every_type_is_read():
-    options = read("--task", "gsm8k-mini", "--steps", "5", "--lr=1e-3", "--out", "runs/a b", "--mark-spoiled",
-                   "--no-quick", "--top-k", "2", "8", "--tags", "a,b", "--plain", "1", "--limit", "inf")
-    assert options == Options("gsm8k-mini", 5, 1e-3, 1.0, float("inf"), Path("runs/a b"), True, False, [2, 8],
-                              ("a", "b"), 1)
-    assert isinstance(options.out, Path) and isinstance(options.top_k, list) and isinstance(options.tags, tuple)
+    options = read(
+        "--task",
+        "gsm8k-mini",
+        "--steps",
+        "5",
+        "--lr=1e-3",
+        "--out",
+        "runs/a b",
+        "--mark-spoiled",
+        "--no-quick",
+        "--top-k",
+        "2",
+        "8",
+        "--tags",
+        "a,b",
+        "--plain",
+        "1",
+        "--limit",
+        "inf",
+    )
+    assert options == Options(
+        "gsm8k-mini",
+        5,
+        1e-3,
+        1.0,
+        float("inf"),
+        Path("runs/a b"),
+        True,
+        False,
+        [2, 8],
+        ("a", "b"),
+        1,
+    )
+    assert (
+        isinstance(options.out, Path)
+        and isinstance(options.top_k, list)
+        and isinstance(options.tags, tuple)
+    )
 
 
 def test_lists_may_be_given_with_commas_and_are_not_shared():
@@ -95,41 +138,60 @@ def test_lists_may_be_given_with_commas_and_are_not_shared():
 
 
 def test_the_last_of_a_repeated_option_holds():
-    assert read("--steps", "1", "--steps", "2").steps == 2  # so `make grpo ARGS="--task x"` can override the task
+    assert (
+        read("--steps", "1", "--steps", "2").steps == 2
+    )  # so `make grpo ARGS="--task x"` can override the task
 
 
 def test_none_can_be_given_where_it_is_allowed_but_stays_a_text_for_texts():
     assert read("--lr", "none", "--out", "None") == Options()
     assert read("--task", "none").task == "none"
     from minilrm.grpo import Options as Grpo
-    given = [parse(Grpo, argv, prog="", description="") for argv in (["--aggregation", "none"], ["--normalize", "none"], [])]
-    assert [(o.aggregation, o.normalize) for o in given] == [(None, "std"), ("token", "none"), ("token", "std")]
+
+    given = [
+        parse(Grpo, argv, prog="", description="")
+        for argv in (["--aggregation", "none"], ["--normalize", "none"], [])
+    ]
+    assert [(o.aggregation, o.normalize) for o in given] == [
+        (None, "std"),
+        ("token", "none"),
+        ("token", "std"),
+    ]
 
 
-@pytest.mark.parametrize(("argv", "words"), [
-    (["--steps", "ten"], "--steps must be a whole number, not 'ten'"),
-    (["--steps", "1.5"], "--steps must be a whole number, not '1.5'"),
-    (["--steps", "9" * 5000], "--steps must be a whole number, not '999"),
-    (["--steps", "0"], "--steps must be at least 1, not 0"),
-    (["--steps", "1" + "0" * 400], "--steps must be at most 10000, not 1000"),
-    (["--steps", "none"], "--steps must be a whole number, not 'none'"),
-    (["--steps"], "--steps: expected one argument"),
-    (["--steps="], "--steps must be a whole number, not ''"),
-    (["--lr", "0"], "--lr must be above 0.0, not 0.0"),
-    (["--lr", "nan"], "--lr must be a finite number, not nan"),
-    (["--temperature", "inf"], "--temperature must be a finite number, not inf"),
-    (["--temperature", "-0.5"], "--temperature must be at least 0, not -0.5"),
-    (["--top-k", "1", "0"], "--top-k must be at least 1, not 0"),
-    (["--top-k", "1", "x"], "--top-k must be a whole number, not 'x'"),
-    (["--task", "countdwn"], "--task cannot be 'countdwn'; did you mean countdown? (choices: countdown, gsm8k-mini"),
-    (["--task", "gsm8k"], "did you mean gsm8k-mini?"),
-    (["--stps", "3"], "unknown option --stps; did you mean --steps? (--help lists all)"),
-    (["--mark_spoiled"], "unknown option --mark_spoiled; did you mean --mark-spoiled?"),
-    (["--step", "3"], "unknown option --step; did you mean --steps?"),  # no silent abbreviations
-    (["--zzz=1"], "unknown option --zzz (--help lists all)"),
-    (["--hidden", "1"], "unknown option --hidden (--help lists all)"),
-    (["countdown"], "no option belongs to countdown"),
-])
+@pytest.mark.parametrize(
+    ("argv", "words"),
+    [
+        (["--steps", "ten"], "--steps must be a whole number, not 'ten'"),
+        (["--steps", "1.5"], "--steps must be a whole number, not '1.5'"),
+        (["--steps", "9" * 5000], "--steps must be a whole number, not '999"),
+        (["--steps", "0"], "--steps must be at least 1, not 0"),
+        (["--steps", "1" + "0" * 400], "--steps must be at most 10000, not 1000"),
+        (["--steps", "none"], "--steps must be a whole number, not 'none'"),
+        (["--steps"], "--steps: expected one argument"),
+        (["--steps="], "--steps must be a whole number, not ''"),
+        (["--lr", "0"], "--lr must be above 0.0, not 0.0"),
+        (["--lr", "nan"], "--lr must be a finite number, not nan"),
+        (["--temperature", "inf"], "--temperature must be a finite number, not inf"),
+        (["--temperature", "-0.5"], "--temperature must be at least 0, not -0.5"),
+        (["--top-k", "1", "0"], "--top-k must be at least 1, not 0"),
+        (["--top-k", "1", "x"], "--top-k must be a whole number, not 'x'"),
+        (
+            ["--task", "countdwn"],
+            "--task cannot be 'countdwn'; did you mean countdown? (choices: countdown, gsm8k-mini",
+        ),
+        (["--task", "gsm8k"], "did you mean gsm8k-mini?"),
+        (["--stps", "3"], "unknown option --stps; did you mean --steps? (--help lists all)"),
+        (["--mark_spoiled"], "unknown option --mark_spoiled; did you mean --mark-spoiled?"),
+        (
+            ["--step", "3"],
+            "unknown option --step; did you mean --steps?",
+        ),  # no silent abbreviations
+        (["--zzz=1"], "unknown option --zzz (--help lists all)"),
+        (["--hidden", "1"], "unknown option --hidden (--help lists all)"),
+        (["countdown"], "no option belongs to countdown"),
+    ],
+)
 def test_a_mistake_is_one_line(capsys, argv, words):
     assert words in failure(capsys, *argv)
 
@@ -146,7 +208,10 @@ def test_a_missing_option_and_a_bad_combination_are_one_line_too(capsys):
                 raise UserError("low is above high;\nswap them")
 
     assert failure(capsys, options_class=Strict) == "--folder must be given: where the model is"
-    assert failure(capsys, "--folder", "x", "--low", "10", options_class=Strict) == "low is above high; swap them"
+    assert (
+        failure(capsys, "--folder", "x", "--low", "10", options_class=Strict)
+        == "low is above high; swap them"
+    )
 
 
 def test_help_shows_defaults_choices_and_groups(capsys):
@@ -154,9 +219,14 @@ def test_help_shows_defaults_choices_and_groups(capsys):
         read("--help")
     text = " ".join(capsys.readouterr().out.split())
     assert stopped.value.code == 0
-    for words in ("A test.", "what:", "which problems (countdown, gsm8k-mini, none) (default: countdown)",
-                  "optimizer steps, 100% of them (default: 100)", "--mark-spoiled, --no-mark-spoiled",
-                  "which k (default: 1 4)"):
+    for words in (
+        "A test.",
+        "what:",
+        "which problems (countdown, gsm8k-mini, none) (default: countdown)",
+        "optimizer steps, 100% of them (default: 100)",
+        "--mark-spoiled, --no-mark-spoiled",
+        "which k (default: 1 4)",
+    ):
         assert words in text
 
 
@@ -169,20 +239,24 @@ def test_a_type_no_command_line_can_fill_is_our_own_mistake():
         parse(Odd, [], prog="test", description="")
 
 
-# -- the same checks in Python ---------------------------------------------------------------------------------------
+# -- the same checks in Python ---------------------------------------------------------------------
 
-@pytest.mark.parametrize(("values", "words"), [
-    ({"steps": 0}, "steps must be at least 1, not 0"),
-    ({"steps": True}, "steps must be a whole number, not True"),
-    ({"steps": "5"}, "steps must be a whole number, not '5'"),
-    ({"steps": None}, "steps must be a whole number, not None"),
-    ({"lr": float("nan")}, "lr must be a finite number, not nan"),
-    ({"lr": -1}, "lr must be above 0.0, not -1"),
-    ({"task": "x"}, "task cannot be 'x' (choices: countdown, gsm8k-mini, none)"),
-    ({"top_k": 3}, "top_k must be a list, not 3"),
-    ({"top_k": [1, -3]}, "top_k must be at least 1, not -3"),
-    ({"mark_spoiled": 1}, "mark_spoiled must be true or false, not 1"),
-])
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"steps": 0}, "steps must be at least 1, not 0"),
+        ({"steps": True}, "steps must be a whole number, not True"),
+        ({"steps": "5"}, "steps must be a whole number, not '5'"),
+        ({"steps": None}, "steps must be a whole number, not None"),
+        ({"lr": float("nan")}, "lr must be a finite number, not nan"),
+        ({"lr": -1}, "lr must be above 0.0, not -1"),
+        ({"task": "x"}, "task cannot be 'x' (choices: countdown, gsm8k-mini, none)"),
+        ({"top_k": 3}, "top_k must be a list, not 3"),
+        ({"top_k": [1, -3]}, "top_k must be at least 1, not -3"),
+        ({"mark_spoiled": 1}, "mark_spoiled must be true or false, not 1"),
+    ],
+)
 def test_check_raises(values, words):
     with pytest.raises(UserError) as raised:
         check(dataclasses.replace(Options(), **values))
@@ -194,19 +268,28 @@ def test_check_passes_what_is_right():
     check(Options(lr=1, out="as/text", limit=float("nan"), top_k=(1, 2), quick=True, steps=10_000))
 
 
-# -- showing and completing ------------------------------------------------------------------------------------------
+# -- showing and completing ------------------------------------------------------------------------
+
 
 def test_describe_is_an_aligned_table_of_all():
     lines = describe(Options(out=Path("a"))).splitlines()
     assert len(lines) == len(dataclasses.fields(Options))
     assert lines[0] == "  task          countdown"
-    assert "  mark_spoiled  no" in lines and "  lr            -" in lines and "  top_k         1 4" in lines
+    assert (
+        "  mark_spoiled  no" in lines
+        and "  lr            -" in lines
+        and "  top_k         1 4" in lines
+    )
 
 
 def test_to_dict_is_strict_json():
     values = to_dict(Options(out=Path("a") / "b", tags=("x",)))
     assert json.loads(json.dumps(values, allow_nan=False)) == values
-    assert values["out"] == str(Path("a") / "b") and values["limit"] == "inf" and values["tags"] == ["x"]
+    assert (
+        values["out"] == str(Path("a") / "b")
+        and values["limit"] == "inf"
+        and values["tags"] == ["x"]
+    )
     assert values["lr"] is None and values["mark_spoiled"] is False
 
 
@@ -217,10 +300,12 @@ def test_fill_replaces_only_what_is_none():
     assert options.lr is None  # a copy
 
 
-# -- how a command ends ----------------------------------------------------------------------------------------------
+# -- how a command ends ----------------------------------------------------------------------------
+
 
 def ending(capsys, error, *argv):
     """Exit code and stderr of a command whose function raises this."""
+
     def function(options):
         raise error
 
@@ -239,8 +324,9 @@ def test_what_the_user_can_mend_is_one_line(capsys):
     assert ending(capsys, UserError("no such\ntask")) == (2, "error: no such task\n")
     assert ending(capsys, KeyboardInterrupt()) == (130, "interrupted\n")
     code, err = ending(capsys, OSError(errno.ENOSPC, "No space left on device", "runs/x"))
-    assert code == 2 and err == ("error: No space left on device (runs/x): "
-                                 "make room on the disk, or choose another folder\n")
+    assert code == 2 and err == (
+        "error: No space left on device (runs/x): make room on the disk, or choose another folder\n"
+    )
     code, err = ending(capsys, PermissionError(errno.EACCES, "Permission denied"))
     assert code == 2 and err.startswith("error: Permission denied: ") and err.count("\n") == 1
 
@@ -257,7 +343,9 @@ def test_our_own_mistakes_keep_their_traceback():
 def run_python(folder, *words):
     """Python in another working directory, on this clone."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    return subprocess.run([sys.executable, *words], cwd=folder, env=environment, capture_output=True, text=True)
+    return subprocess.run(
+        [sys.executable, *words], cwd=folder, env=environment, capture_output=True, text=True
+    )
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows reports a closed pipe in another way")
@@ -272,18 +360,22 @@ def test_a_closed_pipe_is_quiet(tmp_path):
         "reader, writer = os.pipe()\n"
         "os.close(reader)\n"
         "os.dup2(writer, 1)\n"
-        "run_command(lambda options: print('x' * 100_000), Options, [], prog='talk', description='')\n")
+        "run_command(lambda options: print('x' * 100_000), Options, [], prog='talk', description='')\n"
+    )
     answer = run_python(tmp_path, "talk.py")
     assert (answer.returncode, answer.stderr) == (141, "")
 
 
-# -- python -m minilrm -----------------------------------------------------------------------------------------------
+# -- python -m minilrm -----------------------------------------------------------------------------
+
 
 def test_the_list_of_commands_names_only_what_is_there(tmp_path):
     answer = run_python(tmp_path, "-m", "minilrm")
     assert answer.returncode == 0, answer.stderr
     for verb, line in listing.COMMANDS.items():
-        there = any((ROOT / "minilrm" / name).exists() for name in (f"{verb}.py", f"{verb}/__main__.py"))
+        there = any(
+            (ROOT / "minilrm" / name).exists() for name in (f"{verb}.py", f"{verb}/__main__.py")
+        )
         assert (f"python -m minilrm.{verb} " in answer.stdout) == there
         assert (line in answer.stdout) == there
 

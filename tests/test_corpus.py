@@ -1,4 +1,6 @@
-"""The base corpus: what is in it, that it is right where it claims to be, and that nothing of other splits leaks in."""
+"""The base corpus: what is in it, that it is right where it claims to be, and that nothing of other
+splits leaks in."""
+
 import ast
 import json
 import math
@@ -10,7 +12,17 @@ import numpy as np
 import pytest
 
 from minilrm.cli import run_command
-from minilrm.corpus import MIX, Attempts, TokenSet, Web, build, census, corpus_of, tokenize, tokenizer_texts
+from minilrm.corpus import (
+    MIX,
+    Attempts,
+    TokenSet,
+    Web,
+    build,
+    census,
+    corpus_of,
+    tokenize,
+    tokenizer_texts,
+)
 from minilrm.corpus import command as command_line
 from minilrm.corpus import planned as corpus
 from minilrm.errors import UserError
@@ -28,15 +40,19 @@ def documents():
     return [written.document(i) for i in range(3000)]
 
 
-# -- the mix ---------------------------------------------------------------------------------------------------------
+# -- the mix ---------------------------------------------------------------------------------------
+
 
 def test_a_document_is_made_of_its_number_alone(documents):
-    """Catches: a generator that runs on from document to document, so that no part can be made again by itself."""
+    """Catches: a generator that runs on from document to document, so that no part can be made
+    again by itself."""
     again = Web(seed=0)
     for i in (2999, 17, 0, 1234, 17):
         assert again.document(i) == documents[i]
     assert [Web(seed=1).document(i).text for i in range(20)] != [d.text for d in documents[:20]]
-    assert [Web(split="validation").document(i).text for i in range(20)] != [d.text for d in documents[:20]]
+    assert [Web(split="validation").document(i).text for i in range(20)] != [
+        d.text for d in documents[:20]
+    ]
     assert len({d.text for d in documents}) > 2900
 
 
@@ -49,8 +65,11 @@ def test_the_shares_are_those_of_the_mix(documents):
 
 
 def test_few_forum_answers_think_most_blurt(documents):
-    """What reinforcement learning is to find: the base must be able to reason, but seldom do so unasked."""
-    plain = Counter(d.kind for d in documents if d.kind in ("reflex", "careless", "steps", "plan_verify"))
+    """What reinforcement learning is to find: the base must be able to reason, but seldom do so
+    unasked."""
+    plain = Counter(
+        d.kind for d in documents if d.kind in ("reflex", "careless", "steps", "plan_verify")
+    )
     assert 0.15 < 1 - plain["reflex"] / plain.total() < 0.4
 
 
@@ -65,21 +84,29 @@ def test_spanish_is_a_share_and_can_be_all_or_none():
 def test_a_mix_of_ones_own_is_normalised_and_an_unknown_kind_is_named():
     own = Web(mix={"reflex": 30, "sums": 10})
     counts = Counter(own.document(i).kind for i in range(400))
-    assert set(counts) == {"reflex", "sums"} and counts["reflex"] / 400 == pytest.approx(0.75, abs=0.1)
-    with pytest.raises(UserError, match="no kind of document is called 'reflx'; there are reflex, careless"):
+    assert set(counts) == {"reflex", "sums"} and counts["reflex"] / 400 == pytest.approx(
+        0.75, abs=0.1
+    )
+    with pytest.raises(
+        UserError, match="no kind of document is called 'reflx'; there are reflex, careless"
+    ):
         Web(mix={"reflx": 1.0})
 
 
-# -- right and wrong answers -----------------------------------------------------------------------------------------
+# -- right and wrong answers -----------------------------------------------------------------------
+
 
 def written(kind, count):
-    """(text, its problems) of documents of a kind; the problems are caught on their way into the document."""
+    """(text, its problems) of documents of a kind; the problems are caught on their way into the
+    document."""
     own = Web(seed=7)
     caught = []
     for task in (own.words, own.sums, own.chat):
+
         def sample(rng, split, original=task.sample):
             caught.append(original(rng, split))
             return caught[-1]
+
         task.sample = sample
     for i in range(count):
         caught.clear()
@@ -99,11 +126,15 @@ def test_every_answer_is_right(kind):
 
 
 def test_the_careless_are_always_wrong_after_a_chain_that_looks_right():
-    """Catches: a slip that a later step happens to undo, and answers that are wrong for their form alone."""
+    """Catches: a slip that a later step happens to undo, and answers that are wrong for their form
+    alone."""
     for text, (problem,) in written("careless", 400):
         (answer,) = extract(text)
         assert answer.isdecimal() and answer != problem.answer, text
-        assert len(equations(text)) == len(problem.meta["expressions"]) and equations(text)[-1][1] == answer
+        assert (
+            len(equations(text)) == len(problem.meta["expressions"])
+            and equations(text)[-1][1] == answer
+        )
 
 
 def test_the_checkers_are_right_and_say_so():
@@ -116,7 +147,9 @@ def test_the_checkers_are_right_and_say_so():
 
 def test_the_nudge_stands_before_the_thinking():
     for text, _ in written("nudged", 60):
-        assert re.search(r"(Answer: Let's think step by step\.|Respuesta: Pensemos paso a paso\.)\n", text), text
+        assert re.search(
+            r"(Answer: Let's think step by step\.|Respuesta: Pensemos paso a paso\.)\n", text
+        ), text
 
 
 def test_chatter_and_stories_hold_no_sums_to_imitate():
@@ -124,14 +157,20 @@ def test_chatter_and_stories_hold_no_sums_to_imitate():
         assert all("####" not in text and "<<" not in text for text, _ in written(kind, 100))
 
 
-# -- nothing leaks ---------------------------------------------------------------------------------------------------
+# -- nothing leaks ---------------------------------------------------------------------------------
+
 
 @pytest.mark.parametrize("split", ["train", "validation"])
 def test_no_problem_of_another_split_and_no_held_out_story(documents, split):
     pages = documents if split == "train" else [Web(split=split).document(i) for i in range(300)]
     keys = [key for page in pages for key in page.problems]
     assert {split_of(key) for key in keys} == {split}
-    stories = {key.split(":")[0] for page in pages for key in page.problems if page.kind not in ("sums", "chat")}
+    stories = {
+        key.split(":")[0]
+        for page in pages
+        for key in page.problems
+        if page.kind not in ("sums", "chat")
+    }
     assert stories <= {t.name for t in TRAINING} and not stories & {t.name for t in HELD_OUT}
     if split == "train":
         assert stories == {t.name for t in TRAINING}
@@ -139,14 +178,19 @@ def test_no_problem_of_another_split_and_no_held_out_story(documents, split):
 
 @pytest.mark.parametrize("kind", MIX)
 def test_a_document_tells_all_its_problems(kind):
-    """Catches: a kind that writes a sum and does not say so, which the test above could then not see."""
-    for (_, problems), document in zip(written(kind, 60), (Web(seed=7).document(i, kind) for i in range(60)),
-                                       strict=True):
-        if document.problems or kind != "text":  # a page of the times table is no problem of any split
+    """Catches: a kind that writes a sum and does not say so, which the test above could then not
+    see."""
+    for (_, problems), document in zip(
+        written(kind, 60), (Web(seed=7).document(i, kind) for i in range(60)), strict=True
+    ):
+        if (
+            document.problems or kind != "text"
+        ):  # a page of the times table is no problem of any split
             assert document.problems == tuple(p.key for p in problems)
 
 
-# -- tokens ----------------------------------------------------------------------------------------------------------
+# -- tokens ----------------------------------------------------------------------------------------
+
 
 def test_documents_as_tokens_end_with_the_end_of_text(tokenizer, documents):
     """Catches: an end of text that is never trained, after which no answer ever ends."""
@@ -177,13 +221,29 @@ def test_a_corpus_is_long_enough_and_the_same_however_it_was_cut(tokenizer):
     assert not np.array_equal(cut.ids[:500], other.ids[:500])
 
 
-# -- what the tokenizer learns from ----------------------------------------------------------------------------------
+# -- what the tokenizer learns from ----------------------------------------------------------------
 
 SAMPLES = {
-    corpus.countdown_sample: ("Question: Use the numbers ", "try: ", "; no\nwait, ", "; ok\n", "</answer>"),
+    corpus.countdown_sample: (
+        "Question: Use the numbers ",
+        "try: ",
+        "; no\nwait, ",
+        "; ok\n",
+        "</answer>",
+    ),
     corpus.logic_sample: (" than ", "therefore ", "contradiction", "The answer is "),
-    corpus.ledger_sample: ("name | entry | amount\n", "<tool>SELECT SUM(amount) FROM ledger", "</tool><result>"),
-    corpus.program_sample: ("def ", "    return result\n", "assert ", "<tool>calculator(", "</tool><result>"),
+    corpus.ledger_sample: (
+        "name | entry | amount\n",
+        "<tool>SELECT SUM(amount) FROM ledger",
+        "</tool><result>",
+    ),
+    corpus.program_sample: (
+        "def ",
+        "    return result\n",
+        "assert ",
+        "<tool>calculator(",
+        "</tool><result>",
+    ),
 }
 
 
@@ -199,14 +259,20 @@ def test_what_later_tasks_will_need_is_in_the_tokenizers_texts(write):
 def test_one_text_in_five_is_of_what_is_planned():
     texts = list(tokenizer_texts(seed=0, documents=200))
     assert texts == list(tokenizer_texts(seed=0, documents=200))
-    marks = {"countdown": "Use the numbers", "logic": "a contradiction", "ledger": "ledger WHERE", "program": "def "}
+    marks = {
+        "countdown": "Use the numbers",
+        "logic": "a contradiction",
+        "ledger": "ledger WHERE",
+        "program": "def ",
+    }
     kinds = [next((kind for kind, mark in marks.items() if mark in text), None) for text in texts]
     assert all((kind is not None) == (i % 5 == 0) for i, kind in enumerate(kinds))
     assert {kind for kind in kinds if kind} == set(marks)
     assert texts[1] == Web(0).document(1).text
 
 
-# -- the command -----------------------------------------------------------------------------------------------------
+# -- the command -----------------------------------------------------------------------------------
+
 
 def command(*argv):
     run_command(command_line.run, command_line.Options, argv, prog="test", description="")
@@ -223,7 +289,16 @@ def test_the_command_prints_the_mix_and_a_sample_of_each_kind(capsys):
 
 
 def test_the_command_writes_documents(capsys, tmp_path):
-    command("--count", "30", "--seed", "2", "--split", "validation", "--out", str(tmp_path / "pages.jsonl"))
+    command(
+        "--count",
+        "30",
+        "--seed",
+        "2",
+        "--split",
+        "validation",
+        "--out",
+        str(tmp_path / "pages.jsonl"),
+    )
     assert "30 documents written" in capsys.readouterr().out
     lines = (tmp_path / "pages.jsonl").read_text(encoding="utf-8").split("\n")
     assert lines.pop() == ""
@@ -231,27 +306,40 @@ def test_the_command_writes_documents(capsys, tmp_path):
     assert [json.loads(line) for line in lines] == [{"kind": d.kind, "text": d.text} for d in made]
 
 
-@pytest.mark.parametrize("argv, words", [
-    (["--out", "{tmp}/nowhere/pages.jsonl"], "must name a file in a folder that is there"),
-    (["--out", "{tmp}"], "must name a file"),
-    (["--split", "test"], "--split cannot be 'test'"),  # the test split is not for training text
-    (["--spanish", "2"], "--spanish must be at most 1.0, not 2.0"),
-])
+@pytest.mark.parametrize(
+    "argv, words",
+    [
+        (["--out", "{tmp}/nowhere/pages.jsonl"], "must name a file in a folder that is there"),
+        (["--out", "{tmp}"], "must name a file"),
+        (
+            ["--split", "test"],
+            "--split cannot be 'test'",
+        ),  # the test split is not for training text
+        (["--spanish", "2"], "--spanish must be at most 1.0, not 2.0"),
+    ],
+)
 def test_its_mistakes_are_one_line(capsys, tmp_path, argv, words):
     with pytest.raises(SystemExit) as stopped:
         command(*(word.format(tmp=tmp_path) for word in argv))
     err = capsys.readouterr().err
-    assert stopped.value.code == 2 and err.startswith("error: ") and err.count("\n") == 1 and words in err
+    assert (
+        stopped.value.code == 2
+        and err.startswith("error: ")
+        and err.count("\n") == 1
+        and words in err
+    )
 
 
-# -- people who try ------------------------------------------------------------------------------------------------------
+# -- people who try --------------------------------------------------------------------------------
+
 
 def attempts(reflection, count=400, **how):
     return [Attempts("countdown", reflection=reflection, **how).document(i) for i in range(count)]
 
 
 def test_the_share_of_reflecting_writers_is_the_one_asked_for():
-    """Catches: a share of failed attempts (who stops after the third failure as readily as after the first)."""
+    """Catches: a share of failed attempts (who stops after the third failure as readily as after
+    the first)."""
     for share in (0.0, 0.1, 0.5, 1.0):
         goes_on = [d.kind == "goes on" for d in attempts(share)]
         assert sum(goes_on) / len(goes_on) == pytest.approx(share, abs=0.08 if 0 < share < 1 else 0)
@@ -272,9 +360,14 @@ def test_without_reflection_nobody_says_the_word_and_all_else_is_the_same():
 
 def test_tags_of_the_answer_are_special_tokens_in_our_own_text_alone(tokenizer):
     document = attempts(0.1, 1)[0]
-    tokens = tokenize(tokenizer, Attempts("countdown", reflection=0.1), start=0, count=1)[0].tolist()
+    tokens = tokenize(tokenizer, Attempts("countdown", reflection=0.1), start=0, count=1)[
+        0
+    ].tolist()
     assert tokens[:-1] == tokenizer.encode(document.text, allow_special=True)
-    assert len(tokens) - 1 < len(tokenizer.encode(document.text)) and tokenizer.decode(tokens[:-1]) == document.text
+    assert (
+        len(tokens) - 1 < len(tokenizer.encode(document.text))
+        and tokenizer.decode(tokens[:-1]) == document.text
+    )
 
 
 def test_the_census_counts_what_is_there(tokenizer):
@@ -282,8 +375,15 @@ def test_the_census_counts_what_is_there(tokenizer):
     assert found["share of writers who reflect"] == pytest.approx(0.5, abs=0.08)
     assert 0 < found["share of failed attempts followed by another"] < 1
     none = census(Attempts("countdown", reflection=0.0), tokenizer, 200)
-    assert none["share of failed attempts followed by another"] == none["share of tokens that announce another attempt"] == 0
-    assert none["attempts a page"] == 1 and none["longest trace, tokens"] < found["longest trace, tokens"]
+    assert (
+        none["share of failed attempts followed by another"]
+        == none["share of tokens that announce another attempt"]
+        == 0
+    )
+    assert (
+        none["attempts a page"] == 1
+        and none["longest trace, tokens"] < found["longest trace, tokens"]
+    )
 
 
 def test_a_corpus_for_each_task_and_no_reflection_where_there_are_no_attempts():

@@ -1,4 +1,5 @@
-"""countdown: exact where it judges, total where it reads, and no multiset of numbers on two sides of a split.
+"""countdown: exact where it judges, total where it reads, and no multiset of numbers on two sides
+of a split.
 
 Its traces are tested in test_countdown_traces.py.
 """
@@ -41,13 +42,20 @@ def drawn(n: int, split: str = "train", task: Countdown = TASK, seed: int = 7) -
     return [task.sample(rng, split) for _ in range(n)]
 
 
-# ---- two other ways of doing the same: Python's own parser for expressions, and all orders and operators for reach
+# ---- two other ways of doing the same: Python's own parser for expressions, and all orders and
+# operators for reach
 
-OPS = {ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: operator.truediv}
+OPS = {
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.Div: operator.truediv,
+}
 
 
 def oracle(text: str) -> tuple[Fraction | None, list[int]] | None:
-    """(value, numbers) of an expression by Python's grammar, narrowed to ours; None if it is none."""
+    """(value, numbers) of an expression by Python's grammar, narrowed to ours; None if it is
+    none."""
     if not re.fullmatch(r"[0-9+*/() -]*", text):
         return None
     try:
@@ -63,7 +71,11 @@ def oracle(text: str) -> tuple[Fraction | None, list[int]] | None:
         if not isinstance(node, ast.BinOp) or type(node.op) not in OPS:
             raise KeyError("a minus sign, ** or //, a call")
         a, b = walk(node.left), walk(node.right)
-        return None if a is None or b is None or (isinstance(node.op, ast.Div) and b == 0) else OPS[type(node.op)](a, b)
+        return (
+            None
+            if a is None or b is None or (isinstance(node.op, ast.Div) and b == 0)
+            else OPS[type(node.op)](a, b)
+        )
 
     try:
         return walk(body), numbers
@@ -72,7 +84,8 @@ def oracle(text: str) -> tuple[Fraction | None, list[int]] | None:
 
 
 def brute_force(numbers) -> set[tuple[tuple, int]]:
-    """(set of steps, end) of all series of whole, non-negative steps: any two of the pool at a time, any operator."""
+    """(set of steps, end) of all series of whole, non-negative steps: any two of the pool at a
+    time, any operator."""
     ends = set()
 
     def go(pool, steps):
@@ -80,7 +93,12 @@ def brute_force(numbers) -> set[tuple[tuple, int]]:
             ends.add((tuple(sorted(steps)), pool[0]))
         for i, j in itertools.permutations(range(len(pool)), 2):
             a, b, rest = pool[i], pool[j], [n for k, n in enumerate(pool) if k not in (i, j)]
-            for op, result in (("+", a + b), ("-", a - b), ("*", a * b), ("/", a // b if b and a % b == 0 else -1)):
+            for op, result in (
+                ("+", a + b),
+                ("-", a - b),
+                ("*", a * b),
+                ("/", a // b if b and a % b == 0 else -1),
+            ):
                 if result >= 0:
                     x, y = (max(a, b), min(a, b)) if op in "+*" else (a, b)
                     go([*rest, result], [*steps, f"{x}{op}{y}={result}"])
@@ -89,13 +107,21 @@ def brute_force(numbers) -> set[tuple[tuple, int]]:
     return ends
 
 
-@pytest.mark.parametrize("numbers", [(2, 6), (1, 1), (4, 7, 25), (3, 3, 3), (1, 2, 24), (2, 2, 4, 5), (1, 3, 4, 6)], ids=str)
+@pytest.mark.parametrize(
+    "numbers",
+    [(2, 6), (1, 1), (4, 7, 25), (3, 3, 3), (1, 2, 24), (2, 2, 4, 5), (1, 3, 4, 6)],
+    ids=str,
+)
 def test_the_solver_finds_what_trying_everything_finds(numbers):
-    """Caught: a split of the numbers left out, a quotient that does not come out even, 0/7 forgotten, doubles."""
+    """Caught: a split of the numbers left out, a quotient that does not come out even, 0/7
+    forgotten, doubles."""
     ends = brute_force(numbers)
     assert expressions.reachable(numbers) == {end for _, end in ends}
     for target in {end for _, end in ends} | {-1, 1000}:
-        found = [tuple(sorted(map(str, tidy(expressions.steps(tree))))) for tree in expressions.trees(numbers, target)]
+        found = [
+            tuple(sorted(map(str, tidy(expressions.steps(tree)))))
+            for tree in expressions.trees(numbers, target)
+        ]
         assert sorted(found) == sorted(steps for steps, end in ends if end == target)
         for text in expressions.solve(numbers, target):
             value, used = oracle(text)
@@ -113,18 +139,25 @@ def test_five_numbers_are_solved_too():
 
 # ---- expressions
 
-trees = st.recursive(st.integers(0, 99), lambda t: st.tuples(st.sampled_from("+-*/"), t, t), max_leaves=8)
+trees = st.recursive(
+    st.integers(0, 99), lambda t: st.tuples(st.sampled_from("+-*/"), t, t), max_leaves=8
+)
 
 
 @repeatable
 @given(trees)
 def test_expressions_are_written_and_read_without_loss(tree):
-    """Caught: a bracket too few on the right of - and /, and a normal form that changes the value."""
+    """Caught: a bracket too few on the right of - and /, and a normal form that changes the
+    value."""
     text, normal = expressions.write(tree), expressions.normal(tree)
     value, numbers = oracle(text)
     assert numbers == expressions.leaves(tree) and value == expressions.value(tree)
     again = expressions.parse(text)
-    assert expressions.value(again) == value and expressions.write(again) == text and expressions.normal(again) == normal
+    assert (
+        expressions.value(again) == value
+        and expressions.write(again) == text
+        and expressions.normal(again) == normal
+    )
     if value is not None and oracle(normal)[0] is not None:  # 1/(1/0) has no value, 1*0/1 has
         assert oracle(normal)[0] == value
     assert sorted(oracle(normal)[1]) == sorted(numbers)
@@ -145,24 +178,57 @@ def test_votes():
 # ---- the grader
 
 HOLES = {
-    "power": answered("4**7"), "tower that hangs": answered("9**9**9**9"), "whole division": answered("25//4+7"),
-    "glued decimals": answered("2.5"), "decimals": answered("25.0+4*7"), "glued numbers": answered("2 5+4*7"),
-    "leading zero": answered("025+4*7"), "unary minus": answered("25--4*7"), "leading minus": answered("-4+7+25"),
-    "plus sign": answered("+25+4*7"), "underscore": answered("2_5+4*7"), "hexadecimal": answered("0x19+4*7"),
-    "letter x": answered("4x7+25"), "times sign": answered("4×7+25"), "equals": answered("4*7+25=53"),
-    "Arabic-Indic digits": answered("٤*٧+٢٥"), "fullwidth digits": answered("４*７+２５"), "superscripts": answered("4*7+2⁵"),
-    "unicode minus": answered("25−7+4"), "no-break space": answered("25\u00a0+4*7"), "line break": answered("25\n+4*7"),
-    "empty": answered(""), "blank": answered("  "), "the target": answered("53"), "no number": answered("()"),
-    "a call": answered("__import__('os')"), "half an emoji": answered("\ud83d"), "null": answered("4*7+25\0"),
-    "two answers": answered("4*7+25") * 2, "two, one wrong": answered("4+7+25") + answered("4*7+25"),
-    "opened twice": "<answer><answer>4*7+25</answer>", "closed twice": "<answer>4*7+25</answer></answer>",
-    "not closed": "\n<answer>4*7+25", "not opened": "4*7+25</answer>", "closed first": "</answer>4*7+25<answer>",
-    "other tag": "<Answer>4*7+25</Answer>", "no tag": "4*7+25", "nothing": "",
-    "a number twice": answered("25+4*7+4-4"), "a number missing": answered("25+7"), "another number": answered("28+25"),
-    "digits rearranged": answered("52+7/4"), "not closed bracket": answered("(4*7+25"), "closed bracket": answered("4*7+25)"),
-    "huge number": answered("9" * 100_000), "many numbers": answered("+".join(["1"] * 50_000)),
-    "deep": answered("(" * 50_000 + "4" + ")" * 50_000), "deep, short": answered("(" * 45 + "4*7+25" + ")" * 45),
-    "many answers": answered("4*7+25") * 20_000, "only signs": answered("*" * 90), "by zero": answered("25/(7-7)+4"),
+    "power": answered("4**7"),
+    "tower that hangs": answered("9**9**9**9"),
+    "whole division": answered("25//4+7"),
+    "glued decimals": answered("2.5"),
+    "decimals": answered("25.0+4*7"),
+    "glued numbers": answered("2 5+4*7"),
+    "leading zero": answered("025+4*7"),
+    "unary minus": answered("25--4*7"),
+    "leading minus": answered("-4+7+25"),
+    "plus sign": answered("+25+4*7"),
+    "underscore": answered("2_5+4*7"),
+    "hexadecimal": answered("0x19+4*7"),
+    "letter x": answered("4x7+25"),
+    "times sign": answered("4×7+25"),
+    "equals": answered("4*7+25=53"),
+    "Arabic-Indic digits": answered("٤*٧+٢٥"),
+    "fullwidth digits": answered("４*７+２５"),
+    "superscripts": answered("4*7+2⁵"),
+    "unicode minus": answered("25−7+4"),
+    "no-break space": answered("25\u00a0+4*7"),
+    "line break": answered("25\n+4*7"),
+    "empty": answered(""),
+    "blank": answered("  "),
+    "the target": answered("53"),
+    "no number": answered("()"),
+    "a call": answered("__import__('os')"),
+    "half an emoji": answered("\ud83d"),
+    "null": answered("4*7+25\0"),
+    "two answers": answered("4*7+25") * 2,
+    "two, one wrong": answered("4+7+25") + answered("4*7+25"),
+    "opened twice": "<answer><answer>4*7+25</answer>",
+    "closed twice": "<answer>4*7+25</answer></answer>",
+    "not closed": "\n<answer>4*7+25",
+    "not opened": "4*7+25</answer>",
+    "closed first": "</answer>4*7+25<answer>",
+    "other tag": "<Answer>4*7+25</Answer>",
+    "no tag": "4*7+25",
+    "nothing": "",
+    "a number twice": answered("25+4*7+4-4"),
+    "a number missing": answered("25+7"),
+    "another number": answered("28+25"),
+    "digits rearranged": answered("52+7/4"),
+    "not closed bracket": answered("(4*7+25"),
+    "closed bracket": answered("4*7+25)"),
+    "huge number": answered("9" * 100_000),
+    "many numbers": answered("+".join(["1"] * 50_000)),
+    "deep": answered("(" * 50_000 + "4" + ")" * 50_000),
+    "deep, short": answered("(" * 45 + "4*7+25" + ")" * 45),
+    "many answers": answered("4*7+25") * 20_000,
+    "only signs": answered("*" * 90),
+    "by zero": answered("25/(7-7)+4"),
 }
 
 
@@ -173,23 +239,31 @@ def test_a_hole_is_worth_nothing(completion):
     TASK.parse_trace(completion), TASK.thinks(completion), TASK.vote_key(P, grade.answer)
 
 
-@pytest.mark.parametrize("completion, correct, formatted, answer, reason", [
-    (answered("4*7+25"), True, True, "4*7+25", "right"),
-    (" <answer> (7 * 4) + 25 </answer>\n ", True, True, "(7 * 4) + 25", "right"),
-    (answered("4*7+25") + "\nThere!", True, False, "4*7+25", "text after the answer"),
-    (answered("4+7+25") + "\nThere!", False, False, "4+7+25", "wrong value"),
-    (answered("25*4-7"), False, True, "25*4-7", "wrong value"),
-    (answered("25+7"), False, True, "25+7", "numbers not used once each"),
-    (answered("4/(25-25)*7"), False, True, "4/(25-25)*7", "numbers not used once each"),
-    (answered("4*7+25=53"), False, False, None, "unreadable answer"),
-    (answered(" "), False, False, None, "empty answer"),
-    (answered("4*7+25") * 2, False, False, None, "two answers"),
-    ("4*7+25", False, False, None, "no answer"),
-    ("\n<answer>4*7+25", False, False, None, "answer not closed"),
-])
+@pytest.mark.parametrize(
+    "completion, correct, formatted, answer, reason",
+    [
+        (answered("4*7+25"), True, True, "4*7+25", "right"),
+        (" <answer> (7 * 4) + 25 </answer>\n ", True, True, "(7 * 4) + 25", "right"),
+        (answered("4*7+25") + "\nThere!", True, False, "4*7+25", "text after the answer"),
+        (answered("4+7+25") + "\nThere!", False, False, "4+7+25", "wrong value"),
+        (answered("25*4-7"), False, True, "25*4-7", "wrong value"),
+        (answered("25+7"), False, True, "25+7", "numbers not used once each"),
+        (answered("4/(25-25)*7"), False, True, "4/(25-25)*7", "numbers not used once each"),
+        (answered("4*7+25=53"), False, False, None, "unreadable answer"),
+        (answered(" "), False, False, None, "empty answer"),
+        (answered("4*7+25") * 2, False, False, None, "two answers"),
+        ("4*7+25", False, False, None, "no answer"),
+        ("\n<answer>4*7+25", False, False, None, "answer not closed"),
+    ],
+)
 def test_verdicts(completion, correct, formatted, answer, reason):
     grade = TASK.grade(P, completion)
-    assert (grade.correct, grade.formatted, grade.answer, grade.reason) == (correct, formatted, answer, reason)
+    assert (grade.correct, grade.formatted, grade.answer, grade.reason) == (
+        correct,
+        formatted,
+        answer,
+        reason,
+    )
 
 
 def test_the_way_to_the_value_is_free():
@@ -208,20 +282,28 @@ pieces = st.lists(st.sampled_from(PIECES), max_size=14)
 
 
 @repeatable
-@given(st.one_of(st.text(max_size=60), pieces.map("".join), pieces.map(lambda p: answered("".join(p)))))
+@given(
+    st.one_of(st.text(max_size=60), pieces.map("".join), pieces.map(lambda p: answered("".join(p))))
+)
 def test_the_grader_is_total_and_sound(text):
     grade = TASK.grade(P, text)
     found = re.findall(r"<answer>(.*?)</answer>", text, re.DOTALL)
     if len(found) == 1 and text.count("<answer>") == text.count("</answer>") == 1:
         read = oracle(found[0]) if found[0].strip() else None
-        assert grade.correct == (read is not None and read[0] == 53 and sorted(read[1]) == [4, 7, 25])
+        assert grade.correct == (
+            read is not None and read[0] == 53 and sorted(read[1]) == [4, 7, 25]
+        )
         assert (grade.answer is None) == (read is None)
     else:
         assert not grade.correct and not grade.formatted and grade.answer is None
 
 
 @repeatable
-@given(st.permutations([4, 7, 25]), st.lists(st.sampled_from("+-*/"), min_size=2, max_size=2), st.booleans())
+@given(
+    st.permutations([4, 7, 25]),
+    st.lists(st.sampled_from("+-*/"), min_size=2, max_size=2),
+    st.booleans(),
+)
 def test_expressions_of_the_right_numbers_are_right_if_their_value_is(numbers, ops, left):
     """The random texts above are hardly ever nearly right; these are."""
     (a, b, c), (o, p) = numbers, ops
@@ -231,19 +313,28 @@ def test_expressions_of_the_right_numbers_are_right_if_their_value_is(numbers, o
 
 # ---- problems and splits
 
+
 def test_the_problems_are_those_that_are_counted():
     """The sizes that the docstring states, by another way than `census`."""
     found = Counter()
     for numbers in itertools.combinations_with_replacement(range(1, 26), 3):
-        found[split_of("countdown:" + "-".join(map(str, numbers)))] += len(countdown.targets(numbers))
-    assert dict(found) == {"train": 21_926, "validation": 2_794, "test": 2_559} and found.total() == 27_279
+        found[split_of("countdown:" + "-".join(map(str, numbers)))] += len(
+            countdown.targets(numbers)
+        )
+    assert (
+        dict(found) == {"train": 21_926, "validation": 2_794, "test": 2_559}
+        and found.total() == 27_279
+    )
     small = countdown.census(3, 5)
-    assert sum(sets for split, (sets, _) in small.items() if split != "ood") == 35 and small["ood"] == (1820, 88_597)
+    assert sum(sets for split, (sets, _) in small.items() if split != "ood") == 35 and small[
+        "ood"
+    ] == (1820, 88_597)
 
 
 @pytest.mark.parametrize("task", [TASK, Countdown(2, 30), HARD])
 def test_no_multiset_is_in_two_splits(task):
-    """Caught: a split by the whole key, which would put two targets of one multiset on two sides."""
+    """Caught: a split by the whole key, which would put two targets of one multiset on two
+    sides."""
     splits = ("train", "validation", "test", *(["ood"] if task.numbers != 4 else []))
     seen = [{tuple(sorted(p.meta["numbers"])) for p in drawn(250, split, task)} for split in splits]
     for one, other in itertools.combinations(seen, 2):
@@ -254,36 +345,78 @@ def test_problems_are_well_made():
     for split, count, largest in (("train", 3, 25), ("test", 3, 25), ("ood", 4, 13)):
         for p in drawn(60, split):
             numbers, target = p.meta["numbers"], p.meta["target"]
-            assert len(numbers) == count and all(1 <= n <= largest for n in numbers) and 1 <= target <= 99
-            assert p.key == f"countdown:{'-'.join(map(str, sorted(numbers)))}={target}" and p.difficulty == count - 1
-            assert p.prompt == f"Make {target} with {', '.join(map(str, numbers))}." and p.task == "countdown"
-            assert oracle(p.answer)[0] == target and TASK.grade(p, answered(p.answer)).reason == "right"
+            assert (
+                len(numbers) == count
+                and all(1 <= n <= largest for n in numbers)
+                and 1 <= target <= 99
+            )
+            assert (
+                p.key == f"countdown:{'-'.join(map(str, sorted(numbers)))}={target}"
+                and p.difficulty == count - 1
+            )
+            assert (
+                p.prompt == f"Make {target} with {', '.join(map(str, numbers))}."
+                and p.task == "countdown"
+            )
+            assert (
+                oracle(p.answer)[0] == target
+                and TASK.grade(p, answered(p.answer)).reason == "right"
+            )
             other = TASK.reword(p, random.Random(1))
-            assert (other.key, other.answer) == (p.key, p.answer) and sorted(other.meta["numbers"]) == sorted(numbers)
+            assert (other.key, other.answer) == (p.key, p.answer) and sorted(
+                other.meta["numbers"]
+            ) == sorted(numbers)
             assert TASK.render(other) == f"Question: {other.prompt}\nAnswer:"
     assert any(p.meta["numbers"] != sorted(p.meta["numbers"]) for p in drawn(20))
 
 
 def test_same_seed_same_problems():
     for split in ("train", "test", "ood"):
-        assert drawn(10, split) == drawn(10, split) and TASK.problems(split, 10, seed=3) == TASK.problems(split, 10, seed=3)
+        assert drawn(10, split) == drawn(10, split) and TASK.problems(
+            split, 10, seed=3
+        ) == TASK.problems(split, 10, seed=3)
     assert drawn(10, seed=1) != drawn(10, seed=2)
     assert len({p.key for p in TASK.problems("validation", 300)}) == 300
 
 
-@pytest.mark.parametrize("options", [{"numbers": 1}, {"numbers": 6}, {"numbers": 3.0}, {"numbers": True}, {"largest": 4},
-                                     {"largest": 100}, {"largest": "25"}], ids=str)
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"numbers": 1},
+        {"numbers": 6},
+        {"numbers": 3.0},
+        {"numbers": True},
+        {"largest": 4},
+        {"largest": 100},
+        {"largest": "25"},
+    ],
+    ids=str,
+)
 def test_options_out_of_range_are_refused(options):
-    with pytest.raises(UserError, match=rf"countdown: {next(iter(options))} must be a whole number from \d to \d"):
+    with pytest.raises(
+        UserError, match=rf"countdown: {next(iter(options))} must be a whole number from \d to \d"
+    ):
         get_task("countdown", **options)
 
 
-@pytest.mark.parametrize("numbers, target, says", [
-    ([4, 7, 25], 54, r"54 cannot be reached from 4, 7, 25 .*nearest target is 53"),
-    ([1, 1, 1], 10**10, "nearest target is 3"), ([4], 4, "2 to 5"), ([1] * 6, 6, "2 to 5"), ([0, 7], 7, "1 to 99"),
-    ([4, 100], 104, "1 to 99"), ([4, "7"], 11, "whole numbers"), ([4, 2.5], 10, "whole numbers"), ([4, True], 5, "whole"),
-    ([4, 7], -3, "whole number from 0"), ([4, 7], 10**5000, "whole number from 0"), ([4, 7], "11", "whole number from 0"),
-], ids=range(12))
+@pytest.mark.parametrize(
+    "numbers, target, says",
+    [
+        ([4, 7, 25], 54, r"54 cannot be reached from 4, 7, 25 .*nearest target is 53"),
+        ([1, 1, 1], 10**10, "nearest target is 3"),
+        ([4], 4, "2 to 5"),
+        ([1] * 6, 6, "2 to 5"),
+        ([0, 7], 7, "1 to 99"),
+        ([4, 100], 104, "1 to 99"),
+        ([4, "7"], 11, "whole numbers"),
+        ([4, 2.5], 10, "whole numbers"),
+        ([4, True], 5, "whole"),
+        ([4, 7], -3, "whole number from 0"),
+        ([4, 7], 10**5000, "whole number from 0"),
+        ([4, 7], "11", "whole number from 0"),
+    ],
+    ids=range(12),
+)
 def test_problems_that_cannot_be_are_refused(numbers, target, says):
     with pytest.raises(UserError, match=says) as error:
         make_problem(numbers, target)
@@ -301,10 +434,14 @@ def test_splits_that_cannot_be_are_refused():
 
 
 def test_no_options_leave_a_split_empty():
-    """`sample` looks until it finds. Larger numbers come on top of these, so it is enough to look at the smallest."""
+    """`sample` looks until it finds. Larger numbers come on top of these, so it is enough to look
+    at the smallest."""
     for count in (2, 3, 4, 5):
-        found = {countdown.split_of_numbers(numbers) for numbers in itertools.combinations_with_replacement(range(1, 6), count)
-                 if countdown.targets(numbers)}
+        found = {
+            countdown.split_of_numbers(numbers)
+            for numbers in itertools.combinations_with_replacement(range(1, 6), count)
+            if countdown.targets(numbers)
+        }
         assert found == {"train", "validation", "test"}
 
 
@@ -323,7 +460,8 @@ def make_data():
 
 @pytest.mark.parametrize("split", ["test", "ood"])
 def test_the_files_can_be_made_again(make_data, split):
-    """If this fails because the task has changed: python scripts/make_data.py, and measure everything again."""
+    """If this fails because the task has changed: python scripts/make_data.py, and measure
+    everything again."""
     text = (FOLDER / f"{split}.jsonl").read_text(encoding="utf-8")
     assert len(text) < 150_000 and text.count("\n") == 1000
     assert text.splitlines()[:60] == make_data.countdown_lines(split, 60)
@@ -343,7 +481,11 @@ def test_other_options_another_seed_or_more_problems_are_made_anew():
     """Caught: the shipped three numbers for a task of four."""
     assert all(len(p.meta["numbers"]) == 4 for p in HARD.problems("test", 20))
     assert Countdown(3, 9).problems("test", 20) == Countdown(3, 9).make("test", 20)
-    assert TASK.problems("test", 20, seed=1) == TASK.make("test", 20, seed=1) != TASK.problems("test", 20)
+    assert (
+        TASK.problems("test", 20, seed=1)
+        == TASK.make("test", 20, seed=1)
+        != TASK.problems("test", 20)
+    )
     assert Countdown(2, 9).problems("ood", 20) == TASK.problems("ood", 20)
     assert len(TASK.problems("ood", 1001)) == 1001
 
@@ -351,9 +493,18 @@ def test_other_options_another_seed_or_more_problems_are_made_anew():
 def test_a_damaged_file_says_what_to_do(tmp_path, monkeypatch):
     (tmp_path / "countdown").mkdir()
     monkeypatch.setenv("MINILRM_DATA", str(tmp_path))
-    assert machine.data_folder() == tmp_path and TASK.problems("test", 5) == TASK.make("test", 5)  # no file: made anew
+    assert machine.data_folder() == tmp_path and TASK.problems("test", 5) == TASK.make(
+        "test", 5
+    )  # no file: made anew
     good = json.dumps(countdown.to_record(P))
-    for line in ('{"numbers": [4, 7', good.replace("53", "54"), good.replace("25+4*7", "4**7"), '{"target": 53}', "[]", "12"):
+    for line in (
+        '{"numbers": [4, 7',
+        good.replace("53", "54"),
+        good.replace("25+4*7", "4**7"),
+        '{"target": 53}',
+        "[]",
+        "12",
+    ):
         (tmp_path / "countdown" / "test.jsonl").write_text(f"{good}\n{line}\n")
         with pytest.raises(UserError, match="line 2: .*make_data"):
             TASK.problems("test", 1)

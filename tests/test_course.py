@@ -1,5 +1,5 @@
-"""The course keeps what it promises: its own proofs find what they look for, lecture 15 is right, its figures are those of
-the committed results, and what students get holds no answers."""
+"""The course keeps what it promises: its own proofs find what they look for, lecture 15 is right,
+its figures are those of the committed results, and what students get holds no answers."""
 
 import doctest
 import json
@@ -25,7 +25,7 @@ def double(x: float) -> float:
     return 2 * x
     ### END SOLUTION
 '''
-CHECKS = '''from minilrm.grade import exercise, expect_close, mutant
+CHECKS = """from minilrm.grade import exercise, expect_close, mutant
 
 
 @exercise("double", points=1)
@@ -50,10 +50,12 @@ def none(x):
     return None
 
 ### END MUTANTS
-'''
+"""
 
 
-def a_course(folder, solution=SOLUTION, checks=CHECKS, readme="# One\n\n`double`\n", exercises=None):
+def a_course(
+    folder, solution=SOLUTION, checks=CHECKS, readme="# One\n\n`double`\n", exercises=None
+):
     lecture = folder / "lectures" / "01_one"
     lecture.mkdir(parents=True)
     for name, text in {"solutions.py": solution, "checks.py": checks, "README.md": readme}.items():
@@ -67,25 +69,51 @@ def test_a_proper_lecture_has_no_problems(tmp_path):
     assert list(course.problems(a_course(tmp_path))) == []
 
 
-@pytest.mark.parametrize("change, found", [
-    ({"exercises": "x = 1\n"}, "stale"),
-    ({"exercises": SOLUTION}, "holds answers"),
-    ({"readme": "# One\n"}, "does not mention"),
-    ({"solution": SOLUTION.replace("2 * x", "3 * x")}, "the solution fails"),
-    ({"solution": SOLUTION.replace('    """Twice x: 2 gives 4."""\n', "")}, "docstring"),
-    ({"checks": CHECKS.replace("return x * x", "return x + x")}, "mutant square is not rejected"),
-    ({"checks": CHECKS.replace('"you squared it")', '"you cubed it")')}, "should read 'you cubed it'"),
-    ({"checks": CHECKS.replace('@mutant("double", "twice x")\ndef same', "def same")}, "has 2 mutants"),
-    ({"checks": CHECKS.replace("    expect_close", "    return\n    expect_close")}, "a stub is not rejected"),
-    ({"readme": "`double` ![x](missing.png)"}, "missing.png"),
-    ({"readme": "`double`\n<!-- quote: minilrm/objectives.py group_advantages -->\n```python\nreturn 1\n```\n"}, "quotes"),
-])
+@pytest.mark.parametrize(
+    "change, found",
+    [
+        ({"exercises": "x = 1\n"}, "stale"),
+        ({"exercises": SOLUTION}, "holds answers"),
+        ({"readme": "# One\n"}, "does not mention"),
+        ({"solution": SOLUTION.replace("2 * x", "3 * x")}, "the solution fails"),
+        ({"solution": SOLUTION.replace('    """Twice x: 2 gives 4."""\n', "")}, "docstring"),
+        (
+            {"checks": CHECKS.replace("return x * x", "return x + x")},
+            "mutant square is not rejected",
+        ),
+        (
+            {"checks": CHECKS.replace('"you squared it")', '"you cubed it")')},
+            "should read 'you cubed it'",
+        ),
+        (
+            {"checks": CHECKS.replace('@mutant("double", "twice x")\ndef same', "def same")},
+            "has 2 mutants",
+        ),
+        (
+            {"checks": CHECKS.replace("    expect_close", "    return\n    expect_close")},
+            "a stub is not rejected",
+        ),
+        ({"readme": "`double` ![x](missing.png)"}, "missing.png"),
+        (
+            {
+                "readme": "`double`\n<!-- quote: minilrm/objectives.py group_advantages -->\n```python\nreturn 1\n```\n"
+            },
+            "quotes",
+        ),
+    ],
+)
 def test_each_problem_is_found(tmp_path, change, found):
     assert any(found in problem for problem in course.problems(a_course(tmp_path, **change)))
 
 
-@pytest.mark.parametrize("source", ["    ### BEGIN SOLUTION\n", "    ### END SOLUTION\n",
-                                    "    ### BEGIN SOLUTION\n    ### BEGIN SOLUTION\n    ### END SOLUTION\n"])
+@pytest.mark.parametrize(
+    "source",
+    [
+        "    ### BEGIN SOLUTION\n",
+        "    ### END SOLUTION\n",
+        "    ### BEGIN SOLUTION\n    ### BEGIN SOLUTION\n    ### END SOLUTION\n",
+    ],
+)
 def test_markers_that_do_not_match_are_refused(source):
     """A missing end would hand out the solution, or swallow the next exercise."""
     with pytest.raises(UserError):
@@ -115,7 +143,12 @@ def test_a_release_holds_no_answers(tmp_path):
     out = tmp_path / "out"
     course.release([lecture], out)
     everything = {str(f.relative_to(out)): f.read_text() for f in out.rglob("*") if f.is_file()}
-    assert set(everything) == {"README.md", "01_one/README.md", "01_one/exercises.py", "01_one/checks.py"}
+    assert set(everything) == {
+        "README.md",
+        "01_one/README.md",
+        "01_one/exercises.py",
+        "01_one/checks.py",
+    }
     assert not any("2 * x" in text or "def square" in text for text in everything.values())
     assert "NotImplementedError" in everything["01_one/exercises.py"]
     released = grade.load_lecture(out / "01_one")
@@ -137,9 +170,12 @@ def test_mutants_may_stand_in_a_file_of_their_own(tmp_path):
     assert "checks" not in sys.modules
 
 
-@pytest.mark.parametrize("mine", [SOLUTION, SOLUTION.replace("    ### END SOLUTION\n", ""), "caf\xe9"])
+@pytest.mark.parametrize(
+    "mine", [SOLUTION, SOLUTION.replace("    ### END SOLUTION\n", ""), "caf\xe9"]
+)
 def test_generate_never_writes_over_answers(tmp_path, mine):
-    """A student who runs the command must not lose an evening's work, be it finished, half broken or in latin-1."""
+    """A student who runs the command must not lose an evening's work, be it finished, half broken
+    or in latin-1."""
     lecture = a_course(tmp_path)
     file = lecture / "exercises.py"
     file.write_bytes(mine.encode("latin-1"))
@@ -162,11 +198,13 @@ def test_the_command(tmp_path, capsys):
     assert left.value.code == 2 and "01_one" in capsys.readouterr().err
 
 
-# -- the lectures that stand ---------------------------------------------------------------------------------------------
+# -- the lectures that stand -----------------------------------------------------------------------
+
 
 @pytest.mark.parametrize("lecture", LECTURES, ids=lambda folder: folder.name)
 def test_a_lecture_is_proved(lecture):
-    """Catches: a solution that fails, a mutant that passes, a stale stub, a quotation that the library no longer holds."""
+    """Catches: a solution that fails, a mutant that passes, a stale stub, a quotation that the
+    library no longer holds."""
     assert list(course.problems(lecture)) == []
 
 
@@ -174,11 +212,18 @@ def test_lecture_15_gives_the_figures_of_the_results():
     """A table written by hand goes stale; this one is compared with the file it names."""
     readme = (GRPO / "README.md").read_text(encoding="utf-8")
     results = json.loads((ROOT / "data" / "results" / "main.json").read_text(encoding="utf-8"))
-    rows = {"right, sampled at T = 1": "sampled", "thinks before it answers": "thinks",
-            "right when it thinks": "right when thinking", "right, thinking forced by the prompt, T = 0": "forced 0",
-            "right on stories never seen": "new story"}
+    rows = {
+        "right, sampled at T = 1": "sampled",
+        "thinks before it answers": "thinks",
+        "right when it thinks": "right when thinking",
+        "right, thinking forced by the prompt, T = 0": "forced 0",
+        "right on stories never seen": "new story",
+    }
     for row, key in rows.items():
-        values = [results["base"][key]["value"], *(results["grpo"][seed][key]["value"] for seed in "012")]
+        values = [
+            results["base"][key]["value"],
+            *(results["grpo"][seed][key]["value"] for seed in "012"),
+        ]
         wanted = " | ".join(f"{100 * value:.1f} %" for value in values)
         assert f"| {row} | {wanted} |" in readme, f"{row}: {wanted}"
 
@@ -187,14 +232,24 @@ def test_lecture_15_gives_the_figures_of_the_results():
 def test_points_and_exercises_are_those_of_the_lecture_s_table(folder):
     lecture = grade.load_lecture(folder)
     readme = (folder / "README.md").read_text(encoding="utf-8")
-    table = {name: int(points) for name, points in re.findall(r"^\| `(\w+)` \| (\d+) \|", readme, flags=re.MULTILINE)}
-    assert table == {f: sum(e.points for e in lecture.exercises if e.function == f) for f in lecture.functions}
+    table = {
+        name: int(points)
+        for name, points in re.findall(r"^\| `(\w+)` \| (\d+) \|", readme, flags=re.MULTILINE)
+    }
+    assert table == {
+        f: sum(e.points for e in lecture.exercises if e.function == f) for f in lecture.functions
+    }
     assert f"({sum(table.values())} points)" in readme
 
 
-@pytest.mark.parametrize("page", [*sorted(ROOT.glob("lectures/*.md")), *(folder / "README.md" for folder in LECTURES)],
-                         ids=lambda page: f"{page.parent.name}/{page.stem}")
+@pytest.mark.parametrize(
+    "page",
+    [*sorted(ROOT.glob("lectures/*.md")), *(folder / "README.md" for folder in LECTURES)],
+    ids=lambda page: f"{page.parent.name}/{page.stem}",
+)
 def test_links_lead_somewhere(page):
-    prose = re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
+    prose = re.sub(
+        r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE
+    )
     for target in re.findall(r"\]\(([^)\s#]+)", prose):
         assert target.startswith("http") or (page.parent / target).exists(), target

@@ -1,4 +1,5 @@
-"""The problem sets that are shipped: made by code that can make them again, and what they claim to be."""
+"""The problem sets that are shipped: made by code that can make them again, and what they claim to
+be."""
 
 import importlib.util
 import json
@@ -34,7 +35,8 @@ def read(name):
 
 @pytest.mark.parametrize("name", FILES)
 def test_the_files_can_be_made_again(make_data, name):
-    """If this fails because stories have changed: python scripts/make_data.py, and measure everything again."""
+    """If this fails because stories have changed: python scripts/make_data.py, and measure
+    everything again."""
     assert make_data.FILES == FILES
     assert read(name)[:50] == make_data.lines(FILES[name], 50)
 
@@ -54,7 +56,9 @@ def test_a_shipped_problem_is_the_made_one_with_all_its_meta(split):
 @pytest.mark.parametrize("name", FILES)
 def test_each_problem_is_in_its_split_once_and_its_answer_is_right(name):
     task, rng = GSM8KMini(), random.Random(0)
-    problems = [restore(p, task.templates) for p in load_jsonl(FOLDER / f"{name}.jsonl", "gsm8k-mini")]
+    problems = [
+        restore(p, task.templates) for p in load_jsonl(FOLDER / f"{name}.jsonl", "gsm8k-mini")
+    ]
     assert len({p.key for p in problems}) == len({p.prompt for p in problems}) == len(problems)
     held_out, known = {t.name for t in HELD_OUT}, {t.name for t in TRAINING}
     for p in problems:
@@ -101,7 +105,10 @@ def test_without_the_files_they_are_made_anew(tmp_path, monkeypatch):
 
 
 def test_a_file_of_other_stories_says_what_to_do(tmp_path, monkeypatch):
-    record = {**to_record(GSM8KMini().problems("test", 1)[0]), "meta": {"template": "no_such_story"}}
+    record = {
+        **to_record(GSM8KMini().problems("test", 1)[0]),
+        "meta": {"template": "no_such_story"},
+    }
     (tmp_path / "gsm8k-mini").mkdir()
     (tmp_path / "gsm8k-mini" / "test.jsonl").write_text(json.dumps(record) + "\n")
     monkeypatch.setenv("MINILRM_DATA", str(tmp_path))

@@ -1,4 +1,5 @@
 """Decoding, which is laid out for speed, against the model, which is laid out to be read."""
+
 import copy
 
 import pytest
@@ -29,13 +30,14 @@ def begin(model, n=2, dtype=torch.float32):
 
 def alone(model, ids, steps):
     """The model's logits of one row by itself, of its last `steps` + 1 positions."""
-    return model(torch.tensor([ids]))[0, -steps - 1:]
+    return model(torch.tensor([ids]))[0, -steps - 1 :]
 
 
 @pytest.mark.parametrize("config", (SHAPES | FAMILIES).values(), ids=(SHAPES | FAMILIES).keys())
 def test_step_by_step_it_says_what_the_model_says_of_each_row_alone(config):
-    """Catches: a weight forgotten when they are multiplied together, pairs reordered on one side only, positions or
-    padding of the neighbour's prompt, a biased projection without its bias, a cache that loses columns as it grows."""
+    """Catches: a weight forgotten when they are multiplied together, pairs reordered on one side
+    only, positions or padding of the neighbour's prompt, a biased projection without its bias, a
+    cache that loses columns as it grows."""
     model = random_model(config)
     fused, cache, logits, rest, whole = begin(model)
     said = [logits]
@@ -67,11 +69,17 @@ def test_columns_that_hold_nothing_yet_are_zeros_behind_a_bias():
     begins = [max(LENGTHS) - length for length in LENGTHS]
     for _ in range(BLOCK + 1):
         for k, v in zip(cache.k, cache.v, strict=True):
-            assert k.is_contiguous() and v.is_contiguous() and k.shape[2] == v.shape[3] == cache.bias.shape[-1]
-            assert not k[:, :, cache.length:].any() and not v[..., cache.length:].any()
+            assert (
+                k.is_contiguous()
+                and v.is_contiguous()
+                and k.shape[2] == v.shape[3] == cache.bias.shape[-1]
+            )
+            assert not k[:, :, cache.length :].any() and not v[..., cache.length :].any()
             assert k[:, :, max(LENGTHS) - 1].all() and v[..., max(LENGTHS) - 1].all()
         seen = cache.bias[:, 0] == 0
-        assert [row.nonzero().flatten().tolist() for row in seen] == [list(range(b, cache.length)) for b in begins]
+        assert [row.nonzero().flatten().tolist() for row in seen] == [
+            list(range(b, cache.length)) for b in begins
+        ]
         assert cache.bias[~seen[:, None]].isneginf().all()
         cache.open_column()
 
@@ -88,7 +96,11 @@ def test_in_half_precision_it_is_nearer_to_the_model_than_the_models_own():
         for row in range(len(rest)):
             wanted = alone(model, whole[row], STEPS)[t + 1].log_softmax(-1)
             error.append((logits[row].float().log_softmax(-1) - wanted).abs().mean())
-            halved.append((alone(half, whole[row], STEPS)[t + 1].float().log_softmax(-1) - wanted).abs().mean())
+            halved.append(
+                (alone(half, whole[row], STEPS)[t + 1].float().log_softmax(-1) - wanted)
+                .abs()
+                .mean()
+            )
     assert torch.stack(error).mean() < 0.9 * torch.stack(halved).mean() < 0.1
 
 
@@ -116,6 +128,8 @@ def test_the_models_weights_are_copied_not_touched():
 def test_a_prompt_is_read_once_whatever_the_number_of_its_completions(monkeypatch):
     model, read = random_model(TINY), []
     hidden = model.hidden
-    monkeypatch.setattr(model, "hidden", lambda ids, **more: (read.append(ids.shape), hidden(ids, **more))[1])
+    monkeypatch.setattr(
+        model, "hidden", lambda ids, **more: (read.append(ids.shape), hidden(ids, **more))[1]
+    )
     cache, logits = decoding.prefill(model, [[1, 2], [3]], 5)
     assert read == [(2, 2)] and len(logits) == len(cache.start) == 10

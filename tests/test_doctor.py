@@ -1,4 +1,6 @@
-"""The doctor: right on recorded runs whose state is known, on either side of every threshold, and on logs it cannot read."""
+"""The doctor: right on recorded runs whose state is known, on either side of every threshold, and
+on logs it cannot read."""
+
 import json
 from pathlib import Path
 
@@ -21,29 +23,48 @@ def line(start, end):
 
 
 def wiggle(size, seed=0):
-    """Batches differ: some are easier than others. No trend. `make` gives accuracy that of seed 0."""
+    """Batches differ: some are easier than others. No trend. `make` gives accuracy that of seed
+    0."""
     return np.random.default_rng(seed).normal(0.0, size, STEPS)
 
 
 def make(options=None, samples=("<<1+2=3>>3\n#### 3",) * 8, **figures):
     """A healthy run, but for what is given. Reward follows from accuracy unless it is given too."""
     accuracy = np.clip(np.array(figures.pop("accuracy", line(0.3, 0.8))) + wiggle(0.03), 0, 1)
-    names = {"length": "completions/mean_length", "cut": "completions/clipped_ratio", "equal": "frac_reward_zero_std",
-             "differ": "sampling/logp_difference", "clipped": "clip_ratio/region_mean"}
-    train = {"accuracy": accuracy, "reward": accuracy + 0.09, "entropy": line(0.25, 0.1), "grad_norm": line(0.5, 0.4),
-             "completions/mean_length": line(14, 22), "completions/clipped_ratio": line(0.02, 0.0), "loss": line(0.0, 0.0),
-             "frac_reward_zero_std": line(0.1, 0.4), "sampling/logp_difference": line(0.002, 0.004),
-             "clip_ratio/region_mean": line(0, 0), **{names.get(key, key): value for key, value in figures.items()}}
+    names = {
+        "length": "completions/mean_length",
+        "cut": "completions/clipped_ratio",
+        "equal": "frac_reward_zero_std",
+        "differ": "sampling/logp_difference",
+        "clipped": "clip_ratio/region_mean",
+    }
+    train = {
+        "accuracy": accuracy,
+        "reward": accuracy + 0.09,
+        "entropy": line(0.25, 0.1),
+        "grad_norm": line(0.5, 0.4),
+        "completions/mean_length": line(14, 22),
+        "completions/clipped_ratio": line(0.02, 0.0),
+        "loss": line(0.0, 0.0),
+        "frac_reward_zero_std": line(0.1, 0.4),
+        "sampling/logp_difference": line(0.002, 0.004),
+        "clip_ratio/region_mean": line(0, 0),
+        **{names.get(key, key): value for key, value in figures.items()},
+    }
     options = {"task": "sums", "lr": 5e-4, "max_new_tokens": 40} | (options or {})
-    return Run("made", options, {key: list(map(float, values)) for key, values in train.items()},
-               tuple({"completion": text} for text in samples))
+    return Run(
+        "made",
+        options,
+        {key: list(map(float, values)) for key, values in train.items()},
+        tuple({"completion": text} for text in samples),
+    )
 
 
 def verdict(run):
     return doctor.verdict(doctor.diagnose(run))
 
 
-# -- recorded runs ----------------------------------------------------------------------------------------------------
+# -- recorded runs ---------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -57,12 +78,14 @@ def test_at_least_sixty_real_runs_of_every_state_are_recorded(judged):
     for state in STATES | {doctor.HEALTHY}:
         runs = [r.run for r, _ in judged if r.state == state]
         assert len(runs) >= 5, state
-        assert len({tuple(run.train["entropy"]) for run in runs}) == len(runs), f"{state}: one run twice"
+        assert len({tuple(run.train["entropy"]) for run in runs}) == len(runs), (
+            f"{state}: one run twice"
+        )
 
 
 @pytest.mark.parametrize("half", ["chosen", "tested"])
 def test_it_is_right_on_95_in_100_and_raises_no_false_alarm(judged, half):
-    """"tested" are the seeds that no threshold was chosen on."""
+    """ "tested" are the seeds that no threshold was chosen on."""
     ours = [(r.state, v, r.run.name) for r, v in judged if r.half == half]
     wrong = [(state, v, name) for state, v, name in ours if state != v]
     assert len(ours) >= 25 and len(wrong) <= 0.05 * len(ours), wrong
@@ -70,8 +93,11 @@ def test_it_is_right_on_95_in_100_and_raises_no_false_alarm(judged, half):
 
 
 def test_healthy_on_policy_runs_are_told_that_a_loss_of_zero_is_fine(judged):
-    told = ["loss_is_zero" in {f.name for f in doctor.diagnose(r.run)} for r, _ in judged
-            if r.state == doctor.HEALTHY and r.run.steps_per_batch == 1]
+    told = [
+        "loss_is_zero" in {f.name for f in doctor.diagnose(r.run)}
+        for r, _ in judged
+        if r.state == doctor.HEALTHY and r.run.steps_per_batch == 1
+    ]
     assert any(told)
 
 
@@ -79,31 +105,57 @@ def test_recordings_are_small():
     assert sum(file.stat().st_size for file in RECORDED.iterdir()) < 1_500_000
 
 
-# -- every check, on either side of its threshold ---------------------------------------------------------------------
+# -- every check, on either side of its threshold --------------------------------------------------
 
 ON = "\n<<1+2=3>>3\n#### 3\n\nQuestion: What is"
 OPEN = "\n<<1+2=3>>3\n<<3+4"
 FLAT = line(0.3, 0.3)
 SIDES = {
-    "reward_noise": (dict(accuracy=FLAT, reward=0.5 + wiggle(0.05, seed=1)), dict(accuracy=line(0.3, 0.8))),
+    "reward_noise": (
+        dict(accuracy=FLAT, reward=0.5 + wiggle(0.05, seed=1)),
+        dict(accuracy=line(0.3, 0.8)),
+    ),
     "sampler_mismatch": (dict(differ=line(0.04, 0.04)), dict(differ=line(0.025, 0.025))),
     "stale_policy": (dict(differ=line(0.001, 0.2)), dict(differ=line(0.001, 0.02))),
-    "eos_not_learnt": (dict(cut=line(0.6, 0.6), accuracy=FLAT, samples=(ON,) * 8),
-                       dict(cut=line(0.15, 0.05), samples=(ON,) * 8)),
-    "truncation": (dict(cut=line(0.5, 0.3), accuracy=FLAT, samples=(OPEN,) * 8), dict(cut=line(0.3, 0.0))),
-    "length_runaway": (dict(length=line(14, 38), cut=line(0.0, 0.5), accuracy=line(0.3, 0.5)),
-                       dict(length=line(14, 30), cut=line(0.0, 0.0), accuracy=line(0.3, 0.9))),
-    "format_only": (dict(accuracy=FLAT, reward=np.array(FLAT) + wiggle(0.03) + line(0.02, 0.09)),
-                    dict(accuracy=line(0.3, 0.6), reward=np.array(line(0.3, 0.6)) + wiggle(0.03) + line(0.02, 0.09))),
-    "too_hard": (dict(accuracy=line(0.0, 0.0), reward=line(0.0, 0.0), equal=line(0.9, 0.9)),
-                 dict(accuracy=line(0.05, 0.3))),
-    "saturated": (dict(accuracy=line(0.97, 0.99), equal=line(0.8, 0.9)), dict(accuracy=line(0.6, 0.99))),
-    "kl_pinning": (dict(options={"kl_coef": 3.0}, accuracy=FLAT, kl=line(0, 0.004), length=line(14, 14)),
-                   dict(options={"kl_coef": 0.02}, kl=line(0, 0.004))),
-    "entropy_collapse": (dict(accuracy=FLAT, entropy=line(0.3, 0.0), equal=line(0.2, 1.0), length=line(14, 14)),
-                         dict(accuracy=line(0.3, 0.95), entropy=line(0.3, 0.0), equal=line(0.2, 1.0))),
-    "lr_too_high": (dict(options={"lr": 5e-3}, accuracy=line(0.5, 0.05), length=line(14, 14)),
-                    dict(options={"lr": 5e-3}, accuracy=line(0.5, 0.7))),
+    "eos_not_learnt": (
+        dict(cut=line(0.6, 0.6), accuracy=FLAT, samples=(ON,) * 8),
+        dict(cut=line(0.15, 0.05), samples=(ON,) * 8),
+    ),
+    "truncation": (
+        dict(cut=line(0.5, 0.3), accuracy=FLAT, samples=(OPEN,) * 8),
+        dict(cut=line(0.3, 0.0)),
+    ),
+    "length_runaway": (
+        dict(length=line(14, 38), cut=line(0.0, 0.5), accuracy=line(0.3, 0.5)),
+        dict(length=line(14, 30), cut=line(0.0, 0.0), accuracy=line(0.3, 0.9)),
+    ),
+    "format_only": (
+        dict(accuracy=FLAT, reward=np.array(FLAT) + wiggle(0.03) + line(0.02, 0.09)),
+        dict(
+            accuracy=line(0.3, 0.6),
+            reward=np.array(line(0.3, 0.6)) + wiggle(0.03) + line(0.02, 0.09),
+        ),
+    ),
+    "too_hard": (
+        dict(accuracy=line(0.0, 0.0), reward=line(0.0, 0.0), equal=line(0.9, 0.9)),
+        dict(accuracy=line(0.05, 0.3)),
+    ),
+    "saturated": (
+        dict(accuracy=line(0.97, 0.99), equal=line(0.8, 0.9)),
+        dict(accuracy=line(0.6, 0.99)),
+    ),
+    "kl_pinning": (
+        dict(options={"kl_coef": 3.0}, accuracy=FLAT, kl=line(0, 0.004), length=line(14, 14)),
+        dict(options={"kl_coef": 0.02}, kl=line(0, 0.004)),
+    ),
+    "entropy_collapse": (
+        dict(accuracy=FLAT, entropy=line(0.3, 0.0), equal=line(0.2, 1.0), length=line(14, 14)),
+        dict(accuracy=line(0.3, 0.95), entropy=line(0.3, 0.0), equal=line(0.2, 1.0)),
+    ),
+    "lr_too_high": (
+        dict(options={"lr": 5e-3}, accuracy=line(0.5, 0.05), length=line(14, 14)),
+        dict(options={"lr": 5e-3}, accuracy=line(0.5, 0.7)),
+    ),
     "no_progress": (dict(accuracy=FLAT, length=line(14, 14)), dict(accuracy=line(0.3, 0.5))),
 }
 
@@ -122,27 +174,47 @@ def test_a_state_is_found_on_one_side_and_not_on_the_other(state):
 @pytest.mark.parametrize("state", SIDES)
 def test_evidence_has_figures_and_advice_has_words(state):
     finding = doctor.diagnose(make(**SIDES[state][0]))[0]
-    assert finding.name == state and any(c.isdigit() for c in finding.evidence) and len(finding.advice.split()) > 5
+    assert (
+        finding.name == state
+        and any(c.isdigit() for c in finding.evidence)
+        and len(finding.advice.split()) > 5
+    )
     assert "nan" not in finding.evidence
 
 
 def test_many_passes_over_a_batch_are_allowed_to_move_away_from_the_sampler_but_not_far():
     often = {"epochs": 8}
-    assert verdict(make(options=often, differ=line(0.03, 0.05), clipped=line(0.02, 0.05))) == doctor.HEALTHY
-    assert verdict(make(options=often, differ=line(0.06, 0.09), clipped=line(0.02, 0.05))) == "stale_policy"
-    assert verdict(make(options=often, differ=line(0.03, 0.05), clipped=line(0.1, 0.3))) == "stale_policy"
+    assert (
+        verdict(make(options=often, differ=line(0.03, 0.05), clipped=line(0.02, 0.05)))
+        == doctor.HEALTHY
+    )
+    assert (
+        verdict(make(options=often, differ=line(0.06, 0.09), clipped=line(0.02, 0.05)))
+        == "stale_policy"
+    )
+    assert (
+        verdict(make(options=often, differ=line(0.03, 0.05), clipped=line(0.1, 0.3)))
+        == "stale_policy"
+    )
 
 
 def test_gspo_clips_a_third_of_the_tokens_and_is_well():
-    """Mistake: the clip share of a token's ratio taken for that of a sequence's, whose range is a thousandth of it."""
+    """Mistake: the clip share of a token's ratio taken for that of a sequence's, whose range is a
+    thousandth of it."""
     often = {"updates": 4, "objective": "gspo"}
     assert verdict(make(options=often, clipped=line(0.3, 0.4))) == doctor.HEALTHY
-    assert verdict(make(options=often, clipped=line(0.3, 0.4), accuracy=line(0.6, 0.1))) == "stale_policy"
+    assert (
+        verdict(make(options=often, clipped=line(0.3, 0.4), accuracy=line(0.6, 0.1)))
+        == "stale_policy"
+    )
 
 
 def test_the_loss_of_a_critic_says_something():
     """Mistake: PPO's loss, in which the critic's is, called 0 by the rule for GRPO."""
-    said = [{f.name for f in doctor.diagnose(make(options=options))} for options in ({}, {"value_coef": 0.5})]
+    said = [
+        {f.name for f in doctor.diagnose(make(options=options))}
+        for options in ({}, {"value_coef": 0.5})
+    ]
     assert [("loss_is_zero" in names) for names in said] == [True, False]
 
 
@@ -165,7 +237,9 @@ def test_other_pay_is_not_noise_as_long_as_accuracy_shows_in_it():
 def test_the_overlong_penalty_lowers_the_reward_and_is_no_noise():
     low = dict(accuracy=FLAT, reward=0.1 + wiggle(0.05, seed=1))
     assert "reward_noise" in {f.name for f in doctor.diagnose(make(**low))}
-    assert "reward_noise" not in {f.name for f in doctor.diagnose(make(options={"overlong_cache": 8}, **low))}
+    assert "reward_noise" not in {
+        f.name for f in doctor.diagnose(make(options={"overlong_cache": 8}, **low))
+    }
 
 
 def test_no_progress_is_said_only_where_nothing_explains_it():
@@ -183,19 +257,27 @@ def test_the_primary_finding_is_first_and_notes_are_last():
 @pytest.mark.parametrize("missing", sorted(set(make().train) - set(doctor.run.NEEDED)))
 def test_a_figure_that_was_not_logged_raises_no_alarm(missing):
     run = make()
-    for train in ({k: v for k, v in run.train.items() if k != missing}, {**run.train, missing: [None] * STEPS}):
+    for train in (
+        {k: v for k, v in run.train.items() if k != missing},
+        {**run.train, missing: [None] * STEPS},
+    ):
         assert verdict(Run("made", run.options, train, run.samples)) == doctor.HEALTHY
 
 
 def test_a_short_run_is_too_short_to_tell():
     run = make()
-    cut = Run("made", run.options, {k: v[:doctor.FEWEST - 1] for k, v in run.train.items()})
+    cut = Run("made", run.options, {k: v[: doctor.FEWEST - 1] for k, v in run.train.items()})
     assert verdict(cut) == "too_short"
 
 
 def test_windows_and_the_best_stretch():
     run = Run("made", {}, {"reward": [0.0] * 10 + [1.0] * 20 + [0.5] * 10, "kl": [None] * 40})
-    assert (run.window, run.start("reward"), run.end("reward"), run.best("reward")) == (8, 0.0, 0.5, 1.0)
+    assert (run.window, run.start("reward"), run.end("reward"), run.best("reward")) == (
+        8,
+        0.0,
+        0.5,
+        1.0,
+    )
     assert np.isnan(run.end("kl")) and np.isnan(run.best("never"))
 
 
@@ -209,8 +291,16 @@ def test_what_explains_a_reward():
 
 
 def test_pay_for_length_is_no_noise_even_where_accuracy_goes_down():
-    length, accuracy = np.array(line(15, 60)) + wiggle(3), np.clip(np.array(line(0.3, 0.0)) + wiggle(0.03), 0, 1)
-    run = make(accuracy=np.array(line(0.3, 0.0)), length=length, cut=line(0.0, 0.9), reward=accuracy + 0.03 * length)
+    length, accuracy = (
+        np.array(line(15, 60)) + wiggle(3),
+        np.clip(np.array(line(0.3, 0.0)) + wiggle(0.03), 0, 1),
+    )
+    run = make(
+        accuracy=np.array(line(0.3, 0.0)),
+        length=length,
+        cut=line(0.0, 0.9),
+        reward=accuracy + 0.03 * length,
+    )
     assert verdict(run) == "length_runaway"
 
 
@@ -220,7 +310,7 @@ def test_accuracy_that_was_there_and_is_lost_is_not_too_hard():
     assert verdict(make(options={"lr": 0.02}, accuracy=lost, length=line(14, 14))) == "lr_too_high"
 
 
-# -- reading a run ----------------------------------------------------------------------------------------------------
+# -- reading a run ---------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -286,7 +376,9 @@ def test_an_empty_run_and_a_log_with_other_figures(tmp_path, capsys):
     log = RunLog.create("grpo", "sums", {"task": "sums"}, out=tmp_path / "run")
     assert "is empty: no training step" in fails(capsys, log.folder)
     log.log(1, {"loss": 1.0, "epoch": 0.1})
-    assert "training line 1: no number under 'reward'; this is a log of another program" in fails(capsys, log.folder)
+    assert "training line 1: no number under 'reward'; this is a log of another program" in fails(
+        capsys, log.folder
+    )
 
 
 def test_a_figure_that_was_not_finite_is_no_sign_of_another_program(folder):
@@ -301,13 +393,16 @@ def test_options_of_an_odd_type_count_as_unset():
     assert run.option("lr", 1e-4) == 1e-4 and verdict(run) == doctor.HEALTHY
 
 
-@pytest.mark.parametrize("content", ["no json", '{"state": "healthy"}', '{"state": "healthy", "seed": 0, "options": 1}', ""])
+@pytest.mark.parametrize(
+    "content",
+    ["no json", '{"state": "healthy"}', '{"state": "healthy", "seed": 0, "options": 1}', ""],
+)
 def test_a_damaged_recording_is_one_line(tmp_path, capsys, content):
     (tmp_path / "healthy.jsonl").write_text(content)
     assert "healthy.jsonl" in fails(capsys, "--table", "--recordings", tmp_path)
 
 
-# -- recordings -------------------------------------------------------------------------------------------------------
+# -- recordings ------------------------------------------------------------------------------------
 
 
 def test_a_recording_comes_back_as_it_was(tmp_path):
@@ -315,20 +410,32 @@ def test_a_recording_comes_back_as_it_was(tmp_path):
     record = recordings.pack("healthy", "tested", "as ever", 3, run)
     (tmp_path / "healthy.jsonl").write_text(json.dumps(record) + "\n")
     (back,) = recordings.load(tmp_path)
-    assert (back.state, back.half, back.how, back.run.options) == ("healthy", "tested", "as ever", run.options)
+    assert (back.state, back.half, back.how, back.run.options) == (
+        "healthy",
+        "tested",
+        "as ever",
+        run.options,
+    )
     np.testing.assert_allclose(back.run.column("reward"), run.column("reward"), rtol=1e-3)
     assert [f.name for f in doctor.diagnose(back.run)] == [f.name for f in doctor.diagnose(run)]
 
 
 def test_the_confusion_table_counts():
-    made = [("healthy", "chosen", "healthy"), ("healthy", "tested", "too_hard"), ("too_hard", "tested", "too_hard"),
-            ("too_hard", "tested", "no_progress")]
+    made = [
+        ("healthy", "chosen", "healthy"),
+        ("healthy", "tested", "too_hard"),
+        ("too_hard", "tested", "too_hard"),
+        ("too_hard", "tested", "no_progress"),
+    ]
     judged = [(recordings.Recording(state, half, "", make()), said) for state, half, said in made]
     table = recordings.confusion(judged, "healthy").splitlines()
     assert table[1].split() == ["1", "2", "no_progress"]
     assert table[2].split() == ["1", "healthy", "1", "1", "."]
     assert table[3].split() == ["2", "too_hard", ".", "1", "1"]
-    assert "thresholds chosen on: 1 of 1 runs right" in table[5] and "0 false alarms on 1 healthy" in table[5]
+    assert (
+        "thresholds chosen on: 1 of 1 runs right" in table[5]
+        and "0 false alarms on 1 healthy" in table[5]
+    )
     assert "tested on: 1 of 3 runs right (33 %" in table[6].replace("33%", "33 %")
     assert "1 false alarms on 1 healthy" in table[6]
 
@@ -337,4 +444,5 @@ def test_the_worked_example_of_a_run():
     import doctest
 
     from minilrm.doctor import run
+
     assert doctest.testmod(run).attempted >= 2 and not doctest.testmod(run).failed

@@ -1,4 +1,6 @@
-"""Whatever a user can do wrong ends with one line that says what to do, and exit code 2: no traceback, ever."""
+"""Whatever a user can do wrong ends with one line that says what to do, and exit code 2: no
+traceback, ever."""
+
 import json
 import os
 import shutil
@@ -13,7 +15,12 @@ from minilrm.cli import run_command
 from minilrm.runlog import RunLog
 
 ROOT = Path(__file__).resolve().parent.parent
-COMMANDS = {"grpo": grpo.train, "sft": sft.train, "pretrain": pretrain.train, "evaluate": evaluate.main}
+COMMANDS = {
+    "grpo": grpo.train,
+    "sft": sft.train,
+    "pretrain": pretrain.train,
+    "evaluate": evaluate.main,
+}
 MODULES = {"grpo": grpo, "sft": sft, "pretrain": pretrain, "evaluate": evaluate}
 GOOD = json.dumps({"question": "3 times 4?", "answer": "It is <<3*4=12>>12.\n#### 12"})
 SMALL = ["--threads", "1", "--device", "cpu", "--steps", "1"]
@@ -29,15 +36,22 @@ def elsewhere(tmp_path, monkeypatch):
 @pytest.fixture
 def refused(capsys):
     """Run a command that must fail; returns its one line."""
+
     def run(command, *argv):
         with pytest.raises(SystemExit) as stopped:
-            run_command(COMMANDS[command], MODULES[command].Options, [str(word) for word in argv],
-                        prog=f"python -m minilrm.{command}", description="")
+            run_command(
+                COMMANDS[command],
+                MODULES[command].Options,
+                [str(word) for word in argv],
+                prog=f"python -m minilrm.{command}",
+                description="",
+            )
         err = capsys.readouterr().err
         assert stopped.value.code == 2
         assert err.startswith("error: ") and err.count("\n") == 1 and err.endswith("\n"), err
         assert "Traceback" not in err and len(err) < 500
-        return err[len("error: "):-1]
+        return err[len("error: ") : -1]
+
     return run
 
 
@@ -45,30 +59,42 @@ def refused(capsys):
 def questions(tmp_path):
     """A data file in GSM8K's schema, with problems of every split."""
     path = tmp_path / "mine.jsonl"
-    path.write_text("".join(json.dumps({"question": f"{i} plus 1?", "answer": f"#### {i + 1}"}) + "\n"
-                            for i in range(60)))
+    path.write_text(
+        "".join(
+            json.dumps({"question": f"{i} plus 1?", "answer": f"#### {i + 1}"}) + "\n"
+            for i in range(60)
+        )
+    )
     return path
 
 
-# -- options ---------------------------------------------------------------------------------------------------------
+# -- options ---------------------------------------------------------------------------------------
 
-@pytest.mark.parametrize("command, argv, words", [
-    ("grpo", ["--task", "gsm8k-min"], "--task cannot be 'gsm8k-min'; did you mean gsm8k-mini? (choices: "),
-    ("sft", ["--task", "countdwn"], "--task cannot be 'countdwn'"),
-    ("evaluate", ["--checkpoint", "x", "--task", "arithmetics"], "did you mean arithmetic?"),
-    ("grpo", ["--group-size", "1"], "--group-size must be at least 2, not 1"),
-    ("grpo", ["--temperature", "0"], "--temperature must be above 0, not 0.0"),
-    ("grpo", ["--lr=-1e-4"], "--lr must be above 0, not -0.0001"),
-    ("grpo", ["--lr", "nan"], "--lr must be a finite number, not nan"),
-    ("grpo", ["--collapse", "1.5"], "--collapse must be at most 1, not 1.5"),
-    ("grpo", ["--objective", "grop"], "did you mean grpo?"),
-    ("grpo", ["--stpes", "3"], "unknown option --stpes; did you mean --steps?"),
-    ("sft", ["--style", "step"], "--style cannot be 'step'; did you mean steps?"),
-    ("pretrain", ["--scale", "tiny"], "--scale cannot be 'tiny'"),
-    ("pretrain", ["--tokens", "12"], "--tokens must be at least 10000, not 12"),
-    ("pretrain", ["--spanish", "50"], "--spanish must be at most 1.0, not 50.0"),
-    ("evaluate", [], "--checkpoint must be given"),
-])
+
+@pytest.mark.parametrize(
+    "command, argv, words",
+    [
+        (
+            "grpo",
+            ["--task", "gsm8k-min"],
+            "--task cannot be 'gsm8k-min'; did you mean gsm8k-mini? (choices: ",
+        ),
+        ("sft", ["--task", "countdwn"], "--task cannot be 'countdwn'"),
+        ("evaluate", ["--checkpoint", "x", "--task", "arithmetics"], "did you mean arithmetic?"),
+        ("grpo", ["--group-size", "1"], "--group-size must be at least 2, not 1"),
+        ("grpo", ["--temperature", "0"], "--temperature must be above 0, not 0.0"),
+        ("grpo", ["--lr=-1e-4"], "--lr must be above 0, not -0.0001"),
+        ("grpo", ["--lr", "nan"], "--lr must be a finite number, not nan"),
+        ("grpo", ["--collapse", "1.5"], "--collapse must be at most 1, not 1.5"),
+        ("grpo", ["--objective", "grop"], "did you mean grpo?"),
+        ("grpo", ["--stpes", "3"], "unknown option --stpes; did you mean --steps?"),
+        ("sft", ["--style", "step"], "--style cannot be 'step'; did you mean steps?"),
+        ("pretrain", ["--scale", "tiny"], "--scale cannot be 'tiny'"),
+        ("pretrain", ["--tokens", "12"], "--tokens must be at least 10000, not 12"),
+        ("pretrain", ["--spanish", "50"], "--spanish must be at most 1.0, not 50.0"),
+        ("evaluate", [], "--checkpoint must be given"),
+    ],
+)
 def test_an_option_out_of_order(refused, command, argv, words):
     assert words in refused(command, *argv)
 
@@ -82,30 +108,51 @@ def test_rollouts_know_temperature_and_nothing_else(refused, name):
 
 def test_from_a_shell_it_is_one_line_too(tmp_path):
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    done = subprocess.run([sys.executable, "-m", "minilrm.grpo", "--init", str(tmp_path / "no where"), *SMALL],
-                          capture_output=True, text=True, env=environment, cwd=tmp_path, timeout=300)
+    done = subprocess.run(
+        [sys.executable, "-m", "minilrm.grpo", "--init", str(tmp_path / "no where"), *SMALL],
+        capture_output=True,
+        text=True,
+        env=environment,
+        cwd=tmp_path,
+        timeout=300,
+    )
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == f"error: there is no checkpoint folder {tmp_path / 'no where'}; check the path\n"
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["cwd"]  # and no run folder was begun
+    assert (
+        done.stderr
+        == f"error: there is no checkpoint folder {tmp_path / 'no where'}; check the path\n"
+    )
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "cwd"
+    ]  # and no run folder was begun
 
 
-# -- where to start --------------------------------------------------------------------------------------------------
+# -- where to start --------------------------------------------------------------------------------
+
 
 @pytest.mark.parametrize("command", ["grpo", "sft"])
 def test_a_missing_starting_point(refused, tmp_path, command):
-    assert f"no checkpoint folder {tmp_path / 'a' / 'b'}" in refused(command, "--init", tmp_path / "a" / "b", *SMALL)
+    assert f"no checkpoint folder {tmp_path / 'a' / 'b'}" in refused(
+        command, "--init", tmp_path / "a" / "b", *SMALL
+    )
     line = refused(command, "--init", "nobodys-model", *SMALL)
     assert "no checkpoint 'nobodys-model' is shipped (there are: " in line
-    assert refused("evaluate", "--checkpoint", "nobodys-model").startswith("no checkpoint 'nobodys-model'")
+    assert refused("evaluate", "--checkpoint", "nobodys-model").startswith(
+        "no checkpoint 'nobodys-model'"
+    )
     (tmp_path / "empty").mkdir()
-    assert "has no config.json, so it is no checkpoint" in refused(command, "--init", tmp_path / "empty", *SMALL)
+    assert "has no config.json, so it is no checkpoint" in refused(
+        command, "--init", tmp_path / "empty", *SMALL
+    )
     assert not list((tmp_path / "cwd").iterdir())
 
 
 def test_a_task_without_a_base_says_how_to_make_one(refused, questions):
     line = refused("grpo", "--task", "gsm8k", "--data", questions, *SMALL)
     assert "no base is shipped for gsm8k" in line
-    assert all(word in line for word in ("--init DIR", "python -m minilrm.pretrain", "minutes", "--init scratch"))
+    assert all(
+        word in line
+        for word in ("--init DIR", "python -m minilrm.pretrain", "minutes", "--init scratch")
+    )
 
 
 def test_a_base_that_is_not_there_says_which_command_makes_it(refused, tmp_path, monkeypatch):
@@ -113,7 +160,9 @@ def test_a_base_that_is_not_there_says_which_command_makes_it(refused, tmp_path,
     assert "MINILRM_DATA names" in refused("grpo", *SMALL)
     (tmp_path / "data").mkdir()
     line = refused("grpo", *SMALL)
-    assert line.endswith("make it with: python -m minilrm.pretrain --export data/checkpoints/gsm8k-mini-base")
+    assert line.endswith(
+        "make it with: python -m minilrm.pretrain --export data/checkpoints/gsm8k-mini-base"
+    )
     assert refused("sft", *SMALL) == line
 
 
@@ -139,13 +188,17 @@ def test_a_checkpoint_with_somebody_elses_tokenizer(refused, base, tmp_path, com
     assert "has no tokenizer that minilrm wrote" in refused(command, *argv)
 
 
-# -- data ------------------------------------------------------------------------------------------------------------
+# -- data ------------------------------------------------------------------------------------------
+
 
 @pytest.mark.parametrize("command", ["grpo", "sft"])
 def test_a_bad_line_is_named(refused, base, tmp_path, command):
     path = tmp_path / "mine.jsonl"
-    for bad, words in (('{"question": "Who', "not JSON; is the line cut short?"), ("[1]", "not an object"),
-                       ('{"question": "Who?", "answer": "Ana"}', 'no line "#### number"')):
+    for bad, words in (
+        ('{"question": "Who', "not JSON; is the line cut short?"),
+        ("[1]", "not an object"),
+        ('{"question": "Who?", "answer": "Ana"}', 'no line "#### number"'),
+    ):
         path.write_text(f"{GOOD}\n{GOOD}\n{bad}\n{GOOD}\n")
         line = refused(command, "--task", "gsm8k", "--data", path, "--init", base, *SMALL)
         assert line.startswith(f"{path}, line 3: ") and words in line
@@ -159,18 +212,32 @@ def test_data_that_is_empty_missing_or_for_another_task(refused, base, tmp_path)
         assert f"{path} holds no problems" in refused(*gsm8k, "--data", path)
         assert "cannot read" in refused(*gsm8k, "--data", tmp_path / "nowhere.jsonl")
         assert "--data FILE" in refused(*gsm8k)
-        assert "'gsm8k-mini' has no option 'data'" in refused(command, "--init", base, *SMALL, "--data", path)
+        assert "'gsm8k-mini' has no option 'data'" in refused(
+            command, "--init", base, *SMALL, "--data", path
+        )
 
 
 def test_data_without_a_problem_of_a_split_that_is_needed(refused, base, tmp_path):
     path = tmp_path / "mine.jsonl"
     path.write_text(GOOD + "\n")
     for command in ("grpo", "sft"):
-        line = refused(command, "--task", "gsm8k", "--data", path, "--init", base, *SMALL, "--out", tmp_path / command)
+        line = refused(
+            command,
+            "--task",
+            "gsm8k",
+            "--data",
+            path,
+            "--init",
+            base,
+            *SMALL,
+            "--out",
+            tmp_path / command,
+        )
         assert f"{path} has no problem in the split" in line
 
 
-# -- run folders -----------------------------------------------------------------------------------------------------
+# -- run folders -----------------------------------------------------------------------------------
+
 
 @pytest.mark.parametrize("command", ["grpo", "sft", "pretrain"])
 def test_a_run_folder_that_is_taken(refused, base, tmp_path, command):
@@ -179,17 +246,23 @@ def test_a_run_folder_that_is_taken(refused, base, tmp_path, command):
     taken.mkdir()
     (taken / "metrics.jsonl").write_text("mine\n")
     argv = ["--scale", "pico"] if command == "pretrain" else ["--init", base, *SMALL]
-    assert f"{taken} is not empty; choose another --out, or go on with that run by --resume" in refused(
-        command, *argv, "--out", taken)
+    assert (
+        f"{taken} is not empty; choose another --out, or go on with that run by --resume"
+        in refused(command, *argv, "--out", taken)
+    )
     assert (taken / "metrics.jsonl").read_text() == "mine\n" and len(list(taken.iterdir())) == 1
     assert "is a file" in refused(command, *argv, "--out", taken / "metrics.jsonl")
 
 
 @pytest.mark.parametrize("command", ["grpo", "sft", "pretrain"])
 def test_nothing_to_resume(refused, base, tmp_path, command):
-    assert f"there is no run folder {tmp_path / 'a'}" in refused(command, "--resume", tmp_path / "a")
+    assert f"there is no run folder {tmp_path / 'a'}" in refused(
+        command, "--resume", tmp_path / "a"
+    )
     (tmp_path / "empty").mkdir()
-    assert "not a run folder: it has no config.json" in refused(command, "--resume", tmp_path / "empty")
+    assert "not a run folder: it has no config.json" in refused(
+        command, "--resume", tmp_path / "empty"
+    )
     run = tmp_path / "run"
     RunLog.create("evaluate", "gsm8k-mini", {}, run)
     assert f"{run} is a run of evaluate, not of {command}" in refused(command, "--resume", run)
@@ -203,22 +276,36 @@ def test_a_run_that_never_came_to_a_checkpoint(refused, base, tmp_path):
 
 
 def test_an_export_that_is_there_already_is_refused_before_the_work(refused, base):
-    assert f"--export {base} is there already" in refused("pretrain", "--scale", "pico", "--export", base)
+    assert f"--export {base} is there already" in refused(
+        "pretrain", "--scale", "pico", "--export", base
+    )
 
 
-# -- prompts and devices ---------------------------------------------------------------------------------------------
+# -- prompts and devices ---------------------------------------------------------------------------
+
 
 def test_prompts_that_leave_no_room(refused, base, questions, tmp_path):
     for out, more in (("mini", []), ("own", ["--task", "gsm8k", "--data", questions])):
-        line = refused("grpo", "--init", base, *SMALL, "--max-new-tokens", 5000, "--out", tmp_path / out, *more)
+        line = refused(
+            "grpo", "--init", base, *SMALL, "--max-new-tokens", 5000, "--out", tmp_path / out, *more
+        )
         assert "no prompt leaves room for 5000 new tokens in a context of 320" in line
-    assert "no prompt leaves room" in refused("evaluate", "--checkpoint", base, "--max-new-tokens", 5000, "--n", 3)
+    assert "no prompt leaves room" in refused(
+        "evaluate", "--checkpoint", base, "--max-new-tokens", 5000, "--n", 3
+    )
 
 
 def test_sft_problems_that_do_not_fit(refused, base, tmp_path):
     path = tmp_path / "long.jsonl"
-    path.write_text("".join(json.dumps({"question": f"{i} plus 1? " + "Think well. " * 300, "answer": f"#### {i + 1}"})
-                            + "\n" for i in range(60)))
+    path.write_text(
+        "".join(
+            json.dumps(
+                {"question": f"{i} plus 1? " + "Think well. " * 300, "answer": f"#### {i + 1}"}
+            )
+            + "\n"
+            for i in range(60)
+        )
+    )
     line = refused("sft", "--task", "gsm8k", "--data", path, "--init", base, *SMALL)
     assert "no prompt leaves room" in line
 
@@ -226,5 +313,9 @@ def test_sft_problems_that_do_not_fit(refused, base, tmp_path):
 def test_a_device_that_is_not_there(refused, base, monkeypatch):
     monkeypatch.setattr(machine.torch.cuda, "is_available", lambda: False)
     for command in ("grpo", "sft"):
-        assert "no CUDA GPU can be used here" in refused(command, "--init", base, "--device", "cuda")
-    assert "no CUDA GPU can be used here" in refused("evaluate", "--checkpoint", base, "--device", "cuda")
+        assert "no CUDA GPU can be used here" in refused(
+            command, "--init", base, "--device", "cuda"
+        )
+    assert "no CUDA GPU can be used here" in refused(
+        "evaluate", "--checkpoint", base, "--device", "cuda"
+    )

@@ -1,5 +1,5 @@
-"""Figures and their intervals: checked against enumeration and simulation; and evaluation from end to end, on a random
-model, where nothing is known but everything must be consistent."""
+"""Figures and their intervals: checked against enumeration and simulation; and evaluation from end
+to end, on a random model, where nothing is known but everything must be consistent."""
 
 import json
 import math
@@ -36,13 +36,25 @@ def tokenizer():
 @pytest.fixture(scope="module")
 def model(tokenizer):
     torch.manual_seed(0)
-    return Transformer(ModelConfig(vocab_size=len(tokenizer), dim=32, n_layers=2, n_heads=2, n_kv_heads=1, head_dim=16,
-                                   ffn_dim=64, max_seq_len=256))
+    return Transformer(
+        ModelConfig(
+            vocab_size=len(tokenizer),
+            dim=32,
+            n_layers=2,
+            n_heads=2,
+            n_kv_heads=1,
+            head_dim=16,
+            ffn_dim=64,
+            max_seq_len=256,
+        )
+    )
 
 
 @pytest.fixture(scope="module")
 def folder(model, tokenizer, tmp_path_factory):
-    return checkpoint.save(tmp_path_factory.mktemp("model") / "tiny", model, tokenizer, info={"task": "gsm8k-mini"})
+    return checkpoint.save(
+        tmp_path_factory.mktemp("model") / "tiny", model, tokenizer, info={"task": "gsm8k-mini"}
+    )
 
 
 @pytest.fixture
@@ -50,7 +62,8 @@ def task():
     return get_task("gsm8k-mini")
 
 
-# -- intervals -------------------------------------------------------------------------------------------------------
+# -- intervals -------------------------------------------------------------------------------------
+
 
 @pytest.mark.parametrize("p, n", [(0.5, 100), (0.3, 400), (0.1, 200), (0.95, 300)])
 def test_wilson_covers_the_true_rate_95_times_in_100(p, n):
@@ -64,7 +77,8 @@ def test_wilson_covers_the_true_rate_95_times_in_100(p, n):
 
 
 def test_the_textbook_interval_would_fail_where_wilson_holds():
-    """p -+ z sqrt(p(1-p)/n) is the single point 0 when nothing succeeded, and leaves [0, 1] near the ends."""
+    """p -+ z sqrt(p(1-p)/n) is the single point 0 when nothing succeeded, and leaves [0, 1] near
+    the ends."""
     low, high = wilson_interval(0, 20)
     assert low == pytest.approx(0, abs=1e-12) and high == pytest.approx(1.96**2 / (20 + 1.96**2))
     assert wilson_interval(20, 20) == (pytest.approx(1 - high), pytest.approx(1))
@@ -86,8 +100,10 @@ def test_paired_bootstrap_agrees_with_the_normal_approximation():
     gains = [x - y for x, y in zip(after, before, strict=True)]
     error = math.sqrt((mean([g * g for g in gains]) - mean(gains) ** 2) / 1000)
     assert difference == pytest.approx(mean(gains)) and difference > 0
-    assert (low, high) == (pytest.approx(difference - 1.96 * error, abs=0.004),
-                           pytest.approx(difference + 1.96 * error, abs=0.004))
+    assert (low, high) == (
+        pytest.approx(difference - 1.96 * error, abs=0.004),
+        pytest.approx(difference + 1.96 * error, abs=0.004),
+    )
 
 
 def test_pairing_narrows_the_interval_and_equal_models_differ_by_nothing():
@@ -95,7 +111,9 @@ def test_pairing_narrows_the_interval_and_equal_models_differ_by_nothing():
     a = [int(rng.random() < 0.5) for _ in range(500)]
     b = [x if rng.random() < 0.9 else 1 - x for x in a]
     _, low, high = paired_bootstrap(a, b)
-    _, low_mixed, high_mixed = paired_bootstrap(a, rng.sample(b, len(b)))  # the same results, the pairs torn apart
+    _, low_mixed, high_mixed = paired_bootstrap(
+        a, rng.sample(b, len(b))
+    )  # the same results, the pairs torn apart
     assert high - low < 0.5 * (high_mixed - low_mixed)
     assert paired_bootstrap(a, a) == (0, 0, 0)
     assert paired_bootstrap(a, b) == paired_bootstrap(a, b)  # the seed is fixed
@@ -103,7 +121,8 @@ def test_pairing_narrows_the_interval_and_equal_models_differ_by_nothing():
         paired_bootstrap([1, 0], [1])
 
 
-# -- pass@k and votes ------------------------------------------------------------------------------------------------
+# -- pass@k and votes ------------------------------------------------------------------------------
+
 
 def test_pass_at_k_has_the_reference_values():
     for k, value in ((1, 0.3), (2, 0.533333), (5, 0.916667), (8, 1.0)):
@@ -127,13 +146,18 @@ def test_pass_at_k_of_more_samples_than_there_are_is_an_error(n, k):
 def test_majority_rules():
     assert majority(["7", "12", "12"]) == "12"
     assert majority([None, None, None, "7"]) == "7"  # who gives no answer does not outvote who does
-    assert majority(["12", "7", "7", "12"]) == "12" and majority(["7", "12", "12", "7"]) == "7"  # a tie: first seen
+    assert (
+        majority(["12", "7", "7", "12"]) == "12" and majority(["7", "12", "12", "7"]) == "7"
+    )  # a tie: first seen
     assert majority([None]) is None and majority([]) is None
 
 
-@pytest.mark.parametrize("p, k, value", [(0.6, 5, 0.68256), (0.6, 15, 0.7869), (0.4, 5, 0.31744), (0.4, 15, 0.2131)])
+@pytest.mark.parametrize(
+    "p, k, value", [(0.6, 5, 0.68256), (0.6, 15, 0.7869), (0.4, 5, 0.31744), (0.4, 15, 0.2131)]
+)
 def test_majority_of_independent_voters_has_the_reference_values(p, k, value):
-    """All 2^k ways to vote between two answers, each with its probability (Condorcet's theorem, both sides of it)."""
+    """All 2^k ways to vote between two answers, each with its probability (Condorcet's theorem,
+    both sides of it)."""
     total = 0.0
     for votes in product((True, False), repeat=k):
         keys = ["right" if vote else "wrong" for vote in votes]
@@ -142,7 +166,8 @@ def test_majority_of_independent_voters_has_the_reference_values(p, k, value):
 
 
 def test_majority_at_k_is_unbiased_over_blocks():
-    """Its mean over many problems of n samples is the accuracy of a vote among k; what fills no block is left out."""
+    """Its mean over many problems of n samples is the accuracy of a vote among k; what fills no
+    block is left out."""
     rng = random.Random(0)
     values = []
     for _ in range(3000):
@@ -165,22 +190,47 @@ def test_calibration_puts_each_problem_in_one_bin():
 
     table = calibration([votes(4, 0), votes(3, 1), votes(2, 2), votes(1, 0, 3), votes(0, 0, 4)])
     assert [(b["above"], b["up_to"], b["n"], b["accuracy"]) for b in table if b["n"]] == [
-        (0.0, 0.25, 1, 1.0), (0.25, 0.5, 1, 1.0), (0.5, 0.75, 1, 1.0), (1.0, 1.0, 1, 1.0)]
+        (0.0, 0.25, 1, 1.0),
+        (0.25, 0.5, 1, 1.0),
+        (0.5, 0.75, 1, 1.0),
+        (1.0, 1.0, 1, 1.0),
+    ]
     assert sum(b["n"] for b in table) == 4  # the problem without a vote is in none
 
 
-# -- scores ----------------------------------------------------------------------------------------------------------
+# -- scores ----------------------------------------------------------------------------------------
+
 
 def episode(correct, thinks, length=3, reason="eos", formatted=True):
     problem = Problem("gsm8k-mini", "?", "7", "k")
-    return Episode(problem, [1], [5] * length, [1] * length, [0.0] * length, "", reason,
-                   Grade(correct, formatted, "7", "right" if correct else "wrong answer"), thinks)
+    return Episode(
+        problem,
+        [1],
+        [5] * length,
+        [1] * length,
+        [0.0] * length,
+        "",
+        reason,
+        Grade(correct, formatted, "7", "right" if correct else "wrong answer"),
+        thinks,
+    )
 
 
 def test_score_counts_what_it_says():
-    figures = evaluate.score([[episode(True, True, 10)], [episode(False, True, 6, "length", False)],
-                              [episode(True, False, 2)], [episode(False, False, 2, "length")]])
-    assert figures["accuracy"] == 0.5 and figures["think_rate"] == 0.5 and figures["n"] == 4 and figures["tokens"] == 20
+    figures = evaluate.score(
+        [
+            [episode(True, True, 10)],
+            [episode(False, True, 6, "length", False)],
+            [episode(True, False, 2)],
+            [episode(False, False, 2, "length")],
+        ]
+    )
+    assert (
+        figures["accuracy"] == 0.5
+        and figures["think_rate"] == 0.5
+        and figures["n"] == 4
+        and figures["tokens"] == 20
+    )
     assert figures["accuracy_thinking"] == 0.5 and figures["accuracy_reflex"] == 0.5
     assert figures["mean_length"] == 5 and figures["clipped_ratio"] == 0.5
     assert figures["formatted"] == 0.5  # well-formed but cut off does not count
@@ -193,15 +243,35 @@ def test_more_samples_of_the_same_problems_do_not_narrow_the_interval():
     assert one["accuracy_ci"] == many["accuracy_ci"] and many["n"] == 2
 
 
-# -- end to end ------------------------------------------------------------------------------------------------------
+# -- end to end ------------------------------------------------------------------------------------
+
 
 def test_quick_end_to_end(model, tokenizer, task):
     problems = task.problems("validation", 6)
-    figures, episodes = evaluate.quick(model, tokenizer, task, problems, seed=0, max_new_tokens=12, samples=2)
-    assert {"accuracy", "accuracy_ci", "formatted", "think_rate", "accuracy_thinking", "accuracy_reflex", "mean_length",
-            "clipped_ratio", "n", "seconds", "tokens"} == set(figures)
-    assert figures["n"] == 6 and len(episodes) == 12 and figures["tokens"] == sum(e.length for e in episodes)
-    again, _ = evaluate.quick(model, tokenizer, task, problems, seed=0, max_new_tokens=12, samples=2)
+    figures, episodes = evaluate.quick(
+        model, tokenizer, task, problems, seed=0, max_new_tokens=12, samples=2
+    )
+    assert {
+        "accuracy",
+        "accuracy_ci",
+        "formatted",
+        "think_rate",
+        "accuracy_thinking",
+        "accuracy_reflex",
+        "mean_length",
+        "clipped_ratio",
+        "n",
+        "seconds",
+        "tokens",
+    } == set(figures)
+    assert (
+        figures["n"] == 6
+        and len(episodes) == 12
+        and figures["tokens"] == sum(e.length for e in episodes)
+    )
+    again, _ = evaluate.quick(
+        model, tokenizer, task, problems, seed=0, max_new_tokens=12, samples=2
+    )
     assert json.dumps({**again, "seconds": 0}) == json.dumps({**figures, "seconds": 0})
 
 
@@ -217,23 +287,67 @@ def test_prompts_too_long_are_dropped_and_counted_and_none_left_is_an_error(mode
 
 
 def run(folder, *argv):
-    run_command(evaluate.main, evaluate.Options, ["--checkpoint", str(folder), *argv], prog="evaluate", description="")
+    run_command(
+        evaluate.main,
+        evaluate.Options,
+        ["--checkpoint", str(folder), *argv],
+        prog="evaluate",
+        description="",
+    )
 
 
 def test_the_command_writes_one_json_object_with_all_its_figures(folder, tmp_path, capsys):
     out = tmp_path / "result.json"
-    run(folder, "--n", "8", "--samples", "4", "--max-new-tokens", "16", "--threads", "1", "--out", str(out))
+    run(
+        folder,
+        "--n",
+        "8",
+        "--samples",
+        "4",
+        "--max-new-tokens",
+        "16",
+        "--threads",
+        "1",
+        "--out",
+        str(out),
+    )
     result = json.loads(out.read_text())
-    for key in ("accuracy", "accuracy_ci", "greedy", "greedy_ci", "think_rate", "accuracy_thinking", "reasons",
-                "tokens", "seconds", "peak_memory_mb", "machine", "version", "calibration", "by_language", "by_ood"):
+    for key in (
+        "accuracy",
+        "accuracy_ci",
+        "greedy",
+        "greedy_ci",
+        "think_rate",
+        "accuracy_thinking",
+        "reasons",
+        "tokens",
+        "seconds",
+        "peak_memory_mb",
+        "machine",
+        "version",
+        "calibration",
+        "by_language",
+        "by_ood",
+    ):
         assert key in result, key
-    assert (result["task"], result["split"], result["n"], result["samples"]) == ("gsm8k-mini", "test", 8, 4)
+    assert (result["task"], result["split"], result["n"], result["samples"]) == (
+        "gsm8k-mini",
+        "test",
+        8,
+        4,
+    )
     assert list(result["pass_at_k"]) == list(result["majority_at_k"]) == ["1", "2", "4"]
     assert list(result["temperatures"]) == ["0", "0.3", "0.6", "1"]
     assert list(result["thinking_forced"]) == ["0", "1"]
     assert result["consistency"]["n"] == 8 and result["checkpoint"] == str(folder)
-    assert sum(cell["n"] for cell in result["by_steps"].values()) == sum(result["reasons"].values()) == 8
-    assert {"sampled", "greedy", "temperature 0.3", "forced 0", "forced 1"} <= set(result["outcomes"])
+    assert (
+        sum(cell["n"] for cell in result["by_steps"].values())
+        == sum(result["reasons"].values())
+        == 8
+    )
+    assert {"sampled", "greedy", "temperature 0.3", "forced 0", "forced 1"} <= set(
+        result["outcomes"]
+    )
     assert all(len(o) == 8 and set(o) <= {"0", "1"} for o in result["outcomes"].values())
     printed = capsys.readouterr().out
     assert "too few (n = 8)" in printed and "pass@k" in printed
@@ -245,12 +359,14 @@ def test_an_evaluation_can_be_repeated(model, tokenizer, task):
     one, two = (evaluate.evaluate(model, tokenizer, task, problems, options) for _ in range(2))
     volatile = {"seconds", "peak_memory_mb"}
     assert json.dumps({k: v for k, v in one.items() if k not in volatile}) == json.dumps(
-        {k: v for k, v in two.items() if k not in volatile})
+        {k: v for k, v in two.items() if k not in volatile}
+    )
     assert "temperatures" not in one
 
 
 class Parrot(type(get_task("gsm8k-mini"))):
-    """A task that grades as a perfect model would be: to see the figures of rightness, not of a random model."""
+    """A task that grades as a perfect model would be: to see the figures of rightness, not of a
+    random model."""
 
     def grade(self, problem, completion):
         return Grade(True, True, problem.answer, "right")
@@ -269,29 +385,44 @@ def test_a_model_that_is_always_right_gets_full_marks_everywhere(model, tokenize
 
 
 def test_at_temperature_0_one_sample_is_all_there_is(model, tokenizer, task):
-    options = evaluate.Options(checkpoint="here", temperature=0.0, samples=8, max_new_tokens=4, quick=True)
+    options = evaluate.Options(
+        checkpoint="here", temperature=0.0, samples=8, max_new_tokens=4, quick=True
+    )
     result = evaluate.evaluate(model, tokenizer, task, task.problems("test", 3), options)
-    assert result["samples"] == 1 and result["accuracy"] == result["greedy"] and result["calibration"] is None
+    assert (
+        result["samples"] == 1
+        and result["accuracy"] == result["greedy"]
+        and result["calibration"] is None
+    )
 
 
-# -- the command's mistakes --------------------------------------------------------------------------------------------
+# -- the command's mistakes ------------------------------------------------------------------------
 
-@pytest.mark.parametrize("argv, words", [
-    (["--task", "gsm8k-mni"], "did you mean gsm8k-mini"),
-    (["--task", "gsm8k"], "--data"),
-    (["--split", "all"], "--data"),
-    (["--split", "tset"], "did you mean test"),
-    (["--n", "0"], "--n must be at least 1"),
-    (["--out", "/no/such/folder/x.json"], "--out"),
-    (["--data", "/no/such/file.jsonl"], "/no/such/file.jsonl"),
-    (["--task", "arithmetic", "--data", "x.jsonl"], "--data goes with --task gsm8k"),
-    (["--max-new-tokens", "256"], "nothing to ask"),
-])
+
+@pytest.mark.parametrize(
+    "argv, words",
+    [
+        (["--task", "gsm8k-mni"], "did you mean gsm8k-mini"),
+        (["--task", "gsm8k"], "--data"),
+        (["--split", "all"], "--data"),
+        (["--split", "tset"], "did you mean test"),
+        (["--n", "0"], "--n must be at least 1"),
+        (["--out", "/no/such/folder/x.json"], "--out"),
+        (["--data", "/no/such/file.jsonl"], "/no/such/file.jsonl"),
+        (["--task", "arithmetic", "--data", "x.jsonl"], "--data goes with --task gsm8k"),
+        (["--max-new-tokens", "256"], "nothing to ask"),
+    ],
+)
 def test_mistakes_are_one_line_and_exit_code_2(folder, argv, words, capsys):
     with pytest.raises(SystemExit) as stop:
         run(folder, *argv)
     error = capsys.readouterr().err.strip()
-    assert stop.value.code == 2 and words in error and "\n" not in error and error.startswith("error: ")
+    assert (
+        stop.value.code == 2
+        and words in error
+        and "\n" not in error
+        and error.startswith("error: ")
+    )
 
 
 def test_a_missing_checkpoint_is_one_line_and_exit_code_2(tmp_path, capsys):

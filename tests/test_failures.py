@@ -1,4 +1,6 @@
-"""The gallery of failures: every bug is explained, named after a test that is there, and changes what is learnt."""
+"""The gallery of failures: every bug is explained, named after a test that is there, and changes
+what is learnt."""
+
 import doctest
 import importlib
 import random
@@ -17,8 +19,18 @@ from tests import test_grpo_step
 make_trainer = test_grpo_step.make_trainer  # a fixture, which the tests that are named want
 NAMES = [failure.name for failure in FAILURES]
 BUGS = [failure for failure in FAILURES if not failure.is_setting]
-LOGGED = {"entropy", "grad_norm", "kl", "reward_std", "frac_reward_zero_std", "clip_ratio/region_mean",
-          "sampling/logp_difference", "completions/mean_length", "completions/clipped_ratio", "completions/think_rate"}
+LOGGED = {
+    "entropy",
+    "grad_norm",
+    "kl",
+    "reward_std",
+    "frac_reward_zero_std",
+    "clip_ratio/region_mean",
+    "sampling/logp_difference",
+    "completions/mean_length",
+    "completions/clipped_ratio",
+    "completions/think_rate",
+}
 
 
 def parity(episode):
@@ -30,12 +42,20 @@ def parity(episode):
 def small(monkeypatch):
     """Rewards that a random model can earn, and short answers."""
     monkeypatch.setitem(rewards.REWARDS, "accuracy", parity)
-    monkeypatch.setitem(rewards.REWARDS, "format", lambda episode: float(len(episode.completion_ids) % 2))
-    for name, value in {"prompts": 3, "group_size": 4, "max_new_tokens": 8, "eval_n": 2, "eval_quick": 2}.items():
+    monkeypatch.setitem(
+        rewards.REWARDS, "format", lambda episode: float(len(episode.completion_ids) % 2)
+    )
+    for name, value in {
+        "prompts": 3,
+        "group_size": 4,
+        "max_new_tokens": 8,
+        "eval_n": 2,
+        "eval_quick": 2,
+    }.items():
         monkeypatch.setitem(toy.DEFAULTS, name, value)
 
 
-# -- the gallery ------------------------------------------------------------------------------------------------------
+# -- the gallery -----------------------------------------------------------------------------------
 
 
 def test_there_are_at_least_ten_of_different_names():
@@ -47,11 +67,14 @@ def test_each_has_a_paragraph_and_a_figure_to_watch(failure):
     assert failure.title and len(failure.why.split()) >= 40
     assert failure.watch in LOGGED and failure.corpus in toy.CORPORA
     assert failure.fault is not faults.none or failure.wrong, "nothing is wrong in it"
-    grpo.Options(**toy.DEFAULTS | dict(failure.options) | dict(failure.wrong))  # options that grpo has
+    grpo.Options(
+        **toy.DEFAULTS | dict(failure.options) | dict(failure.wrong)
+    )  # options that grpo has
 
 
 def named_test(failure, request):
-    """The test that the failure names, ready to be called: with its fixtures, and with its first parameters if it has some."""
+    """The test that the failure names, ready to be called: with its fixtures, and with its first
+    parameters if it has some."""
     file, name = failure.test.split("::")
     name, _, case = name.rstrip("]").partition("[")
     module = importlib.import_module("tests." + Path(file).stem)
@@ -59,9 +82,15 @@ def named_test(failure, request):
     if case:  # test_objectives[table_of_clips] is check_table_of_clips(objectives)
         check = next(c for c in module.CHECKS if c.__name__ == "check_" + case)
         return lambda: check(objectives)
-    marks = {mark.args[0]: mark.args[1][0] for mark in getattr(function, "pytestmark", ()) if mark.name == "parametrize"}
-    wanted = function.__code__.co_varnames[:function.__code__.co_argcount]
-    given = {name: marks[name] if name in marks else request.getfixturevalue(name) for name in wanted}
+    marks = {
+        mark.args[0]: mark.args[1][0]
+        for mark in getattr(function, "pytestmark", ())
+        if mark.name == "parametrize"
+    }
+    wanted = function.__code__.co_varnames[: function.__code__.co_argcount]
+    given = {
+        name: marks[name] if name in marks else request.getfixturevalue(name) for name in wanted
+    }
     return lambda: function(**given)
 
 
@@ -73,12 +102,16 @@ def test_the_test_it_names_fails_on_it(failure, request):
         named()
 
 
-@pytest.mark.parametrize("failure", [f for f in FAILURES if f.is_setting], ids=lambda failure: failure.name)
+@pytest.mark.parametrize(
+    "failure", [f for f in FAILURES if f.is_setting], ids=lambda failure: failure.name
+)
 def test_the_fact_behind_a_setting_is_tested(failure):
     file, name = failure.test.split("::")
     name, _, case = name.rstrip("]").partition("[")
     module = importlib.import_module("tests." + Path(file).stem)
-    assert callable(getattr(module, name)) and (not case or "check_" + case in [c.__name__ for c in module.CHECKS])
+    assert callable(getattr(module, name)) and (
+        not case or "check_" + case in [c.__name__ for c in module.CHECKS]
+    )
 
 
 @pytest.mark.parametrize("failure", FAILURES, ids=NAMES)
@@ -101,9 +134,16 @@ def healthy_weights():
 
 @pytest.mark.parametrize("failure", FAILURES, ids=NAMES)
 def test_each_changes_what_is_learnt(failure, base, small, healthy_weights):
-    """Weights after two steps, with and without the fault; after one, a policy that samples late is not late yet."""
+    """Weights after two steps, with and without the fault; after one, a policy that samples late is
+    not late yet."""
+
     def learnt(fault, **wrong):
-        options = toy.DEFAULTS | {"init": str(base), "lr": 1e-2, "warmup": 0} | dict(failure.options) | wrong
+        options = (
+            toy.DEFAULTS
+            | {"init": str(base), "lr": 1e-2, "warmup": 0}
+            | dict(failure.options)
+            | wrong
+        )
         options["epochs"] = min(3, options.get("epochs", 1))
         with toy.toy_tasks(), toy.float32(), fault():
             trainer = grpo.Trainer(grpo.Options(**options))
@@ -119,7 +159,8 @@ def test_each_changes_what_is_learnt(failure, base, small, healthy_weights):
 
 
 def test_several_updates_on_stale_rollouts_know_who_wrote_them(base, small, monkeypatch):
-    """Mistake: the old log-probs of the policy that learns, with which the ratio hides how late the sampler is."""
+    """Mistake: the old log-probs of the policy that learns, with which the ratio hides how late the
+    sampler is."""
     asked, original = [], grpo.Trainer.remember_logprobs
 
     def hooked(self, groups, old):
@@ -128,32 +169,43 @@ def test_several_updates_on_stale_rollouts_know_who_wrote_them(base, small, monk
 
     monkeypatch.setattr(grpo.Trainer, "remember_logprobs", hooked)
     with toy.toy_tasks(), toy.float32(), faults.stale_rollouts(5):
-        trainer = grpo.Trainer(grpo.Options(**toy.DEFAULTS | {"init": str(base), "updates": 2, "lr": 1e-2, "warmup": 0}))
+        trainer = grpo.Trainer(
+            grpo.Options(
+                **toy.DEFAULTS | {"init": str(base), "updates": 2, "lr": 1e-2, "warmup": 0}
+            )
+        )
         ratios = [trainer.step(step)["ratio/mean"] for step in range(3)]
     assert asked == [True] * 3 and trainer.policy is trainer.learning
     assert abs(ratios[-1] - 1) > 1e-3
 
 
-# -- two tests of the training that the gallery names -------------------------------------------------------------------
+# -- two tests of the training that the gallery names ----------------------------------------------
 
 
 def test_each_step_samples_from_the_policy_as_it_is(make_trainer, full_precision):
-    """Mistake: a sampler that is told of the updates late, so that the ratio is not 1 where the loss takes it for 1."""
+    """Mistake: a sampler that is told of the updates late, so that the ratio is not 1 where the
+    loss takes it for 1."""
     trainer = make_trainer(lr=3e-3)
-    assert [trainer.step(step)["sampling/logp_difference"] for step in range(3)] == pytest.approx([0, 0, 0], abs=1e-4)
+    assert [trainer.step(step)["sampling/logp_difference"] for step in range(3)] == pytest.approx(
+        [0, 0, 0], abs=1e-4
+    )
 
 
 def test_each_answer_earns_what_the_options_say(make_trainer, full_precision):
-    """Mistake: something between the reward function and the advantages that adds noise, or pays for length."""
+    """Mistake: something between the reward function and the advantages that adds noise, or pays
+    for length."""
     groups = test_grpo_step.answered(make_trainer())
-    assert [[e.reward for e in g] for g in groups] == [[test_grpo_step.parity(e) for e in g] for g in groups]
+    assert [[e.reward for e in g] for g in groups] == [
+        [test_grpo_step.parity(e) for e in g] for g in groups
+    ]
 
 
-# -- the command ------------------------------------------------------------------------------------------------------
+# -- the command -----------------------------------------------------------------------------------
 
 
 def test_a_failure_beside_the_healthy_run(base, small, tmp_path, monkeypatch, capsys):
-    """old-not-detached has a gradient of exactly 0, the healthy run has not; what is finished is not run again."""
+    """old-not-detached has a gradient of exactly 0, the healthy run has not; what is finished is
+    not run again."""
     monkeypatch.setattr(toy, "make_base", lambda folder, corpus: base)
     command = ["old-not-detached", "--steps", "5", "--out", str(tmp_path)]
     failures.main(command)
@@ -174,17 +226,24 @@ def test_a_failure_beside_the_healthy_run(base, small, tmp_path, monkeypatch, ca
 def test_failures_of_the_same_options_share_a_healthy_run(base, small, tmp_path, monkeypatch):
     made = []
     monkeypatch.setattr(toy, "make_base", lambda folder, corpus: base)
-    monkeypatch.setattr(failures, "run_once", lambda folder, base, fault, options: made.append((folder, options)))
+    monkeypatch.setattr(
+        failures, "run_once", lambda folder, base, fault, options: made.append((folder, options))
+    )
     for name in ("wrong-sign", "learning-rate", "temperature-forgotten", "eos-masked"):
         failures.compare(failures.get(name), tmp_path, seed=3, steps=5)
     healthy = [folder for folder, _ in made[::2]]
-    assert healthy[0] == healthy[1] and len(set(healthy)) == 3 and len({folder for folder, _ in made[1::2]}) == 4
+    assert (
+        healthy[0] == healthy[1]
+        and len(set(healthy)) == 3
+        and len({folder for folder, _ in made[1::2]}) == 4
+    )
     assert {(options["seed"], options["steps"]) for _, options in made} == {(3, 5)}
     assert made[2][1] == made[0][1] | {} and made[3][1] == made[2][1] | {"lr": 1e-2}
 
 
 def test_ctrl_c_ends_it_at_once_and_leaves_nothing_behind(base, small, tmp_path, monkeypatch):
     """Mistake: the first Ctrl-C ends the healthy run alone, which then passes for a whole one."""
+
     class Interrupted(grpo.Trainer):
         def step(self, step):
             signal.raise_signal(signal.SIGINT)
@@ -198,7 +257,9 @@ def test_ctrl_c_ends_it_at_once_and_leaves_nothing_behind(base, small, tmp_path,
 
 
 def test_what_is_in_the_way_is_never_thrown_away(base, small, tmp_path):
-    (tmp_path / "config.json").write_text('{"command": "grpo", "task": "gsm8k-mini", "options": {}}')
+    (tmp_path / "config.json").write_text(
+        '{"command": "grpo", "task": "gsm8k-mini", "options": {}}'
+    )
     with pytest.raises(UserError, match="no finished run: choose another --out"):
         failures.run_once(tmp_path, base, faults.none, {"steps": 1})
     assert (tmp_path / "config.json").is_file()
@@ -207,7 +268,14 @@ def test_what_is_in_the_way_is_never_thrown_away(base, small, tmp_path):
 def test_a_run_of_other_options_is_not_taken_for_this_one(base, small, tmp_path):
     """Mistake: after a change of the gallery an old broken run stands beside a new healthy one."""
     failures.run_once(tmp_path / "run", base, faults.none, {"steps": 1, "lr": 1e-3})
-    assert len(failures.run_once(tmp_path / "run", base, faults.none, {"steps": 1, "lr": 1e-3}).metrics("train")) == 1
+    assert (
+        len(
+            failures.run_once(
+                tmp_path / "run", base, faults.none, {"steps": 1, "lr": 1e-3}
+            ).metrics("train")
+        )
+        == 1
+    )
     with pytest.raises(UserError, match="was run with other options"):
         failures.run_once(tmp_path / "run", base, faults.none, {"steps": 1, "lr": 1e-2})
 
@@ -218,8 +286,14 @@ def test_without_a_name_the_gallery_is_listed(capsys):
     assert all(f.name in said and f.title in said for f in FAILURES)
 
 
-@pytest.mark.parametrize("name, said", [("inverted_clipp", "did you mean inverted-clip?"),
-                                        ("noise", "did you mean reward-noise?"), ("zebra", "'zebra' (python -m")])
+@pytest.mark.parametrize(
+    "name, said",
+    [
+        ("inverted_clipp", "did you mean inverted-clip?"),
+        ("noise", "did you mean reward-noise?"),
+        ("zebra", "'zebra' (python -m"),
+    ],
+)
 def test_an_unknown_failure_is_one_line_with_near_names(name, said, capsys):
     with pytest.raises(SystemExit) as end:
         failures.main([name])
@@ -228,7 +302,9 @@ def test_an_unknown_failure_is_one_line_with_near_names(name, said, capsys):
 
 
 def test_a_name_may_be_written_otherwise():
-    assert failures.get("Learning Rate").name == failures.get("learning_rate").name == "learning-rate"
+    assert (
+        failures.get("Learning Rate").name == failures.get("learning_rate").name == "learning-rate"
+    )
 
 
 def test_a_folder_that_cannot_be_is_found_out_before_anything_is_run(tmp_path, monkeypatch, capsys):
@@ -240,7 +316,7 @@ def test_a_folder_that_cannot_be_is_found_out_before_anything_is_run(tmp_path, m
     assert end.value.code == 2 and line.count("\n") == 1 and "choose another with --out" in line
 
 
-# -- the toy ----------------------------------------------------------------------------------------------------------
+# -- the toy ---------------------------------------------------------------------------------------
 
 
 def test_the_toy_tasks_are_known_inside_only():
@@ -257,15 +333,21 @@ def test_the_sums_are_right_and_never_negative(cls):
         numbers = [int(n) for n in re.findall(r"\d+", problem.meta["expression"])]
         assert len(numbers) == 3 and task.smallest <= min(numbers) <= max(numbers) <= task.largest
         assert int(problem.answer) >= 0
-        assert task.grade(problem, task.solution(problem, random.Random(0), "steps")).reason == "right"
+        assert (
+            task.grade(problem, task.solution(problem, random.Random(0), "steps")).reason == "right"
+        )
 
 
 def test_what_the_corpora_hold(tokenizer):
-    """Guesses are mostly wrong, sloppy answers right but not well formed, and a restless corpus often does not end."""
+    """Guesses are mostly wrong, sloppy answers right but not well formed, and a restless corpus
+    often does not end."""
     task, reasons = toy.Sums(), {}
     for way in ("guess", "steps", "ramble", "sloppy"):
         problems = [task.sample(random.Random(seed)) for seed in range(60)]
-        reasons[way] = [task.grade(p, toy.answer(task, p, random.Random(i), way)).reason for i, p in enumerate(problems)]
+        reasons[way] = [
+            task.grade(p, toy.answer(task, p, random.Random(i), way)).reason
+            for i, p in enumerate(problems)
+        ]
     assert 0 < reasons["guess"].count("right") < 20
     assert set(reasons["steps"]) == set(reasons["ramble"]) == {"right"}
     assert set(reasons["sloppy"]) == {"text after the answer"}

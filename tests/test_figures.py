@@ -1,5 +1,5 @@
-"""scripts/figures.py on made-up results: what is missing is said so, what fails in one seed fails, and the same results
-give the same files."""
+"""scripts/figures.py on made-up results: what is missing is said so, what fails in one seed fails,
+and the same results give the same files."""
 
 import json
 import math
@@ -19,12 +19,25 @@ from minilrm.errors import UserError  # noqa: E402
 from minilrm.intervals import wilson_interval  # noqa: E402
 
 STEPS, TIMES, N = 100, 5, 1000
-MACHINE = {"platform": "Linux x86_64", "processor": "Slowest CPU", "cores": 2, "memory_gb": 24.0, "python": "3.11.9",
-           "torch": "2.13.0", "device": "cpu", "threads": 1}
-README = "# x\n" + "".join(f"<!-- {name} -->\nold\n<!-- /{name} -->\n" for name in figures_text.BLOCKS) + "end\n"
+MACHINE = {
+    "platform": "Linux x86_64",
+    "processor": "Slowest CPU",
+    "cores": 2,
+    "memory_gb": 24.0,
+    "python": "3.11.9",
+    "torch": "2.13.0",
+    "device": "cpu",
+    "threads": 1,
+}
+README = (
+    "# x\n"
+    + "".join(f"<!-- {name} -->\nold\n<!-- /{name} -->\n" for name in figures_text.BLOCKS)
+    + "end\n"
+)
 
 
-# -- made-up results -------------------------------------------------------------------------------------------------
+# -- made-up results -------------------------------------------------------------------------------
+
 
 def bits(rate, seed):
     """`rate` of N problems right, exactly; which ones is drawn."""
@@ -37,87 +50,184 @@ def rate(value, n=N):
     return {"accuracy": value, "ci": list(wilson_interval(round(value * n), n)), "n": n}
 
 
-def measured(sampled, greedy, forced1, forced0, thinks, right_thinking, seed, *, quick=False, n_thinking=None):
+def measured(
+    sampled, greedy, forced1, forced0, thinks, right_thinking, seed, *, quick=False, n_thinking=None
+):
     """A result as `minilrm.evaluate` writes it."""
     n_thinking = round(thinks * N) if n_thinking is None else n_thinking
     thinking, reflex = rate(right_thinking, n_thinking), rate(0.2, N - n_thinking)
-    test = {"n": N, "accuracy": sampled, "accuracy_ci": rate(sampled)["ci"], "greedy": greedy,
-            "greedy_ci": rate(greedy)["ci"], "think_rate": thinks, "accuracy_thinking": thinking["accuracy"],
-            "accuracy_thinking_ci": thinking["ci"], "thinking_n": n_thinking, "accuracy_reflex": reflex["accuracy"],
-            "accuracy_reflex_ci": reflex["ci"], "reflex_n": N - n_thinking, "mean_length": 20 + 60 * thinks,
-            "pass_at_k": {"1": sampled, "8": min(1.0, sampled + 0.3)}, "majority_at_k": {"8": greedy},
-            "by_ood": {"new story": {"n": 490, "accuracy": sampled / 2}, "larger numbers": {"n": 510, "accuracy": sampled / 3}},
-            "outcomes": {"sampled": bits(sampled, seed), "greedy": bits(greedy, seed + 1)}, "problems_sha256": "ab" * 32,
-            "tokens": 500_000, "seconds": 300.0, "peak_memory_mb": 900.0, "machine": MACHINE}
+    test = {
+        "n": N,
+        "accuracy": sampled,
+        "accuracy_ci": rate(sampled)["ci"],
+        "greedy": greedy,
+        "greedy_ci": rate(greedy)["ci"],
+        "think_rate": thinks,
+        "accuracy_thinking": thinking["accuracy"],
+        "accuracy_thinking_ci": thinking["ci"],
+        "thinking_n": n_thinking,
+        "accuracy_reflex": reflex["accuracy"],
+        "accuracy_reflex_ci": reflex["ci"],
+        "reflex_n": N - n_thinking,
+        "mean_length": 20 + 60 * thinks,
+        "pass_at_k": {"1": sampled, "8": min(1.0, sampled + 0.3)},
+        "majority_at_k": {"8": greedy},
+        "by_ood": {
+            "new story": {"n": 490, "accuracy": sampled / 2},
+            "larger numbers": {"n": 510, "accuracy": sampled / 3},
+        },
+        "outcomes": {"sampled": bits(sampled, seed), "greedy": bits(greedy, seed + 1)},
+        "problems_sha256": "ab" * 32,
+        "tokens": 500_000,
+        "seconds": 300.0,
+        "peak_memory_mb": 900.0,
+        "machine": MACHINE,
+    }
     if not quick:
         best = max((greedy, 0.0), (sampled, 1.0))
-        test |= {"best_temperature": {"temperature": best[1], **rate(best[0])},
-                 "thinking_forced": {"0": rate(forced0), "1": rate(forced1)}, "consistency": {"alike": 0.6, **rate(0.6, 250)}}
-        test["outcomes"] |= {"temperature 0": bits(greedy, seed + 1), "temperature 1": bits(sampled, seed),
-                             "forced 0": bits(forced0, seed + 2), "forced 1": bits(forced1, seed + 3)}
+        test |= {
+            "best_temperature": {"temperature": best[1], **rate(best[0])},
+            "thinking_forced": {"0": rate(forced0), "1": rate(forced1)},
+            "consistency": {"alike": 0.6, **rate(0.6, 250)},
+        }
+        test["outcomes"] |= {
+            "temperature 0": bits(greedy, seed + 1),
+            "temperature 1": bits(sampled, seed),
+            "forced 0": bits(forced0, seed + 2),
+            "forced 1": bits(forced1, seed + 3),
+        }
     return test
 
 
 def run_curves(seed, steps, start, end, decay=0.0, fast=22):
-    """Curves and evaluations of a run that rises from start to end, and sinks again if there is a decay."""
+    """Curves and evaluations of a run that rises from start to end, and sinks again if there is a
+    decay."""
     rng = random.Random(seed)
 
     def level(step):
-        return start + (end - start) * (1 - math.exp(-max(0, step - 4 - seed) / fast)) - decay * step / steps
+        return (
+            start
+            + (end - start) * (1 - math.exp(-max(0, step - 4 - seed) / fast))
+            - decay * step / steps
+        )
 
     def noisy(value, n):
         return min(1.0, max(0.0, rng.gauss(value, math.sqrt(max(value * (1 - value), 1e-4) / n))))
 
     train = [noisy(level(i), 256) for i in range(steps)]
     thinks = [noisy(0.3 + 0.68 * (1 - math.exp(-max(0, i - 2) / 12)), 256) for i in range(steps)]
-    curves = {"reward": train, "accuracy": train, "accuracy_thinking": train, "completions/think_rate": thinks,
-              "completions/mean_length": [25 + 50 * t + rng.gauss(0, 2) for t in thinks],
-              "entropy": [0.7 - 0.5 * t + rng.gauss(0, 0.01) for t in thinks],
-              "frac_reward_zero_std": train, "completions/clipped_ratio": [0.0] * steps}
+    curves = {
+        "reward": train,
+        "accuracy": train,
+        "accuracy_thinking": train,
+        "completions/think_rate": thinks,
+        "completions/mean_length": [25 + 50 * t + rng.gauss(0, 2) for t in thinks],
+        "entropy": [0.7 - 0.5 * t + rng.gauss(0, 0.01) for t in thinks],
+        "frac_reward_zero_std": train,
+        "completions/clipped_ratio": [0.0] * steps,
+    }
     evals = []
     for step in range(0, steps + 1, 20):
         value, share = noisy(level(step), N), thinks[min(step, steps - 1)]
-        evals.append({"step": step, "n": N, "accuracy": value, "accuracy_ci": rate(value)["ci"], "greedy": None,
-                      "think_rate": share, "accuracy_thinking": value, "mean_length": 25 + 50 * share})
-    return {"curves": curves, "tokens": [11_000 * (i + 1) for i in range(steps)], "seconds": 5.0 * steps, "evals": evals}
+        evals.append(
+            {
+                "step": step,
+                "n": N,
+                "accuracy": value,
+                "accuracy_ci": rate(value)["ci"],
+                "greedy": None,
+                "think_rate": share,
+                "accuracy_thinking": value,
+                "mean_length": 25 + 50 * share,
+            }
+        )
+    return {
+        "curves": curves,
+        "tokens": [11_000 * (i + 1) for i in range(steps)],
+        "seconds": 5.0 * steps,
+        "evals": evals,
+    }
 
 
 def base_record(**changes):
     test = measured(0.32, 0.45, 0.72, 0.80, 0.30, 0.75, seed=100) | changes
-    return {"kind": "base", "seed": 0, "test": test, "ood": measured(0.2, 0.3, 0, 0, 0.3, 0.6, 5, quick=True),
-            "machine": MACHINE}
+    return {
+        "kind": "base",
+        "seed": 0,
+        "test": test,
+        "ood": measured(0.2, 0.3, 0, 0, 0.3, 0.6, 5, quick=True),
+        "machine": MACHINE,
+    }
 
 
 def grpo_record(seed, end=0.97, **changes):
     test = measured(end, end + 0.01, end, end, 0.99, end + 0.005, seed=seed) | changes
     run = first_steps(run_curves(seed, TIMES * STEPS, 0.32, end))
-    return {"kind": "grpo", "seed": seed, "steps": STEPS, **run, "test": test,
-            "ood": measured(0.5, 0.5, 0, 0, 0.99, 0.5, seed + 9, quick=True),
-            "summary": {"tokens_trained": 900_000, "skipped_steps": 0}, "machine": MACHINE}
+    return {
+        "kind": "grpo",
+        "seed": seed,
+        "steps": STEPS,
+        **run,
+        "test": test,
+        "ood": measured(0.5, 0.5, 0, 0, 0.99, 0.5, seed + 9, quick=True),
+        "summary": {"tokens_trained": 900_000, "skipped_steps": 0},
+        "machine": MACHINE,
+    }
 
 
 def first_steps(run):
     """The default run, cut from the long one."""
-    return {"curves": {name: values[:STEPS] for name, values in run["curves"].items()}, "tokens": run["tokens"][:STEPS],
-            "seconds": 5.0 * STEPS, "evals": [e for e in run["evals"] if e["step"] <= STEPS]}
+    return {
+        "curves": {name: values[:STEPS] for name, values in run["curves"].items()},
+        "tokens": run["tokens"][:STEPS],
+        "seconds": 5.0 * STEPS,
+        "evals": [e for e in run["evals"] if e["step"] <= STEPS],
+    }
 
 
 def hold_record(seed, end=0.97, decay=0.0):
-    return {"kind": "hold", "seed": seed, "steps": STEPS, "long_steps": TIMES * STEPS,
-            **run_curves(seed, TIMES * STEPS, 0.32, end, decay),
-            "long_test": measured(end, end, 0, 0, 0.99, end, seed + 19, quick=True),
-            "summary": {"tokens_trained": 9_000_000, "skipped_steps": 0}, "machine": MACHINE}
+    return {
+        "kind": "hold",
+        "seed": seed,
+        "steps": STEPS,
+        "long_steps": TIMES * STEPS,
+        **run_curves(seed, TIMES * STEPS, 0.32, end, decay),
+        "long_test": measured(end, end, 0, 0, 0.99, end, seed + 19, quick=True),
+        "summary": {"tokens_trained": 9_000_000, "skipped_steps": 0},
+        "machine": MACHINE,
+    }
 
 
 def expert_record(seed):
-    return {"kind": "expert", "seed": seed, "steps": 130, **run_curves(seed, 130, 0.32, 0.8),
-            "test": measured(0.8, 0.85, 0, 0, 0.95, 0.84, seed=seed + 40, quick=True), "machine": MACHINE}
+    return {
+        "kind": "expert",
+        "seed": seed,
+        "steps": 130,
+        **run_curves(seed, 130, 0.32, 0.8),
+        "test": measured(0.8, 0.85, 0, 0, 0.95, 0.84, seed=seed + 40, quick=True),
+        "machine": MACHINE,
+    }
 
 
-TRANSCRIPT = {"kind": "transcript", "seed": 0, "prompt": "Ana has 3 boxes of 4 pens. How many pens?", "before": " #### 7",
-              "after": "\nAna has <<3*4=12>>12 pens.\n#### 12", "answer": "12", "step_after": 100}
-TIMING = {"kind": "make grpo", "seed": 0, "steps": 100, "seconds_to_step0": 41.0, "seconds_to_gain": 170.0,
-          "seconds_total": 700.0, "peak_memory_mb": 900.0, "machine": MACHINE}
+TRANSCRIPT = {
+    "kind": "transcript",
+    "seed": 0,
+    "prompt": "Ana has 3 boxes of 4 pens. How many pens?",
+    "before": " #### 7",
+    "after": "\nAna has <<3*4=12>>12 pens.\n#### 12",
+    "answer": "12",
+    "step_after": 100,
+}
+TIMING = {
+    "kind": "make grpo",
+    "seed": 0,
+    "steps": 100,
+    "seconds_to_step0": 41.0,
+    "seconds_to_gain": 170.0,
+    "seconds_total": 700.0,
+    "peak_memory_mb": 900.0,
+    "machine": MACHINE,
+}
 
 
 @pytest.fixture
@@ -128,7 +238,9 @@ def draw(tmp_path, monkeypatch, capsys):
     def run(records, timing=()):
         (tmp_path / "results").mkdir(exist_ok=True)
         for name, lines in (("main", records), ("timing", timing)):
-            (tmp_path / "results" / f"{name}.jsonl").write_text("".join(json.dumps(r) + "\n" for r in lines), encoding="utf-8")
+            (tmp_path / "results" / f"{name}.jsonl").write_text(
+                "".join(json.dumps(r) + "\n" for r in lines), encoding="utf-8"
+            )
         readme = tmp_path / "README.md"
         readme.write_text(README, encoding="utf-8")
         monkeypatch.setattr(sys, "argv", ["figures.py", "--readme", str(readme)])
@@ -140,8 +252,14 @@ def draw(tmp_path, monkeypatch, capsys):
 
 
 def whole(**changes):
-    return [base_record(), *(grpo_record(seed, **changes) for seed in range(3)), *(expert_record(s) for s in range(3)),
-            {"kind": "timing", "seed": 0}, TRANSCRIPT, *(hold_record(s) for s in range(3))]
+    return [
+        base_record(),
+        *(grpo_record(seed, **changes) for seed in range(3)),
+        *(expert_record(s) for s in range(3)),
+        {"kind": "timing", "seed": 0},
+        TRANSCRIPT,
+        *(hold_record(s) for s in range(3)),
+    ]
 
 
 def verdict(summary, part):
@@ -149,31 +267,53 @@ def verdict(summary, part):
     return found["holds"]
 
 
-# -- tests -----------------------------------------------------------------------------------------------------------
+# -- tests -----------------------------------------------------------------------------------------
+
 
 def test_without_results_everything_is_said_to_be_missing(draw):
     summary, readme, _ = draw([])
-    assert readme.count("not measured yet") == 3 and "old" not in readme and readme.endswith("end\n")
+    assert (
+        readme.count("not measured yet") == 3 and "old" not in readme and readme.endswith("end\n")
+    )
     assert all(v["holds"] is None for v in summary["verdicts"])
 
 
 def test_a_whole_study(draw, tmp_path):
     summary, readme, printed = draw(whole(), [TIMING])
-    assert all(v["holds"] for v in summary["verdicts"]) and "no:" not in printed and printed.count("yes") == 8
-    assert summary["grpo_over_seeds"]["sampled"] == {"mean": 0.97, "min": 0.97, "max": 0.97, "seeds": 3}
+    assert (
+        all(v["holds"] for v in summary["verdicts"])
+        and "no:" not in printed
+        and printed.count("yes") == 8
+    )
+    assert summary["grpo_over_seeds"]["sampled"] == {
+        "mean": 0.97,
+        "min": 0.97,
+        "max": 0.97,
+        "seeds": 3,
+    }
     assert readme.startswith("# x\n") and readme.endswith("<!-- /figures:main -->\nend\n")
     assert "not measured yet:" not in readme and "32.0 % (29.2 to 35.0)" in readme
     assert "seed 2 1,100,000 tokens generated in 100 steps, 8.3 min" in readme
-    assert "the long run, on one thread" in readme and "seed 2 5,500,000 tokens generated in 500 steps" in readme
+    assert (
+        "the long run, on one thread" in readme
+        and "seed 2 5,500,000 tokens generated in 500 steps" in readme
+    )
     assert "2.8 min to a gain" in readme
-    assert "n = 1000" in readme and "Slowest CPU" in readme and "--- after, step 100 ---\nAna has <<3*4=12>>12 pens." in readme
+    assert (
+        "n = 1000" in readme
+        and "Slowest CPU" in readme
+        and "--- after, step 100 ---\nAna has <<3*4=12>>12 pens." in readme
+    )
     for name in ("main.png", "hold.png"):
         assert (tmp_path / "results" / name).stat().st_size < 100_000
 
 
 def test_the_same_results_give_the_same_files(draw, tmp_path):
     def files():
-        return {path.name: path.read_bytes() for path in (*(tmp_path / "results").iterdir(), tmp_path / "README.md")}
+        return {
+            path.name: path.read_bytes()
+            for path in (*(tmp_path / "results").iterdir(), tmp_path / "README.md")
+        }
 
     draw(whole(), [TIMING])
     first = files()
@@ -185,17 +325,28 @@ def test_differences_are_paired_and_the_error_ratio_is_that_of_errors(draw):
     summary, _, _ = draw(whole())
     found = summary["differences"]["both sampled, T = 1"]["1"]
     assert found["value"] == pytest.approx(0.65) and found["ci"][0] < 0.65 < found["ci"][1]
-    assert summary["differences"]["GRPO sampled, base at its best temperature"]["0"]["value"] == pytest.approx(0.97 - 0.45)
+    assert summary["differences"]["GRPO sampled, base at its best temperature"]["0"][
+        "value"
+    ] == pytest.approx(0.97 - 0.45)
     ratio = summary["error_ratio"]["0"]
-    assert ratio["value"] == pytest.approx(0.025 / 0.25) and ratio["ci"][0] < ratio["value"] < ratio["ci"][1]
+    assert (
+        ratio["value"] == pytest.approx(0.025 / 0.25)
+        and ratio["ci"][0] < ratio["value"] < ratio["ci"][1]
+    )
 
 
 def test_one_failing_seed_fails_the_claim(draw):
     records = whole()
     records[2] = grpo_record(1, end=0.82)
     summary, readme, printed = draw(records)
-    assert verdict(summary, "at least 90 %") is False and verdict(summary, "thinking forced, T = 0") is False
-    assert verdict(summary, "thinking forced, T = 1") is True and verdict(summary, "20 to 45 %") is True
+    assert (
+        verdict(summary, "at least 90 %") is False
+        and verdict(summary, "thinking forced, T = 0") is False
+    )
+    assert (
+        verdict(summary, "thinking forced, T = 1") is True
+        and verdict(summary, "20 to 45 %") is True
+    )
     assert "no (2 of 3 seeds)" in readme and "no (2 of 3 seeds)" in printed
 
 
@@ -207,7 +358,9 @@ def test_what_decays_does_not_hold(draw):
 
 @pytest.mark.parametrize("seeds", [1, 2])
 def test_fewer_than_three_seeds_make_no_claim(draw, seeds):
-    summary, readme, _ = draw([base_record(), *(make(s) for make in (grpo_record, hold_record) for s in range(seeds))])
+    summary, readme, _ = draw(
+        [base_record(), *(make(s) for make in (grpo_record, hold_record) for s in range(seeds))]
+    )
     assert verdict(summary, "at least 90 %") is None and verdict(summary, "its own best") is None
     assert f"not measured yet ({seeds} of {seeds} seeds)" in readme
     assert "GRPO, seed 2" in readme and verdict(summary, "20 to 45 %") is True
@@ -223,9 +376,13 @@ def test_without_the_long_runs_all_else_is_drawn(draw, tmp_path):
 def test_it_is_said_whether_the_long_run_began_as_the_default_one(draw):
     other = hold_record(1)
     other["curves"]["entropy"][STEPS - 1] += 1e-4
-    summary, readme, _ = draw([grpo_record(0), grpo_record(1), hold_record(0), other, hold_record(2)])
+    summary, readme, _ = draw(
+        [grpo_record(0), grpo_record(1), hold_record(0), other, hold_record(2)]
+    )
     assert [h["starts_as_grpo"] for h in summary["hold"].values()] == [True, False, None]
-    assert "bit for bit in every curve kept: seed 0 yes, seed 1 no, seed 2 not measured yet." in readme
+    assert (
+        "bit for bit in every curve kept: seed 0 yes, seed 1 no, seed 2 not measured yet." in readme
+    )
 
 
 def test_grpo_alone_or_the_base_alone_is_drawn_too(draw):
@@ -256,14 +413,19 @@ def test_a_rate_of_few_cases_is_not_printed(draw):
 def test_a_model_that_never_thinks_has_no_error_to_halve(draw):
     nothing = {"accuracy_thinking": None, "accuracy_thinking_ci": [0, 1], "thinking_n": 0}
     summary, _, _ = draw([base_record(**nothing), grpo_record(0)])
-    assert summary["error_ratio"]["0"]["value"] is None and verdict(summary, "half of the base's") is None
+    assert (
+        summary["error_ratio"]["0"]["value"] is None
+        and verdict(summary, "half of the base's") is None
+    )
 
 
 def test_text_of_a_model_stays_in_its_box(draw):
     nasty = TRANSCRIPT | {"after": "```\n<!-- /transcript -->\n\x1b[31m# owned"}
     _, readme, _ = draw([nasty])
     box = readme.split("```text\n")[1]
-    assert box.count("```") == 1 and readme.count("<!-- /transcript -->") == 1 and "\x1b" not in readme
+    assert (
+        box.count("```") == 1 and readme.count("<!-- /transcript -->") == 1 and "\x1b" not in readme
+    )
 
 
 def test_markers_must_be_there_once():
@@ -271,4 +433,7 @@ def test_markers_must_be_there_once():
         figures_text.put("no marker", "transcript", "x")
     with pytest.raises(UserError, match="markers"):
         figures_text.put("<!-- /a --> <!-- a -->", "a", "x")
-    assert figures_text.put("<!-- a -->old<!-- /a -->", "a", "\\1 new") == "<!-- a -->\n\\1 new\n<!-- /a -->"
+    assert (
+        figures_text.put("<!-- a -->old<!-- /a -->", "a", "\\1 new")
+        == "<!-- a -->\n\\1 new\n<!-- /a -->"
+    )

@@ -1,5 +1,6 @@
-"""scripts/figures_aha.py on made-up results: what is missing is said so, what fails in one seed fails, differences are paired,
-and the same results give the same files. (That it reads what the study writes: test_study_aha.py.)"""
+"""scripts/figures_aha.py on made-up results: what is missing is said so, what fails in one seed
+fails, differences are paired, and the same results give the same files. (That it reads what the
+study writes: test_study_aha.py.)"""
 
 import json
 import random
@@ -20,7 +21,8 @@ N = 200
 PAGE = "# x\n<!-- figures:aha -->\nold\n<!-- /figures:aha -->\nend\n"
 
 
-# -- made-up results -------------------------------------------------------------------------------------------------
+# -- made-up results -------------------------------------------------------------------------------
+
 
 def bits(rate, seed):
     right = [1] * round(rate * N) + [0] * (N - round(rate * N))
@@ -38,10 +40,22 @@ def average(value):
 
 def measured(right, retry, length, accepts=0.2, corrected=0, spoiled=0, failed=N):
     found = dict.fromkeys(figures_aha.reflection.reading.RATES, share(0.5))
-    return found | {"n": N, "problems": N, "final_accuracy": share(right), "retry_rate": share(retry, failed),
-                    "false_accept": share(accepts), "corrected": corrected, "spoiled": spoiled,
-                    "transitions": {}, "attempts": average(2.0), "mean_length": average(length), "entropy": 0.2,
-                    "mean_length_right": average(length), "mean_length_wrong": average(length), "tokens": 9}
+    return found | {
+        "n": N,
+        "problems": N,
+        "final_accuracy": share(right),
+        "retry_rate": share(retry, failed),
+        "false_accept": share(accepts),
+        "corrected": corrected,
+        "spoiled": spoiled,
+        "transitions": {},
+        "attempts": average(2.0),
+        "mean_length": average(length),
+        "entropy": 0.2,
+        "mean_length_right": average(length),
+        "mean_length_wrong": average(length),
+        "tokens": 9,
+    }
 
 
 def gap(value):
@@ -49,66 +63,175 @@ def gap(value):
 
 
 def base(task="countdown", seeded=True, best=0.45, **changes):
-    heat = {t: {"accuracy": a, "accuracy_ci": [a - 0.05, a + 0.05], "mean_length": 20.0, "n": N, "right": bits(a, 9)}
-            for t, a in (("0", best), ("0.3", 0.4), ("0.6", 0.35), ("1", 0.25))}
-    return {"task": task, "kind": "base", "seed": 0, "base": f"{task}-base", "seeded": seeded, "problems_sha256": "ab",
-            "measures": measured(0.25, 0.05 if seeded else 0.0, 20.0), "temperatures": heat, **ends(0.45, 0), **changes}
+    heat = {
+        t: {
+            "accuracy": a,
+            "accuracy_ci": [a - 0.05, a + 0.05],
+            "mean_length": 20.0,
+            "n": N,
+            "right": bits(a, 9),
+        }
+        for t, a in (("0", best), ("0.3", 0.4), ("0.6", 0.35), ("1", 0.25))
+    }
+    return {
+        "task": task,
+        "kind": "base",
+        "seed": 0,
+        "base": f"{task}-base",
+        "seeded": seeded,
+        "problems_sha256": "ab",
+        "measures": measured(0.25, 0.05 if seeded else 0.0, 20.0),
+        "temperatures": heat,
+        **ends(0.45, 0),
+        **changes,
+    }
 
 
 def ends(greedy, seed):
-    return {"greedy": greedy, "greedy_ci": [greedy - 0.05, greedy + 0.05], "greedy_right": bits(greedy, seed), "ood": 0.3,
-            "ood_ci": [0.25, 0.35], "ood_n": N}
+    return {
+        "greedy": greedy,
+        "greedy_ci": [greedy - 0.05, greedy + 0.05],
+        "greedy_right": bits(greedy, seed),
+        "ood": 0.3,
+        "ood_ci": [0.25, 0.35],
+        "ood_n": N,
+    }
 
 
-def arm(kind, seed, right=0.9, retry=0.95, drop=0.4, task="countdown", elapsed=500.0, before=0.05, **counts):
+def arm(
+    kind,
+    seed,
+    right=0.9,
+    retry=0.95,
+    drop=0.4,
+    task="countdown",
+    elapsed=500.0,
+    before=0.05,
+    **counts,
+):
     then = measured(0.25, before, 20.0, accepts=0.5)
     now = measured(right, retry, 60.0, **{"corrected": 90, "spoiled": 2} | counts)
-    parts = {"gain": gap(right - 0.25), "sharpening": gap(right - drop - 0.25), "retrying": gap(drop)}
-    study = {"n": N, "before": then, "after": now, "after_banned": measured(right - drop, 0.0, 20.0), "ablation_gap": gap(drop),
-             "decomposition": {name: p | {"share": p["difference"] / (right - 0.25) if right > 0.3 else None}
-                               for name, p in parts.items()},
-             "verdict": reflection.verdict(then, now, gap(drop)), "right": {"after": bits(right, seed)}}
+    parts = {
+        "gain": gap(right - 0.25),
+        "sharpening": gap(right - drop - 0.25),
+        "retrying": gap(drop),
+    }
+    study = {
+        "n": N,
+        "before": then,
+        "after": now,
+        "after_banned": measured(right - drop, 0.0, 20.0),
+        "ablation_gap": gap(drop),
+        "decomposition": {
+            name: p | {"share": p["difference"] / (right - 0.25) if right > 0.3 else None}
+            for name, p in parts.items()
+        },
+        "verdict": reflection.verdict(then, now, gap(drop)),
+        "right": {"after": bits(right, seed)},
+    }
     curve = [0.25 + (right - 0.25) * i / 39 for i in range(40)]
-    return {"task": task, "kind": kind, "seed": seed, "study": study, "problems_sha256": "ab", **ends(right, seed + 5),
-            "steps": 40, "seconds": 300.0, "elapsed": elapsed, "tokens": [100 * i for i in range(40)], "evals": [],
-            "curves": {"accuracy": curve, "reflection/first_try_accuracy": curve, "entropy": curve,
-                       "reflection/retry_rate": [None, *curve[1:]], "completions/mean_length": [60 * c for c in curve]},
-            "transcripts": [{"prompt": "Make 53.", "before": " 1 no", "after": " 1 no\nwait, 2 ok"}]}
+    return {
+        "task": task,
+        "kind": kind,
+        "seed": seed,
+        "study": study,
+        "problems_sha256": "ab",
+        **ends(right, seed + 5),
+        "steps": 40,
+        "seconds": 300.0,
+        "elapsed": elapsed,
+        "tokens": [100 * i for i in range(40)],
+        "evals": [],
+        "curves": {
+            "accuracy": curve,
+            "reflection/first_try_accuracy": curve,
+            "entropy": curve,
+            "reflection/retry_rate": [None, *curve[1:]],
+            "completions/mean_length": [60 * c for c in curve],
+        },
+        "transcripts": [{"prompt": "Make 53.", "before": " 1 no", "after": " 1 no\nwait, 2 ok"}],
+    }
 
 
 def parallel(seed, budget=100.0):
-    rows = [{"n": N, "samples": n, "accuracy": 0.5, "ci": [0.45, 0.55], "right": bits(0.5, 3), "tokens": 20.0 + 10 * n,
-             "tokens_all": 30.0 * n, "oracle": 0.8} for n in range(1, 5)]
-    return {"task": "countdown", "kind": "parallel", "seed": seed, "problems_sha256": "ab", "parallel": rows,
-            "sequential": {"accuracy": 0.9, "ci": [0.85, 0.94], "n": N, "right": bits(0.9, seed), "tokens": budget}}
+    rows = [
+        {
+            "n": N,
+            "samples": n,
+            "accuracy": 0.5,
+            "ci": [0.45, 0.55],
+            "right": bits(0.5, 3),
+            "tokens": 20.0 + 10 * n,
+            "tokens_all": 30.0 * n,
+            "oracle": 0.8,
+        }
+        for n in range(1, 5)
+    ]
+    return {
+        "task": "countdown",
+        "kind": "parallel",
+        "seed": seed,
+        "problems_sha256": "ab",
+        "parallel": rows,
+        "sequential": {
+            "accuracy": 0.9,
+            "ci": [0.85, 0.94],
+            "n": N,
+            "right": bits(0.9, seed),
+            "tokens": budget,
+        },
+    }
 
 
 def pretrained(share_of, seed, right):
-    return {"task": "countdown", "kind": "pretraining", "seed": seed, "share": share_of, "problems_sha256": "ab",
-            "accuracy": right, "accuracy_ci": [right - 0.05, right + 0.05], "right": bits(right, seed),
-            "pretraining_tokens": 10_000_000, "measures": measured(right, share_of, 30.0), **ends(right, seed)}
+    return {
+        "task": "countdown",
+        "kind": "pretraining",
+        "seed": seed,
+        "share": share_of,
+        "problems_sha256": "ab",
+        "accuracy": right,
+        "accuracy_ci": [right - 0.05, right + 0.05],
+        "right": bits(right, seed),
+        "pretraining_tokens": 10_000_000,
+        "measures": measured(right, share_of, 30.0),
+        **ends(right, seed),
+    }
 
 
 def whole():
     plain = [arm("unseeded", s, right=0.5, retry=0.0, drop=0.0, before=0.0) for s in range(3)]
     random_ones = [arm("shuffled", s, right=0.25, retry=0.05, drop=0.0) for s in range(3)]
-    return [base(), base(seeded=False), *(arm("seeded", s) for s in range(3)), *(arm("hot", s, right=0.93) for s in range(3)),
-            *plain, *random_ones, *(parallel(s) for s in range(3)),
-            *(pretrained(r, s, 0.2 + r / 2) for r in (0.5, 0.0, 0.1) for s in range(3))]
+    return [
+        base(),
+        base(seeded=False),
+        *(arm("seeded", s) for s in range(3)),
+        *(arm("hot", s, right=0.93) for s in range(3)),
+        *plain,
+        *random_ones,
+        *(parallel(s) for s in range(3)),
+        *(pretrained(r, s, 0.2 + r / 2) for r in (0.5, 0.0, 0.1) for s in range(3)),
+    ]
 
 
 @pytest.fixture
 def draw(tmp_path, monkeypatch):
     """Write records, run the script, return (figures of countdown, the page)."""
     monkeypatch.setenv("MINILRM_DATA", str(tmp_path))
-    monkeypatch.setattr(figures_aha, "paired_bootstrap", lambda a, b: (d := (sum(a) - sum(b)) / len(a), d - 0.05, d + 0.05))
+    monkeypatch.setattr(
+        figures_aha,
+        "paired_bootstrap",
+        lambda a, b: (d := (sum(a) - sum(b)) / len(a), d - 0.05, d + 0.05),
+    )
 
     def run(records, plots=False):
         if not plots:
             for name in ("draw_arms", "draw_pretraining"):
                 monkeypatch.setattr(figures_aha, name, lambda what, path: None)
         (tmp_path / "results").mkdir(exist_ok=True)
-        (tmp_path / "results" / "aha.jsonl").write_text("".join(json.dumps(r) + "\n" for r in records), encoding="utf-8")
+        (tmp_path / "results" / "aha.jsonl").write_text(
+            "".join(json.dumps(r) + "\n" for r in records), encoding="utf-8"
+        )
         page = tmp_path / "page.md"
         page.write_text(PAGE, encoding="utf-8")
         monkeypatch.setattr(sys, "argv", ["figures_aha.py", "--into", str(page)])
@@ -124,12 +247,19 @@ def holds(summary, part):
     return found["holds"]
 
 
-# -- tests -----------------------------------------------------------------------------------------------------------
+# -- tests -----------------------------------------------------------------------------------------
+
 
 def test_without_results_everything_is_said_to_be_missing(draw, tmp_path):
     summary, page = draw([], plots=True)
-    assert page.count("not measured yet: `python scripts/study_aha.py") == 2 and "old" not in page and page.endswith("end\n")
-    assert all(c["holds"] is None for c in summary["claims"]) and not list((tmp_path / "results").glob("*.png"))
+    assert (
+        page.count("not measured yet: `python scripts/study_aha.py") == 2
+        and "old" not in page
+        and page.endswith("end\n")
+    )
+    assert all(c["holds"] is None for c in summary["claims"]) and not list(
+        (tmp_path / "results").glob("*.png")
+    )
 
 
 def test_a_whole_study(draw):
@@ -137,7 +267,10 @@ def test_a_whole_study(draw):
     claims = {c["claim"]: c["holds"] for c in summary["claims"]}
     assert claims.pop("the same: at least 95 % (the aim)") is False
     assert set(claims.values()) == {True, "stated"} and len(claims) == 20
-    assert page.count("| load-bearing |") >= 2 and "<details><summary>control: rewards handed out at random" in page
+    assert (
+        page.count("| load-bearing |") >= 2
+        and "<details><summary>control: rewards handed out at random" in page
+    )
     assert "seed 1 +3.0 points (-2.0 to 8.0, n = 200)" in page and "| absent |" in page
     assert "wait, 2 ok" in page and "### multiplication\n\nnot measured yet" in page
 
@@ -145,15 +278,29 @@ def test_a_whole_study(draw):
 def test_the_same_results_give_the_same_files(draw, tmp_path):
     def files():
         draw(whole(), plots=True)
-        return {path.name: path.read_bytes() for path in (*(tmp_path / "results").iterdir(), tmp_path / "page.md")}
+        return {
+            path.name: path.read_bytes()
+            for path in (*(tmp_path / "results").iterdir(), tmp_path / "page.md")
+        }
 
     first = files()
-    assert set(first) == {"aha.jsonl", "aha.json", "aha.png", "aha-pretraining.png", "page.md"} and files() == first
+    assert (
+        set(first) == {"aha.jsonl", "aha.json", "aha.png", "aha-pretraining.png", "page.md"}
+        and files() == first
+    )
 
 
 def test_a_run_by_the_clock_outweighs_what_the_seeds_took_beside_each_other(draw):
-    """Catches: minutes of runs that shared the machine taken for those of the command, or an old time kept beside a new one."""
-    timed = {"task": "countdown", "kind": "timing", "seed": 0, "seconds_total": 1.0, "threads": 2, "accuracy": 0.9}
+    """Catches: minutes of runs that shared the machine taken for those of the command, or an old
+    time kept beside a new one."""
+    timed = {
+        "task": "countdown",
+        "kind": "timing",
+        "seed": 0,
+        "seconds_total": 1.0,
+        "threads": 2,
+        "accuracy": 0.9,
+    }
     slow = [r | {"elapsed": 1000.0} if r["kind"] == "seeded" else r for r in whole()]
     assert holds(draw(slow)[0], "in at most 10 minutes") is None
     summary, page = draw([*slow, timed | {"elapsed": 900.0}, timed | {"elapsed": 590.0}])
@@ -177,15 +324,22 @@ def test_a_gain_that_a_lower_temperature_explains_is_none(draw):
     records[0] = base(best=0.85)
     summary, _ = draw(records)
     assert holds(summary, "20 points above the base at its best") is False
-    records = [r for r in whole() if r["kind"] != "shuffled"] + [arm("shuffled", s, right=0.7) for s in range(3)]
+    records = [r for r in whole() if r["kind"] != "shuffled"] + [
+        arm("shuffled", s, right=0.7) for s in range(3)
+    ]
     summary, _ = draw(records)
     assert holds(summary, "shuffled rewards: no gain") is False
-    assert summary["arms"]["shuffled"]["seeds"]["0"]["over best temperature"]["difference"] == pytest.approx(0.7 - 0.45)
+    assert summary["arms"]["shuffled"]["seeds"]["0"]["over best temperature"][
+        "difference"
+    ] == pytest.approx(0.7 - 0.45)
 
 
 def test_two_seeds_make_no_claim(draw):
     summary, page = draw([r for r in whole() if r["seed"] < 2])
-    assert {c["holds"] for c in summary["claims"] if not c["claim"].startswith("base")} <= {None, False}
+    assert {c["holds"] for c in summary["claims"] if not c["claim"].startswith("base")} <= {
+        None,
+        False,
+    }
     assert "2 seeds only: no claim" in page and "not measured yet (2 of 2 seeds)" in page
 
 
@@ -197,23 +351,36 @@ def test_too_few_cases_are_neither_yes_nor_no(draw):
 
 def test_more_than_ten_minutes_on_one_thread_prove_nothing(draw):
     summary, page = draw([base(), *(arm("seeded", s, elapsed=900.0) for s in range(3))])
-    assert holds(summary, "in at most 10 minutes") is None and "not shown by this" in page and "15.0 min" in page
+    assert (
+        holds(summary, "in at most 10 minutes") is None
+        and "not shown by this" in page
+        and "15.0 min" in page
+    )
 
 
 def test_the_readme_has_a_few_lines_of_it_and_the_lecture_all(tmp_path):
-    """Mistakes: a base at T = 1 alone, where a lower temperature explains the gain; a run that stopped itself, in silence."""
+    """Mistakes: a base at T = 1 alone, where a lower temperature explains the gain; a run that
+    stopped itself, in silence."""
     short = "# y\n<!-- figures:aha-short -->\nold\n<!-- /figures:aha-short -->\nend\n"
-    stopped = [arm("shuffled", s, right=0.05, retry=0.05, drop=0.0) | {"steps": 2} for s in range(3)]
+    stopped = [
+        arm("shuffled", s, right=0.05, retry=0.05, drop=0.0) | {"steps": 2} for s in range(3)
+    ]
     records = [base(), *(arm("seeded", s) for s in range(3)), *stopped]
-    results = {task: {kind: {} for kind in ("bases", *figures_aha.ARMS, "parallel", "timing", "pretraining")}
-               for task in figures_aha.TASKS}
+    results = {
+        task: {
+            kind: {} for kind in ("bases", *figures_aha.ARMS, "parallel", "timing", "pretraining")
+        }
+        for task in figures_aha.TASKS
+    }
     for r in records:
         home = results["countdown"]["bases" if r["kind"] == "base" else r["kind"]]
         home["seeded" if r["kind"] == "base" else str(r["seed"])] = r
     summary = figures_aha.summarise(results)
     page, whole_page = figures_aha.fill(short, summary), figures_aha.fill(PAGE, summary)
     head, _, right, tries = [line for line in page.splitlines() if line.startswith("|")]
-    assert "best temperature" in head and page.count("\n") == 8 and "\nold\n" not in page + whole_page
+    assert (
+        "best temperature" in head and page.count("\n") == 8 and "\nold\n" not in page + whole_page
+    )
     best = max(f["accuracy"] for f in records[0]["temperatures"].values())
     assert f"{100 * best:.1f} %" in right.split("|")[3] and right.split("|")[6].strip() == "–"
     assert right.rstrip("| ").endswith("*")
@@ -223,19 +390,26 @@ def test_the_readme_has_a_few_lines_of_it_and_the_lecture_all(tmp_path):
 
 
 def test_parallel_is_compared_at_equal_tokens(draw):
-    """Catches: the n of the highest accuracy, and a budget that cannot be met passed over in silence."""
+    """Catches: the n of the highest accuracy, and a budget that cannot be met passed over in
+    silence."""
     summary, page = draw([parallel(0, budget=35.0), parallel(1, budget=100.0)])
     first, second = (summary["parallel"][seed]["parallel"] for seed in "01")
     assert (first["stops"]["n"], first["all"]["n"]) == (2, 2) and first["stops"]["budget_met"]
-    assert (second["stops"]["n"], second["all"]["n"]) == (4, 4) and not second["stops"]["budget_met"]
-    assert "4 (the most there is)" in page and first["stops"]["sequential less parallel"]["difference"] == pytest.approx(0.4)
+    assert (second["stops"]["n"], second["all"]["n"]) == (4, 4) and not second["stops"][
+        "budget_met"
+    ]
+    assert "4 (the most there is)" in page and first["stops"]["sequential less parallel"][
+        "difference"
+    ] == pytest.approx(0.4)
 
 
 def test_pretraining_is_compared_with_no_retry_data_seed_by_seed(draw):
     summary, _ = draw(whole())
     assert list(summary["pretraining"]) == ["0", "0.1", "0.5"]
     assert summary["pretraining"]["0"]["seeds"]["1"]["over none"] is None
-    assert summary["pretraining"]["0.5"]["seeds"]["1"]["over none"]["difference"] == pytest.approx(0.25)
+    assert summary["pretraining"]["0.5"]["seeds"]["1"]["over none"]["difference"] == pytest.approx(
+        0.25
+    )
 
 
 def test_bad_results_are_refused(draw):
@@ -251,9 +425,13 @@ def test_text_of_a_model_stays_in_its_box(draw):
     record = arm("seeded", 0)
     record["transcripts"][0]["after"] = "```\n<!-- /figures:aha -->\n\x1b[31m# owned"
     _, page = draw([record])
-    assert page.count("```") == 2 and page.count("<!-- /figures:aha -->") == 1 and "\x1b" not in page
+    assert (
+        page.count("```") == 2 and page.count("<!-- /figures:aha -->") == 1 and "\x1b" not in page
+    )
 
 
 def test_arms_are_told_apart_without_colour():
     dashes, markers = ([str(arm[i]) for arm in figures_aha_plots.ARMS.values()] for i in (1, 2))
-    assert len(set(dashes)) == len(set(markers)) == 4 and set(figures_aha_plots.ARMS) == set(figures_aha.ARMS)
+    assert len(set(dashes)) == len(set(markers)) == 4 and set(figures_aha_plots.ARMS) == set(
+        figures_aha.ARMS
+    )

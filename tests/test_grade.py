@@ -1,5 +1,5 @@
-"""The grader: right is right, each mistake is named, a hostile submission harms nobody else, and what is broken on our
-side is never somebody's 0."""
+"""The grader: right is right, each mistake is named, a hostile submission harms nobody else, and
+what is broken on our side is never somebody's 0."""
 
 import csv
 import doctest
@@ -18,7 +18,7 @@ from minilrm import grade
 from minilrm.errors import UserError
 from minilrm.grade import classroom, lecture, nursery, remote, results, wire
 
-CHECKS = '''
+CHECKS = """
 import torch
 from minilrm.grade import exercise, expect, expect_close, gradients
 
@@ -34,7 +34,7 @@ def by_autograd(student):
     x = torch.tensor([3.0], requires_grad=True)
     found, = gradients(student.slope(x), x)
     expect_close(found, torch.tensor([6.0]), "the slope of x^2")
-'''
+"""
 RIGHT = "def double(x):\n    return x + x\n\ndef slope(x):\n    return (x * x).sum()\n"
 SLOPE = "\n\ndef slope(x):\n    return (x * x).sum()\n"
 
@@ -51,7 +51,7 @@ def toy(tmp_path_factory):
     return grade.load_lecture(a_lecture(tmp_path_factory.mktemp("course") / "01_toy"))
 
 
-# -- one file, each case in the one child process that the module shares where it can ------------------------------------
+# -- one file, each case in the one child process that the module shares where it can --------------
 
 HOSTILE = {  # body of double -> what its author reads
     "hangs": ("while True: pass", "took longer than 1 s"),
@@ -60,7 +60,10 @@ HOSTILE = {  # body of double -> what its author reads
     "prints megabytes": ("print('x' * 20_000_000); return x + x", ""),
     "eats memory": ("return torch.zeros(10**10)", "memory"),
     "saves by torch": ("torch.save(x, 'here.pt'); return x + x", "tried to write a file by torch"),
-    "shares memory with a file": ("return torch.from_file('here', shared=True, size=1)", "tried to write a file by torch"),
+    "shares memory with a file": (
+        "return torch.from_file('here', shared=True, size=1)",
+        "tried to write a file by torch",
+    ),
     "opens a database": ("import sqlite3; sqlite3.connect('here.db')", "tried sqlite3.connect"),
 }
 
@@ -73,14 +76,19 @@ def graded(toy, tmp_path_factory):
     victim.write_text("mine")
     bodies = {name: body for name, (body, _) in HOSTILE.items()}
     bodies["writes outside"] = f"open({str(victim)!r}, 'w'); return x + x"
-    files = {name: f"import torch\ndef double(x):\n    {body}{SLOPE}" for name, body in bodies.items()}
+    files = {
+        name: f"import torch\ndef double(x):\n    {body}{SLOPE}" for name, body in bodies.items()
+    }
     files["cannot be imported"] = "import no_such_module\n" + RIGHT
     files["=ana"] = files["two words"] = RIGHT
     for name, text in files.items():
         (folder / name).mkdir()
         (folder / name / "exercises.py").write_text(text, encoding="utf-8")
-    as_bytes = {"bom": b"\xef\xbb\xbf" + RIGHT.encode(), "crlf": RIGHT.replace("\n", "\r\n").encode(),
-                "latin": ("# caf\xe9\n" + RIGHT).encode("latin-1")}
+    as_bytes = {
+        "bom": b"\xef\xbb\xbf" + RIGHT.encode(),
+        "crlf": RIGHT.replace("\n", "\r\n").encode(),
+        "latin": ("# caf\xe9\n" + RIGHT).encode("latin-1"),
+    }
     for name, data in as_bytes.items():
         (folder / f"{name}.py").write_bytes(data)
     said = []
@@ -112,29 +120,56 @@ def test_the_others_are_not_harmed(graded, toy):
     assert [o.score for o in grades["=ana"]] == [2, 3]
     rows = list(csv.DictReader(grade.to_csv(toy, grades).splitlines()))
     assert len(rows) == len(said) == 15
-    assert {row["submission"]: row["total"] for row in rows}["'=ana"] == "5", "a name must not become a formula"
+    assert {row["submission"]: row["total"] for row in rows}["'=ana"] == "5", (
+        "a name must not become a formula"
+    )
     assert sum(row["total"] == "5" for row in rows) == 5
 
 
 def test_encodings_of_editors(graded):
     """Bytes that editors put in do no harm; what is not UTF-8 is told so in words that help."""
     grades = graded[0]
-    assert [sum(o.score for o in grades[name]) for name in ("bom", "crlf", "two words")] == [5, 5, 5]
+    assert [sum(o.score for o in grades[name]) for name in ("bom", "crlf", "two words")] == [
+        5,
+        5,
+        5,
+    ]
     assert all(o.score == 0 and "encoding UTF-8" in o.message for o in grades["latin"])
 
 
-# -- what lies in a folder of submissions ------------------------------------------------------------------------------------
+# -- what lies in a folder of submissions ----------------------------------------------------------
+
 
 def test_each_student_gets_a_row_and_a_reason(toy, tmp_path):
-    """Catches: two students of one name of whom one is lost, an archive that is dropped in silence, a link to the answers."""
-    for name in ("ana/exercises.py", "ana.py", "two/exercises.py", "two/old/exercises.py", "other/exercises (1).py",
-                 "deep/a b/exercises.py", "mac/exercises.py", "mac/__MACOSX/exercises.py", "carla.zip", ".hidden/x"):
+    """Catches: two students of one name of whom one is lost, an archive that is dropped in silence,
+    a link to the answers."""
+    for name in (
+        "ana/exercises.py",
+        "ana.py",
+        "two/exercises.py",
+        "two/old/exercises.py",
+        "other/exercises (1).py",
+        "deep/a b/exercises.py",
+        "mac/exercises.py",
+        "mac/__MACOSX/exercises.py",
+        "carla.zip",
+        ".hidden/x",
+    ):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(RIGHT)
     (tmp_path / "empty").mkdir()
     found, others = classroom.submissions(tmp_path)
-    assert {name for name, file in found.items() if not isinstance(file, str)} == {"ana", "ana.py", "deep", "mac"}
-    assert "2 files" in found["two"] and "exercises (1).py" in found["other"] and "empty" in found["empty"]
+    assert {name for name, file in found.items() if not isinstance(file, str)} == {
+        "ana",
+        "ana.py",
+        "deep",
+        "mac",
+    }
+    assert (
+        "2 files" in found["two"]
+        and "exercises (1).py" in found["other"]
+        and "empty" in found["empty"]
+    )
     assert others == ["carla.zip"]
     with pytest.raises(UserError, match="unpack it"):
         classroom.submissions(tmp_path / "carla.zip")
@@ -158,16 +193,19 @@ def test_a_comment_is_said_once(toy):
     assert classroom.comments(mixed) == "double: value: no"
 
 
-@pytest.mark.parametrize("words, said", [
-    (["--submissions", "{}/class.zip", "--csv", "{}/g.csv"], "unpack it"),
-    (["--submissions", "{}/none"], "there is no folder"),
-    (["--submissions", "{}", "--csv", "{}/none/g.csv"], "there is no folder"),
-    (["--submissions", "{}", "--csv", "{}"], "is a folder; name a file in it"),
-    (["--submissions", "{}", "--json", "{}/r.json"], "give one pair"),
-    (["--file", "{}/nobody.py"], "there is no file"),
-    (["--file", "{}"], "is a folder; name the file in it"),
-    (["--csv", "{}/g.csv"], "--submissions"),
-])
+@pytest.mark.parametrize(
+    "words, said",
+    [
+        (["--submissions", "{}/class.zip", "--csv", "{}/g.csv"], "unpack it"),
+        (["--submissions", "{}/none"], "there is no folder"),
+        (["--submissions", "{}", "--csv", "{}/none/g.csv"], "there is no folder"),
+        (["--submissions", "{}", "--csv", "{}"], "is a folder; name a file in it"),
+        (["--submissions", "{}", "--json", "{}/r.json"], "give one pair"),
+        (["--file", "{}/nobody.py"], "there is no file"),
+        (["--file", "{}"], "is a folder; name the file in it"),
+        (["--csv", "{}/g.csv"], "--submissions"),
+    ],
+)
 def test_a_bad_command_is_one_line(toy, tmp_path, capsys, words, said):
     """And it is said before anything is graded: no process is started here."""
     (tmp_path / "class.zip").write_text("PK")
@@ -178,26 +216,35 @@ def test_a_bad_command_is_one_line(toy, tmp_path, capsys, words, said):
 
 
 def test_a_forged_message_is_only_a_value(toy, tmp_path):
-    """Whoever finds the pipe can claim a return value, not a grade; noise on the pipe is a broken line."""
+    """Whoever finds the pipe can claim a return value, not a grade; noise on the pipe is a broken
+    line."""
     file = tmp_path / "forger.py"
-    file.write_text("import os\ndef double(x):\n    for n in range(3, 20):\n        try:\n"
-                    "            os.write(n, b'{\"value\": 5, \"score\": 100, \"passed\": true}\\n')\n"
-                    "        except OSError:\n            pass\n    return 0\n", encoding="utf-8")
+    file.write_text(
+        "import os\ndef double(x):\n    for n in range(3, 20):\n        try:\n"
+        '            os.write(n, b\'{"value": 5, "score": 100, "passed": true}\\n\')\n'
+        "        except OSError:\n            pass\n    return 0\n",
+        encoding="utf-8",
+    )
     first, second = grade.grade_file(toy, file, seconds=5)
     assert not first.passed and not second.passed
 
 
 def test_patching_torch_in_the_submission_changes_no_verdict(toy, tmp_path):
     file = tmp_path / "patch.py"
-    file.write_text("import torch\ntorch.allclose = lambda *a, **k: True\ntorch.Tensor.__eq__ = lambda *a: True\n"
-                    "def double(x):\n    return x * x\ndef slope(x):\n    return x.sum().detach()\n", encoding="utf-8")
+    file.write_text(
+        "import torch\ntorch.allclose = lambda *a, **k: True\ntorch.Tensor.__eq__ = lambda *a: True\n"
+        "def double(x):\n    return x * x\ndef slope(x):\n    return x.sum().detach()\n",
+        encoding="utf-8",
+    )
     first, second = grade.grade_file(toy, file, seconds=5)
     assert first.message == "you squared it" and "no gradient flows" in second.message
 
 
 def test_an_exercise_that_hangs_hangs_once(tmp_path):
     """A class with a few endless loops must not take an afternoon."""
-    checks = CHECKS + "\n@exercise('double', points=1)\ndef again(student):\n    student.double(1.0)\n"
+    checks = (
+        CHECKS + "\n@exercise('double', points=1)\ndef again(student):\n    student.double(1.0)\n"
+    )
     twice = grade.load_lecture(a_lecture(tmp_path / "04_twice", checks))
     calls = []
 
@@ -206,7 +253,9 @@ def test_an_exercise_that_hangs_hangs_once(tmp_path):
             calls.append(x)
             raise remote.Dead(["TimeoutError"], "took too long")
 
-    first, second, third = grade.grade_student(twice, Hanging({"double": abs, "slope": lambda x: (x * x).sum()}))
+    first, second, third = grade.grade_student(
+        twice, Hanging({"double": abs, "slope": lambda x: (x * x).sum()})
+    )
     assert len(calls) == 1 and first.message == third.message == "took too long" and second.passed
     assert [o.exercise.points for o in (first, second, third)] == [2, 3, 1]
 
@@ -239,7 +288,8 @@ def test_the_answers_may_not_be_imported(toy, tmp_path):
     assert {(o.score, o.line) for o in grade.grade_file(toy, file)} == {(0, 2)}
 
 
-# -- the grader's own faults are never a student's 0 -----------------------------------------------------------------------
+# -- the grader's own faults are never a student's 0 -----------------------------------------------
+
 
 def test_a_missing_reference_ends_the_grading(tmp_path):
     folder = a_lecture(tmp_path / "01_toy")
@@ -262,7 +312,11 @@ def test_a_check_that_cannot_run_is_an_error_of_the_grader(capsys, tmp_path, mon
     broken = grade.load_lecture(a_lecture(tmp_path / "02_broken", checks))
     with pytest.raises(grade.GraderError, match="no_such_thing"):
         grade.grade_student(broken, grade.LocalStudent({"double": abs}))
-    monkeypatch.setattr(grade, "grade_file", lambda *a, **k: grade.grade_student(broken, grade.LocalStudent({"double": abs})))
+    monkeypatch.setattr(
+        grade,
+        "grade_file",
+        lambda *a, **k: grade.grade_student(broken, grade.LocalStudent({"double": abs})),
+    )
     with pytest.raises(SystemExit) as left:
         grade.main([str(broken.folder)])
     assert left.value.code == 2 and "nothing was graded" in capsys.readouterr().err
@@ -281,7 +335,8 @@ def test_checks_that_cannot_be_used_are_an_error_of_the_grader(tmp_path, checks)
         grade.load_lecture(a_lecture(tmp_path / "03_bad", checks))
 
 
-# -- pieces -------------------------------------------------------------------------------------------------------------
+# -- pieces ----------------------------------------------------------------------------------------
+
 
 def test_an_odd_value_is_the_students_and_is_described(toy):
     for odd in ("text", None, torch.zeros(3), [1, 2, 3], {"a": 1}):
@@ -291,7 +346,9 @@ def test_an_odd_value_is_the_students_and_is_described(toy):
 
 
 def test_results_in_gradescopes_format(toy):
-    outcomes = grade.grade_student(toy, grade.LocalStudent({"double": lambda x: x * x, "slope": lambda x: (x * x).sum()}))
+    outcomes = grade.grade_student(
+        toy, grade.LocalStudent({"double": lambda x: x * x, "slope": lambda x: (x * x).sum()})
+    )
     found = json.loads(json.dumps(grade.gradescope(outcomes)))
     assert found["score"] == 3 and [t["score"] for t in found["tests"]] == [0, 3]
     assert found["tests"][0]["output"] == "you squared it" and found["tests"][0]["max_score"] == 2
@@ -304,7 +361,9 @@ def test_what_is_not_written_yet_is_called_so(toy):
         raise NotImplementedError
 
     outcomes = grade.grade_student(toy, grade.LocalStudent({"double": stub, "slope": stub}))
-    assert [o.message for o in outcomes] == ["not written yet"] * 2 and all(o.unwritten for o in outcomes)
+    assert [o.message for o in outcomes] == ["not written yet"] * 2 and all(
+        o.unwritten for o in outcomes
+    )
 
 
 def test_terminal_escapes_of_a_submission_are_not_printed():
@@ -312,9 +371,24 @@ def test_terminal_escapes_of_a_submission_are_not_printed():
     assert "\x1b" not in error.text and error.line is None
 
 
-LEAVES = st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.binary() | st.fractions()
-VALUES = st.recursive(LEAVES, lambda inner: st.lists(inner, max_size=3) | st.lists(inner, max_size=3).map(tuple)
-                      | st.dictionaries(st.text(max_size=3) | st.integers(), inner, max_size=3), max_leaves=8)
+LEAVES = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text()
+    | st.binary()
+    | st.fractions()
+)
+VALUES = st.recursive(
+    LEAVES,
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.lists(inner, max_size=3).map(tuple)
+        | st.dictionaries(st.text(max_size=3) | st.integers(), inner, max_size=3)
+    ),
+    max_leaves=8,
+)
 
 
 @settings(derandomize=True, max_examples=60, deadline=None)
@@ -336,15 +410,21 @@ def test_what_cannot_cross_is_named():
     with pytest.raises(TypeError, match="a module"):
         wire.Codec(None).encode(torch)
     with pytest.raises(ValueError):
-        wire.Codec(None).decode({"~": "dataclass", "module": "subprocess", "name": "Popen", "fields": {}})
+        wire.Codec(None).decode(
+            {"~": "dataclass", "module": "subprocess", "name": "Popen", "fields": {}}
+        )
 
 
 def test_functions_generators_changes_and_exceptions_cross(tmp_path):
-    """A student's function may take functions and random generators, change its arguments, raise and give back functions."""
+    """A student's function may take functions and random generators, change its arguments, raise
+    and give back functions."""
     file = tmp_path / "f.py"
-    file.write_text("def twice(f, x):\n    return f(f(x))\n\ndef draw(rng):\n    return rng.random()\n\n"
-                    "def sort(items):\n    items.sort()\n\ndef adder(n):\n    return lambda x: x + n\n\n"
-                    "def bad(x):\n    raise KeyError(x)\n\ndef gen(n):\n    yield from range(n)\n", encoding="utf-8")
+    file.write_text(
+        "def twice(f, x):\n    return f(f(x))\n\ndef draw(rng):\n    return rng.random()\n\n"
+        "def sort(items):\n    items.sort()\n\ndef adder(n):\n    return lambda x: x + n\n\n"
+        "def bad(x):\n    raise KeyError(x)\n\ndef gen(n):\n    yield from range(n)\n",
+        encoding="utf-8",
+    )
     with grade.RemoteStudent(file, seconds=10) as student:
         student.begin("twice")
         assert student.twice(lambda x: x + 0.5, Fraction(1, 2)) == 1.5
@@ -381,8 +461,11 @@ def test_the_examples_in_the_docstrings_hold(module):
 def test_a_line_given_for_a_mistake_is_the_submissions_own(toy, tmp_path):
     """Not a line of torch, in which the exception arose."""
     file = tmp_path / "shape.py"
-    file.write_text("import torch\ndef double(x):\n    y = x\n    return torch.stack([y, torch.zeros(7)])\n" + SLOPE,
-                    encoding="utf-8")
+    file.write_text(
+        "import torch\ndef double(x):\n    y = x\n    return torch.stack([y, torch.zeros(7)])\n"
+        + SLOPE,
+        encoding="utf-8",
+    )
     first, second = grade.grade_file(toy, file, seconds=10)
     assert first.line == 4 and "RuntimeError" in first.message and second.passed
     assert "shape.py, line 4" in results.table([first, second], file.name)

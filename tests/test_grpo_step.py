@@ -1,4 +1,5 @@
 """One step of GRPO: what goes into its gradient, and each variant of it, on a tiny model."""
+
 import json
 import math
 
@@ -26,18 +27,41 @@ def make_trainer(base, monkeypatch):
 
     def make(**more):
         return grpo.Trainer(options(base, **more))
+
     return make
 
 
 def options(base, **more):
-    return grpo.Options(**{"init": str(base), "prompts": 4, "group_size": 4, "max_new_tokens": 16, "threads": 1,
-                           "device": "cpu", "warmup": 0, "eval_n": 4, "eval_quick": 4, "aggregation": None} | more)
+    return grpo.Options(
+        **{
+            "init": str(base),
+            "prompts": 4,
+            "group_size": 4,
+            "max_new_tokens": 16,
+            "threads": 1,
+            "device": "cpu",
+            "warmup": 0,
+            "eval_n": 4,
+            "eval_quick": 4,
+            "aggregation": None,
+        }
+        | more
+    )
 
 
 def answered(trainer, reward=parity, seed=0, temperature=1.0):
     """The groups of a step, with rewards and advantages, before the update."""
-    groups = rollout(trainer.policy, trainer.tokenizer, trainer.task, trainer.draw(0), group_size=4, max_new_tokens=16,
-                     temperature=temperature, seed=seed, dtype=trainer.rollout_dtype)
+    groups = rollout(
+        trainer.policy,
+        trainer.tokenizer,
+        trainer.task,
+        trainer.draw(0),
+        group_size=4,
+        max_new_tokens=16,
+        temperature=temperature,
+        seed=seed,
+        dtype=trainer.rollout_dtype,
+    )
     rewards.apply(groups, reward)
     grpo.give_advantages(groups, trainer.options.normalize)
     return groups
@@ -65,11 +89,15 @@ def agree(a, b, relative):
     assert b.norm() > 0 and (a - b).norm() <= relative * b.norm()
 
 
-# -- the gradient of a batch -----------------------------------------------------------------------------------------
+# -- the gradient of a batch -----------------------------------------------------------------------
+
 
 @pytest.mark.parametrize("objective", OBJECTIVES)
-def test_the_gradient_does_not_depend_on_how_the_batch_was_cut(make_trainer, full_precision, objective):
-    """Catches: a mean over each micro-batch, which weighs a short last one as much as a full one."""
+def test_the_gradient_does_not_depend_on_how_the_batch_was_cut(
+    make_trainer, full_precision, objective
+):
+    """Catches: a mean over each micro-batch, which weighs a short last one as much as a full
+    one."""
     trainer = make_trainer(objective=objective)
     groups = answered(trainer)
     whole, figures = caught_gradient(trainer, groups)
@@ -99,9 +127,11 @@ def test_nor_with_old_and_reference_logprobs(make_trainer, full_precision):
 
 @pytest.mark.parametrize("temperature", [1.0, 0.7])
 def test_it_is_that_of_the_formula(make_trainer, full_precision, temperature):
-    """The step against a few lines that share no code with it: mean over all, each the mean of its tokens.
+    """The step against a few lines that share no code with it: mean over all, each the mean of its
+    tokens.
 
-    Catches: the sampling temperature missing from the log-probs, which trains another policy than the one that spoke.
+    Catches: the sampling temperature missing from the log-probs, which trains another policy than
+    the one that spoke.
     """
     trainer = make_trainer(temperature=temperature)
     groups = answered(trainer, temperature=temperature)
@@ -113,7 +143,7 @@ def test_it_is_that_of_the_formula(make_trainer, full_precision, temperature):
         for e, advantage in zip(group, advantages, strict=True):
             row = torch.tensor([e.prompt_ids + e.completion_ids])
             log_p = (trainer.policy(row) / temperature).log_softmax(-1)[0, :-1]
-            logp = log_p.gather(1, row[0, 1:, None])[len(e.prompt_ids) - 1:]
+            logp = log_p.gather(1, row[0, 1:, None])[len(e.prompt_ids) - 1 :]
             loss = loss - advantage * logp.mean() / sum(map(len, groups))
     trainer.policy.zero_grad()
     loss.backward()
@@ -121,9 +151,11 @@ def test_it_is_that_of_the_formula(make_trainer, full_precision, temperature):
 
 
 @pytest.mark.parametrize("objective", ["grpo", "dr_grpo", "dapo"])  # one of each way to aggregate
-def test_groups_without_variance_are_skipped_but_stay_in_the_denominator(make_trainer, full_precision, objective):
-    """Catches: dividing by the episodes that were looked at; then a batch with one lively group takes as large a step
-    as one in which all were."""
+def test_groups_without_variance_are_skipped_but_stay_in_the_denominator(
+    make_trainer, full_precision, objective
+):
+    """Catches: dividing by the episodes that were looked at; then a batch with one lively group
+    takes as large a step as one in which all were."""
     trainer = make_trainer(objective=objective)
     trainer.options.normalize = "none"
     groups = answered(trainer)
@@ -144,16 +176,22 @@ def test_groups_without_variance_are_skipped_but_stay_in_the_denominator(make_tr
     trainer.policy.zero_grad()
     agree(skipped, full, 1e-6)
     lively, _ = caught_gradient(trainer, groups[1:])
-    share = sum(e.length for g in groups[1:] for e in g) / tokens if objective == "dapo" else 12 / 16
+    share = (
+        sum(e.length for g in groups[1:] for e in g) / tokens if objective == "dapo" else 12 / 16
+    )
     agree(skipped, lively * share, 1e-5)
 
 
-def test_how_far_sampler_and_trainer_disagree_is_told_of_the_tokens_looked_at(make_trainer, full_precision):
+def test_how_far_sampler_and_trainer_disagree_is_told_of_the_tokens_looked_at(
+    make_trainer, full_precision
+):
     trainer = make_trainer()
     groups = answered(trainer)
     for e in groups[0]:
         e.advantage = 0.0
-    assert caught_gradient(trainer, groups)[1]["sampling/logp_difference"] == pytest.approx(0, abs=1e-5)
+    assert caught_gradient(trainer, groups)[1]["sampling/logp_difference"] == pytest.approx(
+        0, abs=1e-5
+    )
     for e in (e for g in groups for e in g):
         e.logprobs = [x + 0.25 for x in e.logprobs]
     figures = caught_gradient(trainer, groups)[1]
@@ -179,7 +217,8 @@ def test_invalid_episodes_are_out_of_loss_and_denominator(make_trainer, full_pre
 
 
 def test_with_a_kl_term_no_group_is_skipped(make_trainer, full_precision):
-    """Catches: the pull towards the reference missing for the questions that are always right or always wrong."""
+    """Catches: the pull towards the reference missing for the questions that are always right or
+    always wrong."""
     trainer = make_trainer(kl_coef=0.1)
     groups = answered(trainer, reward=lambda e: 1.0)
     with torch.no_grad():
@@ -191,8 +230,11 @@ def test_with_a_kl_term_no_group_is_skipped(make_trainer, full_precision):
     assert not any(p.requires_grad for p in trainer.reference.parameters())
 
 
-def test_kl_in_the_reward_is_the_sum_over_the_completion_and_enters_the_comparison(make_trainer, full_precision):
-    """Catches: the mean in place of the sum, the penalty in the loss as well, and one charged after the comparison."""
+def test_kl_in_the_reward_is_the_sum_over_the_completion_and_enters_the_comparison(
+    make_trainer, full_precision
+):
+    """Catches: the mean in place of the sum, the penalty in the loss as well, and one charged after
+    the comparison."""
     trainer = make_trainer(kl_coef=0.3, kl_kind="k1", kl_in="reward", normalize="none")
     groups = answered(trainer)
     rewarded = [e.reward for g in groups for e in g]
@@ -205,8 +247,16 @@ def test_kl_in_the_reward_is_the_sum_over_the_completion_and_enters_the_comparis
     assert [e.reward for g in groups for e in g] == rewarded and "kl" not in figures
 
     everyone = [e for g in groups for e in g]
-    sums = [float(trainer_logps(trainer.policy, [e]).sum() - trainer_logps(trainer.reference, [e]).sum()) for e in everyone]
-    assert logged["kl"] == pytest.approx(sum(sums) / sum(e.length for e in everyone), rel=1e-4) and max(map(abs, sums)) > 1e-2
+    sums = [
+        float(
+            trainer_logps(trainer.policy, [e]).sum() - trainer_logps(trainer.reference, [e]).sum()
+        )
+        for e in everyone
+    ]
+    assert (
+        logged["kl"] == pytest.approx(sum(sums) / sum(e.length for e in everyone), rel=1e-4)
+        and max(map(abs, sums)) > 1e-2
+    )
     plain = make_trainer(normalize="none")
     plain.policy.load_state_dict(trainer.policy.state_dict())
     for e, kl in zip(everyone, sums, strict=True):
@@ -232,7 +282,8 @@ def test_nothing_to_learn_takes_no_step(make_trainer):
 
 
 def test_a_step_without_variance_among_several_is_no_accident(make_trainer):
-    """Catches: figures of the first optimizer step looked up in one that had none, or the other way round."""
+    """Catches: figures of the first optimizer step looked up in one that had none, or the other way
+    round."""
     trainer = make_trainer(updates=4)
     for lively in range(4):
         groups = answered(trainer)
@@ -243,13 +294,17 @@ def test_a_step_without_variance_among_several_is_no_accident(make_trainer):
         trainer.state["step"] = lively
         metrics = trainer.update(groups)
         assert {"loss", "grad_norm", "clip_ratio/region_mean", "ratio/mean"} <= set(metrics)
-        assert metrics["ratio/mean"] == pytest.approx(1, abs=1e-5)  # only that one group was ever learnt from
+        assert metrics["ratio/mean"] == pytest.approx(
+            1, abs=1e-5
+        )  # only that one group was ever learnt from
 
 
-# -- rollouts and advantages -----------------------------------------------------------------------------------------
+# -- rollouts and advantages -----------------------------------------------------------------------
+
 
 def test_the_policy_moves_towards_what_is_rewarded(make_trainer, full_precision):
-    """A sign error anywhere would show here: after ten steps the reward is common, and its opposite would be rare."""
+    """A sign error anywhere would show here: after ten steps the reward is common, and its opposite
+    would be rare."""
     trainer = make_trainer(prompts=8, group_size=8, max_new_tokens=1, lr=3e-3)
     trainer.reward = lambda e: float(e.completion_ids[0] % 2 == 0)
     earned = [trainer.step(step)["reward"] for step in range(10)]
@@ -262,7 +317,9 @@ def test_the_questions_of_a_step_are_numbered(make_trainer):
     assert first == [p.key for p in make_trainer().draw(0)] != [p.key for p in other.draw(0)]
     assert not set(first) & {p.key for p in one.draw(1)}
     four_at_once = [p.prompt for p in make_trainer(prompts=8).draw(0)]
-    assert four_at_once == [p.prompt for step in (0, 1) for p in one.draw(step)]  # number i is number i
+    assert four_at_once == [
+        p.prompt for step in (0, 1) for p in one.draw(step)
+    ]  # number i is number i
 
 
 def test_too_long_prompts_are_dropped_and_counted(make_trainer):
@@ -274,14 +331,22 @@ def test_too_long_prompts_are_dropped_and_counted(make_trainer):
     assert len(drawn) == 20 and trainer.state["prompts_dropped"] > 3
     assert all(len(tokenizer.encode(task.render(p))) <= lengths[25] for p in drawn)
     trainer = make_trainer(max_new_tokens=trainer.policy.config.max_seq_len)
-    with pytest.raises(UserError, match="hardly any problem of gsm8k-mini fits.*--max-new-tokens 320"):
+    with pytest.raises(
+        UserError, match="hardly any problem of gsm8k-mini fits.*--max-new-tokens 320"
+    ):
         trainer.draw(0)
 
 
-@pytest.mark.parametrize("normalize, want", [
-    ("std", [1.5, -0.5, -0.5, -0.5]), ("none", [0.75, -0.25, -0.25, -0.25]), ("rloo", [1, -1 / 3, -1 / 3, -1 / 3]),
-    ("batch", [2.12, -0.707, -0.707, -0.707]),  # over the std of all eight rewards, sqrt(1 / 8)
-    ("reward", [1, 0, 0, 0])])
+@pytest.mark.parametrize(
+    "normalize, want",
+    [
+        ("std", [1.5, -0.5, -0.5, -0.5]),
+        ("none", [0.75, -0.25, -0.25, -0.25]),
+        ("rloo", [1, -1 / 3, -1 / 3, -1 / 3]),
+        ("batch", [2.12, -0.707, -0.707, -0.707]),  # over the std of all eight rewards, sqrt(1 / 8)
+        ("reward", [1, 0, 0, 0]),
+    ],
+)
 def test_advantages_are_those_of_the_name(make_trainer, normalize, want):
     groups = answered(make_trainer())[:2]
     for group, scores in zip(groups, ([1, 0, 0, 0], [0, 0, 0, 0]), strict=True):
@@ -298,31 +363,51 @@ def test_every_step_samples_anew_and_every_run_alike():
     assert rl.mix_seed(3, 4) == rl.mix_seed(3, 4)
 
 
-# -- variants --------------------------------------------------------------------------------------------------------
+# -- variants --------------------------------------------------------------------------------------
 
-@pytest.mark.parametrize("more", [
-    *({"objective": name} for name in OBJECTIVES),
-    *({"normalize": name} for name in ("none", "rloo", "batch", "reward")),
-    *({"aggregation": name} for name in objectives.AGGREGATIONS),
-    *({"kl_coef": 0.1, "kl_kind": name} for name in objectives.KL_KINDS),
-    {"kl_coef": 0.1, "kl_kind": "k1", "kl_in": "reward"}, {"kl_coef": 0.1, "kl_in": "reward", "updates": 2},
-    {"temperature": 0.7, "style": "cot"}, {"clip_low": 0.1, "clip_high": 0.3, "updates": 2},
-    {"objective": "dapo", "updates": 3, "epochs": 2, "kl_coef": 0.01},
-], ids=lambda more: "-".join(map(str, more.values())))
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        *({"objective": name} for name in OBJECTIVES),
+        *({"normalize": name} for name in ("none", "rloo", "batch", "reward")),
+        *({"aggregation": name} for name in objectives.AGGREGATIONS),
+        *({"kl_coef": 0.1, "kl_kind": name} for name in objectives.KL_KINDS),
+        {"kl_coef": 0.1, "kl_kind": "k1", "kl_in": "reward"},
+        {"kl_coef": 0.1, "kl_in": "reward", "updates": 2},
+        {"temperature": 0.7, "style": "cot"},
+        {"clip_low": 0.1, "clip_high": 0.3, "updates": 2},
+        {"objective": "dapo", "updates": 3, "epochs": 2, "kl_coef": 0.01},
+    ],
+    ids=lambda more: "-".join(map(str, more.values())),
+)
 def test_each_variant_takes_a_step(make_trainer, more):
     trainer = make_trainer(**more)
     before = {name: p.clone() for name, p in trainer.policy.state_dict().items()}
     metrics = trainer.step(0)
     assert metrics["grad_norm"] > 0 and math.isfinite(metrics["loss"])
     after = trainer.policy.state_dict()
-    assert all(p.isfinite().all() for p in after.values()) and not all(p.equal(before[k]) for k, p in after.items())
+    assert all(p.isfinite().all() for p in after.values()) and not all(
+        p.equal(before[k]) for k, p in after.items()
+    )
     assert ("kl" in metrics) == ("kl_coef" in more)
 
 
 def test_several_updates_clip_and_the_kl_starts_at_nothing(make_trainer, base, tmp_path):
-    """Catches: old log-probs taken after the first update, so that the ratio is 1 and nothing is ever clipped."""
-    folder = grpo.train(options(base, out=tmp_path / "run", steps=3, updates=2, epochs=3, lr=1e-3, kl_coef=0.05,
-                                eval_n=2))
+    """Catches: old log-probs taken after the first update, so that the ratio is 1 and nothing is
+    ever clipped."""
+    folder = grpo.train(
+        options(
+            base,
+            out=tmp_path / "run",
+            steps=3,
+            updates=2,
+            epochs=3,
+            lr=1e-3,
+            kl_coef=0.05,
+            eval_n=2,
+        )
+    )
     lines = RunLog.open(folder).metrics("train")
     assert all(0 < line["clip_ratio/region_mean"] < 1 for line in lines)
     assert all(line["ratio/mean"] != 1 for line in lines)
@@ -333,7 +418,8 @@ def test_several_updates_clip_and_the_kl_starts_at_nothing(make_trainer, base, t
 
 
 def test_the_sampling_temperature_is_the_trainers(make_trainer, full_precision):
-    """Catches: the temperature missing from the loss, so that the ratio to the sampler's log-probs is off at once."""
+    """Catches: the temperature missing from the loss, so that the ratio to the sampler's log-probs
+    is off at once."""
     trainer = make_trainer(temperature=0.7)
     groups = answered(trainer, temperature=0.7)
     trainer.remember_logprobs(groups, old=True)
@@ -341,53 +427,102 @@ def test_the_sampling_temperature_is_the_trainers(make_trainer, full_precision):
         assert e.old_logprobs.tolist() == pytest.approx(e.logprobs, abs=1e-5)
 
 
-# -- collapse --------------------------------------------------------------------------------------------------------
+# -- collapse --------------------------------------------------------------------------------------
+
 
 def scripted(accuracies):
-    """`Trainer.evaluate` that reads its accuracies off a list: sampled and greedy before, then one an evaluation."""
+    """`Trainer.evaluate` that reads its accuracies off a list: sampled and greedy before, then one
+    an evaluation."""
     left = list(accuracies)
 
     def evaluate(self, n, temperature):
         accuracy = left.pop(0)
-        return {"accuracy": accuracy, "accuracy_ci": [0, 1], "think_rate": 0.0, "accuracy_thinking": 0.0,
-                "mean_length": 1.0, "n": n}, []
+        return {
+            "accuracy": accuracy,
+            "accuracy_ci": [0, 1],
+            "think_rate": 0.0,
+            "accuracy_thinking": 0.0,
+            "mean_length": 1.0,
+            "n": n,
+        }, []
+
     return evaluate
 
 
-@pytest.mark.parametrize("accuracies, steps, best", [
-    ([0.5, 0.5, 0.6, 0.1, 0.2, 0.1, 0.1], 3, "step-000001"),  # twice below half of the best: stopped, not at the end
-    ([0.5, 0.5, 0.6, 0.1, 0.4, 0.1, 0.5, 0.5, 0.5], 6, "step-000001"),  # low once and again, but never twice running
-    ([0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0], 6, "step-000000"),  # nothing to fall from
-])
-def test_a_collapse_stops_the_run_and_keeps_the_best(make_trainer, base, tmp_path, capsys, accuracies, steps, best):
+@pytest.mark.parametrize(
+    "accuracies, steps, best",
+    [
+        (
+            [0.5, 0.5, 0.6, 0.1, 0.2, 0.1, 0.1],
+            3,
+            "step-000001",
+        ),  # twice below half of the best: stopped, not at the end
+        (
+            [0.5, 0.5, 0.6, 0.1, 0.4, 0.1, 0.5, 0.5, 0.5],
+            6,
+            "step-000001",
+        ),  # low once and again, but never twice running
+        ([0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0], 6, "step-000000"),  # nothing to fall from
+    ],
+)
+def test_a_collapse_stops_the_run_and_keeps_the_best(
+    make_trainer, base, tmp_path, capsys, accuracies, steps, best
+):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(grpo.Trainer, "evaluate", scripted(accuracies))
-        folder = grpo.train(options(base, out=tmp_path / "run", steps=6, eval_every=1, save_every=1, keep=1, prompts=2))
+        folder = grpo.train(
+            options(
+                base, out=tmp_path / "run", steps=6, eval_every=1, save_every=1, keep=1, prompts=2
+            )
+        )
     summary = json.loads((folder / "summary.json").read_text())
-    assert (summary["steps"], summary["best"], summary["last"]) == (steps, best, f"step-{steps:06d}")
+    assert (summary["steps"], summary["best"], summary["last"]) == (
+        steps,
+        best,
+        f"step-{steps:06d}",
+    )
     assert summary["accuracy_before"] == accuracies[0]
     assert summary["accuracy_after"] == accuracies[1 + min(steps + 1, 6)]
     assert ("collapsed" in capsys.readouterr().err) == (steps < 6)
-    assert {path.name for _, path in RunLog(folder, {}).checkpoints()} == {best, f"step-{steps:06d}"}
+    assert {path.name for _, path in RunLog(folder, {}).checkpoints()} == {
+        best,
+        f"step-{steps:06d}",
+    }
     checkpoint.load(folder / "checkpoints" / best)
 
 
 def test_what_is_saved_with_a_new_best_is_the_state_to_go_on_from(make_trainer, base, tmp_path):
-    """Catches: a count of low evaluations saved before it was set back; a resumed run would then stop too early."""
+    """Catches: a count of low evaluations saved before it was set back; a resumed run would then
+    stop too early."""
     folder = tmp_path / "run"
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(grpo.Trainer, "evaluate", scripted([0.5, 0.5, 0.1, 0.9, 0.9, 0.9, 0.9]))
-        grpo.train(options(base, out=folder, steps=3, eval_every=1, save_every=100, keep=9, prompts=2))
-    states = {step: json.loads((path / "trainer.json").read_text())["trainer"]
-              for step, path in RunLog(folder, {}).checkpoints()}
-    assert states[2]["best"] == "step-000002" and states[2]["low_evals"] == 0 and states[2]["best_accuracy"] == 0.9
+        grpo.train(
+            options(base, out=folder, steps=3, eval_every=1, save_every=100, keep=9, prompts=2)
+        )
+    states = {
+        step: json.loads((path / "trainer.json").read_text())["trainer"]
+        for step, path in RunLog(folder, {}).checkpoints()
+    }
+    assert (
+        states[2]["best"] == "step-000002"
+        and states[2]["low_evals"] == 0
+        and states[2]["best_accuracy"] == 0.9
+    )
     assert states[0]["before"]["accuracy"] == 0.5 == states[0]["best_accuracy"]
 
 
 def test_the_reward_is_the_weighted_sum_of_the_options(base):
     task = get_task("gsm8k-mini")
     trainer = grpo.Trainer(options(base, accuracy_weight=2.0, format_weight=0.25))
-    ((e,),) = rollout(trainer.policy, trainer.tokenizer, task, task.problems("validation", 1), max_new_tokens=4, seed=0)
+    ((e,),) = rollout(
+        trainer.policy,
+        trainer.tokenizer,
+        task,
+        task.problems("validation", 1),
+        max_new_tokens=4,
+        seed=0,
+    )
     e.grade = task.grade(e.problem, f" #### {e.problem.answer}")
     e.finish_reason = "eos"
     assert trainer.reward(e) == 2.25

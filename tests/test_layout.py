@@ -1,7 +1,10 @@
-"""The rules of the house (DESIGN.md, sections 2 and 4), read from the source: who may import whom, how long things are.
+"""The rules of the house (DESIGN.md, sections 2 and 4), read from the source: who may import whom,
+how long things are.
 
-A file is a room, a room is on a floor, and a file imports only from lower floors; the files of a package are one room.
+A file is a room, a room is on a floor, and a file imports only from lower floors; the files of a
+package are one room.
 """
+
 import ast
 from pathlib import Path
 
@@ -9,16 +12,28 @@ PACKAGE = Path(__file__).resolve().parent.parent / "minilrm"
 
 FLOORS = [
     {"model", "tokenizer", "objectives", "critic", "tasks", "intervals"},
-    {"checkpoint", "sampler", "tools", "corpus", "training"},  # training: what the loops share; it knows no other room
+    {
+        "checkpoint",
+        "sampler",
+        "tools",
+        "corpus",
+        "training",
+    },  # training: what the loops share; it knows no other room
     {"rollout", "scorers"},
     {"rewards", "reflection", "evaluate", "inference"},
-    {"pretrain", "sft", "reward_model", "rl"},  # rl: what the loops above share that sample from their policy
+    {
+        "pretrain",
+        "sft",
+        "reward_model",
+        "rl",
+    },  # rl: what the loops above share that sample from their policy
     {"grpo", "ppo", "distill"},
     {"pipeline", "speedrun"},
     {"ask", "compare", "feedback", "doctor", "failures", "grade"},
     {"course"},  # builds and proves what `grade` checks
 ]
-# Side rooms: every floor may import them; they import nothing of the floors, and of each other only this.
+# Side rooms: every floor may import them; they import nothing of the floors, and of each other only
+# this.
 SIDE = {
     "errors": set(),
     "machine": {"errors"},
@@ -27,7 +42,10 @@ SIDE = {
     "curves": set(),
     "report": {"errors", "machine", "cli", "runlog", "curves"},
 }
-EXEMPT = {"__init__", "__main__"}  # the package's own: they gather what users import and list the commands
+EXEMPT = {
+    "__init__",
+    "__main__",
+}  # the package's own: they gather what users import and list the commands
 
 LONGEST_FILE, LONGEST_FUNCTION = 400, 60
 FORBIDDEN_IMPORTS = {"pickle", "cPickle", "_pickle", "dill", "cloudpickle", "shelve", "joblib"}
@@ -57,7 +75,7 @@ def absolute(node, file, package):
     module = node.module or ""
     if node.level:
         parts = [package.name, *file.relative_to(package).parent.parts]
-        parts = parts[:len(parts) - node.level + 1]
+        parts = parts[: len(parts) - node.level + 1]
         module = ".".join([*parts, module] if module else parts)
     return [f"{module}.{alias.name}" for alias in node.names]
 
@@ -69,7 +87,8 @@ def imported_rooms(tree, file, package):
             for name in absolute(node, file, package):
                 parts = name.split(".")
                 if parts[0] == package.name and parts[-1] != "__version__":
-                    # `import minilrm` brings the package's __init__, which knows rooms of upper floors.
+                    # `import minilrm` brings the package's __init__, which knows rooms of upper
+                    # floors.
                     yield node.lineno, parts[1] if len(parts) > 1 else "__init__"
 
 
@@ -77,32 +96,53 @@ def import_problems(tree, file, package):
     """What the file imports against the floors."""
     room = room_of(file, package)
     if room not in EXEMPT and room not in SIDE and not any(room in rooms for rooms in FLOORS):
-        return [f"{file.name}: the room {room!r} is on no floor; give it one here, and in DESIGN.md, section 2"]
-    return [f"{file.name}:{line}: {room} may not import {other}"
-            for line, other in sorted(set(imported_rooms(tree, file, package))) if not may_import(room, other)]
+        return [
+            f"{file.name}: the room {room!r} is on no floor; give it one here, and in DESIGN.md, section 2"
+        ]
+    return [
+        f"{file.name}:{line}: {room} may not import {other}"
+        for line, other in sorted(set(imported_rooms(tree, file, package)))
+        if not may_import(room, other)
+    ]
 
 
 def length_problems(tree, file, lines):
     """A file or a function that is too long to be read at one go."""
-    problems = [f"{file.name}: {lines} lines, {LONGEST_FILE} at most"] if lines > LONGEST_FILE else []
+    problems = (
+        [f"{file.name}: {lines} lines, {LONGEST_FILE} at most"] if lines > LONGEST_FILE else []
+    )
     for node in ast.walk(tree):
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
             length = node.end_lineno - node.lineno + 1
             if length > LONGEST_FUNCTION:
                 where = f"{file.name}:{node.lineno}"
-                problems.append(f"{where}: {node.name} has {length} lines, {LONGEST_FUNCTION} at most")
+                problems.append(
+                    f"{where}: {node.name} has {length} lines, {LONGEST_FUNCTION} at most"
+                )
     return problems
 
 
 def safety_problems(tree, file):
-    """What could run text as code: pickle in any dress, and the builtins eval and exec (`model.eval()` is another)."""
+    """What could run text as code: pickle in any dress, and the builtins eval and exec
+    (`model.eval()` is another)."""
     problems = []
     for node in ast.walk(tree):
         if isinstance(node, (ast.Import, ast.ImportFrom)):
-            named = [alias.name for alias in node.names] if isinstance(node, ast.Import) else [node.module or ""]
-            problems += [f"{file.name}:{node.lineno}: imports {name}"
-                         for name in named if name.split(".")[0] in FORBIDDEN_IMPORTS]
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in FORBIDDEN_CALLS:
+            named = (
+                [alias.name for alias in node.names]
+                if isinstance(node, ast.Import)
+                else [node.module or ""]
+            )
+            problems += [
+                f"{file.name}:{node.lineno}: imports {name}"
+                for name in named
+                if name.split(".")[0] in FORBIDDEN_IMPORTS
+            ]
+        if (
+            isinstance(node, ast.Call)
+            and isinstance(node.func, ast.Name)
+            and node.func.id in FORBIDDEN_CALLS
+        ):
             problems.append(f"{file.name}:{node.lineno}: calls {node.func.id}()")
     return problems
 
@@ -125,7 +165,8 @@ def test_the_package_keeps_the_rules():
     assert not problems, "\n".join(problems)
 
 
-# -- the rules themselves: a checker that finds nothing proves nothing ------------------------------------------------
+# -- the rules themselves: a checker that finds nothing proves nothing -----------------------------
+
 
 def house(folder, **files):
     """A package with these files; `__` in a name is a folder's slash."""
@@ -187,6 +228,9 @@ def test_long_and_unsafe_code_is_found(tmp_path):
 
 
 def test_at_the_limit_is_allowed(tmp_path):
-    package = house(tmp_path, model="def f():\n" + "    pass\n" * (LONGEST_FUNCTION - 1),
-                    tokenizer="x = 1\n" * LONGEST_FILE)
+    package = house(
+        tmp_path,
+        model="def f():\n" + "    pass\n" * (LONGEST_FUNCTION - 1),
+        tokenizer="x = 1\n" * LONGEST_FILE,
+    )
     assert problems_of(package) == []

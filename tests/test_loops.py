@@ -1,5 +1,6 @@
-"""The three training loops, run in miniature: what they leave behind, and that nothing that happens on the way (Ctrl-C,
-kill -9, a damaged file, a NaN) changes what comes out."""
+"""The three training loops, run in miniature: what they leave behind, and that nothing that happens
+on the way (Ctrl-C, kill -9, a damaged file, a NaN) changes what comes out."""
+
 import contextlib
 import json
 import math
@@ -16,11 +17,23 @@ from minilrm.tasks.gsm8k_mini import GSM8KMini
 from minilrm.training import lr_factor
 
 LOOPS = {"pretrain": pretrain, "sft": sft, "grpo": grpo}
-SUMMARY_KEYS = set("task seed steps eval_n accuracy_before accuracy_before_ci accuracy_after accuracy_after_ci "
-                   "greedy_before greedy_after length_before length_after tokens_generated tokens_trained seconds "
-                   "device version best last".split())
-TRL_KEYS = {"reward", "reward_std", "frac_reward_zero_std", "entropy", "clip_ratio/region_mean",
-            "completions/mean_length", "completions/clipped_ratio", "loss", "grad_norm", "learning_rate"}
+SUMMARY_KEYS = set(
+    "task seed steps eval_n accuracy_before accuracy_before_ci accuracy_after accuracy_after_ci "
+    "greedy_before greedy_after length_before length_after tokens_generated tokens_trained seconds "
+    "device version best last".split()
+)
+TRL_KEYS = {
+    "reward",
+    "reward_std",
+    "frac_reward_zero_std",
+    "entropy",
+    "clip_ratio/region_mean",
+    "completions/mean_length",
+    "completions/clipped_ratio",
+    "loss",
+    "grad_norm",
+    "learning_rate",
+}
 
 
 def parity(episode):
@@ -30,12 +43,18 @@ def parity(episode):
 
 @contextlib.contextmanager
 def miniature():
-    """Less to read and to write, so that a run takes a second or two: all else is as it always is."""
+    """Less to read and to write, so that a run takes a second or two: all else is as it always
+    is."""
     build = corpus.build
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(GSM8KMini, "max_new_tokens", 8)
-        patch.setattr(corpus, "build", lambda tokenizer, tokens, pages: build(
-            tokenizer, tokens if pages.split == "train" else 2000, pages, chunk=20))
+        patch.setattr(
+            corpus,
+            "build",
+            lambda tokenizer, tokens, pages: build(
+                tokenizer, tokens if pages.split == "train" else 2000, pages, chunk=20
+            ),
+        )
         patch.setattr(rewards, "weighted", lambda weights: parity)
         yield patch
 
@@ -53,15 +72,49 @@ def options(name, base, out, **more):
     """Options of a run of a few steps."""
     common = {"out": out, "threads": 1, "device": "cpu"}
     return {
-        "pretrain": lambda: pretrain.Options(**common | {
-            "scale": "pico", "tokens": 10_000, "max_tokens_per_batch": 512, "accumulate": 1, "eval_every": 15,
-            "save_every": 10, "eval_n": 2} | more),
-        "sft": lambda: sft.Options(**common | {
-            "init": str(base), "steps": 6, "batch": 4, "max_tokens_per_batch": 256, "warmup": 2, "eval_every": 2,
-            "save_every": 2, "eval_n": 3} | more),
-        "grpo": lambda: grpo.Options(**common | {
-            "init": str(base), "steps": 6, "prompts": 3, "group_size": 4, "max_new_tokens": 12, "eval_every": 2,
-            "save_every": 2, "eval_n": 5, "eval_quick": 3, "max_tokens_per_batch": 64} | more),
+        "pretrain": lambda: pretrain.Options(
+            **common
+            | {
+                "scale": "pico",
+                "tokens": 10_000,
+                "max_tokens_per_batch": 512,
+                "accumulate": 1,
+                "eval_every": 15,
+                "save_every": 10,
+                "eval_n": 2,
+            }
+            | more
+        ),
+        "sft": lambda: sft.Options(
+            **common
+            | {
+                "init": str(base),
+                "steps": 6,
+                "batch": 4,
+                "max_tokens_per_batch": 256,
+                "warmup": 2,
+                "eval_every": 2,
+                "save_every": 2,
+                "eval_n": 3,
+            }
+            | more
+        ),
+        "grpo": lambda: grpo.Options(
+            **common
+            | {
+                "init": str(base),
+                "steps": 6,
+                "prompts": 3,
+                "group_size": 4,
+                "max_new_tokens": 12,
+                "eval_every": 2,
+                "save_every": 2,
+                "eval_n": 5,
+                "eval_quick": 3,
+                "max_tokens_per_batch": 64,
+            }
+            | more
+        ),
     }[name]()
 
 
@@ -73,7 +126,9 @@ def runs(base, tmp_path_factory):
     def run(name):
         if name not in made:
             with miniature():
-                made[name] = LOOPS[name].train(options(name, base, tmp_path_factory.mktemp(name) / "run"))
+                made[name] = LOOPS[name].train(
+                    options(name, base, tmp_path_factory.mktemp(name) / "run")
+                )
         return made[name]
 
     return run
@@ -82,15 +137,21 @@ def runs(base, tmp_path_factory):
 def weights(folder):
     """The last checkpoint's tensors, those of the optimizers too."""
     last = RunLog(folder, {}).checkpoints()[-1][1]
-    return {f"{file}/{name}": tensor for file in ("model", "optimizer")
-            for name, tensor in safetensors.torch.load_file(last / f"{file}.safetensors").items()}
+    return {
+        f"{file}/{name}": tensor
+        for file in ("model", "optimizer")
+        for name, tensor in safetensors.torch.load_file(last / f"{file}.safetensors").items()
+    }
 
 
 def timeless(record):
     """A record without what the clock put into it, in whatever depth."""
     if isinstance(record, dict):
-        return {key: timeless(value) for key, value in record.items()
-                if key.split("/")[0] not in ("seconds", "elapsed", "machine", "started", "options")}
+        return {
+            key: timeless(value)
+            for key, value in record.items()
+            if key.split("/")[0] not in ("seconds", "elapsed", "machine", "started", "options")
+        }
     return record
 
 
@@ -100,8 +161,10 @@ def is_the_same_run(a, b):
     assert one.keys() == other.keys() and all(one[name].equal(other[name]) for name in one)
     for file in ("metrics.jsonl", "samples.jsonl"):
         if (a / file).exists() or (b / file).exists():
-            first, second = ([timeless(json.loads(line)) for line in (run / file).read_text().splitlines()]
-                             for run in (a, b))
+            first, second = (
+                [timeless(json.loads(line)) for line in (run / file).read_text().splitlines()]
+                for run in (a, b)
+            )
             assert first == second, file
     first, second = (timeless(json.loads((run / "summary.json").read_text())) for run in (a, b))
     assert first == second
@@ -110,7 +173,11 @@ def is_the_same_run(a, b):
 
 def interrupt_in_step(patch, name, number):
     """Press Ctrl-C in the middle of a step (counted from 1)."""
-    once_a_step = {"pretrain": (pretrain, "loss_of"), "sft": (sft, "draw"), "grpo": (grpo.Trainer, "update")}
+    once_a_step = {
+        "pretrain": (pretrain, "loss_of"),
+        "sft": (sft, "draw"),
+        "grpo": (grpo.Trainer, "update"),
+    }
     owner, attribute = once_a_step[name]
     original, calls = getattr(owner, attribute), []
 
@@ -123,20 +190,30 @@ def interrupt_in_step(patch, name, number):
     patch.setattr(owner, attribute, hooked)
 
 
-# -- what a run leaves behind ----------------------------------------------------------------------------------------
+# -- what a run leaves behind ----------------------------------------------------------------------
+
 
 @pytest.mark.parametrize("name", LOOPS)
 def test_a_run_folder_has_all_it_should(runs, name):
     folder = runs(name)
     config = json.loads((folder / "config.json").read_text())
-    assert config["command"] == name and config["options"]["seed"] == 0 and config["version"] and config["machine"]
+    assert (
+        config["command"] == name
+        and config["options"]["seed"] == 0
+        and config["version"]
+        and config["machine"]
+    )
     summary = json.loads((folder / "summary.json").read_text())
     assert SUMMARY_KEYS <= set(summary)
     assert summary["steps"] > 5 and summary["tokens_trained"] > 0 and summary["seconds"] > 0
     for which in ("best", "last"):
         model, tokenizer, info = checkpoint.load(folder / "checkpoints" / summary[which])
         assert tokenizer is not None and info["task"] == "gsm8k-mini"
-    assert summary["last"] == RunLog(folder, {}).checkpoints()[-1][1].name == f"step-{summary['steps']:06d}"
+    assert (
+        summary["last"]
+        == RunLog(folder, {}).checkpoints()[-1][1].name
+        == f"step-{summary['steps']:06d}"
+    )
     page = (folder / "report.html").read_text()
     assert "<svg" in page and "has not ended" not in page
 
@@ -145,11 +222,21 @@ def test_the_metrics_of_a_grpo_run(runs):
     log = RunLog.open(runs("grpo"))
     train, evals = log.metrics("train"), log.metrics("eval")
     assert [line["step"] for line in train] == [1, 2, 3, 4, 5, 6]
-    assert [(line["step"], line["n"]) for line in evals] == [(0, 5), (2, 3), (4, 3), (6, 5)]  # step 0, always
+    assert [(line["step"], line["n"]) for line in evals] == [
+        (0, 5),
+        (2, 3),
+        (4, 3),
+        (6, 5),
+    ]  # step 0, always
     assert all(TRL_KEYS <= set(line) for line in train if line["frac_reward_zero_std"] < 1)
     # On-policy, one step a batch: the ratio is 1, however many groups had nothing to say.
-    assert all(line["ratio/mean"] == pytest.approx(1) and line["clip_ratio/region_mean"] == 0 for line in train)
-    assert [line["learning_rate"] for line in train] == pytest.approx([grpo.Options.lr * f for f in (0.2, 0.4, 0.6, 0.8, 1, 1)])
+    assert all(
+        line["ratio/mean"] == pytest.approx(1) and line["clip_ratio/region_mean"] == 0
+        for line in train
+    )
+    assert [line["learning_rate"] for line in train] == pytest.approx(
+        [grpo.Options.lr * f for f in (0.2, 0.4, 0.6, 0.8, 1, 1)]
+    )
     assert {"accuracy", "accuracy_ci", "think_rate", "greedy"} <= set(evals[0]) & set(evals[-1])
     samples = log.samples()
     assert {s["step"] for s in samples} == {0, 2, 4, 6}
@@ -165,12 +252,18 @@ def test_the_metrics_of_the_supervised_loops(runs):
     assert [line["step"] for line in log.metrics("eval")] == [0, 2, 4, 6]
     assert {"loss", "grad_norm", "learning_rate"} <= set(log.metrics("train")[0])
     rates = [line["learning_rate"] for line in log.metrics("train")]
-    assert rates == pytest.approx([3e-4 * lr_factor(step, 6, 2, final=0.1) for step in range(6)], rel=1e-4)
+    assert rates == pytest.approx(
+        [3e-4 * lr_factor(step, 6, 2, final=0.1) for step in range(6)], rel=1e-4
+    )
     assert {s["step"] for s in log.samples()} == {0, 2, 4, 6}
     log = RunLog.open(runs("pretrain"))
     assert [line["step"] for line in log.metrics("train")] == [25]  # the mean of 25 steps, every 25
     assert {"loss", "grad_norm", "learning_rate", "tokens"} <= set(log.metrics("train")[0])
-    assert 0 < log.metrics("train")[0]["learning_rate"] < 0.02 * (1 - log.metrics("train")[0]["tokens"] * 0.9 / 10_000)
+    assert (
+        0
+        < log.metrics("train")[0]["learning_rate"]
+        < 0.02 * (1 - log.metrics("train")[0]["tokens"] * 0.9 / 10_000)
+    )
     losses = [line["val_loss"] for line in log.metrics("eval")]
     assert losses == sorted(losses, reverse=True) and losses[0] < math.log(1024)
 
@@ -180,30 +273,46 @@ def test_old_checkpoints_go_but_not_the_best(runs):
     folder = runs("grpo")
     names = [path.name for _, path in RunLog(folder, {}).checkpoints()]
     best = json.loads((folder / "summary.json").read_text())["best"]
-    assert best in names and names[-2:] == ["step-000004", "step-000006"] and len(names) == len({best, *names[-2:]})
+    assert (
+        best in names
+        and names[-2:] == ["step-000004", "step-000006"]
+        and len(names) == len({best, *names[-2:]})
+    )
 
 
-# -- the same run again ----------------------------------------------------------------------------------------------
+# -- the same run again ----------------------------------------------------------------------------
+
 
 @pytest.mark.parametrize("name", LOOPS)
-def test_the_same_seed_gives_the_same_run_and_another_seed_another(runs, small, base, tmp_path, name):
+def test_the_same_seed_gives_the_same_run_and_another_seed_another(
+    runs, small, base, tmp_path, name
+):
     is_the_same_run(LOOPS[name].train(options(name, base, tmp_path / "again")), runs(name))
     short = {"tokens": 300, "eval_n": 0} if name == "pretrain" else {"steps": 1, "eval_n": 1}
-    one, other = (weights(LOOPS[name].train(options(name, base, tmp_path / f"{seed}", seed=seed, **short)))
-                  for seed in (0, 1))
-    assert not any(one[key].equal(other[key]) for key in one if key.startswith("model/") and "embed" in key)
+    one, other = (
+        weights(LOOPS[name].train(options(name, base, tmp_path / f"{seed}", seed=seed, **short)))
+        for seed in (0, 1)
+    )
+    assert not any(
+        one[key].equal(other[key]) for key in one if key.startswith("model/") and "embed" in key
+    )
 
 
 @pytest.mark.parametrize("name, number", [("pretrain", 13), ("sft", 3), ("grpo", 3)])
-def test_ctrl_c_saves_says_how_to_go_on_and_loses_nothing(runs, small, base, tmp_path, capsys, name, number):
-    """Catches: a resumed run with the options' defaults in place of its own, momentum or counters lost, the order of
-    the data begun anew, a log line written twice, a mean of losses that forgets those before the interruption."""
+def test_ctrl_c_saves_says_how_to_go_on_and_loses_nothing(
+    runs, small, base, tmp_path, capsys, name, number
+):
+    """Catches: a resumed run with the options' defaults in place of its own, momentum or counters
+    lost, the order of the data begun anew, a log line written twice, a mean of losses that forgets
+    those before the interruption."""
     folder, module = tmp_path / "run", LOOPS[name]
     with pytest.MonkeyPatch.context() as patch:
         interrupt_in_step(patch, name, number)
         module.train(options(name, base, folder))
     err = capsys.readouterr().err
-    assert f"stopped at step {number}; go on with: python -m minilrm.{name} --resume {folder}" in err
+    assert (
+        f"stopped at step {number}; go on with: python -m minilrm.{name} --resume {folder}" in err
+    )
     assert not (folder / "summary.json").exists()
     assert [step for step, _ in RunLog(folder, {}).checkpoints()][-1] == number
     module.train(module.Options(resume=folder))  # just what was said, nothing else
@@ -229,7 +338,8 @@ def test_after_kill_9_the_run_goes_on_from_its_last_checkpoint(runs, small, tmp_
 
 @pytest.mark.parametrize("name", LOOPS)
 def test_a_truncated_checkpoint_is_skipped_and_made_again(runs, small, tmp_path, capsys, name):
-    """Catches: a run that goes on past the broken checkpoint, finds its name taken, and calls it its last one."""
+    """Catches: a run that goes on past the broken checkpoint, finds its name taken, and calls it
+    its last one."""
     folder, module = tmp_path / "run", LOOPS[name]
     shutil.copytree(runs(name), folder)
     (folder / "summary.json").unlink()
@@ -245,7 +355,8 @@ def test_a_truncated_checkpoint_is_skipped_and_made_again(runs, small, tmp_path,
 
 
 def test_a_grpo_run_that_died_at_once_evaluates_step_0_only_once(runs, small, base, tmp_path):
-    """Catches: the figures before the first step forgotten in the first checkpoint, and so logged a second time."""
+    """Catches: the figures before the first step forgotten in the first checkpoint, and so logged a
+    second time."""
     folder = tmp_path / "run"
     with pytest.MonkeyPatch.context() as patch, pytest.raises(ZeroDivisionError):
         patch.setattr(grpo.Trainer, "step", lambda self, step: 1 / 0)
@@ -270,7 +381,8 @@ def test_a_run_is_gone_on_with_by_its_own_command_alone(runs, small):
             LOOPS[other].train(LOOPS[other].Options(resume=runs(name)))
 
 
-# -- NaN -------------------------------------------------------------------------------------------------------------
+# -- NaN -------------------------------------------------------------------------------------------
+
 
 @pytest.mark.parametrize("name", LOOPS)
 def test_a_nan_loss_skips_the_step_and_is_counted(small, base, tmp_path, name):
@@ -290,7 +402,9 @@ def test_a_nan_loss_skips_the_step_and_is_counted(small, base, tmp_path, name):
     def watched(self, model, optimizers, loss):
         before = {key: tensor.clone() for key, tensor in model.state_dict().items()}
         norm = guarded(self, model, optimizers, loss)
-        unchanged.append(all(tensor.equal(before[key]) for key, tensor in model.state_dict().items()))
+        unchanged.append(
+            all(tensor.equal(before[key]) for key, tensor in model.state_dict().items())
+        )
         return norm
 
     small.setattr(owner, attribute, poisoned)
@@ -316,26 +430,41 @@ def test_ten_nan_steps_stop_the_run_and_leave_the_last_healthy_checkpoint(small,
         sft.train(options("sft", base, tmp_path / "run", steps=50, eval_every=99, save_every=5))
     _, path, skipped = checkpoint.newest_valid(tmp_path / "run" / "checkpoints")
     saved, start = checkpoint.load(path)[0].state_dict(), checkpoint.load(base)[0].state_dict()
-    assert path.name == "step-000005" and not skipped and all(saved[key].equal(start[key]) for key in start)
+    assert (
+        path.name == "step-000005"
+        and not skipped
+        and all(saved[key].equal(start[key]) for key in start)
+    )
 
 
-# -- the starting points ---------------------------------------------------------------------------------------------
+# -- the starting points ---------------------------------------------------------------------------
+
 
 def test_from_nothing_at_all(small, tmp_path):
-    folder = grpo.train(options("grpo", "scratch", tmp_path / "run", scale="pico", steps=1, eval_n=1))
+    folder = grpo.train(
+        options("grpo", "scratch", tmp_path / "run", scale="pico", steps=1, eval_n=1)
+    )
     assert checkpoint.load_config(folder / "checkpoints" / "step-000001").dim == 80
     assert json.loads((folder / "summary.json").read_text())["init"] == "scratch"
 
 
 def test_the_exported_base_is_a_starting_point(small, base, tmp_path):
-    """Catches: an export that the next stage cannot open, and one that is refused after the training, not before."""
+    """Catches: an export that the next stage cannot open, and one that is refused after the
+    training, not before."""
     export = tmp_path / "export"
     pretrain.train(options("pretrain", base, tmp_path / "run", export=export, tokens=1500))
     assert checkpoint.load(export)[2]["scores"]["steps"] > 2
     trainer = grpo.Trainer(options("grpo", export, tmp_path / "unused"))
-    last = tmp_path / "run" / "checkpoints" / json.loads((tmp_path / "run" / "summary.json").read_text())["last"]
+    last = (
+        tmp_path
+        / "run"
+        / "checkpoints"
+        / json.loads((tmp_path / "run" / "summary.json").read_text())["last"]
+    )
     for name, tensor in checkpoint.load(last)[0].state_dict().items():
-        assert trainer.policy.state_dict()[name].sub(tensor).abs().max() <= 0.005 * tensor.abs().max()  # bfloat16
+        assert (
+            trainer.policy.state_dict()[name].sub(tensor).abs().max() <= 0.005 * tensor.abs().max()
+        )  # bfloat16
     with pytest.raises(UserError, match="--export .* is there already"):
         pretrain.train(options("pretrain", base, tmp_path / "another", export=export))
     assert not (tmp_path / "another").exists()

@@ -1,4 +1,6 @@
-"""The machine: memory, threads, precision, seeds, data; and the script that sets up the environment."""
+"""The machine: memory, threads, precision, seeds, data; and the script that sets up the
+environment."""
+
 import importlib.util
 import json
 import os
@@ -32,7 +34,7 @@ def same_threads_afterwards():
     torch.set_num_threads(before)
 
 
-# -- memory ----------------------------------------------------------------------------------------------------------
+# -- memory ----------------------------------------------------------------------------------------
 
 STEPS = """
 import resource
@@ -100,7 +102,8 @@ def test_memory_figures():
         assert whole * 1000 > peak
 
 
-# -- device, threads, precision --------------------------------------------------------------------------------------
+# -- device, threads, precision --------------------------------------------------------------------
+
 
 def test_choose_device(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
@@ -127,7 +130,9 @@ def test_threads_default_to_the_free_cores_up_to_four(monkeypatch):
 
 def test_set_threads_twice_and_wrongly():
     assert machine.set_threads(1) == torch.get_num_threads() == 1
-    assert machine.set_threads(2) == torch.get_num_threads() == 2  # interop threads can be set once: no error
+    assert (
+        machine.set_threads(2) == torch.get_num_threads() == 2
+    )  # interop threads can be set once: no error
     with pytest.raises(UserError, match="at least 1"):
         machine.set_threads(0)
 
@@ -153,7 +158,9 @@ def test_cpu_flags(tmp_path):
     assert machine.cpu_flags(file) == frozenset()
 
 
-@pytest.mark.parametrize(("flags", "pays"), [({"avx2"}, False), ({"avx512_bf16"}, True), ({"amx_bf16", "avx2"}, True)])
+@pytest.mark.parametrize(
+    ("flags", "pays"), [({"avx2"}, False), ({"avx512_bf16"}, True), ({"amx_bf16", "avx2"}, True)]
+)
 def test_bfloat16_is_used_only_where_it_pays(monkeypatch, flags, pays):
     monkeypatch.setattr(machine, "cpu_flags", lambda: frozenset(flags))
     machine.bfloat16_pays.cache_clear()
@@ -183,11 +190,21 @@ def test_seed_everything():
 def test_describe_is_json_and_complete():
     words = machine.describe("cpu")
     assert json.loads(json.dumps(words)) == words
-    assert set(words) == {"platform", "processor", "cores", "memory_gb", "python", "torch", "device", "threads"}
+    assert set(words) == {
+        "platform",
+        "processor",
+        "cores",
+        "memory_gb",
+        "python",
+        "torch",
+        "device",
+        "threads",
+    }
     assert words["device"] == "cpu" and words["torch"] == torch.__version__ and words["processor"]
 
 
-# -- shipped data ----------------------------------------------------------------------------------------------------
+# -- shipped data ----------------------------------------------------------------------------------
+
 
 def test_data_is_found_from_the_package_or_by_name(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
@@ -209,22 +226,41 @@ def test_missing_data_says_what_to_do(tmp_path, monkeypatch):
         machine.data_folder()
 
 
-# -- scripts/setup_env.py: a torch that is there is reused, never replaced --------------------------------------------
+# -- scripts/setup_env.py: a torch that is there is reused, never replaced -------------------------
 
-@pytest.mark.parametrize(("version", "suitable"), [
-    ("2.9.0", True), ("2.13.0+cpu", True), ("2.10", True), ("3.0.0a0+git12", True), ("2.9.1rc1", True),
-    ("2.9.0a0+nv25.9", False), ("2.9.0.dev20250901", False), ("2.8.1", False), ("1.13.1", False), ("", False),
-    (None, False),
-])
+
+@pytest.mark.parametrize(
+    ("version", "suitable"),
+    [
+        ("2.9.0", True),
+        ("2.13.0+cpu", True),
+        ("2.10", True),
+        ("3.0.0a0+git12", True),
+        ("2.9.1rc1", True),
+        ("2.9.0a0+nv25.9", False),
+        ("2.9.0.dev20250901", False),
+        ("2.8.1", False),
+        ("1.13.1", False),
+        ("", False),
+        (None, False),
+    ],
+)
 def test_which_torch_is_suitable(version, suitable):
     assert setup_env.torch_is_suitable(version) is suitable
 
 
-@pytest.mark.parametrize(("in_venv", "torch_version", "fresh", "kind"), [
-    (False, None, False, "own"), (True, None, False, "own"), (False, "2.8.0", False, "own"),
-    (False, "2.10.0", False, "shared"), (True, "2.10.0", False, "direct"),
-    (False, "2.10.0", True, "own"), (True, "2.10.0", True, "own"),
-])
+@pytest.mark.parametrize(
+    ("in_venv", "torch_version", "fresh", "kind"),
+    [
+        (False, None, False, "own"),
+        (True, None, False, "own"),
+        (False, "2.8.0", False, "own"),
+        (False, "2.10.0", False, "shared"),
+        (True, "2.10.0", False, "direct"),
+        (False, "2.10.0", True, "own"),
+        (True, "2.10.0", True, "own"),
+    ],
+)
 def test_which_environment_is_used(in_venv, torch_version, fresh, kind):
     assert setup_env.choose(in_venv, torch_version, fresh) == kind
 
@@ -255,7 +291,9 @@ def test_an_environment_is_ready_only_for_what_was_installed(tmp_path, monkeypat
 def test_a_folder_that_is_no_environment_is_not_touched(tmp_path):
     (tmp_path / "thesis.txt").write_text("years of work")
     with pytest.raises(setup_env.SetupError, match="no virtual environment"):
-        setup_env.make_environment(setup_env.Plan("own", tmp_path, str(tmp_path / "bin" / "python")), False)
+        setup_env.make_environment(
+            setup_env.Plan("own", tmp_path, str(tmp_path / "bin" / "python")), False
+        )
     assert [file.name for file in tmp_path.iterdir()] == ["thesis.txt"]
 
 
@@ -266,4 +304,6 @@ def test_one_version_of_everything():
     assert f'requires-python = ">={low[0]}.{low[1]},<{high[0]}.{high[1] + 1}"' in project
     assert all(re.fullmatch(r"[\w.-]+==[\w.]+", pin) for pin in pins.values())
     assert f'"{pins["transformers"]}"' in project
-    assert not [name for name in pins if name.startswith(("nvidia", "cuda", "triton", "setuptools"))]
+    assert not [
+        name for name in pins if name.startswith(("nvidia", "cuda", "triton", "setuptools"))
+    ]

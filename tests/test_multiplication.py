@@ -1,4 +1,5 @@
-"""Multiplication: what its writers put down, what the parser reads back, and how far casting out nines can be trusted."""
+"""Multiplication: what its writers put down, what the parser reads back, and how far casting out
+nines can be trusted."""
 
 import doctest
 import importlib.util
@@ -44,8 +45,13 @@ TASK = Multiplication()
 firsts = st.integers(10, 99_999)
 seconds = st.integers(12, 99).filter(lambda b: b % 10)
 seeds = st.integers(0, 2**32)
-writers = st.builds(Writer, skill=st.sampled_from((0.0, 0.4, 1.0)), careless=st.sampled_from((0.0, 0.05, 1.0)),
-                    reflects=st.booleans(), longest=st.integers(1, 12))
+writers = st.builds(
+    Writer,
+    skill=st.sampled_from((0.0, 0.4, 1.0)),
+    careless=st.sampled_from((0.0, 0.05, 1.0)),
+    reflects=st.booleans(),
+    longest=st.integers(1, 12),
+)
 
 
 def residue(number):
@@ -55,16 +61,23 @@ def residue(number):
     return number % 9
 
 
-# -- problems ---------------------------------------------------------------------------------------------------------
+# -- problems --------------------------------------------------------------------------------------
+
 
 def test_the_examples_in_the_docstrings_hold():
-    assert doctest.testmod(multiplication).attempted > 5 and doctest.testmod(multiplication).failed == 0
+    assert (
+        doctest.testmod(multiplication).attempted > 5
+        and doctest.testmod(multiplication).failed == 0
+    )
 
 
 def test_a_problem_word_for_word():
     problem = pose(347, 86)
     assert TASK.render(problem) == "Question: What is 347 * 86?\nAnswer:"
-    assert TASK.solution(problem, random.Random(0)) == " 347*86=27760+2082=29842~25~7, 14~5 14~5 5*5~7 ok\n#### 29842"
+    assert (
+        TASK.solution(problem, random.Random(0))
+        == " 347*86=27760+2082=29842~25~7, 14~5 14~5 5*5~7 ok\n#### 29842"
+    )
     assert TASK.solution(problem, random.Random(0), "reflex") == " #### 29842"
 
 
@@ -93,7 +106,11 @@ def test_each_problem_lies_in_one_split_and_ood_in_none():
             if b % 10:
                 keys[split_of(f"multiply:{b}*{a}")].add(f"multiply:{b}*{a}")
     assert {split: len(found) for split, found in keys.items()} == {
-        "train": 57_635, "validation": 7_178, "test": 7_187, "ood": 0}
+        "train": 57_635,
+        "validation": 7_178,
+        "test": 7_187,
+        "ood": 0,
+    }
     for split in SPLITS[:3]:
         assert {problem.key for problem in TASK.make(split, 200)} <= keys[split]
     assert not {problem.key for problem in TASK.make("ood", 200)} & set().union(*keys.values())
@@ -102,11 +119,17 @@ def test_each_problem_lies_in_one_split_and_ood_in_none():
 def test_same_seed_same_problems_and_traces():
     def draw(seed):
         rng = random.Random(seed)
-        return [(problem, TASK.write(problem, rng, Writer(reflects=True)))
-                for problem in (TASK.sample(rng, split) for split in SPLITS for _ in range(20))]
+        return [
+            (problem, TASK.write(problem, rng, Writer(reflects=True)))
+            for problem in (TASK.sample(rng, split) for split in SPLITS for _ in range(20))
+        ]
 
     assert draw(1) == draw(1) != draw(2)
-    assert TASK.problems("train", 20, seed=3) == TASK.problems("train", 20, seed=3) != TASK.problems("train", 20, seed=4)
+    assert (
+        TASK.problems("train", 20, seed=3)
+        == TASK.problems("train", 20, seed=3)
+        != TASK.problems("train", 20, seed=4)
+    )
 
 
 def test_what_cannot_be_is_refused():
@@ -121,7 +144,8 @@ def test_what_cannot_be_is_refused():
         Multiplication(2).problems("test", 450)
 
 
-# -- attempts ---------------------------------------------------------------------------------------------------------
+# -- attempts --------------------------------------------------------------------------------------
+
 
 @repeatable
 @given(firsts, seconds)
@@ -133,7 +157,8 @@ def test_right_work_is_long_multiplication(a, b):
 @repeatable
 @given(firsts, seconds, seeds)
 def test_a_slip_is_in_one_place_and_carried_on(a, b, seed):
-    """A slip that later steps repair, or two of them, would leave a right answer or an error that nobody made."""
+    """A slip that later steps repair, or two of them, would leave a right answer or an error that
+    nobody made."""
     work, right = slip(a, b, random.Random(seed)), multiply(a, b)
     wrong = [work.tens != right.tens, work.ones != right.ones, work.result != work.tens + work.ones]
     assert wrong.count(True) == 1 and work.result != right.result
@@ -145,16 +170,24 @@ def test_a_slip_is_in_one_place_and_carried_on(a, b, seed):
 @repeatable
 @given(firsts, seconds, seeds, st.booleans())
 def test_remainders_are_those_of_what_stands_there(a, b, seed, accepted):
-    """Against the sum of digits. Remainders of the *right* product under a wrong result would make every check pass."""
+    """Against the sum of digits. Remainders of the *right* product under a wrong result would make
+    every check pass."""
     work = slip(a, b, random.Random(seed))
     text = write_attempt(work, accepted)
     result, factors = text.removesuffix(" ok").removesuffix(" no").split(", ")
     digit_sum = sum(int(digit) for digit in str(work.result))
-    assert result == f"{a}*{b}={work.tens}+{work.ones}={work.result}~{digit_sum}~{residue(work.result)}"
+    assert (
+        result
+        == f"{a}*{b}={work.tens}+{work.ones}={work.result}~{digit_sum}~{residue(work.result)}"
+    )
     sums = [sum(map(int, str(factor))) for factor in (a, b)]
-    assert factors == (f"{sums[0]}~{residue(a)} {sums[1]}~{residue(b)} "
-                       f"{residue(a)}*{residue(b)}~{residue(residue(a) * residue(b))}")
-    assert passes(work) == (result[-1] == factors[-1]) and text.endswith(" ok" if accepted else " no")
+    assert factors == (
+        f"{sums[0]}~{residue(a)} {sums[1]}~{residue(b)} "
+        f"{residue(a)}*{residue(b)}~{residue(residue(a) * residue(b))}"
+    )
+    assert passes(work) == (result[-1] == factors[-1]) and text.endswith(
+        " ok" if accepted else " no"
+    )
 
 
 def test_one_slip_in_nine_escapes_the_check():
@@ -162,12 +195,16 @@ def test_one_slip_in_nine_escapes_the_check():
     slips = [slip(*TASK.sample(rng).meta["factors"], rng) for _ in range(6000)]
     assert abs(sum(map(passes, slips)) / 6000 - 1 / 9) < 0.015
     right = [multiply(work.a, work.b) for work in slips]
-    share = Counter((work.tens != r.tens) * 1 + (work.ones != r.ones) * 2 for work, r in zip(slips, right, strict=True))
+    share = Counter(
+        (work.tens != r.tens) * 1 + (work.ones != r.ones) * 2
+        for work, r in zip(slips, right, strict=True)
+    )
     assert all(abs(share[step] / 6000 - 1 / 3) < 0.03 for step in (0, 1, 2))
 
 
 def test_the_right_number_stays_the_likeliest():
-    """A writer of skill 0 aside, no slip may be as frequent as the right result: greedy decoding must be able to find it."""
+    """A writer of skill 0 aside, no slip may be as frequent as the right result: greedy decoding
+    must be able to find it."""
     rng = random.Random(0)
     tries = Counter(fresh_attempt(347, 86, rng, 0.4, set()) for _ in range(6000))
     (best, count), (_, next_best) = tries.most_common(2)
@@ -176,7 +213,8 @@ def test_the_right_number_stays_the_likeliest():
 
 @pytest.mark.parametrize("skill", [0.0, 0.4, 0.8, 1.0])
 def test_skill_is_the_share_of_right_attempts(skill):
-    """Of first attempts and of later ones alike: a writer who learnt from each failure would teach something else."""
+    """Of first attempts and of later ones alike: a writer who learnt from each failure would teach
+    something else."""
     rng, right = random.Random(1), ([], [])
     for _ in range(1500):
         problem = TASK.sample(rng)
@@ -187,7 +225,8 @@ def test_skill_is_the_share_of_right_attempts(skill):
         assert not found or abs(sum(found) / len(found) - skill) < 0.04
 
 
-# -- writers ----------------------------------------------------------------------------------------------------------
+# -- writers ---------------------------------------------------------------------------------------
+
 
 @repeatable
 @given(firsts, seconds, seeds, writers)
@@ -197,17 +236,20 @@ def test_what_is_written_is_read_back(a, b, seed, writer):
     trace = TASK.parse_trace(text)
     results = [int(attempt.content.split("=")[-1]) for attempt in trace.attempts]
     assert trace.well_formed and trace.reflections == len(trace.attempts) - 1 and TASK.thinks(text)
-    assert [TASK.attempt_right(problem, attempt) for attempt in trace.attempts] == [r == a * b for r in results]
+    assert [TASK.attempt_right(problem, attempt) for attempt in trace.attempts] == [
+        r == a * b for r in results
+    ]
     assert TASK.grade(problem, text).correct == (results[-1] == a * b)
     for attempt in trace.attempts:
-        assert text[attempt.start:attempt.end].startswith(attempt.content + "~")
-        assert text[attempt.start:attempt.end].endswith(" ok" if attempt.accepted else " no")
+        assert text[attempt.start : attempt.end].startswith(attempt.content + "~")
+        assert text[attempt.start : attempt.end].endswith(" ok" if attempt.accepted else " no")
 
 
 @repeatable
 @given(firsts, seconds, seeds, writers)
 def test_who_goes_on_and_who_stops(a, b, seed, writer):
-    """Only who reflects goes on, only after a "no", never with the same attempt, and up to the longest at most."""
+    """Only who reflects goes on, only after a "no", never with the same attempt, and up to the
+    longest at most."""
     attempts = TASK.parse_trace(TASK.write(pose(a, b), random.Random(seed), writer)).attempts
     assert not any(attempt.accepted for attempt in attempts[:-1])
     assert len({attempt.content for attempt in attempts}) == len(attempts) <= writer.longest
@@ -233,7 +275,9 @@ def test_the_check_fails_where_the_remainders_would_differ(a, b, seed):
 def test_the_verdict_follows_the_check_unless_careless(a, b, seed):
     problem, rng = pose(a, b), random.Random(seed)
     for careless in (0.0, 1.0):
-        for attempt in TASK.parse_trace(TASK.write(problem, rng, Writer(0.2, careless, True))).attempts:
+        for attempt in TASK.parse_trace(
+            TASK.write(problem, rng, Writer(0.2, careless, True))
+        ).attempts:
             same = (int(attempt.content.split("=")[-1]) - a * b) % 9 == 0
             assert attempt.accepted == (same or careless == 1)
 
@@ -241,7 +285,10 @@ def test_the_verdict_follows_the_check_unless_careless(a, b, seed):
 def test_the_first_attempt_does_not_depend_on_who_reflects():
     """Else a corpus with reflection and its control would differ in more than reflection."""
     for seed in range(200):
-        texts = [TASK.write(pose(347, 86), random.Random(seed), Writer(reflects=reflects)) for reflects in (False, True)]
+        texts = [
+            TASK.write(pose(347, 86), random.Random(seed), Writer(reflects=reflects))
+            for reflects in (False, True)
+        ]
         assert len({parse_trace(text).attempts[0] for text in texts}) == 1
 
 
@@ -255,18 +302,30 @@ def test_solutions():
     rng = random.Random(5)
     for _ in range(200):
         problem = TASK.sample(rng)
-        read = {style: TASK.solution(problem, rng, style) for style in ("reflex", "careless", "steps", "plan_verify")}
-        seen = {style: [(TASK.attempt_right(problem, a), a.accepted) for a in TASK.parse_trace(text).attempts]
-                for style, text in read.items()}
-        assert seen == {"reflex": [], "careless": [(False, True)], "steps": [(True, True)],
-                        "plan_verify": [(False, False), (True, True)]}
+        read = {
+            style: TASK.solution(problem, rng, style)
+            for style in ("reflex", "careless", "steps", "plan_verify")
+        }
+        seen = {
+            style: [
+                (TASK.attempt_right(problem, a), a.accepted)
+                for a in TASK.parse_trace(text).attempts
+            ]
+            for style, text in read.items()
+        }
+        assert seen == {
+            "reflex": [],
+            "careless": [(False, True)],
+            "steps": [(True, True)],
+            "plan_verify": [(False, False), (True, True)],
+        }
         for style, text in read.items():
             grade = TASK.grade(problem, text)
             assert grade.formatted and grade.correct == (style != "careless"), text
             assert TASK.thinks(text) == (style != "reflex") and TASK.separator not in text
 
 
-# -- the parser on text that no writer would write ---------------------------------------------------------------------
+# -- the parser on text that no writer would write -------------------------------------------------
 
 FIRST = " 47*86=3760+292=4052~11~2, 11~2 14~5 2*5~1 no"
 SECOND = "\nwait, 47*86=3760+282=4042~10~1, 11~2 14~5 2*5~1 ok"
@@ -274,7 +333,8 @@ END = "\n#### 4042"
 
 
 def test_a_trace_cut_anywhere_is_read_as_far_as_it_goes():
-    """A result cut inside its digits would be another number: it counts only when something stands behind it."""
+    """A result cut inside its digits would be another number: it counts only when something stands
+    behind it."""
     whole = FIRST + SECOND + END
     for cut in range(len(whole)):
         trace = parse_trace(whole[:cut])
@@ -284,22 +344,44 @@ def test_a_trace_cut_anywhere_is_read_as_far_as_it_goes():
         at_second = cut >= len(FIRST) + SECOND.index("~") + 1
         assert read == (first if cut > FIRST.index("~") else []) + (second if at_second else [])
         assert trace.reflections == int(at_second)
-        assert trace.well_formed == (whole[:cut].count("####") == 1 and cut > whole.index("#### ") + 5)
+        assert trace.well_formed == (
+            whole[:cut].count("####") == 1 and cut > whole.index("#### ") + 5
+        )
 
 
-@pytest.mark.parametrize("text, attempts, reflections", [
-    ("", 0, 0), (" #### 4042", 0, 0), ("wait, ", 0, 0), ("noise" + FIRST + END, 0, 0),
-    (FIRST + "\n" + SECOND.removeprefix("\nwait, ") + END, 2, 0),   # tries again without saying so
-    (FIRST + "\n" + SECOND + END, 1, 0),
-    (FIRST + SECOND + END + "\n", 2, 1), (FIRST + SECOND + END + END, 2, 1), (FIRST + SECOND, 2, 1),
-    (FIRST + SECOND.replace("wait", "Wait") + END, 1, 0), (FIRST.replace(" no", " yes") + END, 1, 0),
-    (FIRST.replace(" no", " nor") + END, 1, 0),
-    (FIRST.replace("4052", "4" * 13) + END, 0, 0), (FIRST.replace("47", "４７") + END, 0, 0),
-    (FIRST.replace("~11~", "~111~") + END, 1, 0), (FIRST[1:] + END, 1, 0), ("\nwait, " + FIRST[1:] + END, 1, 1),
-])
+@pytest.mark.parametrize(
+    "text, attempts, reflections",
+    [
+        ("", 0, 0),
+        (" #### 4042", 0, 0),
+        ("wait, ", 0, 0),
+        ("noise" + FIRST + END, 0, 0),
+        (
+            FIRST + "\n" + SECOND.removeprefix("\nwait, ") + END,
+            2,
+            0,
+        ),  # tries again without saying so
+        (FIRST + "\n" + SECOND + END, 1, 0),
+        (FIRST + SECOND + END + "\n", 2, 1),
+        (FIRST + SECOND + END + END, 2, 1),
+        (FIRST + SECOND, 2, 1),
+        (FIRST + SECOND.replace("wait", "Wait") + END, 1, 0),
+        (FIRST.replace(" no", " yes") + END, 1, 0),
+        (FIRST.replace(" no", " nor") + END, 1, 0),
+        (FIRST.replace("4052", "4" * 13) + END, 0, 0),
+        (FIRST.replace("47", "４７") + END, 0, 0),
+        (FIRST.replace("~11~", "~111~") + END, 1, 0),
+        (FIRST[1:] + END, 1, 0),
+        ("\nwait, " + FIRST[1:] + END, 1, 1),
+    ],
+)
 def test_what_is_not_well_formed(text, attempts, reflections):
     trace = parse_trace(text)
-    assert (len(trace.attempts), trace.reflections, trace.well_formed) == (attempts, reflections, False)
+    assert (len(trace.attempts), trace.reflections, trace.well_formed) == (
+        attempts,
+        reflections,
+        False,
+    )
 
 
 def test_one_attempt_in_two_spellings_is_one_attempt():
@@ -308,17 +390,38 @@ def test_one_attempt_in_two_spellings_is_one_attempt():
     assert not TASK.attempt_right(pose(48, 86), spelt)
 
 
-pieces = st.sampled_from([FIRST, SECOND, END, " ", "\n", "wait, ", "47*86=", "3760+282=", "4042", "~10~1",
-                          ", 11~2 14~5 2*5~1", " ok"])
+pieces = st.sampled_from(
+    [
+        FIRST,
+        SECOND,
+        END,
+        " ",
+        "\n",
+        "wait, ",
+        "47*86=",
+        "3760+282=",
+        "4042",
+        "~10~1",
+        ", 11~2 14~5 2*5~1",
+        " ok",
+    ]
+)
 
 
 @repeatable
-@given(st.one_of(st.text(), st.text(alphabet="0123456789*+=~, \nwaitokn#"), st.lists(pieces).map("".join)))
+@given(
+    st.one_of(
+        st.text(), st.text(alphabet="0123456789*+=~, \nwaitokn#"), st.lists(pieces).map("".join)
+    )
+)
 def test_parser_and_grader_are_total(text):
     trace = parse_trace(text)
     ends = [0]
     for attempt in trace.attempts:
-        assert ends[-1] <= attempt.start < attempt.end <= len(text) and text[attempt.start] in "0123456789"
+        assert (
+            ends[-1] <= attempt.start < attempt.end <= len(text)
+            and text[attempt.start] in "0123456789"
+        )
         ends.append(attempt.end)
         assert isinstance(TASK.attempt_right(pose(47, 86), attempt), bool)
     assert trace.reflections <= len(trace.attempts) and (trace.attempts or not trace.well_formed)
@@ -327,8 +430,14 @@ def test_parser_and_grader_are_total(text):
 
 
 def test_the_parser_is_linear():
-    """Each pattern looks at a bounded stretch of text: where a number is too long or a match fails, nothing is repeated."""
-    spans = {WORK: "1" * 10**6, CHECK: "~" + "1" * 10**6, LEAD: " " * 10**6, ANSWER: "\n#### " + "1" * 10**6}
+    """Each pattern looks at a bounded stretch of text: where a number is too long or a match fails,
+    nothing is repeated."""
+    spans = {
+        WORK: "1" * 10**6,
+        CHECK: "~" + "1" * 10**6,
+        LEAD: " " * 10**6,
+        ANSWER: "\n#### " + "1" * 10**6,
+    }
     for pattern, text in spans.items():
         match = pattern.match(text)
         assert match is None or match.end() < 100
@@ -337,11 +446,14 @@ def test_the_parser_is_linear():
 
 
 def re_has_unbounded_repetition():
-    return any(sign in pattern.pattern.replace(r"\*", "").replace(r"\+", "")
-               for pattern in (WORK, CHECK, LEAD, ANSWER) for sign in "*+")
+    return any(
+        sign in pattern.pattern.replace(r"\*", "").replace(r"\+", "")
+        for pattern in (WORK, CHECK, LEAD, ANSWER)
+        for sign in "*+"
+    )
 
 
-# -- the shipped files --------------------------------------------------------------------------------------------------
+# -- the shipped files -----------------------------------------------------------------------------
 
 FOLDER = ROOT / "data" / "multiplication"
 
@@ -352,8 +464,11 @@ def lines(split):
 
 @pytest.mark.parametrize("split", ["test", "ood"])
 def test_the_shipped_files_can_be_made_again(split):
-    """If this fails because the task poses other problems: python scripts/make_data_multiplication.py, and measure anew."""
-    spec = importlib.util.spec_from_file_location("made", ROOT / "scripts" / "make_data_multiplication.py")
+    """If this fails because the task poses other problems: python
+    scripts/make_data_multiplication.py, and measure anew."""
+    spec = importlib.util.spec_from_file_location(
+        "made", ROOT / "scripts" / "make_data_multiplication.py"
+    )
     script = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(script)
     assert lines(split) == script.lines(split, 1000)
@@ -364,11 +479,16 @@ def test_the_shipped_files_can_be_made_again(split):
 def test_any_reader_of_gsm8k_files_can_read_them():
     for problem in GSM8K(FOLDER / "test.jsonl", split_all=True).problems("test", 20):
         a, b = problem.meta["factors"]
-        assert int(problem.answer) == a * b and TASK.parse_trace(" " + problem.meta["solution"]).well_formed
+        assert (
+            int(problem.answer) == a * b
+            and TASK.parse_trace(" " + problem.meta["solution"]).well_formed
+        )
 
 
 def test_other_options_another_seed_or_no_file_are_made_anew(tmp_path, monkeypatch):
-    assert TASK.problems("test", 5, seed=1) == TASK.make("test", 5, seed=1) != TASK.problems("test", 5)
+    assert (
+        TASK.problems("test", 5, seed=1) == TASK.make("test", 5, seed=1) != TASK.problems("test", 5)
+    )
     assert Multiplication(2).problems("test", 5) == Multiplication(2).make("test", 5)
     assert len(TASK.problems("test", 1001)) == 1001
     expected = TASK.problems("test", 5)
@@ -376,7 +496,9 @@ def test_other_options_another_seed_or_no_file_are_made_anew(tmp_path, monkeypat
     assert machine.data_folder() == tmp_path and TASK.problems("test", 5) == expected
 
 
-@pytest.mark.parametrize("change", [{"factors": [347]}, {"factors": [347, 87]}, {"factors": "34"}, {}])
+@pytest.mark.parametrize(
+    "change", [{"factors": [347]}, {"factors": [347, 87]}, {"factors": "34"}, {}]
+)
 def test_a_file_of_other_problems_says_what_to_do(tmp_path, monkeypatch, change):
     record = {**to_record(pose(347, 86)), "meta": change}
     (tmp_path / "multiplication").mkdir()
@@ -386,14 +508,20 @@ def test_a_file_of_other_problems_says_what_to_do(tmp_path, monkeypatch, change)
         TASK.problems("test", 1)
 
 
-# -- tokens -------------------------------------------------------------------------------------------------------------
+# -- tokens ----------------------------------------------------------------------------------------
+
 
 @pytest.mark.parametrize("digits", [2, 3, 4])
 def test_no_six_attempts_are_cut_by_the_limit(tokenizer, digits):
-    """In `ood` neither, where all is longer: a limit below the longest trace would count a slow writer as a failure."""
+    """In `ood` neither, where all is longer: a limit below the longest trace would count a slow
+    writer as a failure."""
     task, rng, writer = Multiplication(digits), random.Random(0), Writer(0.0, 0.0, True, 6)
-    problems = [task.sample(rng, "ood") for _ in range(200)] + [pose(10**(digits + 1) - 1, 99)] * 50
-    costs = [len(tokenizer.encode(task.write(problem, rng, writer))) + 1 for problem in problems]  # 1: the end of text
+    problems = [task.sample(rng, "ood") for _ in range(200)] + [
+        pose(10 ** (digits + 1) - 1, 99)
+    ] * 50
+    costs = [
+        len(tokenizer.encode(task.write(problem, rng, writer))) + 1 for problem in problems
+    ]  # 1: the end of text
     assert task.max_new_tokens - 20 < max(costs) <= task.max_new_tokens
 
 

@@ -16,4 +16,9 @@ def test_the_right_version_is_not():
 
 
 def test_there_are_enough_and_each_is_another():
-    assert len({(mutant.old, mutant.new) for mutant in MUTANTS}) == len({m.name for m in MUTANTS}) == len(MUTANTS) >= 25
+    assert (
+        len({(mutant.old, mutant.new) for mutant in MUTANTS})
+        == len({m.name for m in MUTANTS})
+        == len(MUTANTS)
+        >= 25
+    )

@@ -38,7 +38,9 @@ def test_a_folder_with_notebooks_alone_has_notebooks_and_is_no_lecture(course):
 
 
 def test_a_conversion_is_the_same_each_time_and_the_name_s_line_is_no_cell(course):
-    first, second = (notebooks.convert("21b_other_thing", course / "notebook_b.py") for _ in range(2))
+    first, second = (
+        notebooks.convert("21b_other_thing", course / "notebook_b.py") for _ in range(2)
+    )
     assert first == second
     assert [c.cell_type for c in first.cells] == ["markdown", "code", "code"]
     assert len({c["id"] for c in first.cells}) == 3
@@ -68,25 +70,42 @@ def test_changed_words_are_taken_over_without_a_run_and_changed_code_is_not(cour
     assert not notebooks.take_words(name, source)  # there is nothing yet
     made = notebooks.convert(name, source)
     for count, cell in enumerate((c for c in made.cells if c.cell_type == "code"), 1):
-        cell.execution_count, cell.outputs = count, [nbformat.v4.new_output("stream", text=str(count))]
+        cell.execution_count, cell.outputs = (
+            count,
+            [nbformat.v4.new_output("stream", text=str(count))],
+        )
     notebooks.NOTEBOOKS.mkdir()
     nbformat.write(made, notebooks.NOTEBOOKS / f"{name}.ipynb")
     source.write_text(SMALL.replace("Title", "Other"))
-    assert notebooks.stale(name, source) and notebooks.take_words(name, source) and notebooks.stale(name, source) is None
+    assert (
+        notebooks.stale(name, source)
+        and notebooks.take_words(name, source)
+        and notebooks.stale(name, source) is None
+    )
     kept = nbformat.read(notebooks.NOTEBOOKS / f"{name}.ipynb", as_version=4)
-    assert kept.cells[0].source == "# Other" and [c.outputs[0].text for c in kept.cells[1:]] == ["1", "2"]
+    assert kept.cells[0].source == "# Other" and [c.outputs[0].text for c in kept.cells[1:]] == [
+        "1",
+        "2",
+    ]
     source.write_text(SMALL.replace("x = 1", "x = 2"))
     assert not notebooks.take_words(name, source)
 
 
 def test_what_is_printed_is_kept_calm():
     """Catches: a hundred states of one bar on the page; and bars of two runs, or a line between, taken for one."""
-    assert notebooks.calm("\ra:  0%| \ra: 50%|# \rstep 20: fine\n\ra: 100%|##\ra: 100%|##\n") == "step 20: fine\na: 100%|##\n"
+    assert (
+        notebooks.calm("\ra:  0%| \ra: 50%|# \rstep 20: fine\n\ra: 100%|##\ra: 100%|##\n")
+        == "step 20: fine\na: 100%|##\n"
+    )
     assert notebooks.calm("a: 100%|##\n\ra:  0%| \ra: 100%|##\n") == "a: 100%|##\na: 100%|##\n"
     assert notebooks.calm("a: 100%|##\nb:  0%| \nb: 90%|# \n") == "a: 100%|##\nb: 90%|#\n"
     assert notebooks.calm("one\n\ntwo\n") == "one\n\ntwo\n" and notebooks.calm("\n") == ""
-    cell = nbformat.v4.new_code_cell(outputs=[nbformat.v4.new_output("stream", name=n, text=t)
-                                              for n, t in (("stdout", "x"), ("stdout", "y\n"), ("stderr", "\n"))])
+    cell = nbformat.v4.new_code_cell(
+        outputs=[
+            nbformat.v4.new_output("stream", name=n, text=t)
+            for n, t in (("stdout", "x"), ("stdout", "y\n"), ("stderr", "\n"))
+        ]
+    )
     notebooks.tidy(cell)
     assert [(o.name, o.text) for o in cell.outputs] == [("stdout", "xy\n")]
 
@@ -96,18 +115,28 @@ def test_a_source_keeps_the_form_of_the_course(name):
     """It is Python, states its time, has a fast mode, and ends with three things to try."""
     text = SOURCES[name].read_text(encoding="utf-8")
     ast.parse(text)
-    cells = [c.source for c in notebooks.convert(name, SOURCES[name]).cells if c.cell_type == "markdown"]
+    cells = [
+        c.source for c in notebooks.convert(name, SOURCES[name]).cells if c.cell_type == "markdown"
+    ]
     assert cells[0].startswith("# ") and "**Time**: about" in cells[0] and "FAST" in text
     end = cells[-1].partition("## Three things to try")[2]
-    assert [line[:2] for line in end.splitlines() if line[:2] in ("1.", "2.", "3.", "4.")] == ["1.", "2.", "3."]
+    assert [line[:2] for line in end.splitlines() if line[:2] in ("1.", "2.", "3.", "4.")] == [
+        "1.",
+        "2.",
+        "3.",
+    ]
 
 
-@pytest.mark.parametrize("name", [n for n in SOURCES if (notebooks.NOTEBOOKS / f"{n}.ipynb").is_file()])
+@pytest.mark.parametrize(
+    "name", [n for n in SOURCES if (notebooks.NOTEBOOKS / f"{n}.ipynb").is_file()]
+)
 def test_a_committed_notebook_is_that_of_its_source(name):
     assert notebooks.stale(name, SOURCES[name]) is None
 
 
-@pytest.mark.parametrize("name", [n for n in SOURCES if (notebooks.NOTEBOOKS / f"{n}.ipynb").is_file()])
+@pytest.mark.parametrize(
+    "name", [n for n in SOURCES if (notebooks.NOTEBOOKS / f"{n}.ipynb").is_file()]
+)
 def test_a_notebook_promises_no_less_time_than_it_took(name):
     """Catches: a guess left in the head. The run is kept with its seconds; half a minute more is rounding."""
     notebook = nbformat.read(notebooks.NOTEBOOKS / f"{name}.ipynb", as_version=4)

@@ -1,7 +1,9 @@
-"""PPO's loop on a tiny model: what goes into the gradients of policy and critic, and what a run leaves behind.
+"""PPO's loop on a tiny model: what goes into the gradients of policy and critic, and what a run
+leaves behind.
 
 The formulas themselves are in test_critic.py and test_objectives.py.
 """
+
 import json
 import math
 import shutil
@@ -31,19 +33,35 @@ def make_trainer(base, monkeypatch):
 
     def make(**more):
         return ppo.Trainer(options(base, **more))
+
     return make
 
 
 def options(base, **more):
-    return ppo.Options(**{"init": str(base), "prompts": 4, "group_size": 4, "max_new_tokens": 12, "threads": 1,
-                          "device": "cpu", "warmup": 0, "eval_n": 4, "eval_quick": 4} | more)
+    return ppo.Options(
+        **{
+            "init": str(base),
+            "prompts": 4,
+            "group_size": 4,
+            "max_new_tokens": 12,
+            "threads": 1,
+            "device": "cpu",
+            "warmup": 0,
+            "eval_n": 4,
+            "eval_quick": 4,
+        }
+        | more
+    )
 
 
 def answered(trainer, shake=True):
-    """The groups of a step with all that an update needs; the critic has learnt something already, if only nonsense."""
+    """The groups of a step with all that an update needs; the critic has learnt something already,
+    if only nonsense."""
     if shake:
         with torch.no_grad():
-            trainer.critic.head.linear.weight.normal_(generator=torch.Generator().manual_seed(0)).mul_(0.05)
+            trainer.critic.head.linear.weight.normal_(
+                generator=torch.Generator().manual_seed(0)
+            ).mul_(0.05)
     groups = trainer.sample(0)
     trainer.look_back(groups)
     ppo.give_credit(rl.valid_ones(groups), trainer.options)
@@ -51,11 +69,17 @@ def answered(trainer, shake=True):
 
 
 def gradient(model):
-    return torch.cat([torch.zeros_like(p).flatten() if p.grad is None else p.grad.flatten() for p in model.parameters()])
+    return torch.cat(
+        [
+            torch.zeros_like(p).flatten() if p.grad is None else p.grad.flatten()
+            for p in model.parameters()
+        ]
+    )
 
 
 def caught_gradients(trainer, groups, policy_too=True):
-    """The gradients of `optimizer_step` (policy, critic), caught where the guards would use them; and its metrics."""
+    """The gradients of `optimizer_step` (policy, critic), caught where the guards would use them;
+    and its metrics."""
     caught = {}
 
     def catcher(name):
@@ -63,6 +87,7 @@ def caught_gradients(trainer, groups, policy_too=True):
             caught[name] = gradient(model)
             model.zero_grad()
             return 1.0
+
         return catch
 
     trainer.guard.step, trainer.critic_guard.step = catcher("policy"), catcher("critic")
@@ -82,16 +107,20 @@ def same(a, b):
     return all(a[name].equal(b[name]) for name in a)
 
 
-# -- the gradients of a batch ----------------------------------------------------------------------------------------
+# -- the gradients of a batch ----------------------------------------------------------------------
+
 
 @BOTH
 def test_the_gradients_are_those_of_the_formulas(make_trainer, full_precision, kind):
-    """The step against a few lines that share no code with it, one episode at a time, without padding.
+    """The step against a few lines that share no code with it, one episode at a time, without
+    padding.
 
-    Catches: values that stand beside the wrong token, a temperature forgotten, a critic that trains the policy's trunk
-    (or one that shares it and does not), a mean over sequences.
+    Catches: values that stand beside the wrong token, a temperature forgotten, a critic that trains
+    the policy's trunk (or one that shares it and does not), a mean over sequences.
     """
-    trainer = make_trainer(critic=kind, temperature=0.7, whiten=False, value_coef=0.3, value_clip=None)
+    trainer = make_trainer(
+        critic=kind, temperature=0.7, whiten=False, value_coef=0.3, value_clip=None
+    )
     groups = answered(trainer)
     caught, _ = caught_gradients(trainer, groups)
     everyone = [e for g in groups for e in g]
@@ -108,7 +137,9 @@ def test_the_gradients_are_those_of_the_formulas(make_trainer, full_precision, k
             delta = (parity(e) if t == len(held) - 1 else following) - held[t]
             to_come = delta + 0.95 * to_come
             advantages[t], following = to_come, held[t]
-        loss = loss - (advantages * logp).sum() + 0.3 * (values - advantages - held).square().sum() / 2
+        loss = (
+            loss - (advantages * logp).sum() + 0.3 * (values - advantages - held).square().sum() / 2
+        )
     (loss / sum(e.length for e in everyone)).backward()
     agree(caught["policy"], gradient(trainer.policy), 1e-5)
     agree(caught["critic"], gradient(trainer.critic), 1e-5)
@@ -132,7 +163,8 @@ def test_the_gradients_do_not_depend_on_how_the_batch_was_cut(make_trainer, full
 
 
 def test_a_value_is_said_before_its_token_is_seen(make_trainer, full_precision):
-    """Catches: V of the state after the token, which can take all that was to be learnt away from the advantage."""
+    """Catches: V of the state after the token, which can take all that was to be learnt away from
+    the advantage."""
     trainer = make_trainer(prompts=1)
     (group,) = answered(trainer)
     e = max(group, key=lambda e: e.length)
@@ -140,14 +172,15 @@ def test_a_value_is_said_before_its_token_is_seen(make_trainer, full_precision):
     assert states.shape == (1, len(e.completion_ids), trainer.policy.config.dim)
     place = len(e.completion_ids) // 2
     before = trainer.critic([e], None, trainer.device)[0].detach()
-    e.completion_ids = [*e.completion_ids[:place], 77, *e.completion_ids[place + 1:]]
+    e.completion_ids = [*e.completion_ids[:place], 77, *e.completion_ids[place + 1 :]]
     after = trainer.critic([e], None, trainer.device)[0].detach()
-    assert after[:place + 1].equal(before[:place + 1])
-    assert (after[place + 1:] != before[place + 1:]).all()
+    assert after[: place + 1].equal(before[: place + 1])
+    assert (after[place + 1 :] != before[place + 1 :]).all()
 
 
 def test_tool_text_and_invalid_episodes_teach_nothing(make_trainer, full_precision):
-    """Catches: a mask that reaches the policy's loss but not the critic's, or GAE; a reward that does not exist."""
+    """Catches: a mask that reaches the policy's loss but not the critic's, or GAE; a reward that
+    does not exist."""
     trainer = make_trainer(whiten=False)
     groups = answered(trainer)
     with_tool, spoiled = groups[0][0], groups[1][2]
@@ -163,31 +196,41 @@ def test_tool_text_and_invalid_episodes_teach_nothing(make_trainer, full_precisi
     assert all(again[name].equal(whole[name]) for name in whole)
 
 
-# -- steps -----------------------------------------------------------------------------------------------------------
+# -- steps -----------------------------------------------------------------------------------------
+
 
 def test_a_critic_starts_at_nothing_and_its_trunk_as_the_policys_copy(make_trainer):
     trainer = make_trainer()
     assert same(trainer.critic.trunk.state_dict(), trainer.policy.state_dict())
     groups = answered(trainer, shake=False)
     assert all(e.values.eq(0).all() for g in groups for e in g)
-    assert trainer.critic.trunk is not trainer.policy and make_trainer(critic="shared").critic.trunk is None
+    assert (
+        trainer.critic.trunk is not trainer.policy
+        and make_trainer(critic="shared").critic.trunk is None
+    )
 
 
 @BOTH
 def test_while_the_critic_warms_up_the_policy_stays(make_trainer, kind):
-    """Catches: a warm-up that trains the trunk which a shared critic stands on, and with it the policy."""
+    """Catches: a warm-up that trains the trunk which a shared critic stands on, and with it the
+    policy."""
     trainer = make_trainer(critic=kind, critic_warmup=2)
     policy, critic = weights_of(trainer.policy), weights_of(trainer.critic)
     for step in range(3):
         metrics = trainer.step(step)
-        assert same(policy, trainer.policy.state_dict()) == (step < 2) == (metrics["grad_norm"] == 0)
+        assert (
+            same(policy, trainer.policy.state_dict()) == (step < 2) == (metrics["grad_norm"] == 0)
+        )
         assert metrics["val/grad_norm"] > 0 and not same(critic, trainer.critic.state_dict())
 
 
 @BOTH
 def test_the_policy_moves_towards_what_is_rewarded(make_trainer, full_precision, kind):
-    """A sign error anywhere would show here: after ten steps the reward is common, and its opposite would be rare."""
-    trainer = make_trainer(critic=kind, prompts=8, group_size=8, max_new_tokens=1, lr=3e-3, critic_lr=3e-3)
+    """A sign error anywhere would show here: after ten steps the reward is common, and its opposite
+    would be rare."""
+    trainer = make_trainer(
+        critic=kind, prompts=8, group_size=8, max_new_tokens=1, lr=3e-3, critic_lr=3e-3
+    )
     trainer.reward = lambda e: float(e.completion_ids[0] % 2 == 0)
     earned = [trainer.step(step)["reward"] for step in range(10)]
     assert earned[0] < 0.7 < earned[-1], earned
@@ -195,12 +238,21 @@ def test_the_policy_moves_towards_what_is_rewarded(make_trainer, full_precision,
 
 @pytest.mark.parametrize("kind, explained", [("separate", 0.15), ("shared", 0.05)])
 def test_the_critic_learns_to_foresee(make_trainer, full_precision, kind, explained):
-    """The reward is settled by the first token: what follows can be foreseen, at this token it cannot.
+    """The reward is settled by the first token: what follows can be foreseen, at this token it
+    cannot.
 
-    While it warms up, a shared critic has but a head, and sees only what the policy's trunk happens to tell of parity.
+    While it warms up, a shared critic has but a head, and sees only what the policy's trunk happens
+    to tell of parity.
     """
-    trainer = make_trainer(critic=kind, prompts=8, group_size=8, max_new_tokens=3, critic_lr=1e-2, critic_warmup=99,
-                           value_clip=None)
+    trainer = make_trainer(
+        critic=kind,
+        prompts=8,
+        group_size=8,
+        max_new_tokens=3,
+        critic_lr=1e-2,
+        critic_warmup=99,
+        value_clip=None,
+    )
     trainer.reward = lambda e: float(e.completion_ids[0] % 2)
     seen = []
     for step in range(12):
@@ -208,11 +260,14 @@ def test_the_critic_learns_to_foresee(make_trainer, full_precision, kind, explai
         trainer.state["step"] += 1
     assert seen[0]["val/mean"] == 0 and 0.3 < seen[-1]["val/mean"] < 0.7
     assert seen[-1]["loss/value_avg"] < seen[0]["loss/value_avg"] / 1.5
-    assert seen[0]["val/explained_variance"] == 0 and seen[-1]["val/explained_variance"] > explained, seen[-1]
+    assert (
+        seen[0]["val/explained_variance"] == 0 and seen[-1]["val/explained_variance"] > explained
+    ), seen[-1]
 
 
 def test_several_updates_clip(make_trainer):
-    """Catches: old log-probs or old values taken after the first update, so that nothing is ever clipped."""
+    """Catches: old log-probs or old values taken after the first update, so that nothing is ever
+    clipped."""
     metrics = make_trainer(updates=2, epochs=3, lr=1e-3, critic_lr=1e-2, value_clip=0.01).step(0)
     assert 0 < metrics["clip_ratio/region_mean"] < 1 and metrics["ratio/mean"] != 1
     assert 0 < metrics["val/clipfrac_avg"] < 1
@@ -239,16 +294,39 @@ def test_the_kl_is_paid_out_of_the_reward(make_trainer, full_precision):
     assert figures["kl"] != 0 and not any(p.requires_grad for p in trainer.reference.parameters())
 
 
-@pytest.mark.parametrize("more", [{"group_size": 1}, {"lam": 0.0, "gamma": 0.99}, {"whiten": False, "style": "cot"},
-                                  {"overlong_cache": 6, "clip_low": 0.1, "value_clip": None}], ids=str)
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"group_size": 1},
+        {"lam": 0.0, "gamma": 0.99},
+        {"whiten": False, "style": "cot"},
+        {"overlong_cache": 6, "clip_low": 0.1, "value_clip": None},
+    ],
+    ids=str,
+)
 def test_each_variant_takes_a_step(make_trainer, more):
     trainer = make_trainer(**more)
     before = weights_of(trainer.policy)
     metrics = trainer.step(0)
-    assert metrics["grad_norm"] > 0 and metrics["val/grad_norm"] > 0 and not same(before, trainer.policy.state_dict())
+    assert (
+        metrics["grad_norm"] > 0
+        and metrics["val/grad_norm"] > 0
+        and not same(before, trainer.policy.state_dict())
+    )
     assert all(math.isfinite(value) for key, value in metrics.items() if key != "accuracy_thinking")
-    assert {"reward", "reward_std", "entropy", "completions/mean_length", "loss/policy_avg", "loss/value_avg", "ratio/mean",
-            "val/clipfrac_avg", "val/explained_variance", "clip_ratio/region_mean", "learning_rate"} <= set(metrics)
+    assert {
+        "reward",
+        "reward_std",
+        "entropy",
+        "completions/mean_length",
+        "loss/policy_avg",
+        "loss/value_avg",
+        "ratio/mean",
+        "val/clipfrac_avg",
+        "val/explained_variance",
+        "clip_ratio/region_mean",
+        "learning_rate",
+    } <= set(metrics)
 
 
 def test_a_batch_without_a_valid_reward_changes_nothing(make_trainer):
@@ -271,28 +349,56 @@ def test_a_nan_skips_the_step_of_both_and_is_counted_once(make_trainer, monkeypa
     assert same(before, weights_of(trainer.policy) | weights_of(trainer.critic))
 
 
-# -- runs ------------------------------------------------------------------------------------------------------------
+# -- runs ------------------------------------------------------------------------------------------
+
 
 def run(base, out, **more):
-    return ppo.train(options(base, out=out, **{"steps": 4, "prompts": 2, "eval_every": 2, "save_every": 2, "updates": 2,
-                                               "max_new_tokens": 8, "critic_warmup": 1} | more))
+    return ppo.train(
+        options(
+            base,
+            out=out,
+            **{
+                "steps": 4,
+                "prompts": 2,
+                "eval_every": 2,
+                "save_every": 2,
+                "updates": 2,
+                "max_new_tokens": 8,
+                "critic_warmup": 1,
+            }
+            | more,
+        )
+    )
 
 
 def left_behind(folder):
     """The last checkpoint's tensors, and the log without what the clock put into it."""
     last = RunLog(folder, {}).checkpoints()[-1][1]
-    tensors = {f"{file}/{name}": tensor for file in ("model", "heads", "optimizer")
-               for name, tensor in safetensors.torch.load_file(last / f"{file}.safetensors").items()}
-    lines = [{key: value for key, value in json.loads(line).items() if key.split("/")[0] not in ("seconds", "elapsed")}
-             for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    tensors = {
+        f"{file}/{name}": tensor
+        for file in ("model", "heads", "optimizer")
+        for name, tensor in safetensors.torch.load_file(last / f"{file}.safetensors").items()
+    }
+    lines = [
+        {
+            key: value
+            for key, value in json.loads(line).items()
+            if key.split("/")[0] not in ("seconds", "elapsed")
+        }
+        for line in (folder / "metrics.jsonl").read_text().splitlines()
+    ]
     return tensors, lines
 
 
 @BOTH
-def test_a_resumed_run_is_the_run_that_was_never_interrupted(make_trainer, base, tmp_path, capsys, kind):
-    """Ctrl-C in step 3, then --resume; and again as after kill -9, from the checkpoint before the last.
+def test_a_resumed_run_is_the_run_that_was_never_interrupted(
+    make_trainer, base, tmp_path, capsys, kind
+):
+    """Ctrl-C in step 3, then --resume; and again as after kill -9, from the checkpoint before the
+    last.
 
-    Catches: a critic that starts anew at 0, or as a copy of the policy of today; momentum of the critic lost.
+    Catches: a critic that starts anew at 0, or as a copy of the policy of today; momentum of the
+    critic lost.
     """
     whole = run(base, tmp_path / "whole", critic=kind)
     cut, count, original = tmp_path / "cut", [], ppo.give_credit
@@ -306,7 +412,10 @@ def test_a_resumed_run_is_the_run_that_was_never_interrupted(make_trainer, base,
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ppo, "give_credit", interrupted)
         run(base, cut, critic=kind)
-    assert f"stopped at step 3; go on with: python -m minilrm.ppo --resume {cut}" in capsys.readouterr().err
+    assert (
+        f"stopped at step 3; go on with: python -m minilrm.ppo --resume {cut}"
+        in capsys.readouterr().err
+    )
     ppo.train(ppo.Options(resume=cut))
     killed = tmp_path / "killed"
     shutil.copytree(whole, killed)
@@ -322,7 +431,11 @@ def test_a_resumed_run_is_the_run_that_was_never_interrupted(make_trainer, base,
 def test_what_a_run_leaves_behind(make_trainer, base, tmp_path):
     folder = run(base, tmp_path / "run")
     summary = json.loads((folder / "summary.json").read_text())
-    assert summary["steps"] == 4 and summary["tokens_generated"] > 0 and summary["last"] == "step-000004"
+    assert (
+        summary["steps"] == 4
+        and summary["tokens_generated"] > 0
+        and summary["last"] == "step-000004"
+    )
     assert json.loads((folder / "config.json").read_text())["command"] == "ppo"
     model, tokenizer, info = checkpoint.load(folder / "checkpoints" / summary["last"])
     assert tokenizer is not None and info["task"] == "gsm8k-mini"
@@ -339,12 +452,20 @@ def test_a_run_does_not_go_on_with_another_kind_of_critic(make_trainer, base, tm
         ppo.train(ppo.Options(resume=folder, critic="shared", steps=2))
 
 
-@pytest.mark.parametrize("argv, words", [
-    (["--critic", "both"], "--critic cannot be 'both'"), (["--lam", "1.5"], "--lam must be at most 1"),
-    (["--gamma", "x"], "--gamma must be a number"), (["--value-clip", "0"], "--value-clip must be above 0"),
-    (["--lambda", "1"], "unknown option --lambda"), (["--task", "gsm8k-mimi"], "did you mean gsm8k-mini"),
-    (["--overlong-cache", "5000"], "--overlong-cache 5000 is longer"), (["--init", "nowhere"], "no checkpoint 'nowhere'"),
-    (["--resume", "nowhere"], "no run folder nowhere")])
+@pytest.mark.parametrize(
+    "argv, words",
+    [
+        (["--critic", "both"], "--critic cannot be 'both'"),
+        (["--lam", "1.5"], "--lam must be at most 1"),
+        (["--gamma", "x"], "--gamma must be a number"),
+        (["--value-clip", "0"], "--value-clip must be above 0"),
+        (["--lambda", "1"], "unknown option --lambda"),
+        (["--task", "gsm8k-mimi"], "did you mean gsm8k-mini"),
+        (["--overlong-cache", "5000"], "--overlong-cache 5000 is longer"),
+        (["--init", "nowhere"], "no checkpoint 'nowhere'"),
+        (["--resume", "nowhere"], "no run folder nowhere"),
+    ],
+)
 def test_a_mistake_on_the_command_line_is_one_line(capsys, argv, words):
     with pytest.raises(SystemExit) as end:
         cli.run_command(ppo.train, ppo.Options, argv, prog="python -m minilrm.ppo", description="")

@@ -1,5 +1,5 @@
-"""The README promises: its commands exist and take the options it names, its code runs, its links lead somewhere, its
-layout is the package's, and its figures are those of the committed results."""
+"""The README promises: its commands exist and take the options it names, its code runs, its links
+lead somewhere, its layout is the package's, and its figures are those of the committed results."""
 
 import ast
 import importlib.util
@@ -21,10 +21,14 @@ import figures  # noqa: E402
 import figures_text  # noqa: E402
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-BY_HAND = re.sub(r"<!-- (\S+) -->.*?<!-- /\1 -->", "", README, flags=re.DOTALL)  # without what figures.py writes
+BY_HAND = re.sub(
+    r"<!-- (\S+) -->.*?<!-- /\1 -->", "", README, flags=re.DOTALL
+)  # without what figures.py writes
 COMMANDS = sorted(set(re.findall(r"python -m minilrm[^\n`#]*", README)))
 SCRIPTS = sorted(set(re.findall(r"python (scripts/\S+?\.py)", README)))
-PATHS = sorted(set(re.findall(r"`((?:data|minilrm|tests)/[\w./-]+|[a-z_]+\.(?:py|txt|md))`", BY_HAND)))
+PATHS = sorted(
+    set(re.findall(r"`((?:data|minilrm|tests)/[\w./-]+|[a-z_]+\.(?:py|txt|md))`", BY_HAND))
+)
 BLOCKS = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
 
 
@@ -48,27 +52,41 @@ def test_a_command_exists_and_its_options_parse(command):
 
 def test_a_wrong_option_would_be_noticed(capsys):
     with pytest.raises(SystemExit):
-        cli.parse(importlib.import_module("minilrm.grpo").Options, ["--sheed", "1"], prog="x", description="")
+        cli.parse(
+            importlib.import_module("minilrm.grpo").Options,
+            ["--sheed", "1"],
+            prog="x",
+            description="",
+        )
     assert "--seed" in capsys.readouterr().err
 
 
 def test_the_table_lists_all_commands():
-    table = dict(re.findall(r"^\| `python -m minilrm\.(\w+)` \| (.*?) \|$", README, flags=re.MULTILINE))
+    table = dict(
+        re.findall(r"^\| `python -m minilrm\.(\w+)` \| (.*?) \|$", README, flags=re.MULTILINE)
+    )
     assert set(table) == set(listing.available())
     assert all(line[0].islower() for line in table.values())
 
 
 def test_options_named_in_the_text_exist():
     """`--word` in prose belongs to some command."""
-    known = {option for verb in listing.available() for option in
-             cli.build_parser(importlib.import_module(f"minilrm.{verb}").Options, verb, "")._option_string_actions}
+    known = {
+        option
+        for verb in listing.available()
+        for option in cli.build_parser(
+            importlib.import_module(f"minilrm.{verb}").Options, verb, ""
+        )._option_string_actions
+    }
     named = set(re.findall(r"`(--[a-z-]+)", BY_HAND))
     assert named and named <= known
 
 
 @pytest.mark.parametrize("target", sorted(set(re.findall(r"make ([a-z]+)", BY_HAND))))
 def test_a_make_target_exists(target):
-    assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text(encoding="utf-8"), flags=re.MULTILINE)
+    assert re.search(
+        rf"^{target}:", (ROOT / "Makefile").read_text(encoding="utf-8"), flags=re.MULTILINE
+    )
 
 
 @pytest.mark.parametrize("script", SCRIPTS)
@@ -94,21 +112,43 @@ def test_a_path_in_the_text_is_there(path):
 def test_the_layout_is_that_of_the_package():
     """Every room stands in the table, on the floor that the layout's own test holds it to."""
     tree = ast.parse((ROOT / "tests" / "test_layout.py").read_text(encoding="utf-8"))
-    names = {t.id: ast.literal_eval(n.value) for n in tree.body if isinstance(n, ast.Assign) for t in n.targets
-             if isinstance(t, ast.Name) and t.id in ("FLOORS", "SIDE")}
-    floors = {str(i): rooms for i, rooms in enumerate(names["FLOORS"])} | {"side": set(names["SIDE"])}
-    there = {p.stem for p in (ROOT / "minilrm").iterdir() if p.suffix == ".py" or (p / "__init__.py").exists()}
+    names = {
+        t.id: ast.literal_eval(n.value)
+        for n in tree.body
+        if isinstance(n, ast.Assign)
+        for t in n.targets
+        if isinstance(t, ast.Name) and t.id in ("FLOORS", "SIDE")
+    }
+    floors = {str(i): rooms for i, rooms in enumerate(names["FLOORS"])} | {
+        "side": set(names["SIDE"])
+    }
+    there = {
+        p.stem
+        for p in (ROOT / "minilrm").iterdir()
+        if p.suffix == ".py" or (p / "__init__.py").exists()
+    }
     rows = re.findall(r"^\| (\d|side) \| ((?:`[\w/]+` ?)+) \|", README, flags=re.MULTILINE)
-    told = {floor: {room.rstrip("/") for room in re.findall(r"`([\w/]+)`", rooms)} for floor, rooms in rows}
+    told = {
+        floor: {room.rstrip("/") for room in re.findall(r"`([\w/]+)`", rooms)}
+        for floor, rooms in rows
+    }
     assert told == {floor: rooms & there for floor, rooms in floors.items() if rooms & there}
 
 
 def test_versions_and_sizes_are_the_right_ones():
     low, high = re.search(r"Python (3\.\d+) to (3\.\d+)", README).groups()
     project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
-    assert f">={low},<3.{int(high[2:]) + 1}" in project and "torch>=2.9" in project and "PyTorch of 2.9" in README
+    assert (
+        f">={low},<3.{int(high[2:]) + 1}" in project
+        and "torch>=2.9" in project
+        and "PyTorch of 2.9" in README
+    )
     from minilrm.model import SCALES, Transformer, count_parameters
-    assert f"{count_parameters(Transformer(SCALES['micro'])) / 1e6:.1f} million parameters" in README.replace("\n", " ")
+
+    assert (
+        f"{count_parameters(Transformer(SCALES['micro'])) / 1e6:.1f} million parameters"
+        in README.replace("\n", " ")
+    )
     assert f"trains for {importlib.import_module('minilrm.grpo').Options.steps} steps" in README
 
 
@@ -121,7 +161,11 @@ def test_the_code_runs(number, base, capsys):
     assert code != BLOCKS[number]
     exec(compile(code, "README.md", "exec"), {})
     printed = capsys.readouterr().out
-    assert "Question: Tom has 3 boxes" in printed if "transformers" in code else len(ast.literal_eval(printed)) == 4
+    assert (
+        "Question: Tom has 3 boxes" in printed
+        if "transformers" in code
+        else len(ast.literal_eval(printed)) == 4
+    )
 
 
 def test_the_shipped_base_opens():
@@ -145,4 +189,6 @@ def test_the_figures_are_those_of_the_results():
 
 
 def test_nothing_private_stands_in_it():
-    assert not re.search(r"/(work|tmp|home|root)/|https?://(?!github)|pypi\.org|download\.pytorch", README)
+    assert not re.search(
+        r"/(work|tmp|home|root)/|https?://(?!github)|pypi\.org|download\.pytorch", README
+    )

@@ -1,4 +1,6 @@
-"""The report of a run: what it says, what it shows, and that nothing a model wrote can act in it."""
+"""The report of a run: what it says, what it shows, and that nothing a model wrote can act in
+it."""
+
 import doctest
 import re
 from html.parser import HTMLParser
@@ -12,19 +14,48 @@ from minilrm.report import choose_problems, duration, outcome, plot_run, write_r
 from minilrm.runlog import RunLog
 
 SUMMARY = {
-    "task": "countdown", "seed": 0, "steps": 40, "eval_n": 1000, "accuracy_before": 0.207,
-    "accuracy_before_ci": [0.183, 0.233], "accuracy_after": 0.781, "accuracy_after_ci": [0.754, 0.806],
-    "greedy_before": 0.52, "greedy_after": 0.84, "length_before": 17.0, "length_after": 62.25,
-    "tokens_generated": 8_500_000, "tokens_trained": 2_100_000, "seconds": 612.0, "device": "cpu",
+    "task": "countdown",
+    "seed": 0,
+    "steps": 40,
+    "eval_n": 1000,
+    "accuracy_before": 0.207,
+    "accuracy_before_ci": [0.183, 0.233],
+    "accuracy_after": 0.781,
+    "accuracy_after_ci": [0.754, 0.806],
+    "greedy_before": 0.52,
+    "greedy_after": 0.84,
+    "length_before": 17.0,
+    "length_after": 62.25,
+    "tokens_generated": 8_500_000,
+    "tokens_trained": 2_100_000,
+    "seconds": 612.0,
+    "device": "cpu",
 }
 # Right (1) or wrong (0), before and after.
-FATES = {"a": (0, 1), "b": (0, 0), "c": (1, 1), "d": (0, 1), "e": (1, 0), "f": (0, 1), "g": (0, 1), "h": (0, 1),
-         "i": (0, 0)}
+FATES = {
+    "a": (0, 1),
+    "b": (0, 0),
+    "c": (1, 1),
+    "d": (0, 1),
+    "e": (1, 0),
+    "f": (0, 1),
+    "g": (0, 1),
+    "h": (0, 1),
+    "i": (0, 0),
+}
 
 
 def sample(key, step, correct, **more):
-    return {"step": step, "event": "eval", "key": key, "prompt": f"Problem {key}?", "answer": "12",
-            "completion": f"3*4 = 12\nok\n#### {12 if correct else 13}", "correct": bool(correct), **more}
+    return {
+        "step": step,
+        "event": "eval",
+        "key": key,
+        "prompt": f"Problem {key}?",
+        "answer": "12",
+        "completion": f"3*4 = 12\nok\n#### {12 if correct else 13}",
+        "correct": bool(correct),
+        **more,
+    }
 
 
 def eval_samples(step, last):
@@ -32,21 +63,41 @@ def eval_samples(step, last):
 
 
 def train_line(step):
-    return {"reward": step / 50, "accuracy": step / 50, "completions/think_rate": 0.5,
-            "completions/mean_length": 17 + step, "entropy": 0.5, "frac_reward_zero_std": 0.2,
-            "kl": None, "loss": 0.001, "learning_rate": 3e-4}
+    return {
+        "reward": step / 50,
+        "accuracy": step / 50,
+        "completions/think_rate": 0.5,
+        "completions/mean_length": 17 + step,
+        "entropy": 0.5,
+        "frac_reward_zero_std": 0.2,
+        "kl": None,
+        "loss": 0.001,
+        "learning_rate": 3e-4,
+    }
 
 
 @pytest.fixture
 def log(tmp_path):
     """A short reinforcement learning run, complete."""
-    log = RunLog.create("grpo", "countdown", {"steps": 40, "init": "<i>base</i>"}, out=tmp_path / "run")
+    log = RunLog.create(
+        "grpo", "countdown", {"steps": 40, "init": "<i>base</i>"}, out=tmp_path / "run"
+    )
     for step in range(41):
         if step:
             log.log(step, train_line(step))
         if step % 20 == 0:
-            log.log(step, {"accuracy": 0.2 + step / 80, "accuracy_ci": [0.18 + step / 80, 0.22 + step / 80],
-                           "greedy": 0.5, "think_rate": 0.4, "mean_length": 17 + step, "n": 1000}, event="eval")
+            log.log(
+                step,
+                {
+                    "accuracy": 0.2 + step / 80,
+                    "accuracy_ci": [0.18 + step / 80, 0.22 + step / 80],
+                    "greedy": 0.5,
+                    "think_rate": 0.4,
+                    "mean_length": 17 + step,
+                    "n": 1000,
+                },
+                event="eval",
+            )
             log.sample(step, eval_samples(step, last=step == 40))
     log.summary(SUMMARY)
     return log
@@ -71,14 +122,17 @@ class Tags(HTMLParser):
         self.attributes += attrs
 
 
-# -- what it says ----------------------------------------------------------------------------------------------------
+# -- what it says ----------------------------------------------------------------------------------
+
 
 def test_the_outcome_is_told_with_intervals_and_cost(log):
     page = re.sub(r"<[^>]*>", "", page_of(log))
-    assert ("Sampled accuracy on 1,000 problems went from 20.7 % (95 % interval 18.3–23.3) to 78.1 % "
-            "(95 % interval 75.4–80.6). Greedy decoding: 52.0 % before, 84.0 % after. Tokens a completion: 17.0 "
-            "before, 62.2 after. It took 10.2 minutes on cpu: 8,500,000 tokens generated, 2,100,000 tokens trained "
-            "on.") in page
+    assert (
+        "Sampled accuracy on 1,000 problems went from 20.7 % (95 % interval 18.3–23.3) to 78.1 % "
+        "(95 % interval 75.4–80.6). Greedy decoding: 52.0 % before, 84.0 % after. Tokens a completion: 17.0 "
+        "before, 62.2 after. It took 10.2 minutes on cpu: 8,500,000 tokens generated, 2,100,000 tokens trained "
+        "on."
+    ) in page
     assert "overlap" not in page and "not ended" not in page
 
 
@@ -107,8 +161,15 @@ def test_a_pretraining_run_is_told_by_its_losses(tmp_path):
     assert 'aria-label="Curves over steps: Loss, Learning rate"' in page
 
 
-@pytest.mark.parametrize("metrics", [[], [{"step": 1, "event": "train"}], [{"event": "eval", "accuracy": "high"}],
-                                     [{"step": 0, "event": "eval", "accuracy": 0.5, "accuracy_ci": [None, 1]}] * 2])
+@pytest.mark.parametrize(
+    "metrics",
+    [
+        [],
+        [{"step": 1, "event": "train"}],
+        [{"event": "eval", "accuracy": "high"}],
+        [{"step": 0, "event": "eval", "accuracy": 0.5, "accuracy_ci": [None, 1]}] * 2,
+    ],
+)
 def test_little_or_odd_content_still_makes_a_page(tmp_path, metrics):
     log = RunLog.create("grpo", None, {}, out=tmp_path / "run")
     for line in metrics:
@@ -132,13 +193,21 @@ def test_the_command_takes_the_folder_with_and_without_its_name(log, capsys):
         assert capsys.readouterr().out.strip() == str(log.folder / "report.html")
 
 
-# -- what a model wrote ----------------------------------------------------------------------------------------------
+# -- what a model wrote ----------------------------------------------------------------------------
+
 
 def test_nothing_that_was_written_can_act_in_the_page(tmp_path):
     evil = "<script>alert(1)</script><img src=x onerror=alert(2)>\"'&</pre></details>"
     log = RunLog.create(evil, evil, {evil: evil}, out=tmp_path / "run")
     for step, correct in ((0, 0), (9, 1)):
-        log.sample(step, [sample(evil, step, correct, prompt=evil, answer=evil, completion=f"{evil}\n#### {evil}")])
+        log.sample(
+            step,
+            [
+                sample(
+                    evil, step, correct, prompt=evil, answer=evil, completion=f"{evil}\n#### {evil}"
+                )
+            ],
+        )
         log.log(step, {"accuracy": 0.5, evil: evil}, event="eval")
     log.summary({"device": evil, "seconds": 5, "steps": evil, "tokens_trained": evil})
     page = page_of(log)
@@ -153,7 +222,9 @@ def test_nothing_that_was_written_can_act_in_the_page(tmp_path):
 def test_the_page_needs_nothing_from_elsewhere(log):
     tags = Tags(page_of(log))
     assert not {"link", "script", "img", "iframe", "object"} & set(tags.tags)
-    named = [value for name, value in tags.attributes if name in ("src", "href", "xlink:href", "data")]
+    named = [
+        value for name, value in tags.attributes if name in ("src", "href", "xlink:href", "data")
+    ]
     assert all(value.startswith("#") for value in named)
 
 
@@ -168,15 +239,33 @@ def test_thinking_is_folded_away_and_the_verdict_is_a_word(log):
 
 def test_problems_are_chosen_to_teach_and_all_are_counted():
     chosen, counts = choose_problems(eval_samples(40, 1) + eval_samples(20, 0) + eval_samples(0, 0))
-    assert [before["key"] for before, _ in chosen] == ["a", "d", "f", "g", "b", "e"]  # 4 mended, 1 not, 1 spoiled
+    assert [before["key"] for before, _ in chosen] == [
+        "a",
+        "d",
+        "f",
+        "g",
+        "b",
+        "e",
+    ]  # 4 mended, 1 not, 1 spoiled
     assert all(before["step"] == 0 and after["step"] == 40 for before, after in chosen)
     assert counts == {"wrong → right": 5, "stays wrong": 2, "right → wrong": 1, "stays right": 1}
 
 
 def test_few_problems_are_all_shown_and_only_those_sampled_at_both_ends():
-    both = [sample("b", 0, 0), sample("c", 0, 1), sample("x", 0, 1), sample("b", 9, 0), sample("c", 9, 1)]
-    chosen, counts = choose_problems(both + [sample("b", 9, 1)] + [sample("c", 50, 1) | {"event": "train"}])
-    assert [(before["key"], after["correct"]) for before, after in chosen] == [("b", False), ("c", True)]
+    both = [
+        sample("b", 0, 0),
+        sample("c", 0, 1),
+        sample("x", 0, 1),
+        sample("b", 9, 0),
+        sample("c", 9, 1),
+    ]
+    chosen, counts = choose_problems(
+        both + [sample("b", 9, 1)] + [sample("c", 50, 1) | {"event": "train"}]
+    )
+    assert [(before["key"], after["correct"]) for before, after in chosen] == [
+        ("b", False),
+        ("c", True),
+    ]
     assert sum(counts.values()) == 2
     assert choose_problems(both[:3]) == ([], {}) and choose_problems([]) == ([], {})
 
@@ -187,14 +276,17 @@ def test_with_one_evaluation_the_last_samples_stand_alone(log):
     assert "picked to be instructive" not in page and page.count("<article>") == 3
 
 
-# -- the curves ------------------------------------------------------------------------------------------------------
+# -- the curves ------------------------------------------------------------------------------------
+
 
 def test_panels_follow_what_was_logged(log):
     page = page_of(log)
     label = re.search(r'aria-label="([^"]*)"', page)[1]
     # No kl was logged, and the loss means nothing here.
-    assert label == ("Curves over steps: Reward, Accuracy (95 % intervals), Completions that think, "
-                     "Mean length, tokens, Entropy, nats a token, Groups without variance")
+    assert label == (
+        "Curves over steps: Reward, Accuracy (95 % intervals), Completions that think, "
+        "Mean length, tokens, Entropy, nats a token, Groups without variance"
+    )
     assert "currentColor" in page and curves.INK not in page
     assert page == page_of(log)  # the same folder, the same page
 
@@ -230,16 +322,22 @@ def test_plot_run_writes_a_png(log, tmp_path):
     assert path.read_bytes().startswith(b"\x89PNG")
 
 
-# -- small pieces ----------------------------------------------------------------------------------------------------
+# -- small pieces ----------------------------------------------------------------------------------
+
 
 def test_the_examples_in_the_docstrings_hold():
     assert doctest.testmod(report).failed == 0
 
 
-@pytest.mark.parametrize(("completion", "thinking", "answer"), [
-    ("#### 5", "", "#### 5"), ("", "", ""), ("a\nb", "a", "b"),
-    ("#### 1\nno: 2\n#### 2\nbye", "#### 1\nno: 2", "#### 2\nbye"),
-])
+@pytest.mark.parametrize(
+    ("completion", "thinking", "answer"),
+    [
+        ("#### 5", "", "#### 5"),
+        ("", "", ""),
+        ("a\nb", "a", "b"),
+        ("#### 1\nno: 2\n#### 2\nbye", "#### 1\nno: 2", "#### 2\nbye"),
+    ],
+)
 def test_split_answer(completion, thinking, answer):
     assert report.split_answer(completion) == (thinking, answer)
 
@@ -249,10 +347,20 @@ def test_durations_are_told_in_fitting_units():
 
 
 def test_traces_are_shown_whole_with_their_second_thoughts_marked():
-    """Catches: an attempt marked by what its writer says of it; a piece of a stranger's text that is not escaped."""
-    pieces = [[" 4+7=11, 11*5=55", "attempt-wrong"], [" no\n", "plain"], ["wait,", "reflection"],
-              [" 5<b>", "attempt-right"], ["<answer>5</answer>", "answer"]]
+    """Catches: an attempt marked by what its writer says of it; a piece of a stranger's text that
+    is not escaped."""
+    pieces = [
+        [" 4+7=11, 11*5=55", "attempt-wrong"],
+        [" no\n", "plain"],
+        ["wait,", "reflection"],
+        [" 5<b>", "attempt-right"],
+        ["<answer>5</answer>", "answer"],
+    ]
     card = report.render_version({"step": 3, "completion": "x", "pieces": pieces, "correct": True})
     assert "<mark>wait,</mark>" in card and "<i class=wrong> 4+7=11, 11*5=55</i> ✗" in card
-    assert "<i class=right> 5&lt;b&gt;</i> ✓" in card and "<b>&lt;answer&gt;5&lt;/answer&gt;</b>" in card and "✓ right" in card
+    assert (
+        "<i class=right> 5&lt;b&gt;</i> ✓" in card
+        and "<b>&lt;answer&gt;5&lt;/answer&gt;</b>" in card
+        and "✓ right" in card
+    )
     assert report.render_pieces([["a"], 5, ["<i>", "unknown"]]) == "&lt;i&gt;"

@@ -1,4 +1,5 @@
 """Rollouts, the trainer's log-probs of them, and their rewards."""
+
 import math
 
 import pytest
@@ -7,7 +8,14 @@ import torch
 from minilrm import checkpoint, objectives, rewards
 from minilrm.grpo import give_advantages
 from minilrm.model import EXPLICIT_UP_TO
-from minilrm.rollout import Episode, episode_logprobs, fitting, group_metrics, micro_batches, rollout
+from minilrm.rollout import (
+    Episode,
+    episode_logprobs,
+    fitting,
+    group_metrics,
+    micro_batches,
+    rollout,
+)
 from minilrm.tasks import get_task
 from minilrm.tasks.base import Grade, Problem
 
@@ -29,10 +37,22 @@ def ids(rng, n):
     return torch.randint(40, 1024, (n,), generator=rng).tolist()
 
 
-def make_episode(prompt=(50, 51), completion=(60, 61, 62), mask=None, correct=False, finish="length", **more):
+def make_episode(
+    prompt=(50, 51), completion=(60, 61, 62), mask=None, correct=False, finish="length", **more
+):
     completion = list(completion)
-    return Episode(PROBLEM, list(prompt), completion, mask or [1] * len(completion), [-1.0] * len(completion), "",
-                   finish, Grade(correct, correct, None, ""), False, **more)
+    return Episode(
+        PROBLEM,
+        list(prompt),
+        completion,
+        mask or [1] * len(completion),
+        [-1.0] * len(completion),
+        "",
+        finish,
+        Grade(correct, correct, None, ""),
+        False,
+        **more,
+    )
 
 
 def mixed_batch(shape):
@@ -49,9 +69,10 @@ def mixed_batch(shape):
 
 
 def the_plain_way(model, episode, temperature):
-    """Log-probs of a completion by one forward pass over the whole sequence, alone, without padding or sharing."""
+    """Log-probs of a completion by one forward pass over the whole sequence, alone, without padding
+    or sharing."""
     row = torch.tensor([episode.prompt_ids + episode.completion_ids])
-    return objectives.token_logprobs(model(row), row, temperature)[0, len(episode.prompt_ids) - 1:]
+    return objectives.token_logprobs(model(row), row, temperature)[0, len(episode.prompt_ids) - 1 :]
 
 
 def gradient(model, loss):
@@ -60,42 +81,67 @@ def gradient(model, loss):
     return torch.cat([p.grad.flatten() for p in model.parameters()])
 
 
-# -- the trainer's log-probs -----------------------------------------------------------------------------------------
+# -- the trainer's log-probs -----------------------------------------------------------------------
+
 
 @pytest.mark.parametrize("temperature", [1.0, 0.7])
-@pytest.mark.parametrize("shape", ["mixed", "one token each", "one", "long enough for the fused kernel"])
-def test_sharing_prompts_changes_neither_logprobs_nor_gradients(model, full_precision, shape, temperature):
-    """Catches: looking at the padding behind a short prompt, positions counted from the padded prompt, the first
-    token's gradient lost, a completion that sees another one's prompt, a batch of single tokens with nothing to run."""
+@pytest.mark.parametrize(
+    "shape", ["mixed", "one token each", "one", "long enough for the fused kernel"]
+)
+def test_sharing_prompts_changes_neither_logprobs_nor_gradients(
+    model, full_precision, shape, temperature
+):
+    """Catches: looking at the padding behind a short prompt, positions counted from the padded
+    prompt, the first token's gradient lost, a completion that sees another one's prompt, a batch of
+    single tokens with nothing to run."""
     batch = mixed_batch(shape)
     got, mask = episode_logprobs(model, batch, temperature, CPU)
     want = [the_plain_way(model, e, temperature) for e in batch]
     assert mask.tolist() == [[1] * len(row) + [0] * (mask.shape[1] - len(row)) for row in want]
     for row, plain in zip(got, want, strict=True):
-        torch.testing.assert_close(row[:len(plain)], plain, atol=1e-5, rtol=1e-5)
-    weights = [torch.linspace(-1, 2, len(row)) for row in want]  # no two tokens alike, some pushed down
-    ours = gradient(model, sum((row[:len(w)] * w).sum() for row, w in zip(got, weights, strict=True)))
+        torch.testing.assert_close(row[: len(plain)], plain, atol=1e-5, rtol=1e-5)
+    weights = [
+        torch.linspace(-1, 2, len(row)) for row in want
+    ]  # no two tokens alike, some pushed down
+    ours = gradient(
+        model, sum((row[: len(w)] * w).sum() for row, w in zip(got, weights, strict=True))
+    )
     plain = gradient(model, sum((row * w).sum() for row, w in zip(want, weights, strict=True)))
     assert (ours - plain).norm() <= 1e-5 * plain.norm()
 
 
 @pytest.mark.parametrize("temperature", [1.0, 0.7])
 def test_they_are_the_samplers_own(model, tokenizer, task, full_precision, temperature):
-    """Catches: the sampling temperature missing from the trainer's log-probs; any drift between cache and none."""
-    groups = rollout(model, tokenizer, task, task.problems("validation", 3), group_size=4, max_new_tokens=20, seed=5,
-                     temperature=temperature)
+    """Catches: the sampling temperature missing from the trainer's log-probs; any drift between
+    cache and none."""
+    groups = rollout(
+        model,
+        tokenizer,
+        task,
+        task.problems("validation", 3),
+        group_size=4,
+        max_new_tokens=20,
+        seed=5,
+        temperature=temperature,
+    )
     episodes = [e for group in groups for e in group]
     assert len({e.length for e in episodes}) > 2, "the completions should differ in length"
     for batch in micro_batches(episodes, 64):
         logp, mask = episode_logprobs(model, batch, temperature, CPU)
         other, _ = episode_logprobs(model, batch, 1.5, CPU)
         for e, row, wrong in zip(batch, logp, other, strict=True):
-            torch.testing.assert_close(row[:e.length], torch.tensor(e.logprobs), atol=1e-5, rtol=1e-5)
-            assert (wrong[:e.length] - row[:e.length]).abs().max() > 0.05  # this test would notice
+            torch.testing.assert_close(
+                row[: e.length], torch.tensor(e.logprobs), atol=1e-5, rtol=1e-5
+            )
+            assert (
+                wrong[: e.length] - row[: e.length]
+            ).abs().max() > 0.05  # this test would notice
         assert mask.sum(1).tolist() == [e.length for e in batch]
 
 
-def test_inserted_tokens_are_read_but_neither_graded_nor_learnt(model, tokenizer, task, full_precision):
+def test_inserted_tokens_are_read_but_neither_graded_nor_learnt(
+    model, tokenizer, task, full_precision
+):
     problem = task.problems("validation", 1)[0]
     answer = tokenizer.encode(f" #### {problem.answer}")
     asked = []
@@ -104,16 +150,26 @@ def test_inserted_tokens_are_read_but_neither_graded_nor_learnt(model, tokenizer
         asked.append(row)
         return answer if len(so_far) == 2 else None
 
-    ((e,),) = rollout(model, tokenizer, task, [problem], max_new_tokens=len(answer) + 5, seed=1, intervene=intervene)
+    ((e,),) = rollout(
+        model,
+        tokenizer,
+        task,
+        [problem],
+        max_new_tokens=len(answer) + 5,
+        seed=1,
+        intervene=intervene,
+    )
     assert asked and e.mask == [1, 1] + [0] * len(answer) + [1] * (len(e.mask) - 2 - len(answer))
-    assert e.completion_ids[2:2 + len(answer)] == answer and e.length == len(e.mask) - len(answer)
+    assert e.completion_ids[2 : 2 + len(answer)] == answer and e.length == len(e.mask) - len(answer)
     assert "####" not in e.text and not e.grade.correct  # who is handed the answer has not found it
     logp, mask = episode_logprobs(model, [e, make_episode(e.prompt_ids, range(60, 90))], 1.0, CPU)
     logp.retain_grad()
     assert mask[0].tolist() == e.mask + [0] * (30 - len(e.mask))
     chosen = torch.tensor(e.mask, dtype=torch.bool)
     # The sampler's log-probs after the insertion agree only if the inserted tokens were read.
-    torch.testing.assert_close(logp[0, :len(e.mask)][chosen], torch.tensor(e.logprobs)[chosen], atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(
+        logp[0, : len(e.mask)][chosen], torch.tensor(e.logprobs)[chosen], atol=1e-5, rtol=1e-5
+    )
     assert not torch.tensor(e.logprobs)[~chosen].any()
     loss, _ = objectives.policy_loss(logp, None, torch.tensor([1.0, -1.0]), mask)
     loss.backward()
@@ -134,16 +190,25 @@ def test_micro_batches_hold_each_episode_once_within_the_budget():
     assert list(micro_batches([], 256)) == []
 
 
-# -- sampling and grading --------------------------------------------------------------------------------------------
+# -- sampling and grading --------------------------------------------------------------------------
+
 
 def test_a_rollout_is_in_order_and_made_of_its_seed(model, tokenizer, task):
     problems = task.problems("validation", 3)
-    first, again, other = (rollout(model, tokenizer, task, problems, group_size=2, max_new_tokens=6, seed=seed)
-                           for seed in (1, 1, 2))
+    first, again, other = (
+        rollout(model, tokenizer, task, problems, group_size=2, max_new_tokens=6, seed=seed)
+        for seed in (1, 1, 2)
+    )
     assert [[e.problem for e in group] for group in first] == [[p, p] for p in problems]
-    assert [e.completion_ids for g in first for e in g] == [e.completion_ids for g in again for e in g]
-    assert [e.completion_ids for g in first for e in g] != [e.completion_ids for g in other for e in g]
-    assert first[0][0].completion_ids != first[0][1].completion_ids  # a group is several answers, not one several times
+    assert [e.completion_ids for g in first for e in g] == [
+        e.completion_ids for g in again for e in g
+    ]
+    assert [e.completion_ids for g in first for e in g] != [
+        e.completion_ids for g in other for e in g
+    ]
+    assert (
+        first[0][0].completion_ids != first[0][1].completion_ids
+    )  # a group is several answers, not one several times
     for e in (e for group in first for e in group):
         assert tokenizer.decode(e.prompt_ids) == task.render(e.problem)
         assert e.grade == task.grade(e.problem, e.text) and e.thinks == task.thinks(e.text)
@@ -161,21 +226,40 @@ def test_prompts_that_leave_no_room_are_dropped_not_cut(tokenizer, task):
     assert fitting(task, tokenizer, problems, 0) == []
 
 
-# -- rewards ---------------------------------------------------------------------------------------------------------
+# -- rewards ---------------------------------------------------------------------------------------
+
 
 def raising(episode):
     raise RuntimeError("the grader fell over")
 
 
-@pytest.mark.parametrize("bad", [raising, lambda e: math.nan, lambda e: math.inf, lambda e: -math.inf, lambda e: None,
-                                 lambda e: "high", lambda e: torch.tensor([1.0, 2.0])])
+@pytest.mark.parametrize(
+    "bad",
+    [
+        raising,
+        lambda e: math.nan,
+        lambda e: math.inf,
+        lambda e: -math.inf,
+        lambda e: None,
+        lambda e: "high",
+        lambda e: torch.tensor([1.0, 2.0]),
+    ],
+)
 def test_a_reward_function_that_fails_makes_the_episode_invalid_not_wrong(bad):
-    """Catches: a failed grader counted as reward 0, which would teach away from what may have been right."""
+    """Catches: a failed grader counted as reward 0, which would teach away from what may have been
+    right."""
     group = [make_episode(correct=i < 2) for i in range(4)]
     assert rewards.apply([group], lambda e: bad(e) if e is group[0] else rewards.accuracy(e)) == 1
-    assert [e.valid for e in group] == [False, True, True, True] and [e.reward for e in group] == [0, 1, 0, 0]
+    assert [e.valid for e in group] == [False, True, True, True] and [e.reward for e in group] == [
+        0,
+        1,
+        0,
+        0,
+    ]
     give_advantages([group], "none")
-    assert [e.advantage for e in group] == pytest.approx([0, 2 / 3, -1 / 3, -1 / 3])  # the mean of three, not of four
+    assert [e.advantage for e in group] == pytest.approx(
+        [0, 2 / 3, -1 / 3, -1 / 3]
+    )  # the mean of three, not of four
 
 
 def test_an_episode_becomes_valid_again_and_interrupts_pass():
@@ -194,18 +278,32 @@ def test_named_rewards_are_weighed():
     right = make_episode(correct=True, finish="eos")
     cut_off = make_episode(correct=True, finish="length")
     reward = rewards.weighted({"accuracy": 1.0, "format": 0.1})
-    assert (reward(right), reward(cut_off), reward(make_episode())) == (pytest.approx(1.1), 1.0, 0.0)
+    assert (reward(right), reward(cut_off), reward(make_episode())) == (
+        pytest.approx(1.1),
+        1.0,
+        0.0,
+    )
     assert rewards.weighted({"accuracy": 1.0, "format": 0.0})(right) == 1.0
     with pytest.raises(KeyError):
         rewards.weighted({"acuracy": 1.0})
 
 
 def test_group_metrics_have_trls_names_and_leave_the_invalid_out():
-    groups = [[make_episode(correct=True, reward=1.0, finish="eos"), make_episode(completion=range(60, 65))],
-              [make_episode(reward=0.5), make_episode(reward=0.0, valid=False, mask=[1, 0, 1])]]
+    groups = [
+        [
+            make_episode(correct=True, reward=1.0, finish="eos"),
+            make_episode(completion=range(60, 65)),
+        ],
+        [make_episode(reward=0.5), make_episode(reward=0.0, valid=False, mask=[1, 0, 1])],
+    ]
     found = group_metrics(groups)
     assert found["reward"] == pytest.approx(0.5) and found["invalid"] == 1
     assert found["accuracy"] == 0.25 and found["completions/clipped_ratio"] == 0.75
     assert found["completions/mean_length"] == (3 + 5 + 3 + 2) / 4
     assert found["entropy"] == 1.0  # minus the mean log-prob of the tokens that were sampled
-    assert {"reward_std", "frac_reward_zero_std", "completions/think_rate", "accuracy_thinking"} <= set(found)
+    assert {
+        "reward_std",
+        "frac_reward_zero_std",
+        "completions/think_rate",
+        "accuracy_thinking",
+    } <= set(found)

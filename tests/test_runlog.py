@@ -1,4 +1,6 @@
-"""The run folder, its files, and what stands around a training loop: Ctrl-C, the progress bar, studies' results."""
+"""The run folder, its files, and what stands around a training loop: Ctrl-C, the progress bar,
+studies' results."""
+
 import io
 import json
 import os
@@ -28,10 +30,13 @@ from minilrm.runlog import (
 
 @pytest.fixture
 def log(tmp_path):
-    return RunLog.create("grpo", "countdown", {"steps": 3, "out": Path("x"), "lr": 0.123456789}, out=tmp_path / "run")
+    return RunLog.create(
+        "grpo", "countdown", {"steps": 3, "out": Path("x"), "lr": 0.123456789}, out=tmp_path / "run"
+    )
 
 
-# -- the folder ------------------------------------------------------------------------------------------------------
+# -- the folder ------------------------------------------------------------------------------------
+
 
 def test_create_writes_a_config_with_which_the_run_can_be_repeated(log):
     config = read_json(log.folder / "config.json")
@@ -45,7 +50,11 @@ def test_the_default_folder_is_named_after_the_run_and_never_taken_twice(tmp_pat
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(runlog.time, "strftime", lambda form: "20250131-142500")
     names = [RunLog.create("grpo", task, {}).folder.as_posix() for task in ("a/b", "a/b", None)]
-    assert names == ["runs/grpo-a-b-20250131-142500", "runs/grpo-a-b-20250131-142500-2", "runs/grpo-20250131-142500"]
+    assert names == [
+        "runs/grpo-a-b-20250131-142500",
+        "runs/grpo-a-b-20250131-142500-2",
+        "runs/grpo-20250131-142500",
+    ]
 
 
 def test_create_takes_an_empty_folder_but_never_one_with_something_in_it(tmp_path):
@@ -62,7 +71,9 @@ def test_create_takes_an_empty_folder_but_never_one_with_something_in_it(tmp_pat
         RunLog.create("grpo", "countdown", {}, out=tmp_path / "file" / "below")
 
 
-@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write anywhere")
+@pytest.mark.skipif(
+    not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write anywhere"
+)
 def test_a_folder_that_cannot_be_written_is_one_line(tmp_path):
     tmp_path.chmod(0o500)
     with pytest.raises(UserError, match="cannot make the run folder .*: permission denied"):
@@ -85,7 +96,14 @@ def test_open_says_what_is_wrong(tmp_path):
 def test_checkpoints_are_listed_by_step_and_half_written_ones_are_not(log):
     assert log.checkpoints() == []
     assert log.checkpoint_path(123) == log.folder / "checkpoints" / "step-000123"
-    for name in ("step-000010", "step-000002", "step-1000000", "step-000003.tmp", "step-x", ".step-000004"):
+    for name in (
+        "step-000010",
+        "step-000002",
+        "step-1000000",
+        "step-000003.tmp",
+        "step-x",
+        ".step-000004",
+    ):
         (log.folder / "checkpoints" / name).mkdir(parents=True)
     (log.folder / "checkpoints" / "step-000005").write_text("a file")
     assert [step for step, _ in log.checkpoints()] == [2, 10, 1_000_000]
@@ -102,14 +120,35 @@ def test_seconds_go_on_from_before_a_resume(log, monkeypatch):
     assert resumed.seconds == 105
 
 
-# -- metrics, samples, summary ---------------------------------------------------------------------------------------
+# -- metrics, samples, summary ---------------------------------------------------------------------
+
 
 def test_metrics_come_back_rounded_with_null_for_what_is_no_number(log):
-    log.log(1, {"reward": 0.123456789, "kl": float("nan"), "loss": float("-inf"), "n": 12345678, "none": None})
-    log.log(1, {"accuracy": torch.tensor(0.25), "accuracy_ci": (np.float32(0.5), 1e-9 / 3)}, event="eval")
+    log.log(
+        1,
+        {
+            "reward": 0.123456789,
+            "kl": float("nan"),
+            "loss": float("-inf"),
+            "n": 12345678,
+            "none": None,
+        },
+    )
+    log.log(
+        1,
+        {"accuracy": torch.tensor(0.25), "accuracy_ci": (np.float32(0.5), 1e-9 / 3)},
+        event="eval",
+    )
     train, evaluation = log.metrics()
-    assert train == {"step": 1, "event": "train", "reward": 0.123457, "kl": None, "loss": None, "n": 12345678,
-                     "none": None}
+    assert train == {
+        "step": 1,
+        "event": "train",
+        "reward": 0.123457,
+        "kl": None,
+        "loss": None,
+        "n": 12345678,
+        "none": None,
+    }
     assert evaluation["accuracy"] == 0.25 and evaluation["accuracy_ci"] == [0.5, 3.33333e-10]
     assert log.metrics("eval") == [evaluation] and log.metrics("other") == []
     assert "NaN" not in (log.folder / "metrics.jsonl").read_text()
@@ -135,7 +174,9 @@ def test_a_torn_last_line_is_passed_over_and_never_glued_to_the_next(log):
     log.log(3, {"reward": 0.5})
     lines = (log.folder / "metrics.jsonl").read_bytes().split(b"\n")
     assert lines[1] == b'{"step": 2, "rew' and json.loads(lines[2])["step"] == 3
-    with pytest.raises(UserError, match="metrics.jsonl, line 2"):  # in the middle it is no longer harmless
+    with pytest.raises(
+        UserError, match="metrics.jsonl, line 2"
+    ):  # in the middle it is no longer harmless
         log.metrics()
 
 
@@ -153,7 +194,11 @@ def test_truncate_after_forgets_later_lines_and_a_torn_one(log):
     assert [sample["step"] for sample in log.samples()] == [0, 0, 1, 1, 2, 2]
     log.log(3, {"reward": 1.0})
     assert log.metrics()[-1]["step"] == 3
-    assert sorted(path.name for path in log.folder.iterdir()) == ["config.json", "metrics.jsonl", "samples.jsonl"]
+    assert sorted(path.name for path in log.folder.iterdir()) == [
+        "config.json",
+        "metrics.jsonl",
+        "samples.jsonl",
+    ]
 
 
 def test_summary_is_replaced_whole(log):
@@ -175,17 +220,24 @@ def test_a_failed_atomic_write_leaves_the_old_file_and_no_litter(tmp_path, monke
     assert read_json(path) == {"old": 1} and list(tmp_path.iterdir()) == [path]
 
 
-# -- JSONL of users --------------------------------------------------------------------------------------------------
+# -- JSONL of users --------------------------------------------------------------------------------
 
-@pytest.mark.parametrize(("text", "complaint"), [
-    (b'{"a": 1}\n\n{"a": \n', "line 3"),
-    (b'{"a": 1}\n[1, 2]\n', "line 2: a JSON object"),
-    (b'{"a": "\xff"}\n', "line 1"),
-    (b"[" * 100_000, "line 1"),
-    (b'{"a": 1}\n{"a": 2', "line 2"),  # what is forgiven in our own logs is not in a user's file
-    (b"", "is empty"),
-    (b"\n \n", "is empty"),
-])
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        (b'{"a": 1}\n\n{"a": \n', "line 3"),
+        (b'{"a": 1}\n[1, 2]\n', "line 2: a JSON object"),
+        (b'{"a": "\xff"}\n', "line 1"),
+        (b"[" * 100_000, "line 1"),
+        (
+            b'{"a": 1}\n{"a": 2',
+            "line 2",
+        ),  # what is forgiven in our own logs is not in a user's file
+        (b"", "is empty"),
+        (b"\n \n", "is empty"),
+    ],
+)
 def test_read_jsonl_names_the_bad_line(tmp_path, text, complaint):
     path = tmp_path / "data.jsonl"
     path.write_bytes(text)
@@ -206,7 +258,8 @@ def test_read_jsonl_reads_what_people_have(tmp_path):
         read_jsonl(tmp_path)
 
 
-# -- Ctrl-C ----------------------------------------------------------------------------------------------------------
+# -- Ctrl-C ----------------------------------------------------------------------------------------
+
 
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
 def test_the_first_signal_asks_and_the_second_stops(name, capsys):
@@ -252,7 +305,8 @@ def test_outside_the_main_thread_it_does_nothing():
     assert seen == [False]
 
 
-# -- the bar ---------------------------------------------------------------------------------------------------------
+# -- the bar ---------------------------------------------------------------------------------------
+
 
 class Screen(io.StringIO):
     def isatty(self):
@@ -283,7 +337,8 @@ def test_in_a_terminal_it_redraws_itself(monkeypatch):
     assert "accuracy=0.5" in sys.stderr.getvalue() and "2/2" in sys.stderr.getvalue()
 
 
-# -- results of studies ----------------------------------------------------------------------------------------------
+# -- results of studies ----------------------------------------------------------------------------
+
 
 def test_results_are_kept_with_machine_and_time(tmp_path, monkeypatch):
     monkeypatch.setattr(machine, "data_folder", lambda: tmp_path)

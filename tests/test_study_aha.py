@@ -1,5 +1,5 @@
-"""scripts/study_aha.py in miniature, from a tiny random base: its records are what scripts/figures_aha.py reads, what is
-broken off goes on, and nothing is measured on half a run."""
+"""scripts/study_aha.py in miniature, from a tiny random base: its records are what
+scripts/figures_aha.py reads, what is broken off goes on, and nothing is measured on half a run."""
 
 import json
 import sys
@@ -21,11 +21,16 @@ import study_aha  # noqa: E402
 
 @pytest.fixture
 def study(base, tmp_path, monkeypatch):
-    """The study with one step, a tiny model, and rewards out of the blue; results go to a folder of their own."""
+    """The study with one step, a tiny model, and rewards out of the blue; results go to a folder of
+    their own."""
     monkeypatch.setattr(Countdown, "max_new_tokens", 8)
     problems = Countdown().problems
-    monkeypatch.setattr(Countdown, "problems", lambda self, split, n, seed=0: problems("validation", n, seed))
-    monkeypatch.setattr(rewards, "weighted", lambda weights: lambda episode: float(sum(episode.completion_ids) % 2))
+    monkeypatch.setattr(
+        Countdown, "problems", lambda self, split, n, seed=0: problems("validation", n, seed)
+    )
+    monkeypatch.setattr(
+        rewards, "weighted", lambda weights: lambda episode: float(sum(episode.completion_ids) % 2)
+    )
     monkeypatch.setattr(grpo, "write_report", lambda folder: folder)
     monkeypatch.setattr(study_aha, "base_of", lambda task, seeded=True: str(base))
     monkeypatch.chdir(tmp_path)
@@ -36,7 +41,9 @@ def study(base, tmp_path, monkeypatch):
         given.append(how)
         return grpo.Options(**how) if "resume" in how else grpo.Options(**how | small)
 
-    monkeypatch.setattr(study_aha, "grpo", SimpleNamespace(train=grpo.train, Options=options, RECIPES={}))
+    monkeypatch.setattr(
+        study_aha, "grpo", SimpleNamespace(train=grpo.train, Options=options, RECIPES={})
+    )
     monkeypatch.setattr(study_aha.runlog, "_results_path", lambda name: tmp_path / f"{name}.jsonl")
     for name, value in (("N", 22), ("MOST", 3), ("SEEDS", (0,))):
         monkeypatch.setattr(study_aha, name, value)
@@ -54,13 +61,28 @@ def run(monkeypatch, *words):
 
 
 def test_all_parts_run_once_and_the_figures_can_read_them(study, tmp_path, monkeypatch):
-    """Catches: a record without the outcomes that paired differences need; a part done twice; a key of another room's
-    result that is no longer called so; a path of this machine in a result."""
+    """Catches: a record without the outcomes that paired differences need; a part done twice; a key
+    of another room's result that is no longer called so; a path of this machine in a result."""
     trained = []
-    monkeypatch.setattr(study.pretrain, "train", lambda options: trained.append(options) or pretend_pretrained(options))
+    monkeypatch.setattr(
+        study.pretrain,
+        "train",
+        lambda options: trained.append(options) or pretend_pretrained(options),
+    )
     run(monkeypatch, "countdown", "all")
-    assert kinds() == ["base", "base", "seeded", "hot", "unseeded", "shuffled", "parallel", *["pretraining"] * 4]
-    assert [o.reflection for o in trained] == [0.0, 0.1, 0.25, 0.5] and {o.tokens for o in trained} == {study.SHARE_TOKENS}
+    assert kinds() == [
+        "base",
+        "base",
+        "seeded",
+        "hot",
+        "unseeded",
+        "shuffled",
+        "parallel",
+        *["pretraining"] * 4,
+    ]
+    assert [o.reflection for o in trained] == [0.0, 0.1, 0.25, 0.5] and {
+        o.tokens for o in trained
+    } == {study.SHARE_TOKENS}
     lines = (tmp_path / "aha.jsonl").read_text(encoding="utf-8")
     assert str(tmp_path) not in lines
     run(monkeypatch, "countdown", "all")
@@ -69,8 +91,15 @@ def test_all_parts_run_once_and_the_figures_can_read_them(study, tmp_path, monke
     assert set(summary["arms"]) == set(study.ARMS) == set(figures_aha.ARMS)
     seed = summary["arms"]["seeded"]["seeds"]["0"]
     assert seed["n"] == 22 and seed["over best temperature"]["n"] == 22
-    assert set(seed["after"]) == set(reflection.measures(Countdown(), []))  # no measure is lost on the way
-    assert len(summary["parallel"]) == 1 and list(summary["pretraining"]) == ["0", "0.1", "0.25", "0.5"]
+    assert set(seed["after"]) == set(
+        reflection.measures(Countdown(), [])
+    )  # no measure is lost on the way
+    assert len(summary["parallel"]) == 1 and list(summary["pretraining"]) == [
+        "0",
+        "0.1",
+        "0.25",
+        "0.5",
+    ]
     figures_aha.block({"countdown": summary})
     run(monkeypatch, "countdown", "timing")
     run(monkeypatch, "countdown", "timing")  # as often as asked: the code may have become faster
@@ -88,7 +117,8 @@ def pretend_pretrained(options):
 
 
 def test_each_arm_differs_from_the_first_by_one_thing(study, monkeypatch):
-    """Catches: a control that starts from the seeded base, or an arm that leaves its base to the command's default."""
+    """Catches: a control that starts from the seeded base, or an arm that leaves its base to the
+    command's default."""
     monkeypatch.setattr(study, "base_of", lambda task, seeded=True: "with" if seeded else "without")
     monkeypatch.setattr(study, "finished", lambda folder: None)
     monkeypatch.setattr(study.grpo, "train", lambda options: None)
@@ -100,9 +130,16 @@ def test_each_arm_differs_from_the_first_by_one_thing(study, monkeypatch):
     for arm in study.ARMS:
         with pytest.raises(InterruptedError):
             study.study_arm("countdown", arm, 2)
-    own = [{k: v for k, v in how.items() if k not in ("task", "seed", "threads", "out")} for how in study.given]
-    assert own == [{"init": "with"}, {"init": "with", "temperature": 1.25}, {"init": "without"},
-                   {"init": "with", "shuffle_rewards": True}]
+    own = [
+        {k: v for k, v in how.items() if k not in ("task", "seed", "threads", "out")}
+        for how in study.given
+    ]
+    assert own == [
+        {"init": "with"},
+        {"init": "with", "temperature": 1.25},
+        {"init": "without"},
+        {"init": "with", "shuffle_rewards": True},
+    ]
 
 
 def test_a_pretraining_that_was_broken_off_goes_on(study, monkeypatch):
@@ -111,7 +148,9 @@ def test_a_pretraining_that_was_broken_off_goes_on(study, monkeypatch):
 
     def broken_off(options):
         how.append(options)
-        (study.folder_of("countdown", "pretraining-0.5", 0) / "checkpoints" / "step-000500").mkdir(parents=True, exist_ok=True)
+        (study.folder_of("countdown", "pretraining-0.5", 0) / "checkpoints" / "step-000500").mkdir(
+            parents=True, exist_ok=True
+        )
         return options.out
 
     monkeypatch.setattr(study.pretrain, "train", broken_off)
@@ -122,8 +161,13 @@ def test_a_pretraining_that_was_broken_off_goes_on(study, monkeypatch):
 
 
 def test_an_interrupted_run_is_no_result(study, monkeypatch):
-    """Mistake: Ctrl-C ends the loop in good order, and the half-trained policy is taken for the arm's."""
-    monkeypatch.setattr(study.grpo, "train", lambda options: runlog.RunLog.create("grpo", "countdown", {}, options.out).folder)
+    """Mistake: Ctrl-C ends the loop in good order, and the half-trained policy is taken for the
+    arm's."""
+    monkeypatch.setattr(
+        study.grpo,
+        "train",
+        lambda options: runlog.RunLog.create("grpo", "countdown", {}, options.out).folder,
+    )
     with pytest.raises(KeyboardInterrupt):
         study.study_arm("countdown", "seeded", 0)
     assert kinds() == []
@@ -136,28 +180,57 @@ def test_a_base_that_is_missing_is_measured_though_the_other_is_there(study):
 
 
 def test_parallel_wants_finished_runs(study):
-    with pytest.raises(UserError, match=r"make it first: python scripts/study_aha.py countdown seeded 0"):
+    with pytest.raises(
+        UserError, match=r"make it first: python scripts/study_aha.py countdown seeded 0"
+    ):
         study.study_parallel("countdown", 0)
 
 
 def test_the_first_answer_that_its_own_check_accepts(study):
-    """Mistakes: the grader's verdict in place of the writer's (an oracle), and tokens of answers that were never written."""
-    traces = {"no": Trace((Attempt(0, 1, "", False),), 0, True), "ok": Trace((Attempt(0, 1, "", True),), 0, True),
-              "noise": Trace((), 0, False)}
+    """Mistakes: the grader's verdict in place of the writer's (an oracle), and tokens of answers
+    that were never written."""
+    traces = {
+        "no": Trace((Attempt(0, 1, "", False),), 0, True),
+        "ok": Trace((Attempt(0, 1, "", True),), 0, True),
+        "noise": Trace((), 0, False),
+    }
     task = SimpleNamespace(parse_trace=traces.__getitem__)
-    group = [SimpleNamespace(text=t, length=n) for t, n in (("noise", 1), ("no", 10), ("ok", 100), ("ok", 1000))]
+    group = [
+        SimpleNamespace(text=t, length=n)
+        for t, n in (("noise", 1), ("no", 10), ("ok", 100), ("ok", 1000))
+    ]
     assert study.self_checked(task, group) == (group[2], 111)
     assert study.self_checked(task, group[:2]) == (group[1], 11)
 
 
 def test_transcripts_are_of_problems_that_came_right_by_trying_again(study):
     """Mistake: a first try that was right, doubted for nothing, and written once more."""
-    again, doubted, once = (("attempt-wrong", "reflection", "attempt-right"), ("attempt-right", "reflection", "attempt-right"),
-                            ("attempt-right",))
-    samples = [{"step": step, "key": key, "prompt": key, "completion": f"{key}{step}", "correct": right,
-                "pieces": [["..", "plain"], *([["..", kind] for kind in kinds])]} for step, key, kinds, right in (
-        (0, "a", (), False), (0, "b", (), True), (0, "c", (), False), (0, "e", (), False), (2, "a", again, True),
-        (2, "b", again, True), (2, "c", once, True), (2, "d", again, True), (2, "e", doubted, True))]
+    again, doubted, once = (
+        ("attempt-wrong", "reflection", "attempt-right"),
+        ("attempt-right", "reflection", "attempt-right"),
+        ("attempt-right",),
+    )
+    samples = [
+        {
+            "step": step,
+            "key": key,
+            "prompt": key,
+            "completion": f"{key}{step}",
+            "correct": right,
+            "pieces": [["..", "plain"], *([["..", kind] for kind in kinds])],
+        }
+        for step, key, kinds, right in (
+            (0, "a", (), False),
+            (0, "b", (), True),
+            (0, "c", (), False),
+            (0, "e", (), False),
+            (2, "a", again, True),
+            (2, "b", again, True),
+            (2, "c", once, True),
+            (2, "d", again, True),
+            (2, "e", doubted, True),
+        )
+    ]
     log = SimpleNamespace(samples=lambda: samples)
     assert study.transcripts(log) == [{"prompt": "a", "before": "a0", "after": "a2"}]
 

@@ -31,8 +31,12 @@ def gsm8k_file(tmp_path_factory):
     task, rng = Arithmetic(), random.Random(0)
     path = tmp_path_factory.mktemp("data") / "mine.jsonl"
     problems = task.problems("train", 200)
-    path.write_text("".join(json.dumps({"question": p.prompt, "answer": task.solution(p, rng).strip()}) + "\n"
-                            for p in problems))
+    path.write_text(
+        "".join(
+            json.dumps({"question": p.prompt, "answer": task.solution(p, rng).strip()}) + "\n"
+            for p in problems
+        )
+    )
     return path
 
 
@@ -69,14 +73,17 @@ def test_same_seed_same_problems(task):
 
 def test_problems_lie_in_their_split(task):
     for split in ("train", "validation", "test"):
-        assert all(split_of(problem.key) == split for problem in draw(task, split) + task.problems(split, 20))
+        assert all(
+            split_of(problem.key) == split
+            for problem in draw(task, split) + task.problems(split, 20)
+        )
 
 
 def test_no_key_lies_in_two_splits(task):
     keys = [{problem.key for problem in draw(task, split, 300)} for split in splits(task)]
     for i, some in enumerate(keys):
         assert some
-        for others in keys[i + 1:]:
+        for others in keys[i + 1 :]:
             assert not some & others
 
 
@@ -134,7 +141,11 @@ def test_right_solutions_are_right(task, style):
     for problem in drawn(task):
         solution = task.solution(problem, rng, style)
         grade = task.grade(problem, solution)
-        assert grade.correct and grade.formatted and grade.reason == "right", (problem, solution, grade)
+        assert grade.correct and grade.formatted and grade.reason == "right", (
+            problem,
+            solution,
+            grade,
+        )
         assert solution[0] in " \n"
         assert task.vote_key(problem, grade.answer) is not None
         assert task.thinks(solution) == (task.name != "general" and style != "reflex")
@@ -145,7 +156,11 @@ def test_careless_solutions_are_wrong(task):
     for problem in drawn(task):
         solution = task.solution(problem, rng, "careless")
         grade = task.grade(problem, solution)
-        assert not grade.correct and grade.formatted and grade.reason == "wrong answer", (problem, solution, grade)
+        assert not grade.correct and grade.formatted and grade.reason == "wrong answer", (
+            problem,
+            solution,
+            grade,
+        )
 
 
 @pytest.mark.parametrize("style", ["steps", "plan_verify"])
@@ -163,7 +178,11 @@ def test_rewording_keeps_the_problem(task):
     rng = random.Random(8)
     for problem in draw(task, "train"):
         other = task.reword(problem, rng)
-        assert (other.key, other.answer, other.difficulty) == (problem.key, problem.answer, problem.difficulty)
+        assert (other.key, other.answer, other.difficulty) == (
+            problem.key,
+            problem.answer,
+            problem.difficulty,
+        )
         assert task.grade(other, task.solution(other, rng)).correct
 
 
@@ -188,7 +207,9 @@ def test_registry_names_its_tasks():
 
 
 def test_registry_errors_help():
-    with pytest.raises(UserError, match="did you mean gsm8k-mini.*arithmetic, general, gsm8k, gsm8k-mini"):
+    with pytest.raises(
+        UserError, match="did you mean gsm8k-mini.*arithmetic, general, gsm8k, gsm8k-mini"
+    ):
         get_task("gsm8k_mini")
     with pytest.raises(UserError, match="no task is called 'xyzzy'. There are"):
         get_task("xyzzy")
@@ -207,7 +228,10 @@ def test_frames_word_for_word():
     assert render_frame(two) == "Pregunta: ¿Qué?\nRespuesta:"
     assert render_frame(one, "cot") == "Question: What is {x}?\nAnswer: Let's think step by step."
     assert render_frame(two, "cot") == "Pregunta: ¿Qué?\nRespuesta: Pensemos paso a paso."
-    assert render_frame(Problem("demo", "Quoi?", "2", "b", meta={"language": "fr"})) == "Question: Quoi?\nAnswer:"
+    assert (
+        render_frame(Problem("demo", "Quoi?", "2", "b", meta={"language": "fr"}))
+        == "Question: Quoi?\nAnswer:"
+    )
     assert set(PROMPT_STYLES) == {"plain", "cot", "few_shot"}
     with pytest.raises(ValueError, match="belong to the style"):
         render_frame(one, "plain", ((two, " #### 2"),))
@@ -240,10 +264,14 @@ def test_arithmetic_solutions_word_for_word():
     meta = {"kind": "add", "language": "en", "expression": "47 + 38", "steps": steps}
     problem = Problem("arithmetic", "What is 47 + 38?", "85", "add:38+47", 3, meta)
     assert task.solution(problem, rng, "reflex") == " #### 85"
-    assert task.solution(problem, rng, "steps") == "\n<<40+30=70>>70\n<<7+8=15>>15\n<<70+15=85>>85\n#### 85"
+    assert (
+        task.solution(problem, rng, "steps")
+        == "\n<<40+30=70>>70\n<<7+8=15>>15\n<<70+15=85>>85\n#### 85"
+    )
     assert task.solution(problem, rng, "plan_verify") == (
         "\nPlan: tens, ones, sum.\n1. <<40+30=70>>70\n2. <<7+8=15>>15\n3. <<70+15=85>>85\n"
-        "Check: <<85-38=47>>47, ok.\n#### 85")
+        "Check: <<85-38=47>>47, ok.\n#### 85"
+    )
 
 
 def test_a_careless_step_is_carried_on():
@@ -266,7 +294,12 @@ def test_a_fixed_set_has_no_sum_twice():
     assert len({p.key for p in Arithmetic().problems("test", 1000)}) == 1000
     with pytest.raises(UserError, match="only .* different test problems"):
         Arithmetic(1, 1, kinds=("add",)).problems("test", 100)
-    for options in ({"max_digits": 9}, {"min_digits": 3, "max_digits": 2}, {"kinds": ("divide",)}, {"kinds": ()}):
+    for options in (
+        {"max_digits": 9},
+        {"min_digits": 3, "max_digits": 2},
+        {"kinds": ("divide",)},
+        {"kinds": ()},
+    ):
         with pytest.raises(UserError):
             Arithmetic(**options)
 
@@ -285,7 +318,9 @@ def test_general_has_all_its_kinds_in_both_languages():
     seen = {(p.meta["kind"], p.meta["language"]) for p in draw(General(spanish=0.5), "train", 1500)}
     assert seen == {(kind.name, language) for kind in KINDS for language in ("en", "es")}
     assert len(KINDS) >= 8
-    assert {p.meta["kind"] for p in draw(General(), "ood", 300)} == {kind.name for kind in KINDS if kind.grows}
+    assert {p.meta["kind"] for p in draw(General(), "ood", 300)} == {
+        kind.name for kind in KINDS if kind.grows
+    }
 
 
 def test_general_holds_out_the_content_of_skills_and_the_wording_of_facts():
@@ -303,8 +338,12 @@ def test_general_samples_every_split_in_one_language():
 
 def test_general_grades_line_and_case():
     task = General()
-    hello = Problem("general", "Say hello to Ana.", "Hello, Ana!", "greet:Ana", meta={"kind": "greet"})
-    capital = Problem("general", "Capital letter: cat", "Cat", "capitalize:cat", meta={"kind": "capitalize"})
+    hello = Problem(
+        "general", "Say hello to Ana.", "Hello, Ana!", "greet:Ana", meta={"kind": "greet"}
+    )
+    capital = Problem(
+        "general", "Capital letter: cat", "Cat", "capitalize:cat", meta={"kind": "capitalize"}
+    )
     for problem, completion, correct, formatted, reason in [
         (hello, " Hello, Ana!", True, True, "right"),
         (hello, "\n HELLO, ANA! \n", True, True, "right"),
@@ -316,7 +355,9 @@ def test_general_grades_line_and_case():
         (capital, " cat", False, True, "wrong answer"),
     ]:
         grade = task.grade(problem, completion)
-        assert (grade.correct, grade.formatted, grade.reason) == (correct, formatted, reason), completion
+        assert (grade.correct, grade.formatted, grade.reason) == (correct, formatted, reason), (
+            completion
+        )
     decomposed = Problem("general", "?", "París", "k", meta={"kind": "capital"})
     assert task.grade(decomposed, " Pari\u0301s").correct
 
@@ -328,12 +369,24 @@ GOOD = '{"question": "3 times 4?", "answer": "It is <<3*4=12>>12.\\n#### 1,200"}
 
 def test_gsm8k_reads_a_file(tmp_path):
     path = tmp_path / "mine.jsonl"
-    extra = {"question": "Cuántos?", "answer": "#### -3.50", "key": "story:1", "difficulty": 4,
-             "meta": {"language": "es"}}
+    extra = {
+        "question": "Cuántos?",
+        "answer": "#### -3.50",
+        "key": "story:1",
+        "difficulty": 4,
+        "meta": {"language": "es"},
+    }
     path.write_bytes(b"\xef\xbb\xbf" + GOOD.encode() + b"\r\n\n" + json.dumps(extra).encode())
     first, second = load_jsonl(path, task="gsm8k-mini")
-    assert (first.task, first.prompt, first.answer, first.difficulty) == ("gsm8k-mini", "3 times 4?", "1200", 1)
-    assert first.key.startswith("gsm8k:") and first.meta == {"solution": "It is <<3*4=12>>12.\n#### 1,200"}
+    assert (first.task, first.prompt, first.answer, first.difficulty) == (
+        "gsm8k-mini",
+        "3 times 4?",
+        "1200",
+        1,
+    )
+    assert first.key.startswith("gsm8k:") and first.meta == {
+        "solution": "It is <<3*4=12>>12.\n#### 1,200"
+    }
     assert (second.answer, second.key, second.difficulty) == ("-3.5", "story:1", 4)
     assert second.meta == {"language": "es", "solution": "#### -3.50"}
     task = GSM8K(path, split_all=True)
@@ -349,7 +402,11 @@ def test_gsm8k_splits_by_question(gsm8k_file):
     assert sum(sizes.values()) == 200 and sizes["train"] > 130 and sizes["ood"] == 0
     with pytest.raises(UserError, match="no problem in the split 'ood'"):
         task.sample(random.Random(0), "ood")
-    assert question_key("How  many\nEggs?") == question_key("how many eggs?") != question_key("how many legs?")
+    assert (
+        question_key("How  many\nEggs?")
+        == question_key("how many eggs?")
+        != question_key("how many legs?")
+    )
 
 
 BAD_LINES = {

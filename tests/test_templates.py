@@ -29,7 +29,8 @@ def operands(step):
 
 
 def results_by_ints(steps, numbers):
-    """The results of the steps, worked out with plain ints and nothing of the package; a division must come out."""
+    """The results of the steps, worked out with plain ints and nothing of the package; a division
+    must come out."""
     values, results = dict(numbers), []
     for i, step in enumerate(steps, 1):
         left, op, right = operands(step)
@@ -81,10 +82,14 @@ def test_numbers_and_steps(template):
     for i, step in enumerate(template.steps, 1):
         left, _, right = operands(step)
         earlier = {f"s{j}" for j in range(1, i)}
-        assert all(o.isdigit() or o in template.numbers or o in earlier for o in (left, right)), step
+        assert all(o.isdigit() or o in template.numbers or o in earlier for o in (left, right)), (
+            step
+        )
         used |= {left, right}
     assert set(template.numbers) <= used, "a number is not used by any step"
-    assert {f"s{j}" for j in range(1, len(template.steps))} <= used, "a step's result is not used by any later step"
+    assert {f"s{j}" for j in range(1, len(template.steps))} <= used, (
+        "a step's result is not used by any later step"
+    )
     for field in (template.text, template.working, template.plan, template.distractors):
         assert set(field) == set(LANGUAGES)
 
@@ -115,7 +120,11 @@ def test_wordings(template, language):
 @each_template
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_working_plan_and_distractors(template, language):
-    working, plan, distractors = template.working[language], template.plan[language], template.distractors[language]
+    working, plan, distractors = (
+        template.working[language],
+        template.plan[language],
+        template.distractors[language],
+    )
     assert isinstance(working, tuple) and isinstance(plan, tuple) and isinstance(distractors, tuple)
     assert len(working) == len(plan) == len(template.steps)
     for sentence in working:
@@ -151,8 +160,17 @@ def test_numbers_are_found_and_answers_are_right(template):
 def test_both_languages_tell_the_same_problem(template):
     for i, numbers in enumerate(some_numbers(template)):
         for distractor in (False, True):
-            en, es = (fill(template, random.Random(i), language, numbers=numbers, task="t", distractor=distractor)
-                      for language in LANGUAGES)
+            en, es = (
+                fill(
+                    template,
+                    random.Random(i),
+                    language,
+                    numbers=numbers,
+                    task="t",
+                    distractor=distractor,
+                )
+                for language in LANGUAGES
+            )
             assert (en.key, en.answer, en.difficulty) == (es.key, es.answer, es.difficulty)
             assert en.difficulty == len(template.steps)
             assert en.prompt != es.prompt
@@ -168,8 +186,10 @@ def test_a_seed_settles_everything(template):
     numbers = some_numbers(template, count=1)[0]
     assert some_numbers(template, count=1)[0] == numbers
     for language in LANGUAGES:
-        first, again = (fill(template, random.Random(9), language, numbers=numbers, task="t", distractor=True)
-                        for _ in range(2))
+        first, again = (
+            fill(template, random.Random(9), language, numbers=numbers, task="t", distractor=True)
+            for _ in range(2)
+        )
         assert first == again
         other_words = fill(template, random.Random(10), language, numbers=numbers, task="t")
         assert (other_words.key, other_words.answer) == (first.key, first.answer)
@@ -177,8 +197,12 @@ def test_a_seed_settles_everything(template):
 
 def test_training_and_held_out_share_no_key():
     def keys(templates):
-        return {fill(t, random.Random(0), language, numbers=numbers, task="t").key
-                for t in templates for language in LANGUAGES for numbers in some_numbers(t, count=5)}
+        return {
+            fill(t, random.Random(0), language, numbers=numbers, task="t").key
+            for t in templates
+            for language in LANGUAGES
+            for numbers in some_numbers(t, count=5)
+        }
 
     assert not keys(TRAINING) & keys(HELD_OUT)
     # a key begins with its template's name and a colon, so that different names can never meet

@@ -1,4 +1,5 @@
-"""The tokenizer: three encoders that must agree, a trainer that must equal the obvious one, files that must open."""
+"""The tokenizer: three encoders that must agree, a trainer that must equal the obvious one, files
+that must open."""
 
 import json
 import pickle
@@ -34,15 +35,45 @@ quick = settings(derandomize=True, deadline=None, database=None, max_examples=15
 MATHS = """Question: Natalia sold 48/2 = <<48/2=24>>24 clips.\nShe didn't sell 'total' more: it's $3.50 each (10%).
 \n\n    Step 1) 12 + 7 = 19.   Step 2) 19*3=57\t# tab\n  indented\n\n\nAnswer: #### 1,234\n"""
 SPANISH = "¿Cuántos niños compró María? ¡Él gastó 20 €! «Año» — la señora pagó 3½ pingüinos.\n"
-SCRIPTS = "日本語の文章です。 Привет, мир! नमस्ते दुनिया १२३ مرحبا ٤٥ e\u0301 n\u0303 👩‍👩‍👧‍👦 ❤️ 🇪🇸 𝟘𝟙 ²₃ Ⅷ"
-CODE = "def f(x):\r\n\tif x_1 >= 10:\r\n\t\treturn 'total' + \"s\"  # ok\r\n\r\n" + " " * 70 + "end" + "\n" * 5
+SCRIPTS = (
+    "日本語の文章です。 Привет, мир! नमस्ते दुनिया १२३ مرحبا ٤٥ e\u0301 n\u0303 👩‍👩‍👧‍👦 ❤️ 🇪🇸 𝟘𝟙 ²₃ Ⅷ"
+)
+CODE = (
+    "def f(x):\r\n\tif x_1 >= 10:\r\n\t\treturn 'total' + \"s\"  # ok\r\n\r\n"
+    + " " * 70
+    + "end"
+    + "\n" * 5
+)
 CORPUS = [MATHS, SPANISH, SCRIPTS, CODE] * 3
 PARITY = [
-    "", " ", "  ", "\n", " \n ", "\r\n\r\n", "a\r\nb", ".\n", ".\n\n", "Answer:", "Answer: #### 12", "1234567890",
-    " 1  2   3", "x=<<3*4=12>>12", "'s 'so don't DON'T ’s", "\t\tx",
-    "a\u00a0b\u2003c\u2028d\u0085e\x1cf\x0bg", "\ufeffbom", "\x00\x7f", "\ufffd",
-    "<|endoftext|>", "<think>no</think>", "<<think>>", "Ġthe Ċ", "🙂" * 20, " " * 200 + "x",
-    "\ud83d", *CORPUS[:4],
+    "",
+    " ",
+    "  ",
+    "\n",
+    " \n ",
+    "\r\n\r\n",
+    "a\r\nb",
+    ".\n",
+    ".\n\n",
+    "Answer:",
+    "Answer: #### 12",
+    "1234567890",
+    " 1  2   3",
+    "x=<<3*4=12>>12",
+    "'s 'so don't DON'T ’s",
+    "\t\tx",
+    "a\u00a0b\u2003c\u2028d\u0085e\x1cf\x0bg",
+    "\ufeffbom",
+    "\x00\x7f",
+    "\ufffd",
+    "<|endoftext|>",
+    "<think>no</think>",
+    "<<think>>",
+    "Ġthe Ċ",
+    "🙂" * 20,
+    " " * 200 + "x",
+    "\ud83d",
+    *CORPUS[:4],
 ]
 
 
@@ -68,14 +99,16 @@ def assert_parity(tok: Tokenizer, hugging: tokenizers.Tokenizer, text: str) -> N
     ids = tok.encode(text)
     assert ids == tok.encode_reference(text)
     assert tok.decode(ids) == clean_text(text)
-    with_specials = tok.encode(text, allow_special=True)  # `tokenizers` always matches special tokens
+    with_specials = tok.encode(
+        text, allow_special=True
+    )  # `tokenizers` always matches special tokens
     assert with_specials == tok.encode_reference(text, allow_special=True)
     assert with_specials == hugging.encode(clean_text(text), add_special_tokens=False).ids
     if not any(name in text for name in SPECIALS):
         assert ids == with_specials
 
 
-# ------------------------------------------------------------------------------------------------------------ encoding
+# -- encoding --------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("text", PARITY, ids=lambda text: ascii(text[:16]))
@@ -84,7 +117,25 @@ def test_three_encoders_agree_on_chosen_texts(tok, hugging, text):
 
 
 any_text = st.text(st.characters(exclude_categories=()), max_size=60)  # surrogates too
-PIECES = ["the", " Answer", ":", " ####", "<<", ">>", "\n", "\r\n", " ", "   ", "\t", "7", "½", "ñ", "'s", "日本", "🙂"]
+PIECES = [
+    "the",
+    " Answer",
+    ":",
+    " ####",
+    "<<",
+    ">>",
+    "\n",
+    "\r\n",
+    " ",
+    "   ",
+    "\t",
+    "7",
+    "½",
+    "ñ",
+    "'s",
+    "日本",
+    "🙂",
+]
 
 
 @quick
@@ -95,7 +146,9 @@ def test_three_encoders_agree_on_any_unicode(tok, hugging, text):
 
 
 @quick
-@given(st.lists(st.sampled_from([*PIECES, *SPECIALS]) | st.text(max_size=3), max_size=20).map("".join))
+@given(
+    st.lists(st.sampled_from([*PIECES, *SPECIALS]) | st.text(max_size=3), max_size=20).map("".join)
+)
 def test_three_encoders_agree_on_glued_pieces(tok, hugging, text):
     assert_parity(tok, hugging, text)
 
@@ -108,22 +161,64 @@ def test_words_cover_the_text(text):
 
 def test_cuts():
     assert split_words("So 3*4=12.\nAnswer: #### 12") == [
-        "So", " ", "3", "*", "4", "=", "1", "2", ".", "\n", "Answer", ":", " ####", " ", "1", "2"]
+        "So",
+        " ",
+        "3",
+        "*",
+        "4",
+        "=",
+        "1",
+        "2",
+        ".",
+        "\n",
+        "Answer",
+        ":",
+        " ####",
+        " ",
+        "1",
+        "2",
+    ]
     assert split_words("it's 'total'\n\n  x") == ["it", "'s", " '", "total", "'", "\n\n", " ", " x"]
-    assert split_words("'total'\n'did'") == ["'", "total", "'", "\n", "'", "did", "'"]  # not "'t" "otal"
-    assert split_words("x=<<3+4=7>>7!\r\n") == ["x", "=<<", "3", "+", "4", "=", "7", ">>", "7", "!", "\r\n"]
+    assert split_words("'total'\n'did'") == [
+        "'",
+        "total",
+        "'",
+        "\n",
+        "'",
+        "did",
+        "'",
+    ]  # not "'t" "otal"
+    assert split_words("x=<<3+4=7>>7!\r\n") == [
+        "x",
+        "=<<",
+        "3",
+        "+",
+        "4",
+        "=",
+        "7",
+        ">>",
+        "7",
+        "!",
+        "\r\n",
+    ]
 
 
 def test_digits_are_never_merged(tok):
     assert [tok.token_bytes(i) for i in tok.encode("2024")] == [b"2", b"0", b"2", b"4"]
     digits = set(b"0123456789")
-    assert not any(digits & set(left + right) for left, right in train_bpe(["1111 22 a1 1a =1"] * 50, 600))
+    assert not any(
+        digits & set(left + right) for left, right in train_bpe(["1111 22 a1 1a =1"] * 50, 600)
+    )
     for word in split_words("12٤٥१२½²"):
         assert len(word) == 1
 
 
 @quick
-@given(st.text(max_size=20), st.sampled_from([" ", "\n", "\r\n", "\t", "  ", "\u00a0"]), st.text(max_size=20))
+@given(
+    st.text(max_size=20),
+    st.sampled_from([" ", "\n", "\r\n", "\t", "  ", "\u00a0"]),
+    st.text(max_size=20),
+)
 def test_a_prompt_is_a_prefix_of_its_document(tok, prompt, blank, rest):
     assume(prompt and not prompt[-1].isspace())
     assert tok.encode(prompt + blank + rest) == tok.encode(prompt) + tok.encode(blank + rest)
@@ -141,13 +236,15 @@ def test_lone_surrogates(tok):
     assert tok.decode(tok.encode("x\udc80y")) == "x\ufffdy"
 
 
-# ------------------------------------------------------------------------------------------------------ special tokens
+# -- special tokens --------------------------------------------------------------------------------
 
 
 def test_layout(tok):
     assert len(SPECIALS) == len(set(SPECIALS)) == 32
     assert (tok.eos_id, tok.pad_id) == (0, 1) == (tok.special_ids[EOS], tok.special_ids[PAD])
-    assert [tok.token_bytes(32 + byte) for byte in range(256)] == [bytes([byte]) for byte in range(256)]
+    assert [tok.token_bytes(32 + byte) for byte in range(256)] == [
+        bytes([byte]) for byte in range(256)
+    ]
     assert tok.token_bytes(288) == b"".join(tok.merges[0])
     assert len(tok) == tok.vocab_size == 288 + len(tok.merges)
     for wrong in (-1, tok.vocab_size):
@@ -165,7 +262,11 @@ def test_a_user_cannot_smuggle_in_a_special_token(tok, name):
 
 
 @quick
-@given(st.lists(st.sampled_from([*SPECIALS, "<", "|", ">", "<|", "think", " "]), max_size=12).map("".join))
+@given(
+    st.lists(st.sampled_from([*SPECIALS, "<", "|", ">", "<|", "think", " "]), max_size=12).map(
+        "".join
+    )
+)
 def test_no_text_smuggles_in_a_special_token(tok, text):
     assert all(i >= len(SPECIALS) for i in tok.encode(text))
 
@@ -182,7 +283,7 @@ def test_bad_special_tokens(added):
             Tokenizer([], specials)
 
 
-# ------------------------------------------------------------------------------------------------------------ training
+# -- training --------------------------------------------------------------------------------------
 
 
 def naive_train(texts: list[str], n_merges: int, min_count: int = 2) -> list[tuple[bytes, bytes]]:
@@ -200,10 +301,16 @@ def naive_train(texts: list[str], n_merges: int, min_count: int = 2) -> list[tup
 
 
 @quick
-@given(st.lists(st.text("aabbcé .\n1<", max_size=40), max_size=12), st.integers(0, 40), st.integers(1, 3))
+@given(
+    st.lists(st.text("aabbcé .\n1<", max_size=40), max_size=12),
+    st.integers(0, 40),
+    st.integers(1, 3),
+)
 @example(["aaaaaaa aaa aaaa"] * 3, 10, 2)  # overlapping pairs
 def test_incremental_trainer_equals_the_naive_one(texts, n_merges, min_count):
-    assert train_bpe(texts, 256 + n_merges, (), min_count) == naive_train(texts, n_merges, min_count)
+    assert train_bpe(texts, 256 + n_merges, (), min_count) == naive_train(
+        texts, n_merges, min_count
+    )
 
 
 def test_incremental_trainer_equals_the_naive_one_on_real_text():
@@ -211,12 +318,18 @@ def test_incremental_trainer_equals_the_naive_one_on_real_text():
 
 
 def test_ties_go_to_the_smallest_pair():
-    assert train_bpe(["zy", "ab", "cd", "ac"] * 2, 400) == [(b"a", b"b"), (b"a", b"c"), (b"c", b"d"), (b"z", b"y")]
+    assert train_bpe(["zy", "ab", "cd", "ac"] * 2, 400) == [
+        (b"a", b"b"),
+        (b"a", b"c"),
+        (b"c", b"d"),
+        (b"z", b"y"),
+    ]
     assert train_bpe(["xy"] * 2 + ["ab"] * 3, 289) == [(b"a", b"b")]
 
 
 def test_ties_by_age_go_to_the_older_tokens():
-    # "abx" and "cdx" twice each: of (ab, x) and (c, d) the bytes prefer "ab", which is the younger token.
+    # "abx" and "cdx" twice each: of (ab, x) and (c, d) the bytes prefer "ab", which is the younger
+    # token.
     texts = ["abx", "cdx"] * 2 + ["ab"]
     assert train_bpe(texts, 256 + 2, ()) == [(b"a", b"b"), (b"ab", b"x")]
     assert train_bpe(texts, 256 + 2, (), ties="age") == [(b"a", b"b"), (b"c", b"d")]
@@ -242,11 +355,13 @@ def test_vocabulary_sizes():
 def test_merges_that_training_cannot_give_are_refused():
     with pytest.raises(ValueError):
         Tokenizer([(b"ab", b"c")])  # "ab" was never learnt
-    with pytest.raises(ValueError):  # "abc" would never be reached: b and c are joined first. tiktoken would reach it
+    with pytest.raises(
+        ValueError
+    ):  # "abc" would never be reached: b and c are joined first. tiktoken would reach it
         Tokenizer([(b"b", b"c"), (b"a", b"b"), (b"ab", b"c")])
 
 
-# ------------------------------------------------------------------------------------------------------------ decoding
+# -- decoding --------------------------------------------------------------------------------------
 
 
 @quick
@@ -256,7 +371,9 @@ def test_streaming_gives_what_decode_gives(tok, ids):
     ids = [i % len(tok) for i in ids]
     for skip in (False, True):
         stream = StreamDecoder(tok, skip_special=skip)
-        assert "".join([stream.push(i) for i in ids]) + stream.flush() == tok.decode(ids, skip_special=skip)
+        assert "".join([stream.push(i) for i in ids]) + stream.flush() == tok.decode(
+            ids, skip_special=skip
+        )
 
 
 def test_streaming_holds_back_half_a_character():
@@ -271,15 +388,20 @@ def test_decode_bytes(tok):
     assert tok.decode([32 + 0xC3, 0], skip_special=True) == "\ufffd"
 
 
-# --------------------------------------------------------------------------------------------------------------- files
+# -- files -----------------------------------------------------------------------------------------
 
 
 def test_save_and_load(tok, folder):
     for path in (folder, str(folder), folder / "tokenizer.json"):
         again = Tokenizer.load(path)
-        assert again == tok and again.fingerprint() == tok.fingerprint() and hash(again) == hash(tok)
+        assert (
+            again == tok and again.fingerprint() == tok.fingerprint() and hash(again) == hash(tok)
+        )
         assert again.encode(MATHS) == tok.encode(MATHS)
-    assert sorted(path.name for path in folder.iterdir()) == ["tokenizer.json", "tokenizer_config.json"]
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "tokenizer.json",
+        "tokenizer_config.json",
+    ]
 
 
 def test_saving_is_reproducible(tok, folder, tmp_path):
@@ -306,12 +428,24 @@ def damaged(folder: Path, **changes) -> str:
     return json.dumps(data)
 
 
-@pytest.mark.parametrize("changes", [
-    {"model": None}, {"model__type": "WordPiece"}, {"model__vocab": {"a": 0}}, {"model__merges": []},
-    {"model__merges": 3}, {"model__merges": [["x"]]}, {"model__merges": [["日", "a"]]},
-    {"model__merges": [["Ġt", "he"]]}, {"pre_tokenizer": None}, {"normalizer": {"type": "NFC"}},
-    {"added_tokens": []}, {"added_tokens": [{"id": None}, {"id": 1}]},
-], ids=str)
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"model": None},
+        {"model__type": "WordPiece"},
+        {"model__vocab": {"a": 0}},
+        {"model__merges": []},
+        {"model__merges": 3},
+        {"model__merges": [["x"]]},
+        {"model__merges": [["日", "a"]]},
+        {"model__merges": [["Ġt", "he"]]},
+        {"pre_tokenizer": None},
+        {"normalizer": {"type": "NFC"}},
+        {"added_tokens": []},
+        {"added_tokens": [{"id": None}, {"id": 1}]},
+    ],
+    ids=str,
+)
 def test_a_tokenizer_of_another_kind_is_one_clear_error(folder, tmp_path, changes):
     path = tmp_path / "tokenizer.json"
     path.write_text(damaged(folder, **changes), encoding="utf-8")
@@ -320,7 +454,9 @@ def test_a_tokenizer_of_another_kind_is_one_clear_error(folder, tmp_path, change
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"null", b"\xff\xfe", b"[" * 9999, b'{"model": {"merges": []}}'])
+@pytest.mark.parametrize(
+    "content", [b"", b"{", b"[]", b"null", b"\xff\xfe", b"[" * 9999, b'{"model": {"merges": []}}']
+)
 def test_a_corrupt_file_is_one_clear_error(tmp_path, content):
     (tmp_path / "tokenizer.json").write_bytes(content)
     with pytest.raises(UserError, match="tokenizer.json"):
@@ -339,17 +475,24 @@ def test_a_failed_save_leaves_the_old_file(tok, tmp_path, monkeypatch):
     monkeypatch.setattr("os.replace", lambda *_: (_ for _ in ()).throw(OSError("disk")))
     with pytest.raises(OSError):
         Tokenizer([]).save(tmp_path)
-    assert (tmp_path / "tokenizer.json").read_bytes() == before and len(list(tmp_path.iterdir())) == 2
+    assert (tmp_path / "tokenizer.json").read_bytes() == before and len(
+        list(tmp_path.iterdir())
+    ) == 2
 
 
 def test_older_spelling_of_merges(tok, folder, tmp_path):
     merges = [f"{to_chars(left)} {to_chars(right)}" for left, right in tok.merges]
-    (tmp_path / "tokenizer.json").write_text(damaged(folder, model__merges=merges), encoding="utf-8")
+    (tmp_path / "tokenizer.json").write_text(
+        damaged(folder, model__merges=merges), encoding="utf-8"
+    )
     assert Tokenizer.load(tmp_path) == tok
 
 
 def test_byte_map():
-    assert len(set(BYTE_TO_CHAR.values())) == 256 and (to_chars(b" the\n"), from_chars("Ġthe")) == ("ĠtheĊ", b" the")
+    assert len(set(BYTE_TO_CHAR.values())) == 256 and (to_chars(b" the\n"), from_chars("Ġthe")) == (
+        "ĠtheĊ",
+        b" the",
+    )
     assert set(BYTE_TO_CHAR.values()) == set(tokenizers.pre_tokenizers.ByteLevel.alphabet())
 
 
@@ -364,7 +507,7 @@ def test_transformers_opens_the_folder(tok, folder, tmp_path):
     assert Tokenizer.load(tmp_path) == tok
 
 
-# ----------------------------------------------------------------------------------------------- the shipped tokenizer
+# -- the shipped tokenizer -------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -391,7 +534,9 @@ class TestShipped:
     def test_three_encoders_agree_on_any_unicode(self, shipped, text):
         assert_parity(*shipped, text)
 
-    @pytest.mark.parametrize("prompt", ["Answer:", "Question: 3+4=?\nAnswer:", "¿Cuánto?\nRespuesta:"])
+    @pytest.mark.parametrize(
+        "prompt", ["Answer:", "Question: 3+4=?\nAnswer:", "¿Cuánto?\nRespuesta:"]
+    )
     @pytest.mark.parametrize("rest", [" #### 12", "\n#### 12", " 12", " <think>"])
     def test_a_prompt_is_a_prefix_of_its_document(self, shipped, prompt, rest):
         tok, _ = shipped

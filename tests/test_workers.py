@@ -14,7 +14,9 @@ from minilrm.tokenizer import Tokenizer
 def policy():
     torch.manual_seed(0)
     tokenizer = Tokenizer.train(["what is 12 + 7? the answer is 19. "] * 20, vocab_size=400)
-    return Transformer(replace(SCALES["pico"], vocab_size=len(tokenizer), max_seq_len=64)).eval(), tokenizer
+    return Transformer(
+        replace(SCALES["pico"], vocab_size=len(tokenizer), max_seq_len=64)
+    ).eval(), tokenizer
 
 
 @pytest.fixture(scope="module")
@@ -27,12 +29,16 @@ HOW = {"n": 8, "max_new_tokens": 12, "seed": 3}
 
 
 def without_logprobs(groups: list[list[Completion]]) -> list:
-    return [[(c.text, c.sampled_text, c.token_ids, c.mask, c.finish_reason) for c in group] for group in groups]
+    return [
+        [(c.text, c.sampled_text, c.token_ids, c.mask, c.finish_reason) for c in group]
+        for group in groups
+    ]
 
 
 @pytest.mark.parametrize("temperature", [1.0, 0.0])
 def test_who_decodes_a_row_does_not_matter(policy, helper, temperature):
-    """Catches: a worker that counts its rows from 0, and so draws the first share's random numbers once more."""
+    """Catches: a worker that counts its rows from 0, and so draws the first share's random numbers
+    once more."""
     model, tokenizer = policy
     alone = generate(model, tokenizer, PROMPTS, temperature=temperature, **HOW)
     shared = generate(model, tokenizer, PROMPTS, temperature=temperature, workers=helper, **HOW)
@@ -52,7 +58,9 @@ def test_new_weights_are_used_at_once(policy, helper):
         with torch.no_grad():
             model.embed_tokens.weight.mul_(3)
         alone = generate(model, tokenizer, PROMPTS, **HOW)
-        assert without_logprobs(generate(model, tokenizer, PROMPTS, workers=helper, **HOW)) == without_logprobs(alone)
+        assert without_logprobs(
+            generate(model, tokenizer, PROMPTS, workers=helper, **HOW)
+        ) == without_logprobs(alone)
     finally:
         model.embed_tokens.weight.data.copy_(before)
 
@@ -63,12 +71,20 @@ def test_few_rows_and_hooks_stay_in_this_process(policy):
     idle = workers.Workers(1)
     seen: list[int] = []
     generate(model, tokenizer, PROMPTS[:2], workers=idle, **HOW)
-    generate(model, tokenizer, PROMPTS, workers=idle, stream=lambda row, i, sampled: seen.append(row), **HOW)
+    generate(
+        model,
+        tokenizer,
+        PROMPTS,
+        workers=idle,
+        stream=lambda row, i, sampled: seen.append(row),
+        **HOW,
+    )
     assert idle.processes is None and len(set(seen)) == len(PROMPTS) * HOW["n"]
 
 
 def test_an_interrupted_batch_leaves_no_answer_behind(policy, helper, monkeypatch):
-    """Catches: after Ctrl-C, completions of the batch before, taken for those of the next prompts."""
+    """Catches: after Ctrl-C, completions of the batch before, taken for those of the next
+    prompts."""
     model, tokenizer = policy
 
     def interrupted(*_, **__):
@@ -86,7 +102,8 @@ def test_an_interrupted_batch_leaves_no_answer_behind(policy, helper, monkeypatc
 
 
 def test_a_worker_that_dies_costs_nothing_but_time(policy, helper, capsys):
-    """Catches: a run that hangs, or loses a share, when a process is killed (by the system, for memory)."""
+    """Catches: a run that hangs, or loses a share, when a process is killed (by the system, for
+    memory)."""
     model, tokenizer = policy
     alone = without_logprobs(generate(model, tokenizer, PROMPTS, **HOW))
     generate(model, tokenizer, PROMPTS, workers=helper, **HOW)

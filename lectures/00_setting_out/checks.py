@@ -1,4 +1,5 @@
-"""What lecture 0 holds its exercise to: the grader's own generators, started from the same seed, draw the same numbers."""
+"""What lecture 0 holds its exercise to: the grader's own generators, started from the same seed,
+draw the same numbers."""
 
 import random
 
@@ -13,10 +14,14 @@ PYTHON, NUMPY, TORCH = 0, 1, 2
 
 
 def wanted(seed):
-    """101 draws of each kind from generators of our own; the global ones of this process are left alone."""
+    """101 draws of each kind from generators of our own; the global ones of this process are left
+    alone."""
     python, numpy = random.Random(seed), np.random.RandomState(seed % 2**32)
-    return [[python.random() for _ in range(101)], numpy.rand(101).tolist(),
-            torch.rand(101, generator=torch.Generator().manual_seed(seed)).tolist()]
+    return [
+        [python.random() for _ in range(101)],
+        numpy.rand(101).tolist(),
+        torch.rand(101, generator=torch.Generator().manual_seed(seed)).tolist(),
+    ]
 
 
 def drawn(student, seed):
@@ -27,39 +32,65 @@ def drawn(student, seed):
 
 def same_draws(student, kind, seed, message):
     right = wanted(seed)[kind]
-    expect_close(drawn(student, seed)[kind], right[:100], message, {
-        "you draw a number after seeding, so that every run starts one draw late": right[1:],
-        "the seed that you are given does not count: it is 0 whatever it is": wanted(0)[kind][:100],
-    }, tolerance=1e-7)
+    expect_close(
+        drawn(student, seed)[kind],
+        right[:100],
+        message,
+        {
+            "you draw a number after seeding, so that every run starts one draw late": right[1:],
+            "the seed that you are given does not count: it is 0 whatever it is": wanted(0)[kind][
+                :100
+            ],
+        },
+        tolerance=1e-7,
+    )
 
 
 @exercise("set_seed", points=1)
 def python(student):
     """Two runs draw the same 100 numbers from `random`."""
-    same_draws(student, PYTHON, 11, "Python's generator does not start from the seed: random.seed(seed), the seed as it is. "
-               "(hash() and id() differ from run to run, random.Random(seed) is a generator of its own)")
+    same_draws(
+        student,
+        PYTHON,
+        11,
+        "Python's generator does not start from the seed: random.seed(seed), the seed as it is. "
+        "(hash() and id() differ from run to run, random.Random(seed) is a generator of its own)",
+    )
 
 
 @exercise("set_seed", points=1)
 def numpy(student):
     """Two runs draw the same 100 numbers from `np.random`."""
-    same_draws(student, NUMPY, 12, "NumPy's global generator does not start from the seed: np.random.seed(seed % 2**32). "
-               "(np.random.default_rng(seed) makes a generator of its own and leaves the global one as it was)")
+    same_draws(
+        student,
+        NUMPY,
+        12,
+        "NumPy's global generator does not start from the seed: np.random.seed(seed % 2**32). "
+        "(np.random.default_rng(seed) makes a generator of its own and leaves the global one as it was)",
+    )
 
 
 @exercise("set_seed", points=1)
 def torch_too(student):
     """Two runs draw the same 100 numbers from `torch`."""
-    same_draws(student, TORCH, 13, "torch's global generator does not start from the seed: torch.manual_seed(seed). "
-               "(torch.Generator().manual_seed(seed) is a generator of its own)")
+    same_draws(
+        student,
+        TORCH,
+        13,
+        "torch's global generator does not start from the seed: torch.manual_seed(seed). "
+        "(torch.Generator().manual_seed(seed) is a generator of its own)",
+    )
 
 
 @exercise("set_seed", points=1)
 def a_second_time(student):
     """Within one process, too, the same seed starts the same numbers."""
     first, second = drawn(student, 5), drawn(student, 5)
-    expect(first == second, "set_seed(5), draws, set_seed(5) again: the second draws are others than the first. Is one of the "
-           "three generators left out, or seeded the first time only?")
+    expect(
+        first == second,
+        "set_seed(5), draws, set_seed(5) again: the second draws are others than the first. Is one of the "
+        "three generators left out, or seeded the first time only?",
+    )
 
 
 @exercise("set_seed", points=1)
@@ -67,8 +98,11 @@ def other_seeds(student):
     """Another seed gives other numbers, or three seeds would be one run three times."""
     runs = [drawn(student, seed) for seed in (1, 2, 3)]
     for kind, name in enumerate(("random", "np.random", "torch")):
-        expect(len({tuple(run[kind]) for run in runs}) == 3, f"the seeds 1, 2 and 3 give the same draws from {name}: three "
-               "seeds would then be one run, measured three times")
+        expect(
+            len({tuple(run[kind]) for run in runs}) == 3,
+            f"the seeds 1, 2 and 3 give the same draws from {name}: three "
+            "seeds would then be one run, measured three times",
+        )
 
 
 @exercise("set_seed", points=1)
@@ -80,17 +114,29 @@ def large_seeds(student):
     except StudentError as error:
         if error.isa(NotImplementedError):
             raise
-        reject(f"set_seed(2**40 + 7) fails ({error.kinds[0]}): NumPy takes seeds below 2**32 only; give it seed % 2**32")
+        reject(
+            f"set_seed(2**40 + 7) fails ({error.kinds[0]}): NumPy takes seeds below 2**32 only; give it seed % 2**32"
+        )
     right = wanted(seed)
     for kind, name in enumerate(("random", "np.random", "torch")):
-        expect_close(found[kind], right[kind][:100], f"with the seed 2**40 + 7 the draws from {name} are not the right ones", {
-            f"only NumPy gets the remainder; {name} takes the whole seed": wanted(seed % 2**32)[kind][:100],
-            "2**40 + 7 is cut down to 2**32 - 1, so that all large seeds are one; take the remainder, seed % 2**32":
-                wanted(2**32 - 1)[kind][:100],
-        }, tolerance=1e-7)
+        expect_close(
+            found[kind],
+            right[kind][:100],
+            f"with the seed 2**40 + 7 the draws from {name} are not the right ones",
+            {
+                f"only NumPy gets the remainder; {name} takes the whole seed": wanted(seed % 2**32)[
+                    kind
+                ][:100],
+                "2**40 + 7 is cut down to 2**32 - 1, so that all large seeds are one; take the remainder, seed % 2**32": wanted(
+                    2**32 - 1
+                )[kind][:100],
+            },
+            tolerance=1e-7,
+        )
 
 
 ### BEGIN MUTANTS
+
 
 @mutant("set_seed", "torch.manual_seed(seed)")
 def torch_forgotten(seed):
@@ -159,5 +205,6 @@ def seeded_by_text(seed):
     random.seed(str(seed))
     np.random.seed(seed % 2**32)
     torch.manual_seed(seed)
+
 
 ### END MUTANTS

@@ -43,7 +43,9 @@ model.eval()
 task = get_task("gsm8k-mini")
 problem = task.problems("validation", 1)[0]
 print(task.render(problem))
-for answer in generate(model, tokenizer, [task.render(problem)], n=4, max_new_tokens=task.max_new_tokens, seed=0)[0]:
+for answer in generate(
+    model, tokenizer, [task.render(problem)], n=4, max_new_tokens=task.max_new_tokens, seed=0
+)[0]:
     grade = task.grade(problem, answer.sampled_text)
     print(f"\n--- {grade.reason}, {len(answer.token_ids)} tokens")
     print(answer.text.strip())
@@ -52,6 +54,7 @@ for answer in generate(model, tokenizer, [task.render(problem)], n=4, max_new_to
 # ## 2. Chance that can be repeated
 #
 # Three global generators, one draw from each. Started from the same seed they give the same numbers; left alone they go on.
+
 
 # %%
 def three_draws():
@@ -77,11 +80,15 @@ words = Tokenizer.load(machine.data_folder() / "tokenizer")
 def losses(seed):
     """Loss of each step of a short pretraining."""
     machine.seed_everything(seed)
-    pages = corpus.build(words, 2 * STEPS * TOKENS, corpus.corpus_of("gsm8k-mini", seed=seed), chunk=500)
+    pages = corpus.build(
+        words, 2 * STEPS * TOKENS, corpus.corpus_of("gsm8k-mini", seed=seed), chunk=500
+    )
     small = Transformer(replace(SCALES["pico"], vocab_size=len(words)))
     optimizers, guard, found = pretraining_optimizers(small, 0.02, 0.003), Guard(1.0), []
     batches = itertools.islice(Reader(pages, 512, TOKENS, seed).micro_batches(), STEPS)
-    for step, ids in enumerate(tqdm(batches, total=STEPS, desc=f"seed {seed}, {count_parameters(small):,} parameters")):
+    for step, ids in enumerate(
+        tqdm(batches, total=STEPS, desc=f"seed {seed}, {count_parameters(small):,} parameters")
+    ):
         set_lr(optimizers, min((step + 1) / 20, 1 - step / STEPS))
         loss = loss_of(small, ids, torch.device("cpu"))
         loss.backward()
@@ -101,20 +108,35 @@ print("the two runs with seed 0 are equal in all digits:", first == again)
 # %%
 folder = Path(tempfile.mkdtemp()) / "run"
 small_run = {"prompts": 4, "group_size": 4, "max_new_tokens": 48} if FAST else {}
-log = runlog.RunLog.open(grpo.train(grpo.Options(task="gsm8k-mini", steps=2 if FAST else 25, out=folder, eval_every=100,
-                                                 eval_n=16 if FAST else 200, eval_quick=16 if FAST else 200, **small_run)))
+log = runlog.RunLog.open(
+    grpo.train(
+        grpo.Options(
+            task="gsm8k-mini",
+            steps=2 if FAST else 25,
+            out=folder,
+            eval_every=100,
+            eval_n=16 if FAST else 200,
+            eval_quick=16 if FAST else 200,
+            **small_run,
+        )
+    )
+)
 
 # %%
 train = log.metrics("train")
 figure, axes = plt.subplots(1, 3, figsize=(10, 3))
 axes[0].plot(first, "k-", label="seed 0")
-axes[0].plot(range(0, len(again), 5), again[::5], "ko", markerfacecolor="white", label="seed 0, again")
+axes[0].plot(
+    range(0, len(again), 5), again[::5], "ko", markerfacecolor="white", label="seed 0, again"
+)
 axes[0].plot(other, "k--", alpha=0.5, label="seed 1")
 axes[0].axhline(np.log(len(words)), color="k", linewidth=0.6, linestyle=":")
 axes[0].legend(frameon=False)
 axes[1].plot([m["step"] for m in train], [m["reward"] for m in train], "k-")
 axes[2].plot([m["step"] for m in train], [m["completions/mean_length"] for m in train], "k-")
-for axis, title in zip(axes, ("loss, nats a token", "mean reward", "mean length, tokens"), strict=True):
+for axis, title in zip(
+    axes, ("loss, nats a token", "mean reward", "mean length, tokens"), strict=True
+):
     axis.set_title(title)
     axis.set_xlabel("step")
     axis.set_ylim(bottom=0)
@@ -126,8 +148,10 @@ plt.show()
 
 # %%
 for line in log.metrics("eval"):
-    print(f"step {line['step']:3}: {line['accuracy']:.1%} right (n = {line['n']}), thinks in {line['think_rate']:.1%}, "
-          f"mean length {line['mean_length']:.1f}")
+    print(
+        f"step {line['step']:3}: {line['accuracy']:.1%} right (n = {line['n']}), thinks in {line['think_rate']:.1%}, "
+        f"mean length {line['mean_length']:.1f}"
+    )
 
 # %% [markdown]
 # ## Three things to try

@@ -1,4 +1,5 @@
-"""The mutants of lecture 1: wrong answers that checks.py must reject, each with the piece of the message that it must get."""
+"""The mutants of lecture 1: wrong answers that checks.py must reject, each with the piece of the
+message that it must get."""
 
 import hashlib
 import random
@@ -14,11 +15,18 @@ def problem_of(first, terms):
     """What make_problem returns, for mutants that draw in another way."""
     key = f"{first}" + "".join(f"{s}{n}" for s, n in terms)
     answer = first + sum(n if s == "+" else -n for s, n in terms)
-    return {"question": "What is " + " ".join(key) + "?", "answer": str(answer), "difficulty": len(terms), "key": key}
+    return {
+        "question": "What is " + " ".join(key) + "?",
+        "answer": str(answer),
+        "difficulty": len(terms),
+        "key": key,
+    }
 
 
 def drawn(rng, difficulty, top=9):
-    return problem_of(rng.randint(1, top), [(rng.choice("+-"), rng.randint(1, top)) for _ in range(difficulty)])
+    return problem_of(
+        rng.randint(1, top), [(rng.choice("+-"), rng.randint(1, top)) for _ in range(difficulty)]
+    )
 
 
 @mutant("make_problem", "the second time")
@@ -62,9 +70,19 @@ def draws_again_below_zero(seed, hardest=5):
     rng = random.Random(seed)
     difficulty = rng.randint(1, hardest)
     while True:
-        numbers, signs = [rng.randint(1, 9) for _ in range(difficulty + 1)], [rng.choice("+-") for _ in range(difficulty)]
+        numbers, signs = (
+            [rng.randint(1, 9) for _ in range(difficulty + 1)],
+            [rng.choice("+-") for _ in range(difficulty)],
+        )
         for i, sign in enumerate(signs):
-            if sign == "-" and sum((1, -1)[s == "-"] * n for s, n in zip(["+", *signs[:i + 1]], numbers, strict=False)) < 0:
+            if (
+                sign == "-"
+                and sum(
+                    (1, -1)[s == "-"] * n
+                    for s, n in zip(["+", *signs[: i + 1]], numbers, strict=False)
+                )
+                < 0
+            ):
                 signs[i] = "+"
         return problem_of(numbers[0], list(zip(signs, numbers[1:], strict=True)))
 
@@ -86,12 +104,16 @@ def split_with(problems, decide):
 @mutant("split_by_key", "in another order")
 def by_place(problems):
     n = len(problems)
-    return split_with(problems, lambda i, p: "train" if i < 0.8 * n else "validation" if i < 0.9 * n else "test")
+    return split_with(
+        problems, lambda i, p: "train" if i < 0.8 * n else "validation" if i < 0.9 * n else "test"
+    )
 
 
 @mutant("split_by_key", "hash() is another one at each start")
 def by_hash(problems):
-    return split_with(problems, lambda i, p: {8: "validation", 9: "test"}.get(hash(p["key"]) % 10, "train"))
+    return split_with(
+        problems, lambda i, p: {8: "validation", 9: "test"}.get(hash(p["key"]) % 10, "train")
+    )
 
 
 @mutant("split_by_key", "tested on sums that it has trained on")
@@ -101,12 +123,18 @@ def by_question(problems):
 
 @mutant("split_by_key", "the other way round")
 def swapped(problems):
-    return split_with(problems, lambda i, p: {"test": "validation", "validation": "test"}.get(side(p["key"]), "train"))
+    return split_with(
+        problems,
+        lambda i, p: {"test": "validation", "validation": "test"}.get(side(p["key"]), "train"),
+    )
 
 
 @mutant("split_by_key", "big end first")
 def little_end(problems):
-    digit = [int.from_bytes(hashlib.sha256(p["key"].encode()).digest()[:4], "little") % 10 for p in problems]
+    digit = [
+        int.from_bytes(hashlib.sha256(p["key"].encode()).digest()[:4], "little") % 10
+        for p in problems
+    ]
     return split_with(problems, lambda i, p: {8: "validation", 9: "test"}.get(digit[i], "train"))
 
 
@@ -123,7 +151,10 @@ def sorts(problems):
 @mutant("split_by_key", "moves others to another side")
 def tenths_of_the_sorted_keys(problems):
     keys = sorted({p["key"] for p in problems})
-    side_of = {key: {8: "validation", 9: "test"}.get(10 * i // len(keys), "train") for i, key in enumerate(keys)}
+    side_of = {
+        key: {8: "validation", 9: "test"}.get(10 * i // len(keys), "train")
+        for i, key in enumerate(keys)
+    }
     return split_with(problems, lambda i, p: side_of[p["key"]])
 
 
@@ -138,7 +169,9 @@ def as_number(text, pattern=ONE, kind=float):
 
 
 def behind_the_mark(completion):
-    return completion.partition("####")[2].partition("\n")[0] if completion.count("####") == 1 else ""
+    return (
+        completion.partition("####")[2].partition("\n")[0] if completion.count("####") == 1 else ""
+    )
 
 
 @mutant("check_answer", "a float cannot tell these apart")
@@ -154,7 +187,11 @@ def by_text(gold, completion):
 
 @mutant("check_answer", "must not be paid for guessing")
 def the_last_mark(gold, completion):
-    value = as_number(completion.rpartition("####")[2].partition("\n")[0]) if "####" in completion else None
+    value = (
+        as_number(completion.rpartition("####")[2].partition("\n")[0])
+        if "####" in completion
+        else None
+    )
     return value is not None and value == as_number(gold)
 
 
@@ -171,7 +208,15 @@ def begins_with_it(gold, completion):
 
 @mutant("check_answer", "was the text evaluated")
 def evaluates(gold, completion):
-    text = behind_the_mark(completion).strip().replace("$", "").replace("%", "").replace(",", "").lstrip("0") or "0"
+    text = (
+        behind_the_mark(completion)
+        .strip()
+        .replace("$", "")
+        .replace("%", "")
+        .replace(",", "")
+        .lstrip("0")
+        or "0"
+    )
     if not re.fullmatch(r"[0-9.+\-/ ]+", text):
         return False
     try:
@@ -197,7 +242,9 @@ def any_digit(gold, completion):
 def raises(gold, completion):
     if completion.count("####") != 1:
         return False
-    return float(behind_the_mark(completion).strip(" \t\r$%").replace("$", "").replace(",", "")) == float(gold.replace(",", ""))
+    return float(
+        behind_the_mark(completion).strip(" \t\r$%").replace("$", "").replace(",", "")
+    ) == float(gold.replace(",", ""))
 
 
 @mutant("check_answer", "U+2028")
@@ -219,8 +266,11 @@ def prompt_each_time(prompt_tokens, answer_tokens, samples, parameters, price_in
 @mutant("cost", "multiplied *and* added")
 def without_the_two(prompt_tokens, answer_tokens, samples, parameters, price_in, price_out):
     tokens = prompt_tokens + samples * answer_tokens
-    return {"tokens": tokens, "flops": parameters * tokens, "money": (prompt_tokens * price_in
-                                                                      + samples * answer_tokens * price_out) / 1e6}
+    return {
+        "tokens": tokens,
+        "flops": parameters * tokens,
+        "money": (prompt_tokens * price_in + samples * answer_tokens * price_out) / 1e6,
+    }
 
 
 @mutant("cost", "price of training")
@@ -232,15 +282,21 @@ def training(prompt_tokens, answer_tokens, samples, parameters, price_in, price_
 @mutant("cost", "not for a thousand")
 def a_thousand(prompt_tokens, answer_tokens, samples, parameters, price_in, price_out):
     tokens = prompt_tokens + samples * answer_tokens
-    return {"tokens": tokens, "flops": 2 * parameters * tokens,
-            "money": (prompt_tokens * price_in + samples * answer_tokens * price_out) / 1e3}
+    return {
+        "tokens": tokens,
+        "flops": 2 * parameters * tokens,
+        "money": (prompt_tokens * price_in + samples * answer_tokens * price_out) / 1e3,
+    }
 
 
 @mutant("cost", "swapped the prices")
 def swapped_prices(prompt_tokens, answer_tokens, samples, parameters, price_in, price_out):
     tokens = prompt_tokens + samples * answer_tokens
-    return {"tokens": tokens, "flops": 2 * parameters * tokens,
-            "money": (prompt_tokens * price_out + samples * answer_tokens * price_in) / 1e6}
+    return {
+        "tokens": tokens,
+        "flops": 2 * parameters * tokens,
+        "money": (prompt_tokens * price_out + samples * answer_tokens * price_in) / 1e6,
+    }
 
 
 @mutant("cost", "the prompt is missing")

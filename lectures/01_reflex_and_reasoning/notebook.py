@@ -35,8 +35,18 @@ precision = torch.bfloat16 if machine.bfloat16_pays(torch.device("cpu")) else No
 
 def ask(prompts, temperature=1.0, longest=task.max_new_tokens):
     """One completion for each prompt."""
-    return [found[0] for found in generate(model, tokenizer, prompts, max_new_tokens=longest, temperature=temperature, seed=0,
-                                           dtype=precision)]
+    return [
+        found[0]
+        for found in generate(
+            model,
+            tokenizer,
+            prompts,
+            max_new_tokens=longest,
+            temperature=temperature,
+            seed=0,
+            dtype=precision,
+        )
+    ]
 
 
 # %% [markdown]
@@ -62,11 +72,23 @@ rows = []
 for n in tqdm(problems, desc="sums in a problem"):
     sums = [worked_steps(p)[0] for p in problems[n]]
     single = ask([f"<<{text}=" for text, _ in sums], longest=8)
-    rows.append(("one sum", 1, [o.text.partition(">")[0] == str(v) for o, (_, v) in zip(single, sums, strict=True)], []))
-    for how, prompts, opening in (("reflex", [task.render(p) + " ####" for p in problems[n]], " ####"),
-                                  ("chain", [task.render(p, "cot") for p in problems[n]], "")):
+    rows.append(
+        (
+            "one sum",
+            1,
+            [o.text.partition(">")[0] == str(v) for o, (_, v) in zip(single, sums, strict=True)],
+            [],
+        )
+    )
+    for how, prompts, opening in (
+        ("reflex", [task.render(p) + " ####" for p in problems[n]], " ####"),
+        ("chain", [task.render(p, "cot") for p in problems[n]], ""),
+    ):
         found = ask(prompts, longest=12 if how == "reflex" else task.max_new_tokens)
-        right = [task.grade(p, opening + o.sampled_text).correct for p, o in zip(problems[n], found, strict=True)]
+        right = [
+            task.grade(p, opening + o.sampled_text).correct
+            for p, o in zip(problems[n], found, strict=True)
+        ]
         rows.append((how, n, right, [len(o.token_ids) for o in found]))
 
 # %%
@@ -79,8 +101,18 @@ for how, marker, line in (("one sum", "s", ""), ("chain", "o", "-"), ("reflex", 
     share = {n: sum(r) / len(r) for n, r in points.items()}
     ends = {n: wilson_interval(sum(r), len(r)) for n, r in points.items()}
     errors = [[share[n] - ends[n][0] for n in share], [ends[n][1] - share[n] for n in share]]
-    axis.errorbar(list(share), list(share.values()), yerr=errors, fmt="k" + marker + line, markerfacecolor="white", capsize=3, label=how)
-axis.set(xlabel="sums in the problem", ylabel="share right, T = 1", ylim=(0, 1.05), xticks=range(1, 6))
+    axis.errorbar(
+        list(share),
+        list(share.values()),
+        yerr=errors,
+        fmt="k" + marker + line,
+        markerfacecolor="white",
+        capsize=3,
+        label=how,
+    )
+axis.set(
+    xlabel="sums in the problem", ylabel="share right, T = 1", ylim=(0, 1.05), xticks=range(1, 6)
+)
 axis.legend(frameon=False, loc="center right")
 figure.tight_layout()
 plt.show()
@@ -98,9 +130,15 @@ for how in ("reflex", "chain"):
     written = sum(sum(lengths) for name, _, _, lengths in rows if name == how)
     read = sum(len(tokenizer.encode(task.render(p))) for n in problems for p in problems[n])
     flops = 2 * size * (read + written)
-    a_right_one = f"{flops / sum(right) / 1e6:8.0f} million FLOPs, {written / sum(right):6.1f} tokens written" if any(right) else "none"
-    print(f"{how:8} {sum(right):4} of {len(right)} right; an answer: {flops / len(right) / 1e6:6.0f} million FLOPs, "
-          f"{written / len(right):5.1f} tokens written; a right answer: {a_right_one}")
+    a_right_one = (
+        f"{flops / sum(right) / 1e6:8.0f} million FLOPs, {written / sum(right):6.1f} tokens written"
+        if any(right)
+        else "none"
+    )
+    print(
+        f"{how:8} {sum(right):4} of {len(right)} right; an answer: {flops / len(right) / 1e6:6.0f} million FLOPs, "
+        f"{written / len(right):5.1f} tokens written; a right answer: {a_right_one}"
+    )
 
 # %% [markdown]
 # ## 4. What goes wrong in a chain

@@ -1,11 +1,12 @@
-"""The figure of lecture 2: what a vocabulary buys, and what merging does to numbers. Writes data/results/lecture-02.json, then
-draws vocabulary.png from it.
+"""The figure of lecture 2: what a vocabulary buys, and what merging does to numbers. Writes
+data/results/lecture-02.json, then draws vocabulary.png from it.
 
     python lectures/02_tokens/figures.py            measure (about ten seconds of one core), then draw
     python lectures/02_tokens/figures.py --draw     only draw what was measured
 
-Tokenizers are trained on 3,000 documents of the base model's corpus and measured on 300 validation problems with their
-solutions, which they have not seen. The last measurement trains one with the cut between digits taken away.
+Tokenizers are trained on 3,000 documents of the base model's corpus and measured on 300 validation
+problems with their solutions, which they have not seen. The last measurement trains one with the
+cut between digits taken away.
 """
 
 import sys
@@ -17,7 +18,10 @@ import matplotlib.pyplot as plt
 import regex
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT), str(ROOT / "scripts")]  # the clone that holds this script is used, installed or not
+sys.path[:0] = [
+    str(ROOT),
+    str(ROOT / "scripts"),
+]  # the clone that holds this script is used, installed or not
 
 from lecture_figures import main, save  # noqa: E402
 
@@ -35,8 +39,10 @@ INK = "#1a1a1a"
 def solved_problems(spanish: float) -> list[str]:
     """Validation problems with their worked solutions, all in one language."""
     task = get_task("gsm8k-mini", spanish=spanish)
-    return [task.render(p) + task.solution(p, problem_rng(SEED, i, "lecture-02")) for i, p in
-            enumerate(task.make("validation", PROBLEMS, SEED))]
+    return [
+        task.render(p) + task.solution(p, problem_rng(SEED, i, "lecture-02"))
+        for i, p in enumerate(task.make("validation", PROBLEMS, SEED))
+    ]
 
 
 def measure() -> dict:
@@ -46,14 +52,25 @@ def measure() -> dict:
     held_out = {"English": solved_problems(0.0), "Spanish": solved_problems(1.0)}
     rows = []
     for size in SIZES:
-        tok = Tokenizer(merges[:size - 256 - len(SPECIALS)])
+        tok = Tokenizer(merges[: size - 256 - len(SPECIALS)])
         for language, solved in held_out.items():
-            rows.append({"vocabulary": len(tok), "language": language, "n": len(solved),
-                         "bytes": sum(len(text.encode()) for text in solved),
-                         "tokens": sum(len(tok.encode(text)) for text in solved)})
-    return {"what": "tokens of 300 solved validation problems a language; how numbers are cut if digits may merge",
-            "seed": SEED, "documents": DOCUMENTS, "rows": rows,
-            "first_merges": [(a + b).decode() for a, b in merges[:40]], "merged_digits": merged_digits(texts)}
+            rows.append(
+                {
+                    "vocabulary": len(tok),
+                    "language": language,
+                    "n": len(solved),
+                    "bytes": sum(len(text.encode()) for text in solved),
+                    "tokens": sum(len(tok.encode(text)) for text in solved),
+                }
+            )
+    return {
+        "what": "tokens of 300 solved validation problems a language; how numbers are cut if digits may merge",
+        "seed": SEED,
+        "documents": DOCUMENTS,
+        "rows": rows,
+        "first_merges": [(a + b).decode() for a, b in merges[:40]],
+        "merged_digits": merged_digits(texts),
+    }
 
 
 def merged_digits(texts: list[str]) -> dict:
@@ -64,33 +81,80 @@ def merged_digits(texts: list[str]) -> dict:
         tok = Tokenizer(train_bpe(texts, 1024))
     cut = {n: [piece.decode() for piece in tok.merge_all(str(n).encode())] for n in NUMBERS}
     shapes = Counter("+".join(str(len(piece)) for piece in pieces) for pieces in cut.values())
-    return {"vocabulary": len(tok), "numbers": [NUMBERS[0], NUMBERS[-1]], "shapes": dict(shapes.most_common()),
-            "tokens_of_digits": sum(token.isdigit() for token in tok.ordinary[256:]),
-            "examples": {str(n): "|".join(cut[n]) for n in (*range(118, 126), 250, 347, 348, 349, 500, 999)}}
+    return {
+        "vocabulary": len(tok),
+        "numbers": [NUMBERS[0], NUMBERS[-1]],
+        "shapes": dict(shapes.most_common()),
+        "tokens_of_digits": sum(token.isdigit() for token in tok.ordinary[256:]),
+        "examples": {
+            str(n): "|".join(cut[n]) for n in (*range(118, 126), 250, 347, 348, 349, 500, 999)
+        },
+    }
 
 
 def draw(result: dict) -> None:
-    plt.rcParams.update({"font.size": 8, "axes.spines.top": False, "axes.spines.right": False, "hatch.linewidth": 0.6})
-    figure, (left, right) = plt.subplots(1, 2, figsize=(6.4, 2.9), layout="constrained", width_ratios=(1.3, 1))
+    plt.rcParams.update(
+        {
+            "font.size": 8,
+            "axes.spines.top": False,
+            "axes.spines.right": False,
+            "hatch.linewidth": 0.6,
+        }
+    )
+    figure, (left, right) = plt.subplots(
+        1, 2, figsize=(6.4, 2.9), layout="constrained", width_ratios=(1.3, 1)
+    )
     for language, marker, line in (("English", "o", "-"), ("Spanish", "s", "--")):
         rows = [r for r in result["rows"] if r["language"] == language]
-        left.plot([r["vocabulary"] for r in rows], [r["tokens"] / r["n"] for r in rows], marker + line, color=INK,
-                  markerfacecolor="white", markersize=4.5, linewidth=1, label=language)
+        left.plot(
+            [r["vocabulary"] for r in rows],
+            [r["tokens"] / r["n"] for r in rows],
+            marker + line,
+            color=INK,
+            markerfacecolor="white",
+            markersize=4.5,
+            linewidth=1,
+            label=language,
+        )
     left.axvline(1024, color="#999999", linewidth=0.8, linestyle=":")
-    left.annotate("ours", (1024, 20), (4, 0), textcoords="offset points", fontsize=7.5, color="#555555")
-    left.set(xscale="log", xlabel="vocabulary, tokens", ylim=(0, None), title="tokens of a solved problem")
+    left.annotate(
+        "ours", (1024, 20), (4, 0), textcoords="offset points", fontsize=7.5, color="#555555"
+    )
+    left.set(
+        xscale="log",
+        xlabel="vocabulary, tokens",
+        ylim=(0, None),
+        title="tokens of a solved problem",
+    )
     left.set_xticks([288, 512, 1024, 2048], ["288", "512", "1024", "2048"])
     left.minorticks_off()
     left.legend(frameon=False)
     shapes = result["merged_digits"]["shapes"]
     total = sum(shapes.values())
     names = [name for name in ("3", "2+1", "1+2", "1+1+1") if name in shapes]
-    bars = right.bar(names, [shapes[name] / total for name in names], 0.65, facecolor="white", edgecolor=INK, linewidth=0.8)
+    bars = right.bar(
+        names,
+        [shapes[name] / total for name in names],
+        0.65,
+        facecolor="white",
+        edgecolor=INK,
+        linewidth=0.8,
+    )
     for bar, hatch, name in zip(bars, ("", "////", "\\\\\\\\", "...."), names, strict=False):
         bar.set_hatch(hatch)
-        right.text(bar.get_x() + bar.get_width() / 2, bar.get_height() + 0.01, shapes[name], ha="center", fontsize=7.5)
-    right.set(title="100 to 999, if digits may merge", ylabel="share", xlabel="digits in each token",
-              ylim=(0, 1.15 * max(shapes.values()) / total))
+        right.text(
+            bar.get_x() + bar.get_width() / 2,
+            bar.get_height() + 0.01,
+            shapes[name],
+            ha="center",
+            fontsize=7.5,
+        )
+    right.set(
+        title="100 to 999, if digits may merge",
+        ylabel="share",
+        xlabel="digits in each token",
+        ylim=(0, 1.15 * max(shapes.values()) / total),
+    )
     save(figure, Path(__file__).with_name("vocabulary.png"))
 
 

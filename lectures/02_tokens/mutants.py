@@ -1,4 +1,5 @@
-"""The mutants of lecture 2: wrong answers that checks.py must reject, each with the piece of the message that it must get."""
+"""The mutants of lecture 2: wrong answers that checks.py must reject, each with the piece of the
+message that it must get."""
 
 from collections import Counter
 from itertools import pairwise
@@ -13,7 +14,7 @@ from minilrm.grade import mutant
 def first_one_only(symbols, pair):
     for i in range(len(symbols) - 1):
         if (symbols[i], symbols[i + 1]) == pair:
-            return symbols[:i] + [pair[0] + pair[1]] + symbols[i + 2:]
+            return symbols[:i] + [pair[0] + pair[1]] + symbols[i + 2 :]
     return list(symbols)
 
 
@@ -52,7 +53,9 @@ def each_word_once(texts, n_merges):
 
 @mutant("train_bpe", "do not carry them out")
 def never_merges(texts, n_merges):
-    counts = Counter(pair for text in texts for word in WORD.findall(text) for pair in pairwise(bytes_of(word)))
+    counts = Counter(
+        pair for text in texts for word in WORD.findall(text) for pair in pairwise(bytes_of(word))
+    )
     best = sorted(counts, key=lambda pair: (-counts[pair], pair))
     return [pair for pair in best if counts[pair] > 1][:n_merges]
 
@@ -60,7 +63,11 @@ def never_merges(texts, n_merges):
 @mutant("train_bpe", "you take the largest")
 def largest_of_equals(texts, n_merges):
     flip = bytes(255 - i for i in range(256))
-    return train(texts, n_merges, order=lambda counts, pair: (-counts[pair], *(p.translate(flip) for p in pair)))
+    return train(
+        texts,
+        n_merges,
+        order=lambda counts, pair: (-counts[pair], *(p.translate(flip) for p in pair)),
+    )
 
 
 @mutant("train_bpe", "the one seen first")
@@ -89,8 +96,14 @@ def characters(texts, n_merges):
 
 
 def by_rule(text, merges, merge_word, first=2):
-    ids = {bytes([b]): first + b for b in range(256)} | {a + b: first + 256 + i for i, (a, b) in enumerate(merges)}
-    return [ids[symbol] for word in WORD.findall(text) for symbol in merge_word(bytes_of(word), merges, ids)]
+    ids = {bytes([b]): first + b for b in range(256)} | {
+        a + b: first + 256 + i for i, (a, b) in enumerate(merges)
+    }
+    return [
+        ids[symbol]
+        for word in WORD.findall(text)
+        for symbol in merge_word(bytes_of(word), merges, ids)
+    ]
 
 
 def earliest(symbols, merges, ids):
@@ -113,6 +126,7 @@ def longest_match(text, merges):
             out.append(word[:n])
             word = word[n:]
         return out
+
     return by_rule(text, merges, longest)
 
 
@@ -122,6 +136,7 @@ def from_the_left(text, merges):
         while fitting := [pair for pair in pairwise(symbols) if pair in merges]:
             symbols = join(symbols, fitting[0])
         return symbols
+
     return by_rule(text, merges, leftmost)
 
 
@@ -131,6 +146,7 @@ def joins_what_makes_a_token(text, merges):
         while fitting := [pair for pair in pairwise(symbols) if pair[0] + pair[1] in ids]:
             symbols = join(symbols, min(fitting, key=lambda pair: ids[pair[0] + pair[1]]))
         return symbols
+
     return by_rule(text, merges, known)
 
 
@@ -149,30 +165,48 @@ def strips_specials(text, merges):
 
 @mutant("encode", "raises")
 def characters_as_bytes(text, merges):
-    return by_rule(text, merges, earliest) if text.isascii() or text == "é" else [2 + bytes([ord(c)])[0] for c in text]
+    return (
+        by_rule(text, merges, earliest)
+        if text.isascii() or text == "é"
+        else [2 + bytes([ord(c)])[0] for c in text]
+    )
 
 
 @mutant("decode", "join all bytes")
 def token_by_token(ids, merges):
-    tokens = [name.encode() for name in SPECIALS] + [bytes([b]) for b in range(256)] + [a + b for a, b in merges]
+    tokens = (
+        [name.encode() for name in SPECIALS]
+        + [bytes([b]) for b in range(256)]
+        + [a + b for a, b in merges]
+    )
     return "".join(tokens[i].decode("utf-8", errors="replace") for i in ids)
 
 
 @mutant("decode", "raises UnicodeDecodeError")
 def strict(ids, merges):
-    tokens = [name.encode() for name in SPECIALS] + [bytes([b]) for b in range(256)] + [a + b for a, b in merges]
+    tokens = (
+        [name.encode() for name in SPECIALS]
+        + [bytes([b]) for b in range(256)]
+        + [a + b for a, b in merges]
+    )
     return b"".join(tokens[i] for i in ids).decode("utf-8")
 
 
 @mutant("decode", "shows as U+FFFD")
 def ignores(ids, merges):
-    tokens = [name.encode() for name in SPECIALS] + [bytes([b]) for b in range(256)] + [a + b for a, b in merges]
+    tokens = (
+        [name.encode() for name in SPECIALS]
+        + [bytes([b]) for b in range(256)]
+        + [a + b for a, b in merges]
+    )
     return b"".join(tokens[i] for i in ids).decode("utf-8", errors="ignore")
 
 
 @mutant("decode", "is not UTF-8")
 def chr_of_bytes(ids, merges):
-    tokens = [*SPECIALS] + [chr(b) for b in range(256)] + [(a + b).decode("latin-1") for a, b in merges]
+    tokens = (
+        [*SPECIALS] + [chr(b) for b in range(256)] + [(a + b).decode("latin-1") for a, b in merges]
+    )
     return "".join(tokens[i] for i in ids)
 
 

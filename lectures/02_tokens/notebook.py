@@ -36,9 +36,20 @@ def pieces(tok, text):
 # The project's tokenizer: 32 special tokens, 256 bytes, 736 merges. First the cut into words, which merges never cross, then the tokens.
 
 # %%
-for text in ("Tom buys 3 boxes of 12 pencils.", "<<3*12=36>>36 pencils\n#### 36", "Ana compra 3 lápices.", "日本 👩‍🚀"):
+for text in (
+    "Tom buys 3 boxes of 12 pencils.",
+    "<<3*12=36>>36 pencils\n#### 36",
+    "Ana compra 3 lápices.",
+    "日本 👩‍🚀",
+):
     print("words ", "|".join(split_words(text)).replace("\n", "\\n"))
-    print("tokens", pieces(shipped, text).replace("\n", "\\n"), "  ids", shipped.encode(text)[:12], end="\n\n")
+    print(
+        "tokens",
+        pieces(shipped, text).replace("\n", "\\n"),
+        "  ids",
+        shipped.encode(text)[:12],
+        end="\n\n",
+    )
 
 # %% [markdown]
 # What a user writes never becomes a special token; in documents of our own it does.
@@ -62,6 +73,7 @@ print(" ".join((a + b).decode().replace(" ", "_") for a, b in merges[:60]))
 #
 # Tokens of a word problem with its solution, which the tokenizer has not seen.
 
+
 # %%
 def solved(spanish):
     task = get_task("gsm8k-mini", spanish=spanish)
@@ -75,11 +87,13 @@ for language, spanish, style in (("English", 0.0, "ko-"), ("Spanish", 1.0, "ks--
     held_out = solved(spanish)
     lengths = []
     for size in tqdm(sizes, desc=language):
-        tok = Tokenizer(merges[:size - 256 - len(SPECIALS)])
+        tok = Tokenizer(merges[: size - 256 - len(SPECIALS)])
         lengths.append(sum(len(tok.encode(text)) for text in held_out) / len(held_out))
     axis.plot(sizes, lengths, style, markerfacecolor="white", label=language)
     print(language, [round(x, 1) for x in lengths])
-axis.set(xscale="log", xlabel="vocabulary, tokens", ylabel="tokens of a solved problem", ylim=(0, None))
+axis.set(
+    xscale="log", xlabel="vocabulary, tokens", ylabel="tokens of a solved problem", ylim=(0, None)
+)
 axis.set_xticks(sizes[::2], [str(n) for n in sizes[::2]])
 axis.minorticks_off()
 axis.legend(frameon=False)
@@ -94,7 +108,9 @@ plt.show()
 together = PATTERN.replace(r"\p{N}|", r"\p{N}+|")
 with mock.patch.object(tokenizer, "split_words", lambda text: regex.findall(together, text)):
     merging = Tokenizer(train_bpe(texts, 600 if FAST else 1024))
-cut = {n: [piece.decode() for piece in merging.merge_all(str(n).encode())] for n in range(100, 1000)}
+cut = {
+    n: [piece.decode() for piece in merging.merge_all(str(n).encode())] for n in range(100, 1000)
+}
 print("  ".join("|".join(cut[n]) for n in range(340, 356)))
 shapes = Counter("+".join(str(len(piece)) for piece in found) for found in cut.values())
 

@@ -1,12 +1,12 @@
-"""The figure of lecture 3: a head that looks up a number, and what a cache saves. Writes data/results/lecture-03.json, then
-draws attention.png from it.
+"""The figure of lecture 3: a head that looks up a number, and what a cache saves. Writes
+data/results/lecture-03.json, then draws attention.png from it.
 
     python lectures/03_transformer/figures.py            measure (about a minute of one core), then draw
     python lectures/03_transformer/figures.py --draw     only draw what was measured
 
-The shipped base reads solved validation problems. At the "<<" of the first sum it has to say which number comes next, and that
-number stands in the question. For each of its 36 heads: how much does it look there? And, on other problems: what happens to
-the prediction when a head is silenced?
+The shipped base reads solved validation problems. At the "<<" of the first sum it has to say which
+number comes next, and that number stands in the question. For each of its 36 heads: how much does
+it look there? And, on other problems: what happens to the prediction when a head is silenced?
 """
 
 import re
@@ -18,7 +18,10 @@ import matplotlib.pyplot as plt
 import torch
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT), str(ROOT / "scripts")]  # the clone that holds this script is used, installed or not
+sys.path[:0] = [
+    str(ROOT),
+    str(ROOT / "scripts"),
+]  # the clone that holds this script is used, installed or not
 
 from lecture_figures import main, save  # noqa: E402
 
@@ -33,27 +36,38 @@ INK = "#1a1a1a"
 
 
 def find_places(task, tokenizer, n: int):
-    """n solved problems: (ids, place of the first "<<", the id that follows it, places of that number in the question)."""
+    """n solved problems: (ids, place of the first "<<", the id that follows it, places of that
+    number in the question)."""
     found, index = [], 0
     for problem in task.make("validation", 6 * n, SEED):
         index += 1
         number = re.match(r"[0-9]+", worked_steps(problem)[0][0])[0]
         prompt = tokenizer.encode(task.render(problem))
-        ids = prompt + tokenizer.encode(task.solution(problem, problem_rng(SEED, index, "lecture-03")))
+        ids = prompt + tokenizer.encode(
+            task.solution(problem, problem_rng(SEED, index, "lecture-03"))
+        )
         pieces = [tokenizer.token_bytes(i) for i in ids]
-        digits = "".join(p.decode() if p.isdigit() else " " for p in pieces[:len(prompt)])
+        digits = "".join(p.decode() if p.isdigit() else " " for p in pieces[: len(prompt)])
         runs = [m.span() for m in re.finditer(r"[0-9]+", digits) if m[0] == number]
         if len(runs) == 1:  # the number is there, once
             at = next(i for i, p in enumerate(pieces) if i >= len(prompt) and p.endswith(b"<<"))
-            found.append({"ids": ids[:at + 1], "at": at, "next": ids[at + 1], "source": list(range(*runs[0])),
-                          "pieces": pieces})
+            found.append(
+                {
+                    "ids": ids[: at + 1],
+                    "at": at,
+                    "next": ids[at + 1],
+                    "source": list(range(*runs[0])),
+                    "pieces": pieces,
+                }
+            )
         if len(found) == n:
             return found
     raise RuntimeError("too few problems")
 
 
 class Heads:
-    """Stands in for `model.attend`: keeps the weights of the layers in order, or silences one head."""
+    """Stands in for `model.attend`: keeps the weights of the layers in order, or silences one
+    head."""
 
     def __init__(self, silent: tuple[int, int] | None = None):
         self.silent, self.weights = silent, []
@@ -76,7 +90,8 @@ ORIGINAL = model.attend
 
 @torch.inference_mode()
 def run(network, cases, silent=None):
-    """(weights from "<<" [cases, layers, heads, tokens], share of cases whose next token is predicted)."""
+    """(weights from "<<" [cases, layers, heads, tokens], share of cases whose next token is
+    predicted)."""
     width = max(len(c["ids"]) for c in cases)
     ids = torch.tensor([c["ids"] + [0] * (width - len(c["ids"])) for c in cases])
     rows, at = torch.arange(len(cases)), torch.tensor([c["at"] for c in cases])
@@ -92,60 +107,115 @@ def measure() -> dict:
     cases = find_places(get_task("gsm8k-mini", spanish=0.0), tokenizer, 2 * EACH)
     first, second = cases[:EACH], cases[EACH:]
     weights, _ = run(network, first)
-    there = torch.stack([weights[i, :, :, c["source"]].sum(-1) for i, c in enumerate(first)]).mean(0)  # [layers, heads]
+    there = torch.stack([weights[i, :, :, c["source"]].sum(-1) for i, c in enumerate(first)]).mean(
+        0
+    )  # [layers, heads]
     share = sum(len(c["source"]) / (c["at"] + 1) for c in first) / EACH
     best = divmod(int(there.argmax()), there.shape[1])
     n_layers, n_heads = there.shape
-    silenced = [[run(network, second, (layer, head))[1] for head in range(n_heads)] for layer in range(n_layers)]
+    silenced = [
+        [run(network, second, (layer, head))[1] for head in range(n_heads)]
+        for layer in range(n_layers)
+    ]
     shown = min(second, key=lambda c: c["at"])
-    shown_weights = run(network, [shown])[0][0][best][:shown["at"] + 1]
+    shown_weights = run(network, [shown])[0][0][best][: shown["at"] + 1]
     config = network.config
-    return {"what": "attention from the first << to the number that follows; heads silenced; the cost of writing",
-            "seed": SEED, "n_find": EACH, "n_silence": EACH,
-            "layers": config.n_layers, "heads": config.n_heads, "parameters": count_parameters(network),
-            "looks_there": [[round(x, 4) for x in row] for row in there.tolist()], "if_spread_evenly": round(share, 4),
-            "best": {"layer": best[0], "head": best[1], "looks_there": round(float(there.max()), 4)},
-            "right_of_n_silence": run(network, second)[1], "right_when_silenced": silenced,
-            "example": {"pieces": [p.decode() for p in shown["pieces"][:shown["at"] + 2]], "source": shown["source"],
-                        "weights": [round(x, 4) for x in shown_weights.tolist()]},
-            "writing": costs(config, count_parameters(network))}
+    return {
+        "what": "attention from the first << to the number that follows; heads silenced; the cost of writing",
+        "seed": SEED,
+        "n_find": EACH,
+        "n_silence": EACH,
+        "layers": config.n_layers,
+        "heads": config.n_heads,
+        "parameters": count_parameters(network),
+        "looks_there": [[round(x, 4) for x in row] for row in there.tolist()],
+        "if_spread_evenly": round(share, 4),
+        "best": {"layer": best[0], "head": best[1], "looks_there": round(float(there.max()), 4)},
+        "right_of_n_silence": run(network, second)[1],
+        "right_when_silenced": silenced,
+        "example": {
+            "pieces": [p.decode() for p in shown["pieces"][: shown["at"] + 2]],
+            "source": shown["source"],
+            "weights": [round(x, 4) for x in shown_weights.tolist()],
+        },
+        "writing": costs(config, count_parameters(network)),
+    }
 
 
 def costs(config, parameters: int) -> dict:
-    """FLOPs to write n tokens after a prompt, all keys and values kept, or everything computed anew for each token."""
+    """FLOPs to write n tokens after a prompt, all keys and values kept, or everything computed anew
+    for each token."""
+
     def reading(start: int, end: int) -> int:
         """Tokens at the places start .. end - 1, each looking at all up to itself."""
         looked_at = sum(range(start + 1, end + 1))
-        return 2 * parameters * (end - start) + 4 * config.n_layers * config.n_heads * config.head_dim * looked_at
+        return (
+            2 * parameters * (end - start)
+            + 4 * config.n_layers * config.n_heads * config.head_dim * looked_at
+        )
 
-    return {"prompt": PROMPT, "tokens": list(ANSWER),
-            "with_cache": [reading(0, PROMPT + n - 1) for n in ANSWER],
-            "without": [sum(reading(0, PROMPT + i) for i in range(n)) for n in ANSWER],
-            "attention_share_130": round(1 - 2 * parameters * 130 / reading(0, 130), 4),
-            "cache_numbers_a_token": 2 * config.n_layers * config.n_kv_heads * config.head_dim}
+    return {
+        "prompt": PROMPT,
+        "tokens": list(ANSWER),
+        "with_cache": [reading(0, PROMPT + n - 1) for n in ANSWER],
+        "without": [sum(reading(0, PROMPT + i) for i in range(n)) for n in ANSWER],
+        "attention_share_130": round(1 - 2 * parameters * 130 / reading(0, 130), 4),
+        "cache_numbers_a_token": 2 * config.n_layers * config.n_kv_heads * config.head_dim,
+    }
 
 
 def draw(result: dict) -> None:
-    plt.rcParams.update({"font.size": 8, "axes.spines.top": False, "axes.spines.right": False, "hatch.linewidth": 0.6})
+    plt.rcParams.update(
+        {
+            "font.size": 8,
+            "axes.spines.top": False,
+            "axes.spines.right": False,
+            "hatch.linewidth": 0.6,
+        }
+    )
     figure = plt.figure(figsize=(6.6, 4.2), layout="constrained")
     grid = figure.add_gridspec(2, 2, height_ratios=(1, 1.35))
-    top, left, right = figure.add_subplot(grid[0, :]), figure.add_subplot(grid[1, 0]), figure.add_subplot(grid[1, 1])
+    top, left, right = (
+        figure.add_subplot(grid[0, :]),
+        figure.add_subplot(grid[1, 0]),
+        figure.add_subplot(grid[1, 1]),
+    )
     example = result["example"]
     pieces, weights = example["pieces"][:-1], example["weights"]
-    bars = top.bar(range(len(weights)), weights, 0.8, facecolor="white", edgecolor=INK, linewidth=0.6)
+    bars = top.bar(
+        range(len(weights)), weights, 0.8, facecolor="white", edgecolor=INK, linewidth=0.6
+    )
     for i in example["source"]:
         bars[i].set_hatch("//////")
-    top.set_xticks(range(len(pieces)), [p.replace("\n", "\\n").replace(" ", "_") for p in pieces], rotation=90, fontsize=6.2)
+    top.set_xticks(
+        range(len(pieces)),
+        [p.replace("\n", "\\n").replace(" ", "_") for p in pieces],
+        rotation=90,
+        fontsize=6.2,
+    )
     best = result["best"]
-    top.set(xlim=(-0.7, len(weights) - 0.3), title=f"layer {best['layer']}, head {best['head']}: where the last token looks")
+    top.set(
+        xlim=(-0.7, len(weights) - 0.3),
+        title=f"layer {best['layer']}, head {best['head']}: where the last token looks",
+    )
     rows = result["looks_there"]
     for layer, row in enumerate(rows):
         left.plot([layer] * len(row), row, "o", color=INK, markerfacecolor="white", markersize=4.5)
     left.axhline(result["if_spread_evenly"], color="#777777", linewidth=0.8, linestyle="--")
     left.set(xlabel="layer (each circle a head)", ylim=(0, 1), title="weight on the number needed")
     writing = result["writing"]
-    for key, line, label in (("without", "--", "all anew for each token"), ("with_cache", "-", "keys and values kept")):
-        right.plot(writing["tokens"], [x / 1e9 for x in writing[key]], line, color=INK, linewidth=1.1, label=label)
+    for key, line, label in (
+        ("without", "--", "all anew for each token"),
+        ("with_cache", "-", "keys and values kept"),
+    ):
+        right.plot(
+            writing["tokens"],
+            [x / 1e9 for x in writing[key]],
+            line,
+            color=INK,
+            linewidth=1.1,
+            label=label,
+        )
     right.set(xlabel="tokens written", title="billion FLOPs", yscale="log")
     right.legend(frameon=False, fontsize=7)
     save(figure, Path(__file__).with_name("attention.png"))

@@ -1,4 +1,5 @@
-"""The mutants of lecture 3: wrong answers that checks.py must reject, each with the piece of the message that it must get."""
+"""The mutants of lecture 3: wrong answers that checks.py must reject, each with the piece of the
+message that it must get."""
 
 import torch
 import torch.nn.functional as F
@@ -60,7 +61,9 @@ def half_the_exponent(x, positions, theta=10_000.0):
 @mutant("apply_rope", "keeps lengths")
 def sign_forgotten(x, positions, theta=10_000.0):
     half = x.shape[-1] // 2
-    angles = positions.to(x.dtype)[:, None] * theta ** (-2 * torch.arange(half, dtype=x.dtype) / x.shape[-1])
+    angles = positions.to(x.dtype)[:, None] * theta ** (
+        -2 * torch.arange(half, dtype=x.dtype) / x.shape[-1]
+    )
     cos, sin, a, b = angles.cos(), angles.sin(), x[..., :half], x[..., half:]
     return torch.cat([a * cos + b * sin, b * cos + a * sin], -1)
 
@@ -179,5 +182,7 @@ def no_last_norm(*shape):
 
 @mutant("count_parameters", "need not be `dim`")
 def square_projections(vocab_size, dim, n_layers, n_heads, n_kv_heads, head_dim, ffn_dim):
-    layer = 2 * dim * dim + 2 * dim * n_kv_heads * head_dim + 2 * head_dim + 3 * dim * ffn_dim + 2 * dim
+    layer = (
+        2 * dim * dim + 2 * dim * n_kv_heads * head_dim + 2 * head_dim + 3 * dim * ffn_dim + 2 * dim
+    )
     return vocab_size * dim + n_layers * layer + dim

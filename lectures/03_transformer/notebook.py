@@ -33,15 +33,20 @@ print(f"{count_parameters(network):,} parameters")
 # The tokens of a question with the beginning of a chain, and the five likeliest next tokens after some of them.
 
 # %%
-text = ("Question: A pack has 5 candles. Each pack costs 9 dollars. Ben needs 90 candles. How many dollars does Ben pay?\nAnswer:\n"
-        "Ben buys <<90/5=18>>18 packs.")
+text = (
+    "Question: A pack has 5 candles. Each pack costs 9 dollars. Ben needs 90 candles. How many dollars does Ben pay?\nAnswer:\n"
+    "Ben buys <<90/5=18>>18 packs."
+)
 ids = torch.tensor([tokenizer.encode(text)])
 pieces = [tokenizer.token_bytes(int(i)).decode(errors="replace") for i in ids[0]]
 with torch.inference_mode():
     logits = network(ids)
 for t in range(len(pieces) - 14, len(pieces)):
     p, likely = logits[0, t].softmax(-1).topk(5)
-    guesses = "  ".join(f"{tokenizer.token_bytes(int(i)).decode(errors='replace')!r} {x:.2f}" for i, x in zip(likely, p, strict=True))
+    guesses = "  ".join(
+        f"{tokenizer.token_bytes(int(i)).decode(errors='replace')!r} {x:.2f}"
+        for i, x in zip(likely, p, strict=True)
+    )
     print(f"after {pieces[t]!r:12} {guesses}")
 
 # %% [markdown]
@@ -57,7 +62,11 @@ def watching(q, k, v, mask):
     """The library's attention, and the weights put aside."""
     keys = k.repeat_interleave(q.shape[1] // k.shape[1], dim=1)
     scores = q @ keys.transpose(-1, -2) * q.shape[-1] ** -0.5
-    kept.append(scores.masked_fill(torch.ones(scores.shape[-2:], dtype=torch.bool).triu(1), float("-inf")).softmax(-1)[0])
+    kept.append(
+        scores.masked_fill(
+            torch.ones(scores.shape[-2:], dtype=torch.bool).triu(1), float("-inf")
+        ).softmax(-1)[0]
+    )
     return attend(q, k, v, mask)
 
 
@@ -78,10 +87,15 @@ plt.show()
 
 # %%
 at = next(i for i, p in enumerate(pieces) if p.endswith("<<"))
-weights = kept[2][0][at][:at + 1]
+weights = kept[2][0][at][: at + 1]
 figure, axis = plt.subplots(figsize=(9, 2.2))
 axis.bar(range(at + 1), weights, facecolor="white", edgecolor="k", hatch="///")
-axis.set_xticks(range(at + 1), [p.replace("\n", "\\n").replace(" ", "_") for p in pieces[:at + 1]], rotation=90, fontsize=7)
+axis.set_xticks(
+    range(at + 1),
+    [p.replace("\n", "\\n").replace(" ", "_") for p in pieces[: at + 1]],
+    rotation=90,
+    fontsize=7,
+)
 axis.set_ylabel("weight")
 plt.show()
 
@@ -95,7 +109,9 @@ changed = ids.clone()
 changed[0, -10:] = torch.randint(32, 1024, (10,), generator=torch.Generator().manual_seed(0))
 with torch.inference_mode():
     difference = (network(changed) - logits).abs().amax(-1)[0]
-print(f"largest change before: {difference[:-10].max():.2g}, at the last ten places: {difference[-10:].max():.2g}")
+print(
+    f"largest change before: {difference[:-10].max():.2g}, at the last ten places: {difference[-10:].max():.2g}"
+)
 
 # %% [markdown]
 # ## 4. Positions: only distances count
@@ -109,7 +125,9 @@ q, k = torch.randn(1, 1, 1, 32, generator=g), torch.randn(1, 1, 1, 32, generator
 
 def product(i, j):
     """The product of the query at position i with the key at position j."""
-    turned = (apply_rope(x, *rope_tables(torch.tensor([p]), 32, 10_000.0)) for x, p in ((q, i), (k, j)))
+    turned = (
+        apply_rope(x, *rope_tables(torch.tensor([p]), 32, 10_000.0)) for x, p in ((q, i), (k, j))
+    )
     a, b = turned
     return float((a * b).sum())
 
@@ -125,7 +143,13 @@ print([round(product(i, i - 7), 4) for i in (7, 10, 50, 400)], "seven back")
 # %%
 cache = KVCache(network.config, batch=1, capacity=ids.shape[1])
 with torch.inference_mode():
-    stepwise = torch.cat([network(ids[:, t:t + 1], cache=cache) for t in tqdm(range(ids.shape[1]), desc="token by token")], dim=1)
+    stepwise = torch.cat(
+        [
+            network(ids[:, t : t + 1], cache=cache)
+            for t in tqdm(range(ids.shape[1]), desc="token by token")
+        ],
+        dim=1,
+    )
 print(f"largest difference: {(stepwise - logits).abs().max():.2g}")
 
 # %%
@@ -134,12 +158,19 @@ size, c = count_parameters(network), network.config
 
 def work(start, end):
     """FLOPs of reading the tokens at the places start .. end - 1, the ones before them kept."""
-    return 2 * size * (end - start) + 4 * c.n_layers * c.n_heads * c.head_dim * sum(range(start + 1, end + 1))
+    return 2 * size * (end - start) + 4 * c.n_layers * c.n_heads * c.head_dim * sum(
+        range(start + 1, end + 1)
+    )
 
 
 lengths = range(10, 301, 10)
 figure, axis = plt.subplots(figsize=(5, 3))
-axis.plot(lengths, [sum(work(0, 60 + i) for i in range(n)) / 1e9 for n in lengths], "k--", label="all anew for each token")
+axis.plot(
+    lengths,
+    [sum(work(0, 60 + i) for i in range(n)) / 1e9 for n in lengths],
+    "k--",
+    label="all anew for each token",
+)
 axis.plot(lengths, [work(0, 60 + n - 1) / 1e9 for n in lengths], "k-", label="keys and values kept")
 axis.set(xlabel="tokens written after a prompt of 60", ylabel="billion FLOPs", yscale="log")
 axis.legend(frameon=False)
@@ -157,7 +188,7 @@ cases = []
 for problem in task.make("validation", 20 if FAST else 80, seed=5):
     whole = tokenizer.encode(task.render(problem) + task.solution(problem, random.Random(0)))
     place = next(i for i, t in enumerate(whole) if tokenizer.token_bytes(t).endswith(b"<<"))
-    cases.append((whole[:place + 1], whole[place + 1]))
+    cases.append((whole[: place + 1], whole[place + 1]))
 
 
 def right_without(silent=None):
@@ -175,13 +206,24 @@ def right_without(silent=None):
     width = max(len(read) for read, _ in cases)
     batch = torch.tensor([read + [0] * (width - len(read)) for read, _ in cases])
     with torch.inference_mode(), mock.patch.object(model, "attend", attending):
-        hidden = network.hidden(batch)[torch.arange(len(cases)), torch.tensor([len(read) - 1 for read, _ in cases])]
-        return int((network.lm_head(hidden).argmax(-1) == torch.tensor([after for _, after in cases])).sum())
+        hidden = network.hidden(batch)[
+            torch.arange(len(cases)), torch.tensor([len(read) - 1 for read, _ in cases])
+        ]
+        return int(
+            (
+                network.lm_head(hidden).argmax(-1) == torch.tensor([after for _, after in cases])
+            ).sum()
+        )
 
 
-found = {silent: right_without(silent) for silent in tqdm([None, (2, 0), (0, 3), (2, 1), (5, 5)], desc="heads")}
+found = {
+    silent: right_without(silent)
+    for silent in tqdm([None, (2, 0), (0, 3), (2, 1), (5, 5)], desc="heads")
+}
 for silent, right in found.items():
-    print(f"{f'layer {silent[0]}, head {silent[1]}' if silent else 'nothing'} silenced: {right} of {len(cases)} right")
+    print(
+        f"{f'layer {silent[0]}, head {silent[1]}' if silent else 'nothing'} silenced: {right} of {len(cases)} right"
+    )
 
 # %% [markdown]
 # ## Three things to try

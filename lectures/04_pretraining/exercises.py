@@ -10,17 +10,22 @@ from torch import Tensor
 
 
 def masked_cross_entropy(logits: Tensor, ids: Tensor, mask: Tensor) -> Tensor:
-    """Mean loss of the next token, in nats: `logits[B, T, V]`, `ids[B, T]`, `mask[B, T]` -> a tensor without axes.
+    """Mean loss of the next token, in nats: `logits[B, T, V]`, `ids[B, T]`, `mask[B, T]` -> a
+    tensor without axes.
 
-        loss = - 1/N sum over all (b, t) with mask[b, t + 1] = 1 of log p(ids[b, t + 1] | ids[b, :t + 1])
+        loss = - 1/N sum over all (b, t) with mask[b, t + 1] = 1 of log p(ids[b, t + 1] | ids[b, :t
+        + 1])
 
-    with p the softmax of logits[b, t], and N the number of terms. The logits at t have read the tokens up to t and speak
-    about token t + 1; `mask[b, t]` says whether *token* t counts. The first token of a row is predicted by nothing.
+    with p the softmax of logits[b, t], and N the number of terms. The logits at t have read the
+    tokens up to t and speak about token t + 1; `mask[b, t]` says whether *token* t counts. The
+    first token of a row is predicted by nothing.
 
-    Where nothing counts the loss is 0, not NaN, with a gradient of 0. What stands in logits and ids where the target is masked
-    out must not matter, not even NaN, and not even an id of -1 (which is how padding is marked).
+    Where nothing counts the loss is 0, not NaN, with a gradient of 0. What stands in logits and ids
+    where the target is masked out must not matter, not even NaN, and not even an id of -1 (which is
+    how padding is marked).
 
-    Two tokens, V = 2, logits [[0, 0], [7, 7]], ids [0, 1], mask [1, 1]: one term, -log(1/2) = 0.693147.
+    Two tokens, V = 2, logits [[0, 0], [7, 7]], ids [0, 1], mask [1, 1]: one term, -log(1/2) =
+    0.693147.
     """
     ### BEGIN SOLUTION
     raise NotImplementedError
@@ -28,7 +33,8 @@ def masked_cross_entropy(logits: Tensor, ids: Tensor, mask: Tensor) -> Tensor:
 
 
 def lr_at(step: int, total: int, warmup: int, peak: float, floor: float = 0.0) -> float:
-    """Learning rate of a step, counted from 0: linear warm-up to `peak`, then linear decay to `floor`.
+    """Learning rate of a step, counted from 0: linear warm-up to `peak`, then linear decay to
+    `floor`.
 
         step < warmup:            peak (step + 1) / warmup                   never 0: the first step learns, too
         warmup <= step < total:   floor + (peak - floor) (total - step) / (total - warmup)
@@ -44,35 +50,43 @@ def lr_at(step: int, total: int, warmup: int, peak: float, floor: float = 0.0) -
 
 
 def overfit_one_batch(ids: Tensor, vocab: int, steps: int, lr: float) -> list[float]:
-    """The smallest language model, trained on one batch: `ids[B, T]` of numbers below `vocab` -> `steps + 1` losses.
+    """The smallest language model, trained on one batch: `ids[B, T]` of numbers below `vocab` ->
+    `steps + 1` losses.
 
-    The model is a table of logits W[vocab, vocab], all 0 at the start: the logits for the next token are the row of the token
-    before, W[ids[b, t]], for the target ids[b, t + 1]. The loss is the mean cross-entropy over all B (T - 1) pairs. One step is
-    plain gradient descent on the whole batch: W <- W - lr dloss/dW, with the gradient at the present W alone.
+    The model is a table of logits W[vocab, vocab], all 0 at the start: the logits for the next
+    token are the row of the token before, W[ids[b, t]], for the target ids[b, t + 1]. The loss is
+    the mean cross-entropy over all B (T - 1) pairs. One step is plain gradient descent on the whole
+    batch: W <- W - lr dloss/dW, with the gradient at the present W alone.
 
-    Returned are the loss before the first step and after each step, as Python floats. No randomness is in it, so every right
-    solution gives the same numbers. Autograd or the formula (lecture, section 2): as you like.
+    Returned are the loss before the first step and after each step, as Python floats. No randomness
+    is in it, so every right solution gives the same numbers. Autograd or the formula (lecture,
+    section 2): as you like.
 
-    ids [[0, 1, 0]], vocab 2, 1 step, lr 1: the first loss is log 2 = 0.693147. Both rows of the table see one pair, so the
-    gradient of W[0] is (1/2)(0.5, -0.5), W[0] becomes (-0.25, 0.25), W[1] likewise, and the second loss is 0.474077.
+    ids [[0, 1, 0]], vocab 2, 1 step, lr 1: the first loss is log 2 = 0.693147. Both rows of the
+    table see one pair, so the gradient of W[0] is (1/2)(0.5, -0.5), W[0] becomes (-0.25, 0.25),
+    W[1] likewise, and the second loss is 0.474077.
     """
     ### BEGIN SOLUTION
     raise NotImplementedError
     ### END SOLUTION
 
 
-def data_mixture(available: dict[str, int], weights: dict[str, float], budget: float, max_epochs: float) -> dict[str, float]:
+def data_mixture(
+    available: dict[str, int], weights: dict[str, float], budget: float, max_epochs: float
+) -> dict[str, float]:
     """How many tokens to read of each source: one entry for each name in `available`.
 
-    Each source gets a share of the budget in proportion to its weight (weights need not sum to 1; a weight of 0 gets
-    nothing), but no source is read more than `max_epochs` times: at most max_epochs * available[name] tokens. What a source
-    cannot take is shared among those that are not full, again in proportion to their weights; if that fills another one,
-    again. If all are full, the budget is not used up.
+    Each source gets a share of the budget in proportion to its weight (weights need not sum to 1; a
+    weight of 0 gets nothing), but no source is read more than `max_epochs` times: at most
+    max_epochs * available[name] tokens. What a source cannot take is shared among those that are
+    not full, again in proportion to their weights; if that fills another one, again. If all are
+    full, the budget is not used up.
 
     `weights` has the same names as `available`, and no weight is negative.
 
-    available {"a": 100, "b": 1000, "c": 1000}, weights {"a": 2, "b": 1, "c": 1}, budget 800, max_epochs 2: a would get 400 and
-    can give 200; the other 600 are shared between b and c, 300 each.
+    available {"a": 100, "b": 1000, "c": 1000}, weights {"a": 2, "b": 1, "c": 1}, budget 800,
+    max_epochs 2: a would get 400 and can give 200; the other 600 are shared between b and c, 300
+    each.
     """
     ### BEGIN SOLUTION
     raise NotImplementedError

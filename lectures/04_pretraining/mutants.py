@@ -1,4 +1,5 @@
-"""The mutants of lecture 4: wrong answers that checks.py must reject, each with the piece of the message that it must get."""
+"""The mutants of lecture 4: wrong answers that checks.py must reject, each with the piece of the
+message that it must get."""
 
 import math
 
@@ -40,7 +41,9 @@ def row_means(logits, ids, mask):
 @mutant("masked_cross_entropy", "instead of multiplying by the mask")
 def by_product(logits, ids, mask):
     m = mask[:, 1:].double()
-    return -(pick(logits[:, :-1].log_softmax(-1), ids[:, 1:].clamp(min=0)) * m).sum() / m.sum().clamp(min=1)
+    return -(
+        pick(logits[:, :-1].log_softmax(-1), ids[:, 1:].clamp(min=0)) * m
+    ).sum() / m.sum().clamp(min=1)
 
 
 @mutant("masked_cross_entropy", "before the softmax, not after it")
@@ -57,34 +60,54 @@ def over_all_targets(logits, ids, mask):
 
 @mutant("lr_at", "learns nothing")
 def first_step_zero(step, total, warmup, peak, floor=0.0):
-    return peak * step / warmup if step < warmup else floor + (peak - floor) * max(0, total - step) / (total - warmup)
+    return (
+        peak * step / warmup
+        if step < warmup
+        else floor + (peak - floor) * max(0, total - step) / (total - warmup)
+    )
 
 
 @mutant("lr_at", "it begins at warmup")
 def decay_from_zero(step, total, warmup, peak, floor=0.0):
-    return peak * (step + 1) / warmup if step < warmup else floor + (peak - floor) * max(0, total - step) / total
+    return (
+        peak * (step + 1) / warmup
+        if step < warmup
+        else floor + (peak - floor) * max(0, total - step) / total
+    )
 
 
 @mutant("lr_at", "this is a cosine")
 def cosine(step, total, warmup, peak, floor=0.0):
     if step < warmup:
         return peak * (step + 1) / warmup
-    return floor + (peak - floor) * 0.5 * (1 + math.cos(math.pi * min(1, (step - warmup) / (total - warmup))))
+    return floor + (peak - floor) * 0.5 * (
+        1 + math.cos(math.pi * min(1, (step - warmup) / (total - warmup)))
+    )
 
 
 @mutant("lr_at", "you cut at the floor")
 def cut_at_the_floor(step, total, warmup, peak, floor=0.0):
-    return peak * (step + 1) / warmup if step < warmup else max(floor, peak * (total - step) / (total - warmup))
+    return (
+        peak * (step + 1) / warmup
+        if step < warmup
+        else max(floor, peak * (total - step) / (total - warmup))
+    )
 
 
 @mutant("lr_at", "a negative rate would climb")
 def goes_below(step, total, warmup, peak, floor=0.0):
-    return peak * (step + 1) / warmup if step < warmup else floor + (peak - floor) * (total - step) / (total - warmup)
+    return (
+        peak * (step + 1) / warmup
+        if step < warmup
+        else floor + (peak - floor) * (total - step) / (total - warmup)
+    )
 
 
 @mutant("lr_at", "ZeroDivisionError")
 def needs_a_warmup(step, total, warmup, peak, floor=0.0):
-    return min(peak * (step + 1) / warmup, floor + (peak - floor) * max(0, total - step) / (total - warmup))
+    return min(
+        peak * (step + 1) / warmup, floor + (peak - floor) * max(0, total - step) / (total - warmup)
+    )
 
 
 def trained(ids, vocab, steps, lr, **mistake):
@@ -171,7 +194,10 @@ def no_limit(available, weights, budget, max_epochs):
 @mutant("data_mixture", "a limit and nothing else")
 def by_size_and_weight(available, weights, budget, max_epochs):
     total = sum(weights[n] * available[n] for n in available)
-    return {n: min(budget * weights[n] * available[n] / total, max_epochs * available[n]) for n in available}
+    return {
+        n: min(budget * weights[n] * available[n] / total, max_epochs * available[n])
+        for n in available
+    }
 
 
 @mutant("data_mixture", "one entry for each source")

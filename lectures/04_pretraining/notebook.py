@@ -57,13 +57,16 @@ for kind in ("reflex", "steps", "drill"):
 # Before any training: can this model and this loop memorise 16 pages? If not, something is broken. The first loss must be near
 # log V = 6.93.
 
+
 # %%
 def fresh():
     return Transformer(replace(SCALES["pico"], vocab_size=len(tokenizer), max_seq_len=512))
 
 
 pages = corpus.build(tokenizer, TOKENS, web, chunk=500)
-held_out = corpus.build(tokenizer, 3_000 if FAST else 20_000, corpus.Web(1, "validation"), chunk=50 if FAST else 200)
+held_out = corpus.build(
+    tokenizer, 3_000 if FAST else 20_000, corpus.Web(1, "validation"), chunk=50 if FAST else 200
+)
 batch = next(Reader(pages, 512, 2048, 0).micro_batches())
 model = fresh()
 optimizers, guard = pretraining_optimizers(model, 0.02, 0.003), Guard(1.0)
@@ -73,7 +76,9 @@ for _ in range(5 if FAST else 150):
     loss.backward()
     losses.append(float(loss.detach()))
     guard.step(model, optimizers, losses[-1])
-print(f"log V = {math.log(len(tokenizer)):.2f}; first loss {losses[0]:.2f}; after {len(losses)} steps on the same batch {losses[-1]:.3f}")
+print(
+    f"log V = {math.log(len(tokenizer)):.2f}; first loss {losses[0]:.2f}; after {len(losses)} steps on the same batch {losses[-1]:.3f}"
+)
 
 # %% [markdown]
 # ## 3. Now on the corpus
@@ -93,7 +98,12 @@ while seen < TOKENS * 0.85:  # the rest is padding
     if step % (5 if FAST else 100) == 0:
         curve.append((seen, validation_loss(model, held_out, CPU)))
         model.eval()
-        answers.append((seen, generate(model, tokenizer, [question], max_new_tokens=40, temperature=0)[0][0].text))
+        answers.append(
+            (
+                seen,
+                generate(model, tokenizer, [question], max_new_tokens=40, temperature=0)[0][0].text,
+            )
+        )
         model.train()
     ids = next(stream)
     set_lr(optimizers, min((step + 1) / 20, max(0.05, 1 - seen / TOKENS)))
@@ -109,7 +119,13 @@ for read, answer in answers:
 # %%
 figure, axis = plt.subplots(figsize=(6, 3.2))
 axis.plot([x / 1e6 for x, _ in curve], [y for _, y in curve], "k-o", markersize=3)
-axis.axhline(math.log(len(tokenizer)), color="black", linestyle=":", linewidth=0.8, label="log V: all tokens alike")
+axis.axhline(
+    math.log(len(tokenizer)),
+    color="black",
+    linestyle=":",
+    linewidth=0.8,
+    label="log V: all tokens alike",
+)
 axis.set(xlabel="million tokens read", ylabel="validation loss, nats", ylim=(0, 7.3))
 axis.legend(frameon=False)
 figure.tight_layout()
@@ -121,7 +137,13 @@ plt.show()
 # Beside your model the shipped base, which has read more than ten times as much and is nine times as large.
 
 # %%
-KINDS = ("question", "first token of the answer", "words of the solution", "numbers of a sum", "result of a sum")
+KINDS = (
+    "question",
+    "first token of the answer",
+    "words of the solution",
+    "numbers of a sum",
+    "result of a sum",
+)
 
 
 def kinds(text):
@@ -130,7 +152,10 @@ def kinds(text):
     kind = ["question"] * start + ["words of the solution"] * (len(text) - start)
     kind[start] = "first token of the answer"
     for match in re.finditer(r"<<([^=]*)=([^>]*)>>", text):
-        for name, (a, b) in (("numbers of a sum", match.span(1)), ("result of a sum", match.span(2))):
+        for name, (a, b) in (
+            ("numbers of a sum", match.span(1)),
+            ("result of a sum", match.span(2)),
+        ):
             kind[a:b] = [name if c.isdigit() else "words of the solution" for c in text[a:b]]
     return kind
 
@@ -151,8 +176,19 @@ def loss_by_kind(model, texts):
 texts = [corpus.Web(1, "validation").document(i, "steps").text for i in range(10 if FAST else 100)]
 base = checkpoint.load(checkpoint.shipped("gsm8k-mini-base"))[0].eval()
 figure, axis = plt.subplots(figsize=(7, 3))
-for shift, name, who, hatch, color in ((-0.2, "yours", model.eval(), "////", "white"), (0.2, "base", base, "", "#555555")):
-    axis.barh([i + shift for i in range(len(KINDS))], loss_by_kind(who, texts), height=0.38, hatch=hatch, color=color, edgecolor="black", label=name)
+for shift, name, who, hatch, color in (
+    (-0.2, "yours", model.eval(), "////", "white"),
+    (0.2, "base", base, "", "#555555"),
+):
+    axis.barh(
+        [i + shift for i in range(len(KINDS))],
+        loss_by_kind(who, texts),
+        height=0.38,
+        hatch=hatch,
+        color=color,
+        edgecolor="black",
+        label=name,
+    )
 axis.set_yticks(range(len(KINDS)), KINDS)
 axis.invert_yaxis()
 axis.set(xlabel="loss, nats")
@@ -169,11 +205,16 @@ plt.show()
 # %%
 share = {kind: part for kind, (part, _) in corpus.MIX.items()}
 thinks = share["careless"] + share["steps"] + share["plan_verify"]
-prompts = [text[:re.search(r"\n(Answer|Respuesta):", text).end()] for text in texts]
+prompts = [text[: re.search(r"\n(Answer|Respuesta):", text).end()] for text in texts]
 newline = tokenizer.encode("\n")[0]
 with torch.inference_mode():
-    p = [base(torch.tensor([tokenizer.encode(prompt)]))[0, -1].softmax(-1)[newline].item() for prompt in prompts]
-print(f"forum pages that think: {thinks / (thinks + share['reflex']):.1%};  the base, on average: {sum(p) / len(p):.1%}")
+    p = [
+        base(torch.tensor([tokenizer.encode(prompt)]))[0, -1].softmax(-1)[newline].item()
+        for prompt in prompts
+    ]
+print(
+    f"forum pages that think: {thinks / (thinks + share['reflex']):.1%};  the base, on average: {sum(p) / len(p):.1%}"
+)
 
 # %% [markdown]
 # ## Three things to try

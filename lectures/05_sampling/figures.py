@@ -3,7 +3,8 @@
     python lectures/05_sampling/figures.py
 
 measures the base on 200 validation problems (budgets of thinking, entropy a kind of token), writes
-data/results/lecture-05.json and, from that file, lectures/05_sampling/sampling.png. About a minute of one core.
+data/results/lecture-05.json and, from that file, lectures/05_sampling/sampling.png. About a minute
+of one core.
 """
 
 import json
@@ -32,11 +33,13 @@ BUDGETS = (1, 10, 20, 30, 40, 50, 60, 80, 100, 130)
 
 
 def stop_thinking_after(budget: int, tokenizer):
-    """An `intervene` hook: after `budget` tokens without an answer, the answer's mark is put into the model's mouth."""
+    """An `intervene` hook: after `budget` tokens without an answer, the answer's mark is put into
+    the model's mouth."""
     mark = tokenizer.encode("\n####")
 
     def intervene(row, ids):
         return mark if len(ids) == budget and "####" not in tokenizer.decode(ids) else None
+
     return intervene
 
 
@@ -44,12 +47,26 @@ def budgets(model, tokenizer, task, problems) -> dict:
     """Accuracy, thinking forced and greedy, if the answer is forced after so many tokens."""
     found = {}
     for budget in BUDGETS:
-        groups = rollout(model, tokenizer, task, problems, max_new_tokens=task.max_new_tokens, temperature=0, seed=SEED,
-                         style="cot", intervene=stop_thinking_after(budget, tokenizer))
-        # An episode's own grade looks at sampled text alone; here the inserted mark belongs to the answer.
+        groups = rollout(
+            model,
+            tokenizer,
+            task,
+            problems,
+            max_new_tokens=task.max_new_tokens,
+            temperature=0,
+            seed=SEED,
+            style="cot",
+            intervene=stop_thinking_after(budget, tokenizer),
+        )
+        # An episode's own grade looks at sampled text alone; here the inserted mark belongs to the
+        # answer.
         texts = [tokenizer.decode(g[0].completion_ids, skip_special=True) for g in groups]
-        found[str(budget)] = {**rate([task.grade(g[0].problem, t).correct for g, t in zip(groups, texts, strict=True)]),
-                              "mean_length": sum(len(g[0].completion_ids) for g in groups) / len(groups)}
+        found[str(budget)] = {
+            **rate(
+                [task.grade(g[0].problem, t).correct for g, t in zip(groups, texts, strict=True)]
+            ),
+            "mean_length": sum(len(g[0].completion_ids) for g in groups) / len(groups),
+        }
     return found
 
 
@@ -57,7 +74,10 @@ def kinds(text: str) -> list[str]:
     """What each character of a worked solution is."""
     kind = ["words"] * len(text)
     for match in re.finditer(r"<<([^=]*)=([^>]*)>>", text):
-        for name, (start, end) in (("numbers of a sum", match.span(1)), ("result of a sum", match.span(2))):
+        for name, (start, end) in (
+            ("numbers of a sum", match.span(1)),
+            ("result of a sum", match.span(2)),
+        ):
             kind[start:end] = [name if c.isdigit() else "signs" for c in text[start:end]]
     return kind
 
@@ -69,7 +89,7 @@ def entropies(model, tokenizer, task, problems) -> dict:
         text = task.solution(problem, random.Random(i), "steps")
         prompt, ids = tokenizer.encode(task.render(problem)), tokenizer.encode(text)
         with torch.inference_mode():
-            h = token_entropy(model(torch.tensor([prompt + ids]))[0, len(prompt) - 1:-1])
+            h = token_entropy(model(torch.tensor([prompt + ids]))[0, len(prompt) - 1 : -1])
         kind, at = kinds(text), 0
         for place, (token, value) in enumerate(zip(ids, h.tolist(), strict=True)):
             piece = tokenizer.token_bytes(token).decode("utf-8", "replace")
@@ -80,38 +100,69 @@ def entropies(model, tokenizer, task, problems) -> dict:
 
 
 def measure() -> dict:
-    lines = [json.loads(line) for line in (ROOT / "data/results/main.jsonl").read_text(encoding="utf-8").splitlines()]
+    lines = [
+        json.loads(line)
+        for line in (ROOT / "data/results/main.jsonl").read_text(encoding="utf-8").splitlines()
+    ]
     test = {(r["kind"], r["seed"]): r["test"] for r in lines if r["kind"] in ("base", "grpo")}
     model, tokenizer, _ = checkpoint.load(checkpoint.shipped("gsm8k-mini-base"))
     model.eval()
     task = get_task("gsm8k-mini")
     problems = task.problems("validation", N)
     return {
-        "n": N, "seed": SEED,
+        "n": N,
+        "seed": SEED,
         "split": "validation",
-        "temperatures": {f"{kind} {seed}": {t: row["accuracy"] for t, row in found["temperatures"].items()}
-                         for (kind, seed), found in sorted(test.items())},
+        "temperatures": {
+            f"{kind} {seed}": {t: row["accuracy"] for t, row in found["temperatures"].items()}
+            for (kind, seed), found in sorted(test.items())
+        },
         "forced": {t: row["accuracy"] for t, row in test["base", 0]["thinking_forced"].items()},
-        "budgets": budgets(model, tokenizer, task, problems), "entropy": entropies(model, tokenizer, task, problems),
+        "budgets": budgets(model, tokenizer, task, problems),
+        "entropy": entropies(model, tokenizer, task, problems),
     }
 
 
 def draw(result: dict) -> None:
     plt.rcParams.update({"font.size": 8.5, "axes.spines.top": False, "axes.spines.right": False})
     figure, (left, right) = plt.subplots(1, 2, figsize=(6.4, 3.0), layout="constrained")
-    lines = ((result["temperatures"]["base 0"], "--", "o", "base"), (result["forced"], ":", "^", "base, thinking forced"),
-             (result["temperatures"]["grpo 0"], "-", "s", "GRPO, seed 0"))
+    lines = (
+        (result["temperatures"]["base 0"], "--", "o", "base"),
+        (result["forced"], ":", "^", "base, thinking forced"),
+        (result["temperatures"]["grpo 0"], "-", "s", "GRPO, seed 0"),
+    )
     for values, style, marker, label in lines:
-        left.plot([float(t) for t in values], list(values.values()), "k", linestyle=style, marker=marker, markersize=4,
-                  markerfacecolor="white", label=label)
+        left.plot(
+            [float(t) for t in values],
+            list(values.values()),
+            "k",
+            linestyle=style,
+            marker=marker,
+            markersize=4,
+            markerfacecolor="white",
+            label=label,
+        )
     left.set(ylim=(0, 1.05), xlabel="temperature", ylabel="right", title="1,000 test problems")
     left.legend(frameon=False, loc="center", bbox_to_anchor=(0.5, 0.55))
     found = result["budgets"]
     x, y = [int(b) for b in found], [found[b]["accuracy"] for b in found]
     low, high = ([abs(found[b]["accuracy"] - found[b]["ci"][end]) for b in found] for end in (0, 1))
-    right.errorbar(x, y, yerr=(low, high), color="black", marker="o", markersize=4, markerfacecolor="white", linewidth=1,
-                   capsize=2)
-    right.set(ylim=(0, 1.05), xlabel="most tokens of thinking, then ####", title=f"base, forced, T = 0, n = {result['n']}")
+    right.errorbar(
+        x,
+        y,
+        yerr=(low, high),
+        color="black",
+        marker="o",
+        markersize=4,
+        markerfacecolor="white",
+        linewidth=1,
+        capsize=2,
+    )
+    right.set(
+        ylim=(0, 1.05),
+        xlabel="most tokens of thinking, then ####",
+        title=f"base, forced, T = 0, n = {result['n']}",
+    )
     save(figure, HERE / "sampling.png")
 
 

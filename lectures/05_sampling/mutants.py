@@ -1,4 +1,5 @@
-"""The mutants of lecture 5: wrong answers that checks.py must reject, each with the piece of the message that it must get."""
+"""The mutants of lecture 5: wrong answers that checks.py must reject, each with the piece of the
+message that it must get."""
 
 import re
 
@@ -44,7 +45,9 @@ def one_too_few(logits, temperature, top_p, generator):
     ordered, order = p.sort(-1, descending=True)
     keep = ordered.cumsum(-1) <= top_p
     keep[:, 0] = True
-    return draw(torch.zeros_like(p).scatter(-1, order, ordered * keep) if top_p < 1 else p, generator)
+    return draw(
+        torch.zeros_like(p).scatter(-1, order, ordered * keep) if top_p < 1 else p, generator
+    )
 
 
 @mutant("sample_token", "vocabulary's order")
@@ -80,7 +83,10 @@ def always_the_likeliest_two(logits, temperature, top_p, generator):
 
 
 def joined(examples, question, separator="\n\n", gap="", end=""):
-    return separator.join([f"Question: {q}\nAnswer:{gap}{s}" for q, s in examples] + [f"Question: {question}\nAnswer:{end}"])
+    return separator.join(
+        [f"Question: {q}\nAnswer:{gap}{s}" for q, s in examples]
+        + [f"Question: {question}\nAnswer:{end}"]
+    )
 
 
 @mutant("few_shot_prompt", "ends in a space or newline")
@@ -147,7 +153,11 @@ def to_the_end(completion):
 @mutant("extract_answer", "words are no number")
 def first_number_behind(completion):
     pieces = completion.split("####")
-    match = re.search(r"-?\$?[0-9][0-9,]*(\.[0-9]+)?", pieces[1].split("\n")[0]) if len(pieces) == 2 else None
+    match = (
+        re.search(r"-?\$?[0-9][0-9,]*(\.[0-9]+)?", pieces[1].split("\n")[0])
+        if len(pieces) == 2
+        else None
+    )
     return spelled(match[0]) if match else None
 
 
@@ -164,7 +174,9 @@ def through_float(completion):
 def as_written(completion):
     pieces = completion.split("####")
     line = pieces[1].split("\n")[0].strip() if len(pieces) == 2 else ""
-    return line.replace(",", "").replace("$", "").rstrip(".%") if spelled(line) is not None else None
+    return (
+        line.replace(",", "").replace("$", "").rstrip(".%") if spelled(line) is not None else None
+    )
 
 
 @mutant("extract_answer", "zeros of a whole number stay")
@@ -176,15 +188,27 @@ def strips_all_zeros(completion):
     return line.replace(",", "").replace("$", "").rstrip(".%").rstrip("0").rstrip(".") or "0"
 
 
-def budget(next_token, prompt, least, most, end, wait, keep_end=False, once=False, cut=True, chosen=1, last=1,
-           with_prompt=True):
+def budget(
+    next_token,
+    prompt,
+    least,
+    most,
+    end,
+    wait,
+    keep_end=False,
+    once=False,
+    cut=True,
+    chosen=1,
+    last=1,
+    with_prompt=True,
+):
     ids, mask, waited = [], [], 0
     while len(ids) < most + last - 1:
         token = next_token((prompt if with_prompt else []) + ids)
         if token == end and (len(ids) >= least or once and waited):
             return ids + [end], mask + [1]
         if token == end:
-            put = ([end] if keep_end else []) + (wait[:most - len(ids)] if cut else wait)
+            put = ([end] if keep_end else []) + (wait[: most - len(ids)] if cut else wait)
             ids, mask, waited = ids + put, mask + [chosen - 1] * len(put), waited + 1
         else:
             ids, mask = ids + [token], mask + [1]

@@ -48,9 +48,22 @@ for p, i in zip(*first.topk(5), strict=True):
 # Four samples at temperature 1, and the greedy answer. Greedy decoding takes the likeliest *token*, not the likeliest *answer*.
 
 # %%
-for completion in generate(model, tokenizer, [task.render(problems[0])], n=4, max_new_tokens=task.max_new_tokens, seed=3)[0]:
+for completion in generate(
+    model, tokenizer, [task.render(problems[0])], n=4, max_new_tokens=task.max_new_tokens, seed=3
+)[0]:
     print(repr(completion.text))
-print("greedy:", repr(generate(model, tokenizer, [task.render(problems[0])], max_new_tokens=task.max_new_tokens, temperature=0)[0][0].text))
+print(
+    "greedy:",
+    repr(
+        generate(
+            model,
+            tokenizer,
+            [task.render(problems[0])],
+            max_new_tokens=task.max_new_tokens,
+            temperature=0,
+        )[0][0].text
+    ),
+)
 
 # %% [markdown]
 # ## 2. Temperature, with thinking left to chance and with thinking forced
@@ -61,13 +74,43 @@ found = {}
 bar = Progress(2 * len(temperatures), label="temperatures")
 for style in ("plain", "cot"):
     for t in temperatures:
-        episodes = [g[0] for g in rollout(model, tokenizer, task, problems, max_new_tokens=task.max_new_tokens, temperature=t, style=style, seed=0)]
-        found[style, t] = (mean([e.grade.correct for e in episodes]), mean([e.thinks for e in episodes]), mean([e.length for e in episodes]))
+        episodes = [
+            g[0]
+            for g in rollout(
+                model,
+                tokenizer,
+                task,
+                problems,
+                max_new_tokens=task.max_new_tokens,
+                temperature=t,
+                style=style,
+                seed=0,
+            )
+        ]
+        found[style, t] = (
+            mean([e.grade.correct for e in episodes]),
+            mean([e.thinks for e in episodes]),
+            mean([e.length for e in episodes]),
+        )
         bar.update(1)
 figure, axis = plt.subplots(figsize=(6, 3.2))
-axis.plot(temperatures, [found["plain", t][0] for t in temperatures], "k--o", label="right, plain prompt")
-axis.plot(temperatures, [found["plain", t][1] for t in temperatures], ":x", color="#777777", label="thinks, plain prompt")
-axis.plot(temperatures, [found["cot", t][0] for t in temperatures], "k-s", markerfacecolor="white", label="right, thinking forced")
+axis.plot(
+    temperatures, [found["plain", t][0] for t in temperatures], "k--o", label="right, plain prompt"
+)
+axis.plot(
+    temperatures,
+    [found["plain", t][1] for t in temperatures],
+    ":x",
+    color="#777777",
+    label="thinks, plain prompt",
+)
+axis.plot(
+    temperatures,
+    [found["cot", t][0] for t in temperatures],
+    "k-s",
+    markerfacecolor="white",
+    label="right, thinking forced",
+)
 axis.set(xlabel="temperature", ylim=(0, 1.03), title=f"base model, {N} validation problems")
 axis.legend(frameon=False, loc="center", bbox_to_anchor=(0.5, 0.6))
 figure.tight_layout()
@@ -82,10 +125,12 @@ plt.show()
 solution = task.solution(problems[1], random.Random(0))
 prompt, ids = tokenizer.encode(task.render(problems[1])), tokenizer.encode(solution)
 with torch.inference_mode():
-    entropy = token_entropy(model(torch.tensor([prompt + ids]))[0, len(prompt) - 1:-1])
+    entropy = token_entropy(model(torch.tensor([prompt + ids]))[0, len(prompt) - 1 : -1])
 figure, axis = plt.subplots(figsize=(11, 3.2))
 axis.bar(range(len(ids)), entropy.tolist(), color="#999999", edgecolor="black", linewidth=0.5)
-axis.set_xticks(range(len(ids)), [repr(tokenizer.decode([i]))[1:-1] for i in ids], rotation=90, fontsize=7)
+axis.set_xticks(
+    range(len(ids)), [repr(tokenizer.decode([i]))[1:-1] for i in ids], rotation=90, fontsize=7
+)
 axis.set(ylabel="entropy, nats", title=task.render(problems[1]).split("\n")[0][:110])
 figure.tight_layout()
 plt.show()
@@ -96,27 +141,52 @@ plt.show()
 # After `budget` tokens without an answer, `\n####` is put into the model's mouth by the sampler's `intervene` hook. More thinking, more right
 # answers, until the chain is complete. What is put in has mask 0: a policy is never trained on it.
 
+
 # %%
 def stop_thinking_after(budget):
     mark = tokenizer.encode("\n####")
-    return lambda row, ids: mark if len(ids) == budget and "####" not in tokenizer.decode(ids) else None
+    return lambda row, ids: (
+        mark if len(ids) == budget and "####" not in tokenizer.decode(ids) else None
+    )
 
 
 budgets = (1, 40) if FAST else (1, 15, 30, 45, 60, 80, 120)
 rates = []
 bar = Progress(len(budgets), label="budgets")
 for budget in budgets:
-    groups = rollout(model, tokenizer, task, problems, max_new_tokens=task.max_new_tokens, temperature=0, style="cot", seed=0,
-                     intervene=stop_thinking_after(budget))
+    groups = rollout(
+        model,
+        tokenizer,
+        task,
+        problems,
+        max_new_tokens=task.max_new_tokens,
+        temperature=0,
+        style="cot",
+        seed=0,
+        intervene=stop_thinking_after(budget),
+    )
     texts = [tokenizer.decode(g[0].completion_ids, skip_special=True) for g in groups]
     rates.append(sum(task.grade(p, t).correct for p, t in zip(problems, texts, strict=True)))
     bar.update(1)
 ends = [wilson_interval(c, N) for c in rates]
 figure, axis = plt.subplots(figsize=(6, 3.2))
-axis.errorbar(budgets, [c / N for c in rates], yerr=[[c / N - low for c, (low, _) in zip(rates, ends, strict=True)],
-                                                     [high - c / N for c, (_, high) in zip(rates, ends, strict=True)]],
-              fmt="k-o", capsize=3, markerfacecolor="white")
-axis.set(xlabel="most tokens of thinking", ylabel="right", ylim=(0, 1.03), title=f"thinking forced, T = 0, {N} problems, 95 % intervals")
+axis.errorbar(
+    budgets,
+    [c / N for c in rates],
+    yerr=[
+        [c / N - low for c, (low, _) in zip(rates, ends, strict=True)],
+        [high - c / N for c, (_, high) in zip(rates, ends, strict=True)],
+    ],
+    fmt="k-o",
+    capsize=3,
+    markerfacecolor="white",
+)
+axis.set(
+    xlabel="most tokens of thinking",
+    ylabel="right",
+    ylim=(0, 1.03),
+    title=f"thinking forced, T = 0, {N} problems, 95 % intervals",
+)
 figure.tight_layout()
 plt.show()
 
@@ -127,13 +197,19 @@ plt.show()
 
 # %%
 shot = task.problems("train", 1)[0]
-asked = [p for p in problems if len(tokenizer.encode(task.render(p))) < 90]  # example and question must fit into the context
+asked = [
+    p for p in problems if len(tokenizer.encode(task.render(p))) < 90
+]  # example and question must fit into the context
 for style in ("steps", "reflex"):
     examples = ((shot, task.solution(shot, random.Random(0), style)),)
     prompts = [task.render(p, "few_shot", examples) for p in asked]
-    outputs = generate(model, tokenizer, prompts, max_new_tokens=task.max_new_tokens, seed=0, stop=["\n\n"])
-    print(f"examples by {style:6}: thinks {mean([task.thinks(o[0].sampled_text) for o in outputs]):.0%}, right "
-          f"{mean([task.grade(p, o[0].sampled_text).correct for p, o in zip(asked, outputs, strict=True)]):.0%}   (n = {len(prompts)})")
+    outputs = generate(
+        model, tokenizer, prompts, max_new_tokens=task.max_new_tokens, seed=0, stop=["\n\n"]
+    )
+    print(
+        f"examples by {style:6}: thinks {mean([task.thinks(o[0].sampled_text) for o in outputs]):.0%}, right "
+        f"{mean([task.grade(p, o[0].sampled_text).correct for p, o in zip(asked, outputs, strict=True)]):.0%}   (n = {len(prompts)})"
+    )
 
 # %% [markdown]
 # ## Three things to try

@@ -1,4 +1,5 @@
-"""What lecture 6 holds its exercises to. Reference values: by enumeration, by hand, and by exact binomial sums."""
+"""What lecture 6 holds its exercises to. Reference values: by enumeration, by hand, and by exact
+binomial sums."""
 
 import itertools
 import math
@@ -9,52 +10,83 @@ from minilrm.grade import close, exercise, expect, expect_close, expect_raises, 
 FORBIDDEN = ("minilrm.intervals", "minilrm.evaluate")
 
 
-# -- pass_at_k --------------------------------------------------------------------------------------------------------
+# -- pass_at_k -------------------------------------------------------------------------------------
+
 
 @exercise("pass_at_k", points=2)
 def by_enumeration(student):
     """Every way to draw k of n <= 6 samples, counted."""
     found = student.pass_at_k(10, 3, 2)
-    expect_close(found, 24 / 45, "10 samples, 3 right, k = 2: 24 of the 45 pairs hold a right one", {
-        "1 - (1 - c/n)^k draws with replacement and comes out too low; you have n samples, so draw k of them without":
-            1 - 0.7 ** 2,
-        "this is the chance that all k samples are right; one is enough": 3 / 45,
-        "this is the chance that none is right; take it from 1": 21 / 45,
-        "k times c/n counts a pair with two right samples twice": 0.6,
-        "this is c/n, whatever k is": 0.3,
-        "this is the chance that exactly one is right; at least one is meant": 21 / 45,
-        "cut to a whole number: divide with /, not with //": 1.0,
-    }, tolerance=1e-9)
+    expect_close(
+        found,
+        24 / 45,
+        "10 samples, 3 right, k = 2: 24 of the 45 pairs hold a right one",
+        {
+            "1 - (1 - c/n)^k draws with replacement and comes out too low; you have n samples, so draw k of them without": 1
+            - 0.7**2,
+            "this is the chance that all k samples are right; one is enough": 3 / 45,
+            "this is the chance that none is right; take it from 1": 21 / 45,
+            "k times c/n counts a pair with two right samples twice": 0.6,
+            "this is c/n, whatever k is": 0.3,
+            "this is the chance that exactly one is right; at least one is meant": 21 / 45,
+            "cut to a whole number: divide with /, not with //": 1.0,
+        },
+        tolerance=1e-9,
+    )
     for n in range(1, 7):
         for c, k in itertools.product(range(n + 1), range(1, n + 1)):
-            draws = [any(draw) for draw in itertools.combinations([True] * c + [False] * (n - c), k)]
-            expect_close(student.pass_at_k(n, c, k), sum(draws) / len(draws),
-                         f"n = {n}, c = {c}, k = {k}: {sum(draws)} of {len(draws)} draws hold a right one", tolerance=1e-9)
+            draws = [
+                any(draw) for draw in itertools.combinations([True] * c + [False] * (n - c), k)
+            ]
+            expect_close(
+                student.pass_at_k(n, c, k),
+                sum(draws) / len(draws),
+                f"n = {n}, c = {c}, k = {k}: {sum(draws)} of {len(draws)} draws hold a right one",
+                tolerance=1e-9,
+            )
 
 
 @exercise("pass_at_k", points=1)
 def limits(student):
     """More samples than there are; and large numbers."""
     for n, k in ((8, 16), (8, 0)):
-        expect_raises(ValueError, lambda n=n, k=k: student.pass_at_k(n, 3, k),
-                      f"k = {k} from n = {n} samples must be a ValueError: the formula is only for 1 <= k <= n")
+        expect_raises(
+            ValueError,
+            lambda n=n, k=k: student.pass_at_k(n, 3, k),
+            f"k = {k} from n = {n} samples must be a ValueError: the formula is only for 1 <= k <= n",
+        )
     wanted = 1 - math.prod((1200 - i) / (2000 - i) for i in range(20))
-    expect_close(student.pass_at_k(2000, 800, 20), wanted, "n = 2000, c = 800, k = 20", tolerance=1e-9)
+    expect_close(
+        student.pass_at_k(2000, 800, 20), wanted, "n = 2000, c = 800, k = 20", tolerance=1e-9
+    )
 
 
-# -- majority_vote ----------------------------------------------------------------------------------------------------
+# -- majority_vote ---------------------------------------------------------------------------------
+
 
 @exercise("majority_vote", points=2)
 def counts(student):
     """The most votes win; None abstains."""
-    expect(student.majority_vote(["12", "7", None, "7"]) == "7", '["12", "7", None, "7"]: "7" has two votes')
+    expect(
+        student.majority_vote(["12", "7", None, "7"]) == "7",
+        '["12", "7", None, "7"]: "7" has two votes',
+    )
     said = student.majority_vote([None, None, "5", None])
-    expect(said == "5", f'[None, None, "5", None] gives "5", and you say {said!r}: None abstains, it is no answer that can win')
+    expect(
+        said == "5",
+        f'[None, None, "5", None] gives "5", and you say {said!r}: None abstains, it is no answer that can win',
+    )
     said = student.majority_vote(["9", "10", "10"])
-    expect(said == "10", f'["9", "10", "10"] gives "10", and you say {said!r}: count votes, do not compare the answers')
+    expect(
+        said == "10",
+        f'["9", "10", "10"] gives "10", and you say {said!r}: count votes, do not compare the answers',
+    )
     said = student.majority_vote(["1", "2", "3", "1"])
-    expect(said == "1", f'["1", "2", "3", "1"] gives "1", and you say {said!r}: more votes than any other are enough, more '
-           "than half are not needed")
+    expect(
+        said == "1",
+        f'["1", "2", "3", "1"] gives "1", and you say {said!r}: more votes than any other are enough, more '
+        "than half are not needed",
+    )
     for nobody in ([None, None], []):
         said = student.majority_vote(nobody)
         expect(said is None, f"{nobody}: nobody voted, so the answer is None, and you say {said!r}")
@@ -64,20 +96,36 @@ def counts(student):
 def ties(student):
     """Of equals the one seen first."""
     for answers in (
-            ["c", "a", "b"], ["a", "c", "b"], ["b", "c", "a"], ["12", "7"], ["b", "a", "a", "b"], ["a", "b", "b", "a"],
-            [None, "3", "1", "2", "2", "1", "3"],
-                    list("fedcba"), list("abcdef"), list("cafebd"), list("bdface")):
+        ["c", "a", "b"],
+        ["a", "c", "b"],
+        ["b", "c", "a"],
+        ["12", "7"],
+        ["b", "a", "a", "b"],
+        ["a", "b", "b", "a"],
+        [None, "3", "1", "2", "2", "1", "3"],
+        list("fedcba"),
+        list("abcdef"),
+        list("cafebd"),
+        list("bdface"),
+    ):
         first = next(answer for answer in answers if answer is not None)
         said = student.majority_vote(answers)
         if said != first and answers.count(said) == answers.count(first):
             last = next(answer for answer in reversed(answers) if answer is not None)
-            hint = "you take the last one" if said == last else "a set has no order, and max or sorted go by the alphabet"
-            reject(f"{answers}: all have equally many votes, so the one seen first ({first!r}) wins, and you say {said!r}: "
-                   f"{hint}")
+            hint = (
+                "you take the last one"
+                if said == last
+                else "a set has no order, and max or sorted go by the alphabet"
+            )
+            reject(
+                f"{answers}: all have equally many votes, so the one seen first ({first!r}) wins, and you say {said!r}: "
+                f"{hint}"
+            )
         expect(said == first, f"{answers} gives {first!r}, and you say {said!r}")
 
 
-# -- wilson_interval --------------------------------------------------------------------------------------------------
+# -- wilson_interval -------------------------------------------------------------------------------
+
 
 def wilson(successes, n, z=1.96):
     p, square = successes / n, z * z / n
@@ -96,23 +144,50 @@ def values(student):
     """Two values from the formula, another z, and no case at all."""
     low, high = wilson(8, 10)
     centre, half, square = (low + high) / 2, (high - low) / 2, 0.38416
-    expect_close(student.wilson_interval(8, 10), (low, high), "8 of 10, z = 1.96", {
-        "this is p -+ z sqrt(p(1-p)/n), the interval that Wilson's replaces": wald(8, 10),
-        "this is p -+ z sqrt(p(1-p)/n) cut to [0, 1]; Wilson's has another centre and another width": (wald(8, 10)[0], 1.0),
-        "the interval lies around p; Wilson's centre is p + z^2/2n, divided like the rest": (0.8 - half, 0.8 + half),
-        "high before low: return (low, high)": (high, low),
-        "in per cent: return rates between 0 and 1": (100 * low, 100 * high),
-        "the division by 1 + z^2/n is missing": (low * (1 + square), min(1.0, high * (1 + square))),
-        "centre and half width, not the two ends": (centre, half),
-        "z^2/4n under the root: it is z^2/4n^2":
-            (max(0.0, (0.8 + square / 2 - 1.96 * math.sqrt(0.016 + square / 4)) / (1 + square)), 1.0),
-    }, tolerance=1e-6)
-    expect_close(student.wilson_interval(8, 10, 1.0), wilson(8, 10, 1.0), "8 of 10 with z = 1", {
-        "z changes nothing: you have 1.96 in the formula": (low, high)}, tolerance=1e-6)
+    expect_close(
+        student.wilson_interval(8, 10),
+        (low, high),
+        "8 of 10, z = 1.96",
+        {
+            "this is p -+ z sqrt(p(1-p)/n), the interval that Wilson's replaces": wald(8, 10),
+            "this is p -+ z sqrt(p(1-p)/n) cut to [0, 1]; Wilson's has another centre and another width": (
+                wald(8, 10)[0],
+                1.0,
+            ),
+            "the interval lies around p; Wilson's centre is p + z^2/2n, divided like the rest": (
+                0.8 - half,
+                0.8 + half,
+            ),
+            "high before low: return (low, high)": (high, low),
+            "in per cent: return rates between 0 and 1": (100 * low, 100 * high),
+            "the division by 1 + z^2/n is missing": (
+                low * (1 + square),
+                min(1.0, high * (1 + square)),
+            ),
+            "centre and half width, not the two ends": (centre, half),
+            "z^2/4n under the root: it is z^2/4n^2": (
+                max(0.0, (0.8 + square / 2 - 1.96 * math.sqrt(0.016 + square / 4)) / (1 + square)),
+                1.0,
+            ),
+        },
+        tolerance=1e-6,
+    )
+    expect_close(
+        student.wilson_interval(8, 10, 1.0),
+        wilson(8, 10, 1.0),
+        "8 of 10 with z = 1",
+        {"z changes nothing: you have 1.96 in the formula": (low, high)},
+        tolerance=1e-6,
+    )
     nothing = student.wilson_interval(0, 0)
-    expect(close(nothing, (0.0, 1.0)), f"of 0 cases nothing is known: (0, 1), and you say {nothing!r}")
+    expect(
+        close(nothing, (0.0, 1.0)), f"of 0 cases nothing is known: (0, 1), and you say {nothing!r}"
+    )
     zero = student.wilson_interval(0, 10)
-    expect(close(zero, (0.0, 0.277540), 1e-5) and zero[0] >= 0, f"0 of 10 gives (0, 0.27754), and you say {zero!r}")
+    expect(
+        close(zero, (0.0, 0.277540), 1e-5) and zero[0] >= 0,
+        f"0 of 10 gives (0, 0.27754), and you say {zero!r}",
+    )
 
 
 @exercise("wilson_interval", points=2)
@@ -126,48 +201,100 @@ def coverage(student):
         low, high = intervals[sum(rng.random() < p for _ in range(n))]
         held.append(low <= p <= high)
     share = sum(held) / len(held)
-    expect(share > 0.93, f"in a simulation with n = {n} your interval holds the true rate in {share:.1%} of the experiments; "
-           "95 % +- 2 is wanted: it is too narrow or in the wrong place")
-    expect(share < 0.97, f"in a simulation with n = {n} your interval holds the true rate in {share:.1%} of the experiments; "
-           "95 % +- 2 is wanted: it is too wide")
+    expect(
+        share > 0.93,
+        f"in a simulation with n = {n} your interval holds the true rate in {share:.1%} of the experiments; "
+        "95 % +- 2 is wanted: it is too narrow or in the wrong place",
+    )
+    expect(
+        share < 0.97,
+        f"in a simulation with n = {n} your interval holds the true rate in {share:.1%} of the experiments; "
+        "95 % +- 2 is wanted: it is too wide",
+    )
 
 
-# -- leakage ----------------------------------------------------------------------------------------------------------
+# -- leakage ---------------------------------------------------------------------------------------
 
-TRAIN = ["Tom has 3 red boxes and 4 blue boxes. How many boxes does Tom have?",
-         "A train leaves at noon.", "It comes back at six in the evening."]
+TRAIN = [
+    "Tom has 3 red boxes and 4 blue boxes. How many boxes does Tom have?",
+    "A train leaves at noon.",
+    "It comes back at six in the evening.",
+]
 
 
 def compare(student, test, wanted, why, n=4):
     said = student.leakage(TRAIN, test, n)
-    expect(isinstance(said, list) and all(type(i) is int for i in said),
-           f"the answer is a list of indices of `test`, such as [0, 2], and you say {said!r}")
-    expect(said == wanted, f"n = {n}, test {test}: {why}; the answer is {wanted}, and you say {said!r}")
+    expect(
+        isinstance(said, list) and all(type(i) is int for i in said),
+        f"the answer is a list of indices of `test`, such as [0, 2], and you say {said!r}",
+    )
+    expect(
+        said == wanted, f"n = {n}, test {test}: {why}; the answer is {wanted}, and you say {said!r}"
+    )
 
 
 @exercise("leakage", points=2)
 def runs_of_words(student):
     """What is shared must be n words in a row, in one text."""
-    compare(student, ["What if Tom has 3 red boxes?"], [0], "it shares `tom has 3 red` with a training text; a copy need not "
-            "be whole")
-    compare(student, ["Blue and red boxes: how many has Tom?"], [], "all its words occur in a training text, but no four of "
-            "them in a row, in that order; compare runs, not sets of words")
-    compare(student, ["At noon it comes back."], [], "`at noon it comes` runs over the end of one training text into the next; "
-            "texts are compared one by one")
-    compare(student, ["Ann sings a song.", "Tom has 3 red boxes", "A train leaves at noon."], [1, 2],
-            "the indices of `test` are asked for, in ascending order")
-    compare(student, ["Tom has 3 red", "many boxes does Tom have"], [0, 1],
-            "a run of exactly n words counts, wherever it stands")
+    compare(
+        student,
+        ["What if Tom has 3 red boxes?"],
+        [0],
+        "it shares `tom has 3 red` with a training text; a copy need not be whole",
+    )
+    compare(
+        student,
+        ["Blue and red boxes: how many has Tom?"],
+        [],
+        "all its words occur in a training text, but no four of "
+        "them in a row, in that order; compare runs, not sets of words",
+    )
+    compare(
+        student,
+        ["At noon it comes back."],
+        [],
+        "`at noon it comes` runs over the end of one training text into the next; "
+        "texts are compared one by one",
+    )
+    compare(
+        student,
+        ["Ann sings a song.", "Tom has 3 red boxes", "A train leaves at noon."],
+        [1, 2],
+        "the indices of `test` are asked for, in ascending order",
+    )
+    compare(
+        student,
+        ["Tom has 3 red", "many boxes does Tom have"],
+        [0, 1],
+        "a run of exactly n words counts, wherever it stands",
+    )
 
 
 @exercise("leakage", points=2)
 def spelling_and_short_texts(student):
     """Capitals, punctuation, numbers, short texts, empty texts."""
-    compare(student, ["TOM HAS 3 RED BOXES"], [0], "capitals make no difference: lower() both sides")
-    compare(student, ["Tom has 7 red boxes"], [], "another number is another problem: digits are words like others")
-    compare(student, ['He said: "Tom has -- 3 red!"'], [0],
-            r"punctuation makes no difference: take the words by re.findall(r'\w+', ...)")
-    compare(student, ["at noon", "noon at"], [0], "a test text of fewer than n words counts if all of them stand in a row", n=8)
+    compare(
+        student, ["TOM HAS 3 RED BOXES"], [0], "capitals make no difference: lower() both sides"
+    )
+    compare(
+        student,
+        ["Tom has 7 red boxes"],
+        [],
+        "another number is another problem: digits are words like others",
+    )
+    compare(
+        student,
+        ['He said: "Tom has -- 3 red!"'],
+        [0],
+        r"punctuation makes no difference: take the words by re.findall(r'\w+', ...)",
+    )
+    compare(
+        student,
+        ["at noon", "noon at"],
+        [0],
+        "a test text of fewer than n words counts if all of them stand in a row",
+        n=8,
+    )
     compare(student, ["", "?!", "noon"], [2], "a text without words never counts", n=8)
     long = "Tom has 3 red boxes and 4 blue ones."
     compare(student, [long], [0], "eight words in a row are shared (up to `blue`)", n=8)
@@ -301,7 +428,7 @@ def words_of(text):
 
 
 def grams(words, n):
-    return {tuple(words[i:i + n]) for i in range(len(words) - n + 1)}
+    return {tuple(words[i : i + n]) for i in range(len(words) - n + 1)}
 
 
 def judge(train, test, n, split=words_of, join=False):
@@ -323,8 +450,15 @@ def whole_texts(train, test, n=8):
 
 @mutant("leakage", "not sets of words")
 def bags_of_words(train, test, n=8):
-    return [i for i, text in enumerate(test) if words_of(text) and any(
-        len(set(words_of(text)) & set(words_of(t))) >= min(n, len(words_of(text))) for t in train)]
+    return [
+        i
+        for i, text in enumerate(test)
+        if words_of(text)
+        and any(
+            len(set(words_of(text)) & set(words_of(t))) >= min(n, len(words_of(text)))
+            for t in train
+        )
+    ]
 
 
 @mutant("leakage", "one by one")
@@ -360,6 +494,9 @@ def the_texts_themselves(train, test, n=8):
 
 @mutant("leakage", "a text without words never counts")
 def empty_texts_leak(train, test, n=8):
-    return sorted({*judge(train, test, n), *(i for i, text in enumerate(test) if not words_of(text))})
+    return sorted(
+        {*judge(train, test, n), *(i for i, text in enumerate(test) if not words_of(text))}
+    )
+
 
 ### END MUTANTS

@@ -11,13 +11,15 @@ from collections import Counter
 
 
 def pass_at_k(n: int, c: int, k: int) -> float:
-    """Chance that k samples of a problem hold a right one, estimated from n samples of which c are right.
+    """Chance that k samples of a problem hold a right one, estimated from n samples of which c are
+    right.
 
         1 - C(n - c, k) / C(n, k)          draw k of the n without replacement; C(n, k) is `math.comb(n, k)`
 
     ValueError unless 1 <= k <= n: from 8 samples nothing can be said about 16.
 
-    10 samples, 3 of them right: k = 1 gives 0.3, k = 2 gives 1 - 21/45 = 0.533333, k = 8 gives 1 (any 8 of the 10 hold one).
+    10 samples, 3 of them right: k = 1 gives 0.3, k = 2 gives 1 - 21/45 = 0.533333, k = 8 gives 1
+    (any 8 of the 10 hold one).
     """
     ### BEGIN SOLUTION
     raise NotImplementedError
@@ -27,11 +29,13 @@ def pass_at_k(n: int, c: int, k: int) -> float:
 def majority_vote(answers: list[str | None]) -> str | None:
     """The answer that most samples gave: a list of n answers -> one of them, or None.
 
-    None means that nothing could be read off a sample: it abstains and never wins. Among answers with equally many votes
-    the one that was *seen first* wins, so that the same samples always give the same answer. No vote at all gives None.
-    More votes than any other are enough; more than half are not needed.
+    None means that nothing could be read off a sample: it abstains and never wins. Among answers
+    with equally many votes the one that was *seen first* wins, so that the same samples always give
+    the same answer. No vote at all gives None. More votes than any other are enough; more than half
+    are not needed.
 
-    `["12", "7", None, "7"]` gives "7"; `["12", "7"]` gives "12"; `[None, None, "5"]` gives "5"; `[None]` gives None.
+    `["12", "7", None, "7"]` gives "7"; `["12", "7"]` gives "12"; `[None, None, "5"]` gives "5";
+    `[None]` gives None.
     """
     ### BEGIN SOLUTION
     raise NotImplementedError
@@ -55,12 +59,13 @@ def wilson_interval(successes: int, n: int, z: float = 1.96) -> tuple[float, flo
 def leakage(train: list[str], test: list[str], n: int = 8) -> list[int]:
     r"""Which test texts were seen in training: their indices in `test`, in ascending order.
 
-    A test text counts as seen if it shares n words *in a row* with one training text. The words of a text are
-    `re.findall(r"\w+", text.lower())`, so that capitals and punctuation make no difference. A test text of fewer than n
-    words counts if all its words stand in a row in a training text. A text without any words never counts.
+    A test text counts as seen if it shares n words *in a row* with one training text. The words of
+    a text are `re.findall(r"\w+", text.lower())`, so that capitals and punctuation make no
+    difference. A test text of fewer than n words counts if all its words stand in a row in a
+    training text. A text without any words never counts.
 
-    With train `["Tom has 3 red boxes."]` and n = 3 the test text "Why has Tom 3 red boxes?" counts (3 red boxes), "Tom has
-    4 red boxes" does not, "red boxes" does (all its two words).
+    With train `["Tom has 3 red boxes."]` and n = 3 the test text "Why has Tom 3 red boxes?" counts
+    (3 red boxes), "Tom has 4 red boxes" does not, "red boxes" does (all its two words).
     """
     ### BEGIN SOLUTION
     raise NotImplementedError

@@ -1,8 +1,10 @@
-"""The figures and numbers of lecture 6, from data/results/main.jsonl and from exact sums and simulations with fixed seeds.
+"""The figures and numbers of lecture 6, from data/results/main.jsonl and from exact sums and
+simulations with fixed seeds.
 
     python lectures/06_measuring_honestly/figures.py
 
-writes data/results/lecture-06.json and, from that file, lectures/06_measuring_honestly/intervals.png. About half a minute.
+writes data/results/lecture-06.json and, from that file,
+lectures/06_measuring_honestly/intervals.png. About half a minute.
 """
 
 import json
@@ -35,7 +37,11 @@ def wald(successes: int, n: int) -> tuple[float, float]:
 
 def coverage(interval, n: int, p: float) -> float:
     """How often the interval holds the true rate p: an exact sum over all outcomes."""
-    return sum(math.comb(n, c) * p**c * (1 - p)**(n - c) for c in range(n + 1) if interval(c, n)[0] <= p <= interval(c, n)[1])
+    return sum(
+        math.comb(n, c) * p**c * (1 - p) ** (n - c)
+        for c in range(n + 1)
+        if interval(c, n)[0] <= p <= interval(c, n)[1]
+    )
 
 
 def best_of_checkpoints(checkpoints: int, n: int, p: float, runs: int = 2000) -> float:
@@ -45,16 +51,25 @@ def best_of_checkpoints(checkpoints: int, n: int, p: float, runs: int = 2000) ->
 
 
 def pairing(one: dict, way: str, other: dict, other_way: str) -> dict:
-    """One model's accuracy minus another's on the same problems: its interval paired and, as if they were others, unpaired."""
-    after, before = ([int(c) for c in test["outcomes"][w]] for test, w in ((one, way), (other, other_way)))
+    """One model's accuracy minus another's on the same problems: its interval paired and, as if
+    they were others, unpaired."""
+    after, before = (
+        [int(c) for c in test["outcomes"][w]] for test, w in ((one, way), (other, other_way))
+    )
     n, a, b = len(after), sum(after) / len(after), sum(before) / len(before)
     half = 1.96 * math.sqrt(a * (1 - a) / n + b * (1 - b) / n)
-    return {"n": n, "difference": a - b, "correlation": float(np.corrcoef(after, before)[0, 1]),
-            "paired": paired_bootstrap(after, before)[1:], "unpaired": (a - b - half, a - b + half)}
+    return {
+        "n": n,
+        "difference": a - b,
+        "correlation": float(np.corrcoef(after, before)[0, 1]),
+        "paired": paired_bootstrap(after, before)[1:],
+        "unpaired": (a - b - half, a - b + half),
+    }
 
 
 def split_leaks() -> dict:
-    """Share of test problems whose sum is in training, too, if the split goes by text instead of by sum."""
+    """Share of test problems whose sum is in training, too, if the split goes by text instead of by
+    sum."""
     task = get_task("gsm8k-mini")
     pool = []
     for i in range(POOL):
@@ -69,34 +84,63 @@ def split_leaks() -> dict:
 
 
 def shared_runs() -> dict:
-    """Share of the shipped test questions that have n words in a row in common with 1,000 training questions."""
+    """Share of the shipped test questions that have n words in a row in common with 1,000 training
+    questions."""
+
     def texts(name):
         lines = (ROOT / f"data/gsm8k-mini/{name}.jsonl").read_text(encoding="utf-8").splitlines()
         return [json.loads(line)["question"] for line in lines]
 
-    pages, tests = ([re.findall(r"\w+", text.lower()) for text in texts(name)] for name in ("train_sample", "test"))
+    pages, tests = (
+        [re.findall(r"\w+", text.lower()) for text in texts(name)]
+        for name in ("train_sample", "test")
+    )
     found = {}
     for n in (8, 13):
-        seen = {tuple(page[i:i + n]) for page in pages for i in range(len(page) - n + 1)}
-        found[str(n)] = sum(any(tuple(w[i:i + n]) in seen for i in range(len(w) - n + 1)) for w in tests) / len(tests)
+        seen = {tuple(page[i : i + n]) for page in pages for i in range(len(page) - n + 1)}
+        found[str(n)] = sum(
+            any(tuple(w[i : i + n]) in seen for i in range(len(w) - n + 1)) for w in tests
+        ) / len(tests)
     return found
 
 
 def measure() -> dict:
-    lines = [json.loads(line) for line in (ROOT / "data/results/main.jsonl").read_text(encoding="utf-8").splitlines()]
+    lines = [
+        json.loads(line)
+        for line in (ROOT / "data/results/main.jsonl").read_text(encoding="utf-8").splitlines()
+    ]
     records = {(r["kind"], r["seed"]): r["test"] for r in lines if r["kind"] in ("base", "grpo")}
     rates = [round(0.005 * i, 3) for i in range(1, 200)]
     return {
-        "coverage": {"n": 30, "rates": rates, "wald": [coverage(wald, 30, p) for p in rates],
-                     "wilson": [coverage(wilson_interval, 30, p) for p in rates]},
-        "interval_of_90_percent": {str(n): wilson_interval(0.9 * n, n) for n in (30, 100, 1000, 10000)},
-        "best_of_20_checkpoints_of_90_percent": {str(n): best_of_checkpoints(20, n, 0.9) for n in (30, 100, 1000)},
-        "pass_at_k": {f"{kind} {seed}": test["pass_at_k"] for (kind, seed), test in sorted(records.items())},
-        "majority_at_k": {f"{kind} {seed}": test["majority_at_k"] for (kind, seed), test in sorted(records.items())},
+        "coverage": {
+            "n": 30,
+            "rates": rates,
+            "wald": [coverage(wald, 30, p) for p in rates],
+            "wilson": [coverage(wilson_interval, 30, p) for p in rates],
+        },
+        "interval_of_90_percent": {
+            str(n): wilson_interval(0.9 * n, n) for n in (30, 100, 1000, 10000)
+        },
+        "best_of_20_checkpoints_of_90_percent": {
+            str(n): best_of_checkpoints(20, n, 0.9) for n in (30, 100, 1000)
+        },
+        "pass_at_k": {
+            f"{kind} {seed}": test["pass_at_k"] for (kind, seed), test in sorted(records.items())
+        },
+        "majority_at_k": {
+            f"{kind} {seed}": test["majority_at_k"]
+            for (kind, seed), test in sorted(records.items())
+        },
         "pairing": {
-            "GRPO sampled, base forced, T = 1": pairing(records["grpo", 0], "sampled", records["base", 0], "forced 1"),
-            "GRPO greedy, seeds 0 and 1": pairing(records["grpo", 0], "greedy", records["grpo", 1], "greedy")},
-        "splits": split_leaks(), "shared_runs_of_words": shared_runs(),
+            "GRPO sampled, base forced, T = 1": pairing(
+                records["grpo", 0], "sampled", records["base", 0], "forced 1"
+            ),
+            "GRPO greedy, seeds 0 and 1": pairing(
+                records["grpo", 0], "greedy", records["grpo", 1], "greedy"
+            ),
+        },
+        "splits": split_leaks(),
+        "shared_runs_of_words": shared_runs(),
     }
 
 
@@ -104,18 +148,41 @@ def draw(result: dict) -> None:
     plt.rcParams.update({"font.size": 8.5, "axes.spines.top": False, "axes.spines.right": False})
     figure, (left, right) = plt.subplots(1, 2, figsize=(6.4, 3.0), layout="constrained")
     c = result["coverage"]
-    left.plot(c["rates"], c["wald"], color="#888888", linewidth=1, linestyle=(0, (2, 1)), label="p ∓ 1.96 s.e.")
+    left.plot(
+        c["rates"],
+        c["wald"],
+        color="#888888",
+        linewidth=1,
+        linestyle=(0, (2, 1)),
+        label="p ∓ 1.96 s.e.",
+    )
     left.plot(c["rates"], c["wilson"], color="black", linewidth=1, label="Wilson")
     left.axhline(0.95, color="black", linewidth=0.6, linestyle=":")
-    left.set(ylim=(0.5, 1.005), xlim=(0, 1), xlabel="true rate", ylabel="share of intervals that hold it",
-             title="Coverage of a 95 % interval, 30 problems")
+    left.set(
+        ylim=(0.5, 1.005),
+        xlim=(0, 1),
+        xlabel="true rate",
+        ylabel="share of intervals that hold it",
+        title="Coverage of a 95 % interval, 30 problems",
+    )
     left.legend(frameon=False, loc="lower center")
     for name, style in (("base 0", "--"), ("grpo 0", "-")):
         for what, color, marker in (("pass_at_k", "black", "o"), ("majority_at_k", "#888888", "s")):
-            right.plot([1, 2, 4, 8], [result[what][name][k] for k in "1248"], color=color, linestyle=style, marker=marker,
-                       markersize=4, markerfacecolor="white")
-    for text, x, y in (("base: pass@k", 2.5, 0.65), ("base: vote of k", 2.6, 0.24), ("GRPO: pass@k", 1.02, 1.03),
-                       ("GRPO: vote of k", 1.7, 0.87)):
+            right.plot(
+                [1, 2, 4, 8],
+                [result[what][name][k] for k in "1248"],
+                color=color,
+                linestyle=style,
+                marker=marker,
+                markersize=4,
+                markerfacecolor="white",
+            )
+    for text, x, y in (
+        ("base: pass@k", 2.5, 0.65),
+        ("base: vote of k", 2.6, 0.24),
+        ("GRPO: pass@k", 1.02, 1.03),
+        ("GRPO: vote of k", 1.7, 0.87),
+    ):
         right.text(x, y, text, ha="right" if "base: pass" in text else "left", fontsize=8)
     right.set_xscale("log", base=2)
     right.set_xticks([1, 2, 4, 8], ["1", "2", "4", "8"])

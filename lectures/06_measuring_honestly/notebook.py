@@ -34,8 +34,16 @@ problems = task.problems("validation", N)
 groups = []
 bar = Progress(N, label="sampling")
 for start in range(0, N, 16):
-    part = problems[start:start + 16]
-    groups += rollout(model, tokenizer, task, part, group_size=SAMPLES, max_new_tokens=task.max_new_tokens, seed=start)
+    part = problems[start : start + 16]
+    groups += rollout(
+        model,
+        tokenizer,
+        task,
+        part,
+        group_size=SAMPLES,
+        max_new_tokens=task.max_new_tokens,
+        seed=start,
+    )
     bar.update(len(part))
 right = np.array([[e.grade.correct for e in group] for group in groups])
 print(f"\n{N} problems x {SAMPLES} samples; right: {right.mean():.1%}")
@@ -49,9 +57,13 @@ print(f"\n{N} problems x {SAMPLES} samples; right: {right.mean():.1%}")
 for n in (30, 100, N):
     if n <= N:
         low, high = wilson_interval(int(right[:n, 0].sum()), n)
-        print(f"{n:5} problems, one sample each:  {right[:n, 0].mean():.1%}   ({low:.1%} to {high:.1%})")
+        print(
+            f"{n:5} problems, one sample each:  {right[:n, 0].mean():.1%}   ({low:.1%} to {high:.1%})"
+        )
 low, high = wilson_interval(int(right.sum()), right.size)
-print(f"{right.size:5} samples taken for problems: {right.mean():.1%}   ({low:.1%} to {high:.1%})   too narrow")
+print(
+    f"{right.size:5} samples taken for problems: {right.mean():.1%}   ({low:.1%} to {high:.1%})   too narrow"
+)
 
 # %% [markdown]
 # ## 2. pass@k, its biased twin, and votes
@@ -65,7 +77,10 @@ right_counts = right.sum(1)
 unbiased = [mean([pass_at_k(SAMPLES, int(c), k) for c in right_counts]) for k in ks]
 twin = [mean([1 - (1 - c / SAMPLES) ** k for c in right_counts]) for k in ks]
 keys = [[task.vote_key(e.problem, e.grade.answer) for e in group] for group in groups]
-votes = [mean([majority_at_k(key, list(row), k) for key, row in zip(keys, right, strict=True)]) for k in ks]
+votes = [
+    mean([majority_at_k(key, list(row), k) for key, row in zip(keys, right, strict=True)])
+    for k in ks
+]
 
 figure, axis = plt.subplots(figsize=(6, 3.2))
 axis.plot(ks, unbiased, "k-o", label="pass@k, unbiased")
@@ -73,7 +88,12 @@ axis.plot(ks, twin, "k:x", label="1 - (1 - c/n)^k")
 axis.plot(ks, votes, "--s", color="#777777", markerfacecolor="white", label="vote of k")
 axis.set_xscale("log", base=2)
 axis.set_xticks(ks, [str(k) for k in ks])
-axis.set(xlabel="k", ylabel="share of problems", ylim=(0, 1.02), title=f"base model, {N} validation problems, T = 1")
+axis.set(
+    xlabel="k",
+    ylabel="share of problems",
+    ylim=(0, 1.02),
+    title=f"base model, {N} validation problems, T = 1",
+)
 axis.legend(frameon=False)
 figure.tight_layout()
 plt.show()
@@ -83,18 +103,32 @@ plt.show()
 #
 # The same model, greedily, and with one sentence more in the prompt. No training at all happens between these rows.
 
+
 # %%
 def once(temperature, style):
-    asked = rollout(model, tokenizer, task, problems, max_new_tokens=task.max_new_tokens, temperature=temperature, style=style, seed=1)
+    asked = rollout(
+        model,
+        tokenizer,
+        task,
+        problems,
+        max_new_tokens=task.max_new_tokens,
+        temperature=temperature,
+        style=style,
+        seed=1,
+    )
     return [int(g[0].grade.correct) for g in asked]
 
 
 outcomes = {(t, style): once(t, style) for style in ("plain", "cot") for t in (1.0, 0.0)}
 for (t, style), outcome in outcomes.items():
     low, high = wilson_interval(sum(outcome), N)
-    print(f"{'thinking forced' if style == 'cot' else 'plain':16} T = {t:g}: {mean(outcome):6.1%}   ({low:.1%} to {high:.1%})")
+    print(
+        f"{'thinking forced' if style == 'cot' else 'plain':16} T = {t:g}: {mean(outcome):6.1%}   ({low:.1%} to {high:.1%})"
+    )
 difference, low, high = paired_bootstrap(outcomes[0.0, "cot"], outcomes[1.0, "plain"])
-print(f"\nforced, greedy - plain, sampled: {100 * difference:+.1f} points ({100 * low:+.1f} to {100 * high:+.1f}), paired")
+print(
+    f"\nforced, greedy - plain, sampled: {100 * difference:+.1f} points ({100 * low:+.1f} to {100 * high:+.1f}), paired"
+)
 
 # %% [markdown]
 # ## 4. The winner's curse
@@ -106,9 +140,15 @@ rng = np.random.default_rng(0)
 sizes = (30, 100, 300, 1000)
 reported = [rng.binomial(n, 0.9, size=(2000, 20)).max(axis=1) / n for n in sizes]
 figure, axis = plt.subplots(figsize=(6, 3.2))
-axis.boxplot(reported, tick_labels=[str(n) for n in sizes], showfliers=False, medianprops={"color": "black"})
+axis.boxplot(
+    reported, tick_labels=[str(n) for n in sizes], showfliers=False, medianprops={"color": "black"}
+)
 axis.axhline(0.9, color="black", linestyle=":", linewidth=1)
-axis.set(xlabel="problems", ylabel="best of 20 measured", title="All 20 checkpoints are equally good (dotted: 90 %)")
+axis.set(
+    xlabel="problems",
+    ylabel="best of 20 measured",
+    title="All 20 checkpoints are equally good (dotted: 90 %)",
+)
 figure.tight_layout()
 plt.show()
 
@@ -119,7 +159,14 @@ plt.show()
 
 # %%
 one = problems[0]
-print(task.reword(one, random.Random(1)).prompt, "\n", task.reword(one, random.Random(2)).prompt, "\n key of both:", one.key, "\n")
+print(
+    task.reword(one, random.Random(1)).prompt,
+    "\n",
+    task.reword(one, random.Random(2)).prompt,
+    "\n key of both:",
+    one.key,
+    "\n",
+)
 pool = []
 for i in range(300 if FAST else 20_000):
     draw = problem_rng(0, i, "notebook-06")
@@ -127,7 +174,9 @@ for i in range(300 if FAST else 20_000):
 for name, key in (("text", lambda p: p.prompt), ("key", lambda p: p.key)):
     train = {p.key for p in pool if split_of(key(p)) == "train"}
     test = [p for p in pool if split_of(key(p)) == "test"]
-    print(f"split by {name:4}: {len(test)} test problems, of which {mean([p.key in train for p in test]):.1%} have their sum in training")
+    print(
+        f"split by {name:4}: {len(test)} test problems, of which {mean([p.key in train for p in test]):.1%} have their sum in training"
+    )
 
 # %% [markdown]
 # ## Three things to try

@@ -1,10 +1,12 @@
-"""Lecture 9's figure: exploring and exploiting, on made-up arms and on four ways to ask the shipped base model.
+"""Lecture 9's figure: exploring and exploiting, on made-up arms and on four ways to ask the shipped
+base model.
 
     python lectures/09_bandits/figures.py          seconds on one core; writes data/results/lecture-09.json
     python lectures/09_bandits/figures.py --draw   draws from that file alone
 
-Left: 2,000 bandits with 10 arms, whose worth is drawn from a normal distribution; a pull adds noise of deviation 1.
-Right: the arms are four ways to ask gsm8k-mini-base, each right as often as data/results/main.json says.
+Left: 2,000 bandits with 10 arms, whose worth is drawn from a normal distribution; a pull adds noise
+of deviation 1. Right: the arms are four ways to ask gsm8k-mini-base, each right as often as
+data/results/main.json says.
 """
 
 import sys
@@ -15,7 +17,10 @@ import numpy as np
 from matplotlib.figure import Figure
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT), str(ROOT / "scripts")]  # the clone that holds this script is used, installed or not
+sys.path[:0] = [
+    str(ROOT),
+    str(ROOT / "scripts"),
+]  # the clone that holds this script is used, installed or not
 
 from lecture_figures import main, save  # noqa: E402
 
@@ -29,14 +34,21 @@ ASKS, LEARNERS = [20, 200, 2000], 1000
 GRID = [0.0, 0.01, 0.03, 0.1, 0.3, 1.0]
 
 
-def play(worth: np.ndarray, epsilon: float, pulls: int, draw, rng: np.random.Generator) -> np.ndarray:
-    """Epsilon-greedy with running means on many bandits at once: `worth[N, K]` -> the arms pulled `[pulls, N]`."""
+def play(
+    worth: np.ndarray, epsilon: float, pulls: int, draw, rng: np.random.Generator
+) -> np.ndarray:
+    """Epsilon-greedy with running means on many bandits at once: `worth[N, K]` -> the arms pulled
+    `[pulls, N]`."""
     rows = np.arange(len(worth))
     means, counts = np.zeros(worth.shape), np.zeros(worth.shape)
     chosen = []
     for _ in range(pulls):
-        greedy = (means + 1e-9 * rng.random(means.shape)).argmax(1)  # the smallest noise breaks ties
-        arm = np.where(rng.random(len(worth)) < epsilon, rng.integers(worth.shape[1], size=len(worth)), greedy)
+        greedy = (means + 1e-9 * rng.random(means.shape)).argmax(
+            1
+        )  # the smallest noise breaks ties
+        arm = np.where(
+            rng.random(len(worth)) < epsilon, rng.integers(worth.shape[1], size=len(worth)), greedy
+        )
         reward = draw(worth[rows, arm])
         counts[rows, arm] += 1
         means[rows, arm] += (reward - means[rows, arm]) / counts[rows, arm]
@@ -58,13 +70,19 @@ def testbed() -> dict:
 def prompts() -> dict:
     """Share of questions answered rightly when the way to ask is learnt on the job."""
     base = read_json(RESULTS / "main.json")["base"]
-    arms = {"plain, T = 0": base["greedy"]["value"], "plain, T = 1": base["sampled"]["value"],
-            "thinking forced, T = 0": base["forced 0"]["value"], "thinking forced, T = 1": base["forced 1"]["value"]}
+    arms = {
+        "plain, T = 0": base["greedy"]["value"],
+        "plain, T = 1": base["sampled"]["value"],
+        "thinking forced, T = 0": base["forced 0"]["value"],
+        "thinking forced, T = 1": base["forced 1"]["value"],
+    }
     worth = np.tile(list(arms.values()), (LEARNERS, 1))
     rng = np.random.default_rng(SEED)
     right = {}
     for epsilon in GRID:
-        chosen = play(worth, epsilon, max(ASKS), lambda p: (rng.random(p.shape) < p).astype(float), rng)
+        chosen = play(
+            worth, epsilon, max(ASKS), lambda p: (rng.random(p.shape) < p).astype(float), rng
+        )
         earned = worth[0][chosen]
         right[f"{epsilon:g}"] = [round(float(earned[:n].mean()), 4) for n in ASKS]
     return {"arms": arms, "learners": LEARNERS, "asks": ASKS, "seed": SEED, "right": right}
@@ -74,10 +92,18 @@ def draw(result: dict) -> None:
     with matplotlib.rc_context({"font.size": 9}):
         figure = Figure(figsize=(6.6, 3.1), layout="constrained")
         left, right = figure.subplots(1, 2)
-        for (name, share), style in zip(result["testbed"]["best_arm_share"].items(), ("k:", "k--", "k-"), strict=True):
+        for (name, share), style in zip(
+            result["testbed"]["best_arm_share"].items(), ("k:", "k--", "k-"), strict=True
+        ):
             smooth = np.convolve(share, np.ones(9) / 9, "valid")
             left.plot(np.arange(len(smooth)) + 5, smooth, style, label=f"epsilon {name}")
-        left.set(xlabel="pull", ylabel="share that pull the best arm", title="Ten arms", ylim=(0, 1), xlim=(0, 1000))
+        left.set(
+            xlabel="pull",
+            ylabel="share that pull the best arm",
+            title="Ten arms",
+            ylim=(0, 1),
+            xlim=(0, 1000),
+        )
         left.legend(frameon=False, loc="upper left", fontsize=8)
         p = result["prompts"]
         for i, (n, style) in enumerate(zip(p["asks"], ("k:o", "k--s", "k-^"), strict=True)):
@@ -85,14 +111,18 @@ def draw(result: dict) -> None:
             right.plot(range(len(share)), share, style, markersize=4, label=f"{n} questions")
         right.set_xticks(range(len(p["right"])), list(p["right"]))
         right.axhline(max(p["arms"].values()), color="0.5", linewidth=0.8)
-        right.set(xlabel="epsilon", ylabel="share of questions right", title="Four ways to ask the base model", ylim=(0, 1.03))
+        right.set(
+            xlabel="epsilon",
+            ylabel="share of questions right",
+            title="Four ways to ask the base model",
+            ylim=(0, 1.03),
+        )
         right.legend(frameon=False, loc="lower left", fontsize=8)
         save(figure, HERE / "exploring.png")
 
 
 def measure() -> dict:
-    return {"testbed": testbed(),
-            "prompts": prompts()}
+    return {"testbed": testbed(), "prompts": prompts()}
 
 
 if __name__ == "__main__":

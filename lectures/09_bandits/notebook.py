@@ -50,7 +50,9 @@ def learn(epsilon: float, first_guess: float = 0.0) -> np.ndarray:
 
 figure, axis = plt.subplots(figsize=(6.5, 3.2))
 for epsilon, style in ((0.0, "k:"), (0.01, "k--"), (0.1, "k-")):
-    axis.plot(np.convolve(learn(epsilon), np.ones(10) / 10, "valid"), style, label=f"epsilon {epsilon:g}")
+    axis.plot(
+        np.convolve(learn(epsilon), np.ones(10) / 10, "valid"), style, label=f"epsilon {epsilon:g}"
+    )
 axis.set(xlabel="pull", ylabel="share of the best reward", ylim=(0, 1))
 axis.legend(frameon=False)
 figure.tight_layout()
@@ -72,12 +74,22 @@ problems = task.problems("validation", QUESTIONS)
 arms = [("plain", 0.0), ("plain", 1.0), ("cot", 0.0), ("cot", 1.0)]
 right = []
 for style, temperature in tqdm(arms, desc="ways to ask"):
-    groups = rollout(model, tokenizer, task, problems, style=style, temperature=temperature, seed=0, dtype=dtype,
-                     max_new_tokens=16 if FAST else task.max_new_tokens)
+    groups = rollout(
+        model,
+        tokenizer,
+        task,
+        problems,
+        style=style,
+        temperature=temperature,
+        seed=0,
+        dtype=dtype,
+        max_new_tokens=16 if FAST else task.max_new_tokens,
+    )
     right.append([float(group[0].grade.correct) for group in groups])
 right = np.array(right)  # [arm, question]
 for (style, temperature), row in zip(arms, right, strict=True):
     print(f"{style:6} T = {temperature:g}   right: {row.mean():6.1%} of {QUESTIONS}")
+
 
 # %%
 def ask(epsilon: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -117,14 +129,25 @@ plt.show()
 # of a long right answer is worth less than that of a short guess.
 
 # %%
-groups = rollout(model, tokenizer, task, problems[:4], style="cot", seed=1, dtype=dtype, max_new_tokens=16 if FAST else task.max_new_tokens)
+groups = rollout(
+    model,
+    tokenizer,
+    task,
+    problems[:4],
+    style="cot",
+    seed=1,
+    dtype=dtype,
+    max_new_tokens=16 if FAST else task.max_new_tokens,
+)
 e = max((g[0] for g in groups), key=lambda e: (e.grade.correct, -e.length))
 reward = float(e.grade.correct)
 print("question:", e.problem.prompt, "\n")
 for t, (token, logp) in enumerate(zip(e.completion_ids, e.logprobs, strict=True)):
     last = t == len(e.completion_ids) - 1
-    print(f"{t:3}  action {tokenizer.decode([token])!r:14} probability {np.exp(logp):.2f}   reward {reward if last else 0:g}   "
-          f"return {reward:g}, discounted {reward * 0.99 ** (len(e.completion_ids) - 1 - t):.2f}")
+    print(
+        f"{t:3}  action {tokenizer.decode([token])!r:14} probability {np.exp(logp):.2f}   reward {reward if last else 0:g}   "
+        f"return {reward:g}, discounted {reward * 0.99 ** (len(e.completion_ids) - 1 - t):.2f}"
+    )
 
 # %% [markdown]
 # ## Three things to try

@@ -3,9 +3,9 @@
     python lectures/10_values/figures.py          about a minute on one core; writes data/results/lecture-10.json
     python lectures/10_values/figures.py --draw   draws from that file alone
 
-Left: a walk over five states, left or right by a coin; the right end pays 1. Error of the values after each episode, by Monte
-Carlo and by TD(0). Right: answers of gsm8k-mini-base that think; each is cut after every line, and 16 continuations tell what
-it is worth.
+Left: a walk over five states, left or right by a coin; the right end pays 1. Error of the values
+after each episode, by Monte Carlo and by TD(0). Right: answers of gsm8k-mini-base that think; each
+is cut after every line, and 16 continuations tell what it is worth.
 """
 
 import sys
@@ -17,7 +17,10 @@ import torch
 from matplotlib.figure import Figure
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT), str(ROOT / "scripts")]  # the clone that holds this script is used, installed or not
+sys.path[:0] = [
+    str(ROOT),
+    str(ROOT / "scripts"),
+]  # the clone that holds this script is used, installed or not
 
 from lecture_figures import main, save  # noqa: E402
 
@@ -41,7 +44,8 @@ def walk(rng: np.random.Generator) -> tuple[list[int], float]:
 
 
 def random_walk() -> dict:
-    """Root mean squared error of the five values, after each episode; mean of RUNS learners on the same walks."""
+    """Root mean squared error of the five values, after each episode; mean of RUNS learners on the
+    same walks."""
     exact = np.arange(1, STATES + 1) / (STATES + 1)
     error = {name: np.zeros(EPISODES + 1) for name in RATES}
     rng = np.random.default_rng(SEED)
@@ -67,23 +71,58 @@ def half_finished() -> dict:
     model.eval()
     dtype = torch.bfloat16 if machine.bfloat16_pays(torch.device("cpu")) else None
     how = {"max_new_tokens": task.max_new_tokens, "dtype": dtype}
-    groups = rollout(model, tokenizer, task, task.problems("validation", PROBLEMS), style="cot", seed=SEED, **how)
+    groups = rollout(
+        model, tokenizer, task, task.problems("validation", PROBLEMS), style="cot", seed=SEED, **how
+    )
     chosen: dict[bool, list] = {True: [], False: []}
     for e in (g[0] for g in groups):
-        if e.finish_reason == "eos" and e.text.strip().count("\n") >= 2 and len(chosen[e.grade.correct]) < EACH:
+        if (
+            e.finish_reason == "eos"
+            and e.text.strip().count("\n") >= 2
+            and len(chosen[e.grade.correct]) < EACH
+        ):
             chosen[e.grade.correct].append(e)
     answers = []
     for e in chosen[True] + chosen[False]:
-        cuts = [0] + [t + 1 for t, token in enumerate(e.completion_ids) if "\n" in tokenizer.decode([token])]
-        cuts = [c for c in cuts if tokenizer.decode(e.completion_ids[:c]).strip() or c == 0]  # a first empty line is no step
+        cuts = [0] + [
+            t + 1 for t, token in enumerate(e.completion_ids) if "\n" in tokenizer.decode([token])
+        ]
+        cuts = [
+            c for c in cuts if tokenizer.decode(e.completion_ids[:c]).strip() or c == 0
+        ]  # a first empty line is no step
         prompts = [e.prompt_ids + e.completion_ids[:c] for c in cuts]
-        parts = generate(model, tokenizer, prompts, n=CONTINUATIONS, temperature=1.0, seed=SEED + 1, **how)
-        right = [sum(task.grade(e.problem, tokenizer.decode(e.completion_ids[:c]) + p.sampled_text).correct for p in part)
-                 for c, part in zip(cuts, parts, strict=True)]
-        answers.append({"key": e.problem.key, "question": e.problem.prompt, "answer": e.problem.answer, "text": e.text,
-                        "correct": e.grade.correct, "right_of_16": right})
-    return {"model": "gsm8k-mini-base", "style": "cot", "temperature": 1.0, "split": "validation", "problems": PROBLEMS,
-            "continuations": CONTINUATIONS, "seed": SEED, "answers": answers}
+        parts = generate(
+            model, tokenizer, prompts, n=CONTINUATIONS, temperature=1.0, seed=SEED + 1, **how
+        )
+        right = [
+            sum(
+                task.grade(
+                    e.problem, tokenizer.decode(e.completion_ids[:c]) + p.sampled_text
+                ).correct
+                for p in part
+            )
+            for c, part in zip(cuts, parts, strict=True)
+        ]
+        answers.append(
+            {
+                "key": e.problem.key,
+                "question": e.problem.prompt,
+                "answer": e.problem.answer,
+                "text": e.text,
+                "correct": e.grade.correct,
+                "right_of_16": right,
+            }
+        )
+    return {
+        "model": "gsm8k-mini-base",
+        "style": "cot",
+        "temperature": 1.0,
+        "split": "validation",
+        "problems": PROBLEMS,
+        "continuations": CONTINUATIONS,
+        "seed": SEED,
+        "answers": answers,
+    }
 
 
 def draw(result: dict) -> None:
@@ -93,17 +132,38 @@ def draw(result: dict) -> None:
         w = result["random_walk"]
         for (name, rows), style in zip(w["rmse"].items(), ("k--", "k-"), strict=True):
             left.plot(rows, style, label=f"{name}, step {w['rates'][name]:g}")
-        left.set(xlabel="episodes", ylabel="error of the values (RMS)", title="A walk over five states", ylim=(0, None))
+        left.set(
+            xlabel="episodes",
+            ylabel="error of the values (RMS)",
+            title="A walk over five states",
+            ylim=(0, None),
+        )
         left.legend(frameon=False)
-        looks = {True: {"color": "0.55", "linewidth": 1.4},
-                 False: {"color": "k", "linestyle": "--", "marker": "o", "markersize": 3, "linewidth": 1}}
+        looks = {
+            True: {"color": "0.55", "linewidth": 1.4},
+            False: {
+                "color": "k",
+                "linestyle": "--",
+                "marker": "o",
+                "markersize": 3,
+                "linewidth": 1,
+            },
+        }
         for a in result["half_finished"]["answers"]:
-            values = [n / result["half_finished"]["continuations"] for n in a["right_of_16"]] + [float(a["correct"])]
-            right.plot(values[:values.index(0) + 1] if 0 in values else values, **looks[a["correct"]])
+            values = [n / result["half_finished"]["continuations"] for n in a["right_of_16"]] + [
+                float(a["correct"])
+            ]
+            right.plot(
+                values[: values.index(0) + 1] if 0 in values else values, **looks[a["correct"]]
+            )
         for correct, look in looks.items():
             right.plot([], [], label=f"came out {'right' if correct else 'wrong'}", **look)
-        right.set(xlabel="lines written (last point: the outcome)", ylabel="share of right continuations",
-                  title="Half-finished answers", ylim=(-0.03, 1.03))
+        right.set(
+            xlabel="lines written (last point: the outcome)",
+            ylabel="share of right continuations",
+            title="Half-finished answers",
+            ylim=(-0.03, 1.03),
+        )
         right.legend(frameon=False, fontsize=8, loc="center right")
         save(figure, HERE / "values.png")
 

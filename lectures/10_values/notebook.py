@@ -30,7 +30,17 @@ machine.set_threads(None)
 # A map with walls (#). The goal pays 1 and ends the walk, gamma is 0.9. Four actions. Each sweep lets every field look one step ahead.
 
 # %%
-MAP = ["..........", ".####.###.", ".#......#.", ".#.####.#.", "...#G...#.", ".#.####.#.", ".#......#.", ".##.#####.", ".........."]
+MAP = [
+    "..........",
+    ".####.###.",
+    ".#......#.",
+    ".#.####.#.",
+    "...#G...#.",
+    ".#.####.#.",
+    ".#......#.",
+    ".##.#####.",
+    "..........",
+]
 height, width = len(MAP), len(MAP[0])
 free = np.array([[c != "#" for c in row] for row in MAP])
 goal = next((y, x) for y in range(height) for x in range(width) if MAP[y][x] == "G")
@@ -61,8 +71,18 @@ figure, axes = plt.subplots(1, 3, figsize=(10.5, 3.2))
 for axis, (n, picture) in zip(axes, pictures.items(), strict=True):
     axis.imshow(np.where(free, picture, np.nan), cmap="Greys", vmin=0, vmax=1.4)
     for y, x in zip(*np.nonzero(free), strict=True):
-        axis.text(x, y, "G" if (y, x) == goal else f"{picture[y, x]:.1f}".lstrip("0") if picture[y, x] > 0.005 else "", ha="center", va="center",
-                  fontsize=6)
+        axis.text(
+            x,
+            y,
+            "G"
+            if (y, x) == goal
+            else f"{picture[y, x]:.1f}".lstrip("0")
+            if picture[y, x] > 0.005
+            else "",
+            ha="center",
+            va="center",
+            fontsize=6,
+        )
     for y, x in zip(*np.nonzero(~free), strict=True):
         axis.text(x, y, "#", ha="center", va="center", fontsize=7)
     axis.set(title=f"after {n} sweeps", xticks=[], yticks=[])
@@ -97,8 +117,16 @@ def learn(method: str, alpha: float) -> np.ndarray:
 
 
 figure, axis = plt.subplots(figsize=(6.5, 3.2))
-looks = ({"linestyle": ":"}, {"linestyle": "-."}, {"linestyle": "-", "color": "0.6"}, {"linestyle": "-"}, {"linestyle": "--"})
-for (method, alpha), look in zip((("MC", 0.01), ("MC", 0.03), ("TD", 0.05), ("TD", 0.1), ("TD", 0.3)), looks, strict=True):
+looks = (
+    {"linestyle": ":"},
+    {"linestyle": "-."},
+    {"linestyle": "-", "color": "0.6"},
+    {"linestyle": "-"},
+    {"linestyle": "--"},
+)
+for (method, alpha), look in zip(
+    (("MC", 0.01), ("MC", 0.03), ("TD", 0.05), ("TD", 0.1), ("TD", 0.3)), looks, strict=True
+):
     axis.plot(learn(method, alpha), **{"color": "k", **look}, label=f"{method}, step {alpha:g}")
 axis.set(xlabel="episodes", ylabel="error (RMS)", ylim=(0, None))
 axis.legend(frameon=False, ncols=2)
@@ -118,7 +146,15 @@ dtype = torch.bfloat16 if machine.bfloat16_pays(torch.device("cpu")) else None
 how = {"max_new_tokens": 24 if FAST else task.max_new_tokens, "dtype": dtype}
 N = 4 if FAST else 16
 
-groups = rollout(model, tokenizer, task, task.problems("validation", 6 if FAST else 200), style="cot", seed=3, **how)
+groups = rollout(
+    model,
+    tokenizer,
+    task,
+    task.problems("validation", 6 if FAST else 200),
+    style="cot",
+    seed=3,
+    **how,
+)
 episodes = [g[0] for g in groups]
 print(f"{sum(e.grade.correct for e in episodes)} of {len(episodes)} right")
 wrong = [e for e in episodes if not e.grade.correct and e.text.strip().count("\n") >= 2] or episodes
@@ -126,18 +162,30 @@ wrong = [e for e in episodes if not e.grade.correct and e.text.strip().count("\n
 
 def worth(e) -> list[tuple[str, float]]:
     """(line, share of right continuations after it), beginning with the question itself."""
-    cuts = [0] + [t + 1 for t, token in enumerate(e.completion_ids) if "\n" in tokenizer.decode([token])]
+    cuts = [0] + [
+        t + 1 for t, token in enumerate(e.completion_ids) if "\n" in tokenizer.decode([token])
+    ]
     pieces = [tokenizer.decode(e.completion_ids[:c]) for c in cuts]
-    parts = generate(model, tokenizer, [e.prompt_ids + e.completion_ids[:c] for c in cuts], n=N, temperature=1.0, seed=4, **how)
+    parts = generate(
+        model,
+        tokenizer,
+        [e.prompt_ids + e.completion_ids[:c] for c in cuts],
+        n=N,
+        temperature=1.0,
+        seed=4,
+        **how,
+    )
     found = []
     for piece, part in zip(pieces, parts, strict=True):
         if piece.strip() or not found:
             line = piece.strip().split("\n")[-1] if piece.strip() else "(the question alone)"
-            found.append((line, sum(task.grade(e.problem, piece + p.sampled_text).correct for p in part) / N))
+            found.append(
+                (line, sum(task.grade(e.problem, piece + p.sampled_text).correct for p in part) / N)
+            )
     return found
 
 
-for e in tqdm(wrong[:2 if FAST else 5], desc="answers"):
+for e in tqdm(wrong[: 2 if FAST else 5], desc="answers"):
     print("\nQ:", e.problem.prompt, "| right:", e.problem.answer)
     before = None
     for line, value in worth(e):

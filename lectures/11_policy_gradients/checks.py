@@ -1,5 +1,5 @@
-"""What lecture 11 holds its exercises to. The bandits are so small that every batch of samples can be listed, so what is
-expected is exact: no check depends on luck."""
+"""What lecture 11 holds its exercises to. The bandits are so small that every batch of samples can
+be listed, so what is expected is exact: no check depends on luck."""
 
 import itertools
 
@@ -20,7 +20,8 @@ def one_hot(actions, arms=3):
     return torch.nn.functional.one_hot(torch.as_tensor(actions), arms).to(DOUBLE)
 
 
-# -- score ------------------------------------------------------------------------------------------------------------
+# -- score -----------------------------------------------------------------------------------------
+
 
 @exercise("score", points=2)
 def value(student):
@@ -29,26 +30,43 @@ def value(student):
         pi = theta.softmax(0)
         for action in range(len(theta)):
             chosen = one_hot(action, len(theta))
-            expect_close(student.score(theta.clone(), action), chosen - pi, "the score is 1 - pi at the action, else -pi", {
-                "this is the gradient of the probability pi(a); that of its logarithm lacks the factor pi(a)":
-                    pi[action] * (chosen - pi),
-                "you left out the normaliser: a softmax sinks everywhere when one logit rises, so -pi_k for every k": chosen,
-                "the sign is the other way round: raising an action's own logit makes it likelier": pi - chosen,
-                "you subtract the logits; subtract the probabilities, softmax(theta)": chosen - theta,
-                "you subtract exp(theta), which does not sum to 1; take softmax(theta)": chosen - theta.exp(),
-                "this is log pi itself; its gradient is asked for": theta.log_softmax(0),
-            }, tolerance=1e-6)
+            expect_close(
+                student.score(theta.clone(), action),
+                chosen - pi,
+                "the score is 1 - pi at the action, else -pi",
+                {
+                    "this is the gradient of the probability pi(a); that of its logarithm lacks the factor pi(a)": pi[
+                        action
+                    ]
+                    * (chosen - pi),
+                    "you left out the normaliser: a softmax sinks everywhere when one logit rises, so -pi_k for every k": chosen,
+                    "the sign is the other way round: raising an action's own logit makes it likelier": pi
+                    - chosen,
+                    "you subtract the logits; subtract the probabilities, softmax(theta)": chosen
+                    - theta,
+                    "you subtract exp(theta), which does not sum to 1; take softmax(theta)": chosen
+                    - theta.exp(),
+                    "this is log pi itself; its gradient is asked for": theta.log_softmax(0),
+                },
+                tolerance=1e-6,
+            )
 
 
-# -- reinforce_gradient -----------------------------------------------------------------------------------------------
+# -- reinforce_gradient ----------------------------------------------------------------------------
+
 
 def finite_differences(theta, step=1e-5):
     """The gradient of J = sum_a pi(a) q(a), without any formula for it."""
+
     def expected(logits):
         return (logits.softmax(0) * EARNS).sum()
 
-    return torch.stack([(expected(theta + step * e) - expected(theta - step * e)) / (2 * step)
-                        for e in torch.eye(len(theta), dtype=DOUBLE)])
+    return torch.stack(
+        [
+            (expected(theta + step * e) - expected(theta - step * e)) / (2 * step)
+            for e in torch.eye(len(theta), dtype=DOUBLE)
+        ]
+    )
 
 
 @exercise("reinforce_gradient", points=2)
@@ -59,15 +77,24 @@ def finite_differences_on_a_bandit(student):
     scores = one_hot(actions) - PI
     weighted = (rewards[:, None] * scores).mean(0)
     found = student.reinforce_gradient(THETA.clone(), actions, rewards)
-    expect_close(found, finite_differences(THETA), "finite differences of the expected reward give another gradient", {
-        "the sum of the samples; take their mean, or the step grows with the batch": 4 * weighted,
-        "the sign is the other way round: this is downhill. A loss gets a minus, a gradient of the reward none": -weighted,
-        "you weigh by pi(a) once more; that action a comes up with probability pi(a) has seen to it":
-            (PI[actions][:, None] * rewards[:, None] * scores).mean(0),
-        "the scores lack -pi_k: without it every pulled arm with a positive reward looks good, the worst one too":
-            (rewards[:, None] * one_hot(actions)).mean(0),
-        "the rewards do not enter": scores.mean(0),
-    }, tolerance=1e-6)
+    expect_close(
+        found,
+        finite_differences(THETA),
+        "finite differences of the expected reward give another gradient",
+        {
+            "the sum of the samples; take their mean, or the step grows with the batch": 4
+            * weighted,
+            "the sign is the other way round: this is downhill. A loss gets a minus, a gradient of the reward none": -weighted,
+            "you weigh by pi(a) once more; that action a comes up with probability pi(a) has seen to it": (
+                PI[actions][:, None] * rewards[:, None] * scores
+            ).mean(0),
+            "the scores lack -pi_k: without it every pulled arm with a positive reward looks good, the worst one too": (
+                rewards[:, None] * one_hot(actions)
+            ).mean(0),
+            "the rewards do not enter": scores.mean(0),
+        },
+        tolerance=1e-6,
+    )
 
 
 @exercise("reinforce_gradient", points=2)
@@ -76,54 +103,90 @@ def batch_by_hand(student):
     actions = torch.tensor([1, 1, 3, 0, 3])
     rewards = torch.tensor([1.0, -1.0, 0.5, 2.0, 0.0], dtype=DOUBLE)
     scores = one_hot(actions, 4) - OTHER.softmax(0)
-    expect_close(student.reinforce_gradient(OTHER.clone(), actions, rewards), (rewards[:, None] * scores).mean(0),
-                 "it is 1/N sum_i r_i grad log pi(a_i)", {
-        "you subtract the mean reward; that is a baseline, and not asked for here":
-            ((rewards - rewards.mean())[:, None] * scores).mean(0),
-        "you divide by the sum of the rewards; divide by N": (rewards[:, None] * scores).sum(0) / rewards.sum(),
-        "rewards are taken by arm, rewards[actions]; rewards[i] belongs to sample i":
-            (rewards[actions][:, None] * scores).mean(0),
-        "you take the size of the reward and lose its sign: punishment would teach like praise":
-            (rewards.abs()[:, None] * scores).mean(0),
-    }, tolerance=1e-6)
+    expect_close(
+        student.reinforce_gradient(OTHER.clone(), actions, rewards),
+        (rewards[:, None] * scores).mean(0),
+        "it is 1/N sum_i r_i grad log pi(a_i)",
+        {
+            "you subtract the mean reward; that is a baseline, and not asked for here": (
+                (rewards - rewards.mean())[:, None] * scores
+            ).mean(0),
+            "you divide by the sum of the rewards; divide by N": (rewards[:, None] * scores).sum(0)
+            / rewards.sum(),
+            "rewards are taken by arm, rewards[actions]; rewards[i] belongs to sample i": (
+                rewards[actions][:, None] * scores
+            ).mean(0),
+            "you take the size of the reward and lose its sign: punishment would teach like praise": (
+                rewards.abs()[:, None] * scores
+            ).mean(0),
+        },
+        tolerance=1e-6,
+    )
 
 
-# -- baseline ---------------------------------------------------------------------------------------------------------
+# -- baseline --------------------------------------------------------------------------------------
+
 
 @exercise("baseline", points=2)
 def mean_of_the_others(student):
     """Four rewards, and three."""
     for rewards in (torch.tensor([1.0, 0.0, 0.0, 1.0]), torch.tensor([2.0, -1.0, 5.0])):
         n = len(rewards)
-        expect_close(student.baseline(rewards), (rewards.sum() - rewards) / (n - 1), "b_i is the mean of the other rewards", {
-            "your mean holds the sample's own reward; take the mean of the others alone": rewards.mean().expand(n),
-            "one number for all; each sample has its own baseline, from the others": rewards.mean(),
-            "you divide by N; there are N - 1 others": (rewards.sum() - rewards) / n,
-            "this is the sum of the others; divide by their number, N - 1": rewards.sum() - rewards,
-            "these are advantages, r - b; return b itself": rewards - (rewards.sum() - rewards) / (n - 1),
-        })
+        expect_close(
+            student.baseline(rewards),
+            (rewards.sum() - rewards) / (n - 1),
+            "b_i is the mean of the other rewards",
+            {
+                "your mean holds the sample's own reward; take the mean of the others alone": rewards.mean().expand(
+                    n
+                ),
+                "one number for all; each sample has its own baseline, from the others": rewards.mean(),
+                "you divide by N; there are N - 1 others": (rewards.sum() - rewards) / n,
+                "this is the sum of the others; divide by their number, N - 1": rewards.sum()
+                - rewards,
+                "these are advantages, r - b; return b itself": rewards
+                - (rewards.sum() - rewards) / (n - 1),
+            },
+        )
 
 
 def all_batches(student, size=3):
-    """Every batch of so many pulls: (probability, gradient without a baseline, gradient with the student's)."""
+    """Every batch of so many pulls: (probability, gradient without a baseline, gradient with the
+    student's)."""
     for actions in itertools.product(range(3), repeat=size):
         rewards, scores = EARNS[list(actions)], one_hot(actions) - PI
         b = student.baseline(rewards)
-        expect(getattr(b, "shape", None) == rewards.shape, f"{size} rewards have {size} baselines, one a sample")
-        yield PI[list(actions)].prod(), (rewards[:, None] * scores).mean(0), ((rewards - b)[:, None] * scores).mean(0)
+        expect(
+            getattr(b, "shape", None) == rewards.shape,
+            f"{size} rewards have {size} baselines, one a sample",
+        )
+        yield (
+            PI[list(actions)].prod(),
+            (rewards[:, None] * scores).mean(0),
+            ((rewards - b)[:, None] * scores).mean(0),
+        )
 
 
 @exercise("baseline", points=2)
 def keeps_the_mean(student):
-    """All 27 batches of three pulls, each with its probability: the expected gradient is the same with it and without."""
+    """All 27 batches of three pulls, each with its probability: the expected gradient is the same
+    with it and without."""
     chance, plain, with_it = (torch.stack(x) for x in zip(*all_batches(student), strict=True))
     exact, mean = (chance[:, None] * plain).sum(0), (chance[:, None] * with_it).sum(0)
-    expect_close(mean, exact, "your baseline changes the expected gradient: it knows something of the action that it judges", {
-        "the expected gradient shrinks to (N - 1)/N: your baseline of sample i holds r_i, so it depends on action i":
-            2 / 3 * exact,
-        "the expected gradient is 0: your baseline is the reward itself, and nothing is left of it": 0 * exact,
-        "the expected gradient is twice as large: your baseline is minus the reward": 2 * exact,
-    }, tolerance=1e-6)
+    expect_close(
+        mean,
+        exact,
+        "your baseline changes the expected gradient: it knows something of the action that it judges",
+        {
+            "the expected gradient shrinks to (N - 1)/N: your baseline of sample i holds r_i, so it depends on action i": 2
+            / 3
+            * exact,
+            "the expected gradient is 0: your baseline is the reward itself, and nothing is left of it": 0
+            * exact,
+            "the expected gradient is twice as large: your baseline is minus the reward": 2 * exact,
+        },
+        tolerance=1e-6,
+    )
 
 
 @exercise("baseline", points=1)
@@ -132,17 +195,27 @@ def lowers_the_variance(student):
     chance, plain, with_it = (torch.stack(x) for x in zip(*all_batches(student), strict=True))
 
     def variance(estimates):
-        return (chance * (estimates - (chance[:, None] * estimates).sum(0)).square().sum(1)).sum().item()
+        return (
+            (chance * (estimates - (chance[:, None] * estimates).sum(0)).square().sum(1))
+            .sum()
+            .item()
+        )
 
-    expect(variance(with_it) < 0.9 * variance(plain), f"the variance of the gradient is {variance(with_it):.3f} with your "
-           f"baseline and {variance(plain):.3f} without: it should fall")
+    expect(
+        variance(with_it) < 0.9 * variance(plain),
+        f"the variance of the gradient is {variance(with_it):.3f} with your "
+        f"baseline and {variance(plain):.3f} without: it should fall",
+    )
 
 
-# -- reinforce_loss ---------------------------------------------------------------------------------------------------
+# -- reinforce_loss --------------------------------------------------------------------------------
+
 
 def batch():
     """Two answers of 2 and 4 tokens; rewards 1 and 0, baselines 0.25 and 0.5."""
-    logp = torch.tensor([[-1.0, -2.0, -9.0, -9.0], [-0.5, -1.0, -1.5, -2.0]], dtype=DOUBLE, requires_grad=True)
+    logp = torch.tensor(
+        [[-1.0, -2.0, -9.0, -9.0], [-0.5, -1.0, -1.5, -2.0]], dtype=DOUBLE, requires_grad=True
+    )
     mask = torch.tensor([[1, 1, 0, 0], [1, 1, 1, 1]])
     rewards = torch.tensor([1.0, 0.0], dtype=DOUBLE)
     return logp, rewards, torch.tensor([0.25, 0.5], dtype=DOUBLE), mask
@@ -154,18 +227,29 @@ def gradient(student):
     logp, rewards, baselines, mask = batch()
     wanted = -torch.tensor([[0.75, 0.75, 0.0, 0.0], [-0.5, -0.5, -0.5, -0.5]], dtype=DOUBLE) / 2
     everywhere = -torch.tensor([[0.75] * 4, [-0.5] * 4], dtype=DOUBLE) / 2
-    found, = gradients(student.reinforce_loss(logp, rewards, baselines, mask), logp)
-    expect_close(found, wanted, "the gradient at a sampled token of answer i is -(r_i - b_i) / B, at padding 0", {
-        "the minus is missing: an optimizer goes downhill, so this makes good answers less likely": -wanted,
-        "padding is trained, too: use the mask": everywhere,
-        "a mean over the tokens of an answer; log pi(o) is the sum of its tokens' log-probabilities":
-            wanted / torch.tensor([[2.0], [4.0]]),
-        "a mean over all tokens; divide by the number of answers, B": wanted * 2 / 6,
-        "a mean over the padded width as well; divide by the number of answers alone": wanted / 4,
-        "the sum over answers, not their mean": wanted * 2,
-        "the baseline is not subtracted": -torch.tensor([[1.0, 1, 0, 0], [0, 0, 0, 0]], dtype=DOUBLE) / 2,
-        "you take probabilities, exp(logp); it is the log-probability that is weighed": wanted * logp.detach().exp(),
-    }, tolerance=1e-6)
+    (found,) = gradients(student.reinforce_loss(logp, rewards, baselines, mask), logp)
+    expect_close(
+        found,
+        wanted,
+        "the gradient at a sampled token of answer i is -(r_i - b_i) / B, at padding 0",
+        {
+            "the minus is missing: an optimizer goes downhill, so this makes good answers less likely": -wanted,
+            "padding is trained, too: use the mask": everywhere,
+            "a mean over the tokens of an answer; log pi(o) is the sum of its tokens' log-probabilities": wanted
+            / torch.tensor([[2.0], [4.0]]),
+            "a mean over all tokens; divide by the number of answers, B": wanted * 2 / 6,
+            "a mean over the padded width as well; divide by the number of answers alone": wanted
+            / 4,
+            "the sum over answers, not their mean": wanted * 2,
+            "the baseline is not subtracted": -torch.tensor(
+                [[1.0, 1, 0, 0], [0, 0, 0, 0]], dtype=DOUBLE
+            )
+            / 2,
+            "you take probabilities, exp(logp); it is the log-probability that is weighed": wanted
+            * logp.detach().exp(),
+        },
+        tolerance=1e-6,
+    )
 
 
 @exercise("reinforce_loss", points=1)
@@ -177,7 +261,11 @@ def value_of_the_loss(student):
     expect_close(found, wanted, "L = -1/B sum_i (r_i - b_i) sum_t m_it logp_it")
     wild = torch.tensor([[-1.0, float("-inf")]])
     loss = student.reinforce_loss(wild, torch.ones(1), torch.zeros(1), torch.tensor([[1, 0]]))
-    expect_close(loss, 1.0, "what stands where the mask is 0 must not matter: -inf * 0 is NaN; replace it (torch.where)")
+    expect_close(
+        loss,
+        1.0,
+        "what stands where the mask is 0 must not matter: -inf * 0 is NaN; replace it (torch.where)",
+    )
 
 
 @exercise("reinforce_loss", points=1)
@@ -186,11 +274,15 @@ def baseline_is_a_number(student):
     logp, rewards, baselines, mask = batch()
     baselines.requires_grad_(True)
     _, through = gradients(student.reinforce_loss(logp, rewards, baselines, mask), logp, baselines)
-    expect(not through.any(), "gradient flows into the baseline: the policy's loss would push the critic towards wherever the "
-           "loss is small, not towards the truth; detach it")
+    expect(
+        not through.any(),
+        "gradient flows into the baseline: the policy's loss would push the critic towards wherever the "
+        "loss is small, not towards the truth; detach it",
+    )
 
 
 ### BEGIN MUTANTS
+
 
 def pi_of(theta):
     return torch.softmax(theta, 0)
@@ -328,5 +420,6 @@ def mask_by_product(logp, rewards, baselines, mask):
 @mutant("reinforce_loss", "no gradient flows")
 def all_detached(logp, rewards, baselines, mask):
     return -weighed(logp.detach(), rewards, baselines, mask).sum(1).mean()
+
 
 ### END MUTANTS

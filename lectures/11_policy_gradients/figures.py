@@ -1,10 +1,12 @@
-"""Lecture 11's figure: what a baseline does to the noise of a policy gradient, on a bandit and on the shipped base model.
+"""Lecture 11's figure: what a baseline does to the noise of a policy gradient, on a bandit and on
+the shipped base model.
 
     python lectures/11_policy_gradients/figures.py          about a minute on one core; writes data/results/lecture-11.json
     python lectures/11_policy_gradients/figures.py --draw   draws from that file alone
 
-Left, exact: every batch of four pulls of a three-armed bandit, with its probability. Right, sampled: gradients of the
-2.6 million weights of gsm8k-mini-base, each from a batch of its own; how well do two of them agree?
+Left, exact: every batch of four pulls of a three-armed bandit, with its probability. Right,
+sampled: gradients of the 2.6 million weights of gsm8k-mini-base, each from a batch of its own; how
+well do two of them agree?
 """
 
 import itertools
@@ -17,7 +19,10 @@ import torch
 from matplotlib.figure import Figure
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT), str(ROOT / "scripts")]  # the clone that holds this script is used, installed or not
+sys.path[:0] = [
+    str(ROOT),
+    str(ROOT / "scripts"),
+]  # the clone that holds this script is used, installed or not
 
 from lecture_figures import main, save  # noqa: E402
 
@@ -29,12 +34,16 @@ HERE = Path(__file__).resolve().parent
 PI, EARNS, PULLS = np.array([0.5, 0.25, 0.25]), np.array([1.0, 2.0, 4.0]), 4
 OFFSETS = np.linspace(-6, 4, 41)
 SEED, BATCHES, PROMPTS, GROUP = 0, 12, 8, 8
-WEIGHTS = {"reward 0 or 1": lambda r: r, "reward 1 or 2": lambda r: r + 1,
-           "minus mean of the others": lambda r: objectives.group_advantages(r, "rloo")}
+WEIGHTS = {
+    "reward 0 or 1": lambda r: r,
+    "reward 1 or 2": lambda r: r + 1,
+    "minus mean of the others": lambda r: objectives.group_advantages(r, "rloo"),
+}
 
 
 def bandit() -> dict:
-    """Variance (sum over the logits) of the gradient of four pulls, for rewards moved up or down by a constant."""
+    """Variance (sum over the logits) of the gradient of four pulls, for rewards moved up or down by
+    a constant."""
     batches = np.array(list(itertools.product(range(3), repeat=PULLS)))
     chance = PI[batches].prod(1)
     scores = np.eye(3)[batches] - PI  # [81, 4, 3]
@@ -49,12 +58,19 @@ def bandit() -> dict:
         others = (rewards.sum(1, keepdims=True) - rewards) / (PULLS - 1)
         plain.append(variance(rewards))
         with_baseline.append(variance(rewards - others))
-    return {"pi": PI.tolist(), "earns": EARNS.tolist(), "pulls": PULLS, "offsets": OFFSETS.tolist(), "plain": plain,
-            "mean of the others": with_baseline}
+    return {
+        "pi": PI.tolist(),
+        "earns": EARNS.tolist(),
+        "pulls": PULLS,
+        "offsets": OFFSETS.tolist(),
+        "plain": plain,
+        "mean of the others": with_baseline,
+    }
 
 
 def language_model() -> dict:
-    """Pairwise cosines of the gradients of independent batches, for each way to weigh a completion."""
+    """Pairwise cosines of the gradients of independent batches, for each way to weigh a
+    completion."""
     task = get_task("gsm8k-mini")
     model, tokenizer, _ = checkpoint.load(checkpoint.shipped("gsm8k-mini-base"))
     model.eval()
@@ -64,25 +80,52 @@ def language_model() -> dict:
     gradients: dict[str, list] = {name: [] for name in WEIGHTS}
     right = 0
     for batch in range(BATCHES):
-        groups = rollout(model, tokenizer, task, problems[batch * PROMPTS:(batch + 1) * PROMPTS], group_size=GROUP,
-                         max_new_tokens=task.max_new_tokens, seed=SEED + batch, dtype=dtype)
+        groups = rollout(
+            model,
+            tokenizer,
+            task,
+            problems[batch * PROMPTS : (batch + 1) * PROMPTS],
+            group_size=GROUP,
+            max_new_tokens=task.max_new_tokens,
+            seed=SEED + batch,
+            dtype=dtype,
+        )
         rewards = torch.tensor([[float(e.grade.correct) for e in group] for group in groups])
         right += int(rewards.sum())
         for name, weigh in WEIGHTS.items():
             gradients[name].append(gradient(model, groups, weigh(rewards), device))
-    return {"model": "gsm8k-mini-base", "split": "validation", "batches": BATCHES, "prompts": PROMPTS, "group": GROUP,
-            "seed": SEED, "right": right, "completions": BATCHES * PROMPTS * GROUP,
-            "cosines": {name: cosines(torch.stack(rows)) for name, rows in gradients.items()}}
+    return {
+        "model": "gsm8k-mini-base",
+        "split": "validation",
+        "batches": BATCHES,
+        "prompts": PROMPTS,
+        "group": GROUP,
+        "seed": SEED,
+        "right": right,
+        "completions": BATCHES * PROMPTS * GROUP,
+        "cosines": {name: cosines(torch.stack(rows)) for name, rows in gradients.items()},
+    }
 
 
 def gradient(model, groups: list, weights: torch.Tensor, device) -> torch.Tensor:
     """The gradient of REINFORCE's loss on one batch, as one long vector."""
-    weight = {id(e): w for group, row in zip(groups, weights.tolist(), strict=True) for e, w in zip(group, row, strict=True)}
+    weight = {
+        id(e): w
+        for group, row in zip(groups, weights.tolist(), strict=True)
+        for e, w in zip(group, row, strict=True)
+    }
     model.zero_grad(set_to_none=True)
     for part in micro_batches([e for group in groups for e in group], 4096):
         logp, mask = episode_logprobs(model, part, 1.0, device)
-        loss, _ = objectives.policy_loss(logp, None, torch.tensor([weight[id(e)] for e in part]), mask, objective="reinforce",
-                                         max_length=100, denominator=weights.numel())
+        loss, _ = objectives.policy_loss(
+            logp,
+            None,
+            torch.tensor([weight[id(e)] for e in part]),
+            mask,
+            objective="reinforce",
+            max_length=100,
+            denominator=weights.numel(),
+        )
         loss.backward()
     return torch.cat([p.grad.flatten() for p in model.parameters() if p.grad is not None])
 
@@ -101,24 +144,45 @@ def draw(result: dict) -> None:
         left, right = figure.subplots(1, 2, width_ratios=(1.25, 1))
         b = result["bandit"]
         left.plot(b["offsets"], b["plain"], "k-", label="no baseline")
-        left.plot(b["offsets"], b["mean of the others"], "k--", linewidth=2, label="minus mean of the others")
-        left.set(xlabel="constant added to every reward", ylabel="variance of the gradient", ylim=(0, None),
-                 title="Bandit, 4 pulls, exact")
+        left.plot(
+            b["offsets"],
+            b["mean of the others"],
+            "k--",
+            linewidth=2,
+            label="minus mean of the others",
+        )
+        left.set(
+            xlabel="constant added to every reward",
+            ylabel="variance of the gradient",
+            ylim=(0, None),
+            title="Bandit, 4 pulls, exact",
+        )
         left.legend(frameon=False)
         data = result["language_model"]["cosines"]
-        boxes = right.boxplot(list(data.values()), widths=0.6, patch_artist=True, medianprops={"color": "k", "linewidth": 2},
-                              flierprops={"markersize": 3})
+        boxes = right.boxplot(
+            list(data.values()),
+            widths=0.6,
+            patch_artist=True,
+            medianprops={"color": "k", "linewidth": 2},
+            flierprops={"markersize": 3},
+        )
         for box, hatch in zip(boxes["boxes"], ("", "///", "..."), strict=True):
             box.set(facecolor="white", hatch=hatch)
         right.axhline(0, color="0.5", linewidth=0.8)
         right.set_xticklabels(["0 or 1", "1 or 2", "minus mean\nof the others"])
-        right.set(xlabel="weight of a completion", ylabel="cosine of two gradients", title="Base model, 64 completions")
+        right.set(
+            xlabel="weight of a completion",
+            ylabel="cosine of two gradients",
+            title="Base model, 64 completions",
+        )
         save(figure, HERE / "noise.png")
 
 
 def measure() -> dict:
     result = {"bandit": bandit(), "language_model": language_model()}
-    result["language_model"]["median"] = {k: float(np.median(v)) for k, v in result["language_model"]["cosines"].items()}
+    result["language_model"]["median"] = {
+        k: float(np.median(v)) for k, v in result["language_model"]["cosines"].items()
+    }
     return result
 
 

@@ -58,8 +58,15 @@ for axis, offset in zip(axes, (0.0, 8.0), strict=True):
     for baseline, style, hatch in ((False, "k-", "//"), (True, "k--", "..")):
         curve = learn(baseline, offset)
         axis.plot(curve.mean(1), style, label="with baseline" if baseline else "no baseline")
-        axis.fill_between(range(STEPS), curve.quantile(0.1, dim=1), curve.quantile(0.9, dim=1), facecolor="none",
-                          edgecolor="0.6", hatch=hatch, linewidth=0)
+        axis.fill_between(
+            range(STEPS),
+            curve.quantile(0.1, dim=1),
+            curve.quantile(0.9, dim=1),
+            facecolor="none",
+            edgecolor="0.6",
+            hatch=hatch,
+            linewidth=0,
+        )
     axis.set(title=f"rewards + {offset:g}", xlabel="step", ylim=(0, 1))
 axes[0].set_ylabel("probability of the best arm")
 axes[0].legend(frameon=False)
@@ -89,17 +96,29 @@ def gradient(groups, advantages):
     """REINFORCE's gradient of one batch as a long vector."""
     model.zero_grad(set_to_none=True)
     logp, mask = episode_logprobs(model, [e for g in groups for e in g], 1.0, cpu)
-    loss, _ = objectives.policy_loss(logp, None, advantages.flatten(), mask, objective="reinforce", max_length=100)
+    loss, _ = objectives.policy_loss(
+        logp, None, advantages.flatten(), mask, objective="reinforce", max_length=100
+    )
     loss.backward()
     return torch.cat([p.grad.flatten() for p in model.parameters() if p.grad is not None])
 
 
 found = {"reward 0 or 1": [], "reward 1 or 2": [], "minus mean of the others": []}
 for batch in tqdm(range(BATCHES), desc="gradients"):
-    groups = rollout(model, tokenizer, task, problems[batch * PROMPTS:(batch + 1) * PROMPTS], group_size=GROUP,
-                     max_new_tokens=task.max_new_tokens, seed=batch, dtype=dtype)
+    groups = rollout(
+        model,
+        tokenizer,
+        task,
+        problems[batch * PROMPTS : (batch + 1) * PROMPTS],
+        group_size=GROUP,
+        max_new_tokens=task.max_new_tokens,
+        seed=batch,
+        dtype=dtype,
+    )
     rewards = torch.tensor([[float(e.grade.correct) for e in g] for g in groups])
-    for name, weights in zip(found, (rewards, rewards + 1, objectives.group_advantages(rewards, "rloo")), strict=True):
+    for name, weights in zip(
+        found, (rewards, rewards + 1, objectives.group_advantages(rewards, "rloo")), strict=True
+    ):
         found[name].append(gradient(groups, weights))
 
 for name, rows in found.items():
@@ -116,15 +135,26 @@ for name, rows in found.items():
 # %%
 runs = {}
 for name in ("reward", "rloo"):
-    options = grpo.Options(task="gsm8k-mini", objective="reinforce", aggregation="constant", normalize=name, steps=2 if FAST else 20,
-                           prompts=2 if FAST else 16, group_size=2 if FAST else 8, max_new_tokens=16 if FAST else None,
-                           eval_n=4 if FAST else 200, eval_quick=4 if FAST else 100,
-                           out=Path(tempfile.mkdtemp()) / name)
+    options = grpo.Options(
+        task="gsm8k-mini",
+        objective="reinforce",
+        aggregation="constant",
+        normalize=name,
+        steps=2 if FAST else 20,
+        prompts=2 if FAST else 16,
+        group_size=2 if FAST else 8,
+        max_new_tokens=16 if FAST else None,
+        eval_n=4 if FAST else 200,
+        eval_quick=4 if FAST else 100,
+        out=Path(tempfile.mkdtemp()) / name,
+    )
     runs[name] = runlog.RunLog.open(grpo.train(options)).metrics("train")
 
 # %%
 figure, axes = plt.subplots(1, 2, figsize=(9, 3.2))
-for train, style, label in zip(runs.values(), ("k-", "k--"), ("no baseline", "mean of the others"), strict=True):
+for train, style, label in zip(
+    runs.values(), ("k-", "k--"), ("no baseline", "mean of the others"), strict=True
+):
     axes[0].plot([m["accuracy"] for m in train], style, label=label)
     axes[1].plot([m["completions/think_rate"] for m in train], style, label=label)
 for axis, title in zip(axes, ("right", "thinks"), strict=True):
@@ -133,7 +163,9 @@ axes[0].legend(frameon=False)
 figure.tight_layout()
 plt.show()
 for name, train in runs.items():
-    print(f"{name:8} mean accuracy of the last five batches: {np.mean([m['accuracy'] for m in train[-5:]]):.1%}")
+    print(
+        f"{name:8} mean accuracy of the last five batches: {np.mean([m['accuracy'] for m in train[-5:]]):.1%}"
+    )
 
 # %% [markdown]
 # ## Three things to try

@@ -1,11 +1,13 @@
-"""Lecture 12's figure: what lambda trades, and what the clip is for. Both on problems small enough to know the truth.
+"""Lecture 12's figure: what lambda trades, and what the clip is for. Both on problems small enough
+to know the truth.
 
     python lectures/12_ppo/figures.py          seconds on one core; writes data/results/lecture-12.json
     python lectures/12_ppo/figures.py --draw   draws from that file alone
 
-Left, exact: an answer of ten steps, each right with probability 0.9; reward 1 if all are right. How much of a mistake do GAE's
-advantages see, for critics that know nothing, half, or all?
-Right, simulated: bandits with 20 arms and noisy rewards. 20 batches of 64 pulls; how many optimizer steps does a batch bear?
+Left, exact: an answer of ten steps, each right with probability 0.9; reward 1 if all are right. How
+much of a mistake do GAE's advantages see, for critics that know nothing, half, or all? Right,
+simulated: bandits with 20 arms and noisy rewards. 20 batches of 64 pulls; how many optimizer steps
+does a batch bear?
 """
 
 import sys
@@ -17,7 +19,10 @@ import torch
 from matplotlib.figure import Figure
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT), str(ROOT / "scripts")]  # the clone that holds this script is used, installed or not
+sys.path[:0] = [
+    str(ROOT),
+    str(ROOT / "scripts"),
+]  # the clone that holds this script is used, installed or not
 
 from lecture_figures import main, save  # noqa: E402
 
@@ -35,13 +40,18 @@ CLIPS = {"no clip": 1e9, "clip 0.2": 0.2}
 def signal_and_noise() -> dict:
     """Exact, over all episodes, for each lambda and critic.
 
-    signal: how much better a right step looks than a mistake in the same place, on average, as a share of how much better
-    it is. (A shift of both changes nothing: it is a baseline.) noise: standard deviation of the advantage of a step, given the
-    place and whether it is right, while all before it is right.
+    signal: how much better a right step looks than a mistake in the same place, on average, as a
+    share of how much better it is. (A shift of both changes nothing: it is a baseline.) noise:
+    standard deviation of the advantage of a step, given the place and whether it is right, while
+    all before it is right.
     """
-    right = np.arange(STEPS + 1)  # an episode is how many steps went right before the first wrong one
-    chance = np.where(right < STEPS, SKILL ** right * (1 - SKILL), SKILL ** STEPS)
-    hope = SKILL ** (STEPS - np.arange(STEPS + 1.0))  # value before step t while all is right; after a mistake it is 0
+    right = np.arange(
+        STEPS + 1
+    )  # an episode is how many steps went right before the first wrong one
+    chance = np.where(right < STEPS, SKILL**right * (1 - SKILL), SKILL**STEPS)
+    hope = SKILL ** (
+        STEPS - np.arange(STEPS + 1.0)
+    )  # value before step t while all is right; after a mistake it is 0
     true = np.where(np.arange(STEPS) <= right[:, None], hope[:-1], 0.0)  # [episode, t]
     rewards = torch.zeros(STEPS + 1, STEPS)
     rewards[STEPS, -1] = 1.0
@@ -55,10 +65,12 @@ def signal_and_noise() -> dict:
             for t in range(STEPS):
                 good = chance * (right > t)
                 mean = good @ found[:, t] / good.sum()
-                seen += SKILL ** t * (mean - found[t, t])  # episode t is the one whose first mistake is step t
-                real += SKILL ** t * hope[t + 1]
+                seen += SKILL**t * (
+                    mean - found[t, t]
+                )  # episode t is the one whose first mistake is step t
+                real += SKILL**t * hope[t + 1]
                 spread += good @ np.square(found[:, t] - mean)
-                places += SKILL ** t
+                places += SKILL**t
             signal.append(round(float(seen / real), 4))
             noise.append(round(float(np.sqrt(spread / places)), 4))
         out["signal"][name], out["noise"][name] = signal, noise
@@ -66,20 +78,25 @@ def signal_and_noise() -> dict:
 
 
 def bandits(clip: float, updates: int) -> float:
-    """Expected reward after BATCHES batches of PULLS, with so many optimizer steps on each; mean over PROBLEMS bandits."""
+    """Expected reward after BATCHES batches of PULLS, with so many optimizer steps on each; mean
+    over PROBLEMS bandits."""
     generator = torch.Generator().manual_seed(SEED)
     pays = torch.randn(PROBLEMS, ARMS, generator=generator)
     theta = torch.zeros(PROBLEMS, ARMS)
     for _ in range(BATCHES):
         old = theta.log_softmax(1)
         actions = torch.multinomial(old.exp(), PULLS, replacement=True, generator=generator)
-        rewards = pays.gather(1, actions) + NOISE * torch.randn(PROBLEMS, PULLS, generator=generator)
+        rewards = pays.gather(1, actions) + NOISE * torch.randn(
+            PROBLEMS, PULLS, generator=generator
+        )
         advantages, old_logp = rewards - rewards.mean(1, keepdim=True), old.gather(1, actions)
         for _ in range(updates):
             theta.requires_grad_(True)
             logp = theta.log_softmax(1).gather(1, actions)
-            terms = objectives.surrogate_terms(logp, (logp - old_logp).exp(), advantages, "grpo", 1 - clip, 1 + clip)
-            gradient, = torch.autograd.grad(terms.mean(1).sum(), theta)
+            terms = objectives.surrogate_terms(
+                logp, (logp - old_logp).exp(), advantages, "grpo", 1 - clip, 1 + clip
+            )
+            (gradient,) = torch.autograd.grad(terms.mean(1).sum(), theta)
             theta = (theta + RATE * gradient).detach()
     return round(float((theta.softmax(1) * pays).sum(1).mean()), 4)
 
@@ -91,9 +108,21 @@ def draw(result: dict) -> None:
         g = result["gae"]
         for (name, rows), style in zip(g["signal"].items(), ("k:o", "k-s", "k-^"), strict=True):
             left.plot(g["lambdas"], rows, style, markersize=4, label=f"signal, critic {name}")
-        left.plot(g["lambdas"], g["noise"]["knows half"], "--", color="0.5", linewidth=2, label="noise, critic knows half")
-        left.set(xlabel="lambda", ylabel="signal (share of the truth); noise", title="Answers of ten steps, exact",
-                 ylim=(-0.03, 1.75), yticks=[0, 0.25, 0.5, 0.75, 1])
+        left.plot(
+            g["lambdas"],
+            g["noise"]["knows half"],
+            "--",
+            color="0.5",
+            linewidth=2,
+            label="noise, critic knows half",
+        )
+        left.set(
+            xlabel="lambda",
+            ylabel="signal (share of the truth); noise",
+            title="Answers of ten steps, exact",
+            ylim=(-0.03, 1.75),
+            yticks=[0, 0.25, 0.5, 0.75, 1],
+        )
         left.legend(frameon=False, fontsize=7.5, loc="upper left")
         b = result["bandits"]
         for (name, rewards), style in zip(b["reward"].items(), ("k-o", "k--s"), strict=True):
@@ -101,18 +130,33 @@ def draw(result: dict) -> None:
         right.axhline(b["best_arm"], color="0.5", linestyle=":", label="always the best arm")
         right.set_xscale("log", base=2)
         right.set_xticks(b["updates"], [str(n) for n in b["updates"]])
-        right.set(xlabel="optimizer steps on each batch", ylabel="expected reward at the end", title="20 batches of 64 pulls",
-                  ylim=(0, 2.05))
+        right.set(
+            xlabel="optimizer steps on each batch",
+            ylabel="expected reward at the end",
+            title="20 batches of 64 pulls",
+            ylim=(0, 2.05),
+        )
         right.legend(frameon=False, fontsize=8, loc="lower left")
         save(figure, HERE / "tradeoffs.png")
 
 
 def measure() -> dict:
     pays = torch.randn(PROBLEMS, ARMS, generator=torch.Generator().manual_seed(SEED))
-    return {"gae": signal_and_noise(),
-            "bandits": {"arms": ARMS, "pulls": PULLS, "batches": BATCHES, "noise": NOISE, "rate": RATE, "seed": SEED,
-                        "problems": PROBLEMS, "best_arm": round(float(pays.amax(1).mean()), 4), "updates": UPDATES,
-                        "reward": {name: [bandits(clip, n) for n in UPDATES] for name, clip in CLIPS.items()}}}
+    return {
+        "gae": signal_and_noise(),
+        "bandits": {
+            "arms": ARMS,
+            "pulls": PULLS,
+            "batches": BATCHES,
+            "noise": NOISE,
+            "rate": RATE,
+            "seed": SEED,
+            "problems": PROBLEMS,
+            "best_arm": round(float(pays.amax(1).mean()), 4),
+            "updates": UPDATES,
+            "reward": {name: [bandits(clip, n) for n in UPDATES] for name, clip in CLIPS.items()},
+        },
+    }
 
 
 if __name__ == "__main__":

@@ -32,7 +32,13 @@ figure, axes = plt.subplots(1, 2, figsize=(8, 2.9))
 for axis, advantage in zip(axes, (1.0, -1.0), strict=True):
     a = torch.full_like(ratio, advantage)
     axis.plot(ratio, ratio * a, "k:", label="without clip")
-    axis.plot(ratio, objectives.surrogate_terms(ratio.log(), ratio, a, "grpo", 0.8, 1.2), "k-", linewidth=2, label="PPO")
+    axis.plot(
+        ratio,
+        objectives.surrogate_terms(ratio.log(), ratio, a, "grpo", 0.8, 1.2),
+        "k-",
+        linewidth=2,
+        label="PPO",
+    )
     axis.axvline(1, color="0.7", linewidth=0.8)
     axis.set(title=f"advantage {advantage:+g}", xlabel="ratio", ylabel="term")
 axes[0].legend(frameon=False)
@@ -47,8 +53,18 @@ plt.show()
 
 # %%
 STEPS = 2 if FAST else 25
-trainer = ppo.Trainer(ppo.Options(task="gsm8k-mini", prompts=2 if FAST else 16, group_size=2 if FAST else 8, critic_warmup=STEPS, lam=1.0,
-                                  format_weight=0.0, max_new_tokens=24 if FAST else None, lr_hold=0))
+trainer = ppo.Trainer(
+    ppo.Options(
+        task="gsm8k-mini",
+        prompts=2 if FAST else 16,
+        group_size=2 if FAST else 8,
+        critic_warmup=STEPS,
+        lam=1.0,
+        format_weight=0.0,
+        max_new_tokens=24 if FAST else None,
+        lr_hold=0,
+    )
+)
 history = []
 for step in tqdm(range(STEPS), desc="critic"):
     metrics = trainer.step(step)
@@ -58,7 +74,12 @@ for step in tqdm(range(STEPS), desc="critic"):
 figure, axis = plt.subplots(figsize=(6, 2.8))
 axis.plot([m["val/explained_variance"] for m in history], "k-o", markersize=3)
 axis.axhline(0, color="0.6", linewidth=0.8)
-axis.set(xlabel="step", ylabel="explained variance", title="Forecast of fresh answers, before each update", ylim=(-1, 1))
+axis.set(
+    xlabel="step",
+    ylabel="explained variance",
+    title="Forecast of fresh answers, before each update",
+    ylim=(-1, 1),
+)
 figure.tight_layout()
 plt.show()
 
@@ -98,13 +119,21 @@ if right and wrong:
     figure, axis = plt.subplots(figsize=(6, 3))
     for rows, style, label in ((right, "k-", "right"), (wrong, "k--", "wrong")):
         curve = torch.stack([row[(width * (len(row) - 1)).round().long()] for row in rows])
-        axis.plot(width, curve.mean(0), style, linewidth=2, label=f"answers that came out {label} ({len(rows)})")
+        axis.plot(
+            width,
+            curve.mean(0),
+            style,
+            linewidth=2,
+            label=f"answers that came out {label} ({len(rows)})",
+        )
     axis.set(xlabel="place in the answer", ylabel="mean forecast", title="Answers that think")
     axis.legend(frameon=False)
     figure.tight_layout()
     plt.show()
     pairs = [(float(r[-1]) > float(w[-1])) for r in right for w in wrong]
-    print(f"a right answer's last forecast is above a wrong one's in {sum(pairs) / len(pairs):.0%} of {len(pairs)} pairs (50 % is chance)")
+    print(
+        f"a right answer's last forecast is above a wrong one's in {sum(pairs) / len(pairs):.0%} of {len(pairs)} pairs (50 % is chance)"
+    )
 
 # %% [markdown]
 # Where do the two curves part? At the very beginning the critic knows the question alone, so a difference there says that some questions are

@@ -1,11 +1,13 @@
-"""Lecture 13's figure: how much a reward model can learn from comparisons, and what happens to those who trust it too far.
+"""Lecture 13's figure: how much a reward model can learn from comparisons, and what happens to
+those who trust it too far.
 
     python lectures/13_preferences/figures.py          seconds on one core; writes data/results/lecture-13.json
     python lectures/13_preferences/figures.py --draw   draws from that file alone
 
-A made-up world in which the truth is known. An answer has a quality q and a length l (both normal), and people like
-q + l - l^2 / 2: longer is better, up to a point. They compare two answers and choose by Bradley-Terry, so not always the
-better one. The reward model is linear in l and in a noisy view of q. Right: the best of n answers by that model.
+A made-up world in which the truth is known. An answer has a quality q and a length l (both normal),
+and people like q + l - l^2 / 2: longer is better, up to a point. They compare two answers and
+choose by Bradley-Terry, so not always the better one. The reward model is linear in l and in a
+noisy view of q. Right: the best of n answers by that model.
 """
 
 import sys
@@ -17,7 +19,10 @@ import torch
 from matplotlib.figure import Figure
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT), str(ROOT / "scripts")]  # the clone that holds this script is used, installed or not
+sys.path[:0] = [
+    str(ROOT),
+    str(ROOT / "scripts"),
+]  # the clone that holds this script is used, installed or not
 
 from lecture_figures import main, save  # noqa: E402
 
@@ -30,16 +35,21 @@ def answers(rng: np.random.Generator, *shape: int) -> tuple[np.ndarray, np.ndarr
     """(what the reward model sees [..., 2], what people like [...])."""
     quality, length = rng.standard_normal(shape), rng.standard_normal(shape)
     seen = np.stack([quality + rng.standard_normal(shape), length], -1)
-    return seen, quality + length - length ** 2 / 2
+    return seen, quality + length - length**2 / 2
 
 
 def compared(rng: np.random.Generator, n: int) -> tuple[np.ndarray, np.ndarray, float]:
-    """n pairs, the preferred one first [n, 2, 2]; what people like [n, 2]; how often a perfect judge would agree with them."""
+    """n pairs, the preferred one first [n, 2, 2]; what people like [n, 2]; how often a perfect
+    judge would agree with them."""
     seen, liked = answers(rng, n, 2)
     first = rng.random(n) < 1 / (1 + np.exp(liked[:, 1] - liked[:, 0]))
     order = np.where(first[:, None], [[0, 1]], [[1, 0]])
     liked = np.take_along_axis(liked, order, 1)
-    return np.take_along_axis(seen, order[:, :, None], 1), liked, float((liked[:, 0] > liked[:, 1]).mean())
+    return (
+        np.take_along_axis(seen, order[:, :, None], 1),
+        liked,
+        float((liked[:, 0] > liked[:, 1]).mean()),
+    )
 
 
 def fit(pairs: np.ndarray) -> np.ndarray:
@@ -50,7 +60,10 @@ def fit(pairs: np.ndarray) -> np.ndarray:
 
     def closure():
         optimizer.zero_grad()
-        loss = -torch.nn.functional.logsigmoid(difference @ weights).mean() + 1e-3 * weights.square().sum()
+        loss = (
+            -torch.nn.functional.logsigmoid(difference @ weights).mean()
+            + 1e-3 * weights.square().sum()
+        )
         loss.backward()
         return loss
 
@@ -59,18 +72,29 @@ def fit(pairs: np.ndarray) -> np.ndarray:
 
 
 def learning() -> dict:
-    """Agreement with people on 20,000 fresh comparisons, against the number of comparisons learnt from."""
+    """Agreement with people on 20,000 fresh comparisons, against the number of comparisons learnt
+    from."""
     rng = np.random.default_rng(SEED)
     fresh, _, ceiling = compared(rng, 20_000)
     agreement = []
     for n in PAIRS:
-        runs = [float((((fresh[:, 0] - fresh[:, 1]) @ fit(compared(rng, n)[0])) > 0).mean()) for _ in range(RUNS)]
+        runs = [
+            float((((fresh[:, 0] - fresh[:, 1]) @ fit(compared(rng, n)[0])) > 0).mean())
+            for _ in range(RUNS)
+        ]
         agreement.append([round(x, 4) for x in (np.mean(runs), min(runs), max(runs))])
-    return {"pairs": PAIRS, "runs": RUNS, "seed": SEED, "agreement_mean_min_max": agreement, "ceiling": round(ceiling, 4)}
+    return {
+        "pairs": PAIRS,
+        "runs": RUNS,
+        "seed": SEED,
+        "agreement_mean_min_max": agreement,
+        "ceiling": round(ceiling, 4),
+    }
 
 
 def overoptimisation() -> dict:
-    """Score by the reward model and what people like, of the best of n by the model; means over DRAWS draws."""
+    """Score by the reward model and what people like, of the best of n by the model; means over
+    DRAWS draws."""
     rng = np.random.default_rng(SEED + 1)
     weights = fit(compared(rng, FITTED_ON)[0])
     score, liked_mean = [], []
@@ -80,8 +104,14 @@ def overoptimisation() -> dict:
         best = scores.argmax(1)
         score.append(round(float(scores[np.arange(DRAWS), best].mean()), 4))
         liked_mean.append(round(float(liked[np.arange(DRAWS), best].mean()), 4))
-    return {"best_of": BEST_OF, "draws": DRAWS, "fitted_on": FITTED_ON, "weights": weights.round(4).tolist(), "score": score,
-            "liked": liked_mean}
+    return {
+        "best_of": BEST_OF,
+        "draws": DRAWS,
+        "fitted_on": FITTED_ON,
+        "weights": weights.round(4).tolist(),
+        "score": score,
+        "liked": liked_mean,
+    }
 
 
 def draw(result: dict) -> None:
@@ -90,18 +120,43 @@ def draw(result: dict) -> None:
         left, right = figure.subplots(1, 2)
         a = result["learning"]
         mean, low, high = np.array(a["agreement_mean_min_max"]).T
-        left.errorbar(a["pairs"], mean, [mean - low, high - mean], fmt="k-o", markersize=4, capsize=3, label="reward model")
-        left.axhline(a["ceiling"], color="k", linestyle="--", linewidth=1, label="a judge who knows the truth")
+        left.errorbar(
+            a["pairs"],
+            mean,
+            [mean - low, high - mean],
+            fmt="k-o",
+            markersize=4,
+            capsize=3,
+            label="reward model",
+        )
+        left.axhline(
+            a["ceiling"],
+            color="k",
+            linestyle="--",
+            linewidth=1,
+            label="a judge who knows the truth",
+        )
         left.axhline(0.5, color="0.5", linestyle=":", label="a coin")
-        left.set(xscale="log", xlabel="comparisons learnt from", ylabel="agreement with people", ylim=(0.25, 0.85),
-                 title="Learning from people")
+        left.set(
+            xscale="log",
+            xlabel="comparisons learnt from",
+            ylabel="agreement with people",
+            ylim=(0.25, 0.85),
+            title="Learning from people",
+        )
         left.legend(frameon=False, fontsize=8, loc="lower right")
         b = result["overoptimisation"]
-        right.plot(b["best_of"], b["score"], "k--s", markersize=4, label="score by the reward model")
+        right.plot(
+            b["best_of"], b["score"], "k--s", markersize=4, label="score by the reward model"
+        )
         right.plot(b["best_of"], b["liked"], "k-o", markersize=4, label="what people like")
         right.set_xscale("log", base=2)
         right.set_xticks(b["best_of"][::2], [str(n) for n in b["best_of"][::2]])
-        right.set(xlabel="n: the best of n by the reward model", ylabel="mean", title="Trusting it too far")
+        right.set(
+            xlabel="n: the best of n by the reward model",
+            ylabel="mean",
+            title="Trusting it too far",
+        )
         right.legend(frameon=False, fontsize=8, loc="upper left")
         save(figure, HERE / "preferences.png")
 

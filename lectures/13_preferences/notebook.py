@@ -40,9 +40,18 @@ QUESTIONS, GROUP = (6, 4) if FAST else (160, 8)
 problems = task.problems("validation", QUESTIONS)
 groups = []
 for start in tqdm(range(0, QUESTIONS, 16), desc="answers"):
-    part = problems[start:start + 16]
-    groups += rollout(model, tokenizer, task, part, group_size=GROUP, max_new_tokens=16 if FAST else task.max_new_tokens, seed=start,
-                      style="cot" if start % 32 else "plain", dtype=dtype)
+    part = problems[start : start + 16]
+    groups += rollout(
+        model,
+        tokenizer,
+        task,
+        part,
+        group_size=GROUP,
+        max_new_tokens=16 if FAST else task.max_new_tokens,
+        seed=start,
+        style="cot" if start % 32 else "plain",
+        dtype=dtype,
+    )
 
 
 @torch.no_grad()
@@ -52,7 +61,9 @@ def last_state(group) -> torch.Tensor:
     return states[torch.arange(len(group)), mask.sum(1).long() - 1].float()
 
 
-states = torch.stack([last_state(g) for g in tqdm(groups, desc="reading")])  # [question, answer, dim]
+states = torch.stack(
+    [last_state(g) for g in tqdm(groups, desc="reading")]
+)  # [question, answer, dim]
 right = torch.tensor([[float(e.grade.correct) for e in g] for g in groups])
 lengths = torch.tensor([[float(e.length) for e in g] for g in groups])
 print(f"{right.mean():.0%} of {right.numel()} answers are right")
@@ -74,7 +85,10 @@ def compare(questions, n):
     return np.array(out)
 
 
-learnt, held = compare(range(half), 40 if FAST else 2000), compare(range(half, QUESTIONS), 40 if FAST else 2000)
+learnt, held = (
+    compare(range(half), 40 if FAST else 2000),
+    compare(range(half, QUESTIONS), 40 if FAST else 2000),
+)
 
 # %% [markdown]
 # ## 2. Fit
@@ -112,7 +126,12 @@ axes[0].plot([x for x, _ in curve], "k-")
 axes[0].set(xlabel="step", ylabel="loss", title="Learning from comparisons")
 axes[1].plot([x for _, x in curve], "k-", label="reward model")
 axes[1].axhline(ceiling.mean(), color="k", linestyle="--", label="somebody who knows what is right")
-axes[1].set(xlabel="step", ylabel="agreement with the judge", title="Questions not learnt from", ylim=(0.4, 1))
+axes[1].set(
+    xlabel="step",
+    ylabel="agreement with the judge",
+    title="Questions not learnt from",
+    ylim=(0.4, 1),
+)
 axes[1].legend(frameon=False)
 figure.tight_layout()
 plt.show()
@@ -151,6 +170,7 @@ plt.show()
 # How the score goes with being right, with length, and with thinking. If it follows length nearly as well as rightness, beware: a policy that climbs this score will
 # write long answers.
 
+
 # %%
 def correlation(x, y):
     return float(np.corrcoef(x.flatten(), y.flatten())[0, 1])
@@ -161,7 +181,9 @@ for name, other in (("right", truth), ("length", lengths[half:]), ("thinks", thi
     print(f"correlation of the score with {name:8} {correlation(score, other):+.2f}")
 if thinks.bool().any():
     inside = thinks.bool()
-    print(f"... with right, among answers that think: {correlation(score[inside], truth[inside]):+.2f}")
+    print(
+        f"... with right, among answers that think: {correlation(score[inside], truth[inside]):+.2f}"
+    )
 
 # %% [markdown]
 # ## Three things to try

@@ -1,10 +1,12 @@
-"""The figure and numbers of lecture 14: broken graders on the shipped base's answers, and what optimising one leads to.
+"""The figure and numbers of lecture 14: broken graders on the shipped base's answers, and what
+optimising one leads to.
 
     python lectures/14_verifiable_rewards/figures.py
 
-samples 8 answers to each of 150 validation problems from the base, lets the eight broken graders of graders.py and the strict
-one judge them, follows the expected policy gradient of a toy policy, writes data/results/lecture-14.json and, from that file,
-lectures/14_verifiable_rewards/hacked.png. About a minute of one core.
+samples 8 answers to each of 150 validation problems from the base, lets the eight broken graders of
+graders.py and the strict one judge them, follows the expected policy gradient of a toy policy,
+writes data/results/lecture-14.json and, from that file, lectures/14_verifiable_rewards/hacked.png.
+About a minute of one core.
 """
 
 import math
@@ -26,29 +28,57 @@ from minilrm.tasks import get_task  # noqa: E402
 from minilrm.tasks.answers import MARK  # noqa: E402
 
 N, SAMPLES, SEED = 150, 8, 0
-# The toy: a policy that chooses among three ways to answer. How often at first, right how often (main.json), paid by a hole?
+# The toy: a policy that chooses among three ways to answer. How often at first, right how often
+# (main.json), paid by a hole?
 WAYS = {"think": (0.330, 0.776), "blurt": (0.669, 0.018), "attack": (0.001, 0.0)}
 STEPS, RATE = 200, 0.2
 
 
 def with_tags(text: str) -> str:
-    """A completion in the base's own form, `... #### 12`, in the form of this lecture; every mark becomes an answer."""
+    """A completion in the base's own form, `... #### 12`, in the form of this lecture; every mark
+    becomes an answer."""
     thought, *answers = text.split(MARK)
-    return f"<think>{thought}</think>" + "".join(f"<answer>{a.split(chr(10))[0].strip()}</answer>" for a in answers)
+    return f"<think>{thought}</think>" + "".join(
+        f"<answer>{a.split(chr(10))[0].strip()}</answer>" for a in answers
+    )
 
 
 def judged(groups) -> dict:
-    """For each grader: share of all answers paid, share of the wrong ones paid, and what best-of-8 by its reward is worth."""
+    """For each grader: share of all answers paid, share of the wrong ones paid, and what best-of-8
+    by its reward is worth."""
     strict = [[e.grade.correct for e in group] for group in groups]
     texts = [[with_tags(e.text) for e in group] for group in groups]
-    found = {"strict": {"paid": share(sum(strict, [])), "wrong_paid": 0.0, "best_of_8": share([any(s) for s in strict])}}
+    found = {
+        "strict": {
+            "paid": share(sum(strict, [])),
+            "wrong_paid": 0.0,
+            "best_of_8": share([any(s) for s in strict]),
+        }
+    }
     for name, grader in BROKEN.items():
-        rewards = [[grader(t, g[0].problem.answer) for t in row] for row, g in zip(texts, groups, strict=True)]
+        rewards = [
+            [grader(t, g[0].problem.answer) for t in row]
+            for row, g in zip(texts, groups, strict=True)
+        ]
         chosen = [right[row.index(max(row))] for row, right in zip(rewards, strict, strict=True)]
-        wrong = [r >= 1 for row, right in zip(rewards, strict, strict=True) for r, ok in zip(row, right, strict=True) if not ok]
-        right = [r >= 1 for row, rights in zip(rewards, strict, strict=True) for r, ok in zip(row, rights, strict=True) if ok]
-        found[name] = {"paid": share([r >= 1 for row in rewards for r in row]), "wrong_paid": share(wrong),
-                       "right_unpaid": 1 - share(right), "best_of_8": share(chosen)}
+        wrong = [
+            r >= 1
+            for row, right in zip(rewards, strict, strict=True)
+            for r, ok in zip(row, right, strict=True)
+            if not ok
+        ]
+        right = [
+            r >= 1
+            for row, rights in zip(rewards, strict, strict=True)
+            for r, ok in zip(row, rights, strict=True)
+            if ok
+        ]
+        found[name] = {
+            "paid": share([r >= 1 for row in rewards for r in row]),
+            "wrong_paid": share(wrong),
+            "right_unpaid": 1 - share(right),
+            "best_of_8": share(chosen),
+        }
     return found
 
 
@@ -57,7 +87,8 @@ def share(values) -> float:
 
 
 def optimise(paid_for_attack: float, natural: bool = True) -> list[dict]:
-    """Expected policy gradient on the three logits: d logit = rate (r - mean r), natural, or rate p (r - mean r), plain."""
+    """Expected policy gradient on the three logits: d logit = rate (r - mean r), natural, or rate p
+    (r - mean r), plain."""
     logits = [math.log(p) for p, _ in WAYS.values()]
     rewards = [right for _, right in WAYS.values()][:2] + [paid_for_attack]
     curve = []
@@ -68,19 +99,40 @@ def optimise(paid_for_attack: float, natural: bool = True) -> list[dict]:
         right = sum(a * share for a, (_, share) in zip(p, WAYS.values(), strict=True))
         point = {"paid": paid, "right": right, **dict(zip(WAYS, p, strict=True))}
         curve.append({name: round(value, 4) for name, value in point.items()})
-        logits = [x + RATE * (1 if natural else a) * (r - paid) for x, a, r in zip(logits, p, rewards, strict=True)]
+        logits = [
+            x + RATE * (1 if natural else a) * (r - paid)
+            for x, a, r in zip(logits, p, rewards, strict=True)
+        ]
     return curve
 
 
 def measure() -> dict:
     model, tokenizer, _ = checkpoint.load(checkpoint.shipped("gsm8k-mini-base"))
     task = get_task("gsm8k-mini")
-    groups = rollout(model.eval(), tokenizer, task, task.problems("validation", N), group_size=SAMPLES,
-                     max_new_tokens=task.max_new_tokens, seed=SEED)
-    return {"n": N,
-            "samples": SAMPLES, "seed": SEED, "split": "validation", "temperature": 1.0, "graders": judged(groups),
-            "toy": {"ways": WAYS, "rate": RATE, "hole": optimise(1.0), "no hole": optimise(0.0),
-                    "hole, plain gradient, last": optimise(1.0, natural=False)[-1]}}
+    groups = rollout(
+        model.eval(),
+        tokenizer,
+        task,
+        task.problems("validation", N),
+        group_size=SAMPLES,
+        max_new_tokens=task.max_new_tokens,
+        seed=SEED,
+    )
+    return {
+        "n": N,
+        "samples": SAMPLES,
+        "seed": SEED,
+        "split": "validation",
+        "temperature": 1.0,
+        "graders": judged(groups),
+        "toy": {
+            "ways": WAYS,
+            "rate": RATE,
+            "hole": optimise(1.0),
+            "no hole": optimise(0.0),
+            "hole, plain gradient, last": optimise(1.0, natural=False)[-1],
+        },
+    }
 
 
 def draw(result: dict) -> None:
@@ -97,7 +149,13 @@ def draw(result: dict) -> None:
     hole, sound = result["toy"]["hole"], result["toy"]["no hole"]
     right.plot([c["paid"] for c in hole], "k-", label="paid, grader with a hole")
     right.plot([c["right"] for c in hole], "k--", label="right, grader with a hole")
-    right.plot([c["right"] for c in sound], color="#888888", linestyle=":", linewidth=1.8, label="right, sound grader")
+    right.plot(
+        [c["right"] for c in sound],
+        color="#888888",
+        linestyle=":",
+        linewidth=1.8,
+        label="right, sound grader",
+    )
     right.set(xlabel="step", ylim=(0, 1.05), title="toy policy, expected gradient")
     right.legend(frameon=False, loc="lower left", fontsize=8)
     save(figure, HERE / "hacked.png")

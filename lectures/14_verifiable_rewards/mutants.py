@@ -1,4 +1,5 @@
-"""The mutants of lecture 14: wrong answers that checks.py must reject, each with the piece of the message that it must get."""
+"""The mutants of lecture 14: wrong answers that checks.py must reject, each with the piece of the
+message that it must get."""
 
 import re
 from fractions import Fraction
@@ -31,14 +32,25 @@ def with_tolerance(completion, gold):
 
 @mutant("accuracy_reward", "not the thought")
 def substring_of_all(completion, gold):
-    numbers = [Fraction(x) for x, _ in re.findall(r"(-?[0-9]+(\.[0-9]+|/[1-9][0-9]*)?)", completion.replace("6*12", ""))]
+    numbers = [
+        Fraction(x)
+        for x, _ in re.findall(
+            r"(-?[0-9]+(\.[0-9]+|/[1-9][0-9]*)?)", completion.replace("6*12", "")
+        )
+    ]
     return float(Fraction(gold) in numbers and completion.count("<answer>") == 1)
 
 
 @mutant("accuracy_reward", "two answers are a guess")
 def last_answer(completion, gold):
     found = re.findall(r"<answer>(.*?)</answer>", completion, flags=re.DOTALL)
-    return float(bool(found and re.fullmatch(GRAMMAR, found[-1].strip()) and Fraction(found[-1].strip()) == Fraction(gold)))
+    return float(
+        bool(
+            found
+            and re.fullmatch(GRAMMAR, found[-1].strip())
+            and Fraction(found[-1].strip()) == Fraction(gold)
+        )
+    )
 
 
 @mutant("accuracy_reward", "match it first")
@@ -58,7 +70,12 @@ def divides_by_zero(completion, gold):
 @mutant("accuracy_reward", "a reward is a float")
 def a_bool(completion, gold):
     text = between(completion)
-    return bool(text and re.fullmatch(GRAMMAR, text) and not text.endswith("/0") and Fraction(text) == Fraction(gold))
+    return bool(
+        text
+        and re.fullmatch(GRAMMAR, text)
+        and not text.endswith("/0")
+        and Fraction(text) == Fraction(gold)
+    )
 
 
 @mutant("accuracy_reward", "other scripts")
@@ -68,8 +85,14 @@ def any_digits(completion, gold):
     return float(bool(fits and Fraction(text) == Fraction(gold)))
 
 
-def form(completion, pattern=r"\s*<think>(.*?)</think>\s*<answer>(.*?)</answer>\s*", flags=re.DOTALL, how=re.fullmatch,
-         empty=False, tags=False):
+def form(
+    completion,
+    pattern=r"\s*<think>(.*?)</think>\s*<answer>(.*?)</answer>\s*",
+    flags=re.DOTALL,
+    how=re.fullmatch,
+    empty=False,
+    tags=False,
+):
     match = how(pattern, completion, flags)
     if match is None:
         return 0.0
@@ -104,7 +127,9 @@ def tags_inside(completion):
 
 @mutant("format_reward", "the thought comes first")
 def counts_tags(completion):
-    return float(all(completion.count(tag) == 1 for tag in ("<think>", "</think>", "<answer>", "</answer>")))
+    return float(
+        all(completion.count(tag) == 1 for tag in ("<think>", "</think>", "<answer>", "</answer>"))
+    )
 
 
 @mutant("format_reward", "wrong answers may be well-formed")
@@ -112,7 +137,17 @@ def wants_the_right_one(completion):
     return form(completion) * ("72" in completion)
 
 
-def share(text, lexicons, target, pattern=r"[^\W\d_]+", lower=True, nothing=0.0, known_only=True, once=False, shared=True):
+def share(
+    text,
+    lexicons,
+    target,
+    pattern=r"[^\W\d_]+",
+    lower=True,
+    nothing=0.0,
+    known_only=True,
+    once=False,
+    shared=True,
+):
     words = re.findall(pattern, text.lower() if lower else text)
     if known_only:
         words = [w for w in words if any(w in lexicon for lexicon in lexicons.values())]
@@ -159,8 +194,14 @@ def divides_by_nothing(text, lexicons, target):
 
 
 SHOTGUN = "".join(f"<answer>{n}</answer>" for n in range(10_000))
-ATTACKS = [SHOTGUN, "<answer></answer>", "<answer>nan</answer>", "<answer>inf</answer>", "<think>" * 10,
-"The answer is correct."]
+ATTACKS = [
+    SHOTGUN,
+    "<answer></answer>",
+    "<answer>nan</answer>",
+    "<answer>inf</answer>",
+    "<think>" * 10,
+    "The answer is correct.",
+]
 
 
 def first_paid(grader, attacks):

@@ -43,20 +43,37 @@ problems = task.problems("validation", N)
 groups = []
 bar = Progress(N, label="sampling")
 for start in range(0, N, 16):
-    part = problems[start:start + 16]
-    groups += rollout(model, tokenizer, task, part, group_size=SAMPLES, max_new_tokens=task.max_new_tokens, seed=start)
+    part = problems[start : start + 16]
+    groups += rollout(
+        model,
+        tokenizer,
+        task,
+        part,
+        group_size=SAMPLES,
+        max_new_tokens=task.max_new_tokens,
+        seed=start,
+    )
     bar.update(len(part))
 
 
 def with_tags(text):
     thought, *answers = text.split(MARK)
-    return f"<think>{thought}</think>" + "".join(f"<answer>{a.split(chr(10))[0].strip()}</answer>" for a in answers)
+    return f"<think>{thought}</think>" + "".join(
+        f"<answer>{a.split(chr(10))[0].strip()}</answer>" for a in answers
+    )
 
 
 strict = np.array([[e.grade.correct for e in group] for group in groups])
 texts = [[with_tags(e.text) for e in group] for group in groups]
-rewards = {name: np.array([[grader(t, g[0].problem.answer) for t in row] for row, g in zip(texts, groups, strict=True)])
-           for name, grader in BROKEN.items()}
+rewards = {
+    name: np.array(
+        [
+            [grader(t, g[0].problem.answer) for t in row]
+            for row, g in zip(texts, groups, strict=True)
+        ]
+    )
+    for name, grader in BROKEN.items()
+}
 print("verdicts of the library's grader:", dict(Counter(e.grade.reason for g in groups for e in g)))
 print(f"right by the strict grader: {strict.mean():.1%}\n")
 print(f"{'grader':16}{'pays':>8}{'of the wrong':>14}")
@@ -86,7 +103,13 @@ attacks = {
 }
 print(f"{'':14}" + "".join(f"{name:>16}" for name in BROKEN))
 for attack, text in attacks.items():
-    print(f"{attack:14}" + "".join(f"{np.mean([grader(text, p.answer) >= 1 for p in problems[:20]]):>16.0%}" for grader in BROKEN.values()))
+    print(
+        f"{attack:14}"
+        + "".join(
+            f"{np.mean([grader(text, p.answer) >= 1 for p in problems[:20]]):>16.0%}"
+            for grader in BROKEN.values()
+        )
+    )
 
 # %% [markdown]
 # ## 3. Selection is optimisation
@@ -99,13 +122,24 @@ sizes = [n for n in (1, 2, 4, 8, 16) if n <= SAMPLES]
 
 def best_of(n, r):
     """How often the chosen answer is right, over consecutive blocks of n."""
-    chosen = [strict[i, at + int(np.argmax(r[i, at:at + n]))] for i in range(N) for at in range(0, SAMPLES - n + 1, n)]
+    chosen = [
+        strict[i, at + int(np.argmax(r[i, at : at + n]))]
+        for i in range(N)
+        for at in range(0, SAMPLES - n + 1, n)
+    ]
     return np.mean(chosen)
 
 
 figure, axis = plt.subplots(figsize=(6, 3.2))
-for (name, r), style in zip({"strict": strict.astype(float), "any_answer": rewards["any_answer"], "substring": rewards["substring"]}.items(),
-                            ("k-o", "k--s", "k:^"), strict=True):
+for (name, r), style in zip(
+    {
+        "strict": strict.astype(float),
+        "any_answer": rewards["any_answer"],
+        "substring": rewards["substring"],
+    }.items(),
+    ("k-o", "k--s", "k:^"),
+    strict=True,
+):
     axis.plot(sizes, [best_of(n, r) for n in sizes], style, markerfacecolor="white", label=name)
 axis.set_xscale("log", base=2)
 axis.set_xticks(sizes, [str(n) for n in sizes])
@@ -119,6 +153,7 @@ plt.show()
 #
 # Three ways to answer, with the base's own rates: think (right in 77.6 %), blurt (1.8 %), attack (never right, always paid). Each step draws
 # 256 answers, rewards them and moves the logits by the policy gradient with normalised advantages, as GRPO would with one large group.
+
 
 # %%
 def run(first_share, seed, steps, rate=0.5, size=256):
@@ -144,7 +179,11 @@ for axis, share in zip(axes, (0.01, 0.001), strict=True):
         h = run(share, seed, steps)
         axis.plot(h[:, 0], color="#999999", linestyle=style, linewidth=0.8)
         axis.plot(h[:, 1], color="black", linestyle=style, label=f"right, seed {seed}")
-    axis.set(xlabel="step", title=f"{share:.1%} of the first answers attack (grey: what is paid)", ylim=(0, 1.02))
+    axis.set(
+        xlabel="step",
+        title=f"{share:.1%} of the first answers attack (grey: what is paid)",
+        ylim=(0, 1.02),
+    )
 axes[0].legend(frameon=False, loc="center left")
 figure.tight_layout()
 plt.show()

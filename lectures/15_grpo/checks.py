@@ -1,4 +1,5 @@
-"""What lecture 15 holds its exercises to. Reference values: computed by hand and in float64, as in tests/test_objectives.py."""
+"""What lecture 15 holds its exercises to. Reference values: computed by hand and in float64, as in
+tests/test_objectives.py."""
 
 import torch
 
@@ -7,27 +8,42 @@ from minilrm.grade import close, exercise, expect, expect_close, gradients, muta
 FORBIDDEN = ("minilrm.objectives", "minilrm.grpo")
 
 
-# -- group_advantages -------------------------------------------------------------------------------------------------
+# -- group_advantages ------------------------------------------------------------------------------
+
 
 @exercise("group_advantages", points=2)
 def table(student):
     """Three groups whose advantages are known."""
     rewards = torch.tensor([[1.0, 0.0, 0.0, 1.0], [1.0, 0.0, 0.0, 0.0], [1.2, 0.2, 0.0, 1.2]])
-    wanted = torch.tensor([[0.865875, -0.865875, -0.865875, 0.865875], [1.4997, -0.4999, -0.4999, -0.4999],
-                           [0.858822, -0.702672, -1.014971, 0.858822]])
+    wanted = torch.tensor(
+        [
+            [0.865875, -0.865875, -0.865875, 0.865875],
+            [1.4997, -0.4999, -0.4999, -0.4999],
+            [0.858822, -0.702672, -1.014971, 0.858822],
+        ]
+    )
     centered = rewards - rewards.mean(1, keepdim=True)
     everyone = rewards - rewards.mean()
     std = rewards.std(1, keepdim=True)
-    expect_close(student.group_advantages(rewards), wanted, "the advantages are (r - mean) / (std + eps) of each group", {
-        "your std divides by G; the group is a sample, so it is G - 1 (Bessel's correction)":
-            centered / (rewards.std(1, keepdim=True, correction=0) + 1e-4),
-        "you divide by the variance; the root is missing": centered / (std.square() + 1e-4),
-        "you only subtract the mean; that is Dr. GRPO, here it is divided by the std too": centered,
-        "your mean runs over all prompts; each group is compared with itself alone (dim=1)": everyone / (rewards.std() + 1e-4),
-        "your mean and std run over dim 0, across prompts; a group is a row (dim=1)":
-            (rewards - rewards.mean(0)) / (rewards.std(0) + 1e-4),
-        "worse completions get the higher advantage: it is r - mean, not mean - r": -wanted,
-    }, tolerance=1e-4)
+    expect_close(
+        student.group_advantages(rewards),
+        wanted,
+        "the advantages are (r - mean) / (std + eps) of each group",
+        {
+            "your std divides by G; the group is a sample, so it is G - 1 (Bessel's correction)": centered
+            / (rewards.std(1, keepdim=True, correction=0) + 1e-4),
+            "you divide by the variance; the root is missing": centered / (std.square() + 1e-4),
+            "you only subtract the mean; that is Dr. GRPO, here it is divided by the std too": centered,
+            "your mean runs over all prompts; each group is compared with itself alone (dim=1)": everyone
+            / (rewards.std() + 1e-4),
+            "your mean and std run over dim 0, across prompts; a group is a row (dim=1)": (
+                rewards - rewards.mean(0)
+            )
+            / (rewards.std(0) + 1e-4),
+            "worse completions get the higher advantage: it is r - mean, not mean - r": -wanted,
+        },
+        tolerance=1e-4,
+    )
 
 
 @exercise("group_advantages", points=1)
@@ -38,11 +54,15 @@ def equal_rewards(student):
         first = student.group_advantages(rewards)[0]
         expect(not torch.isnan(first).any(), "a group of equal rewards gives NaN: 0 / 0")
         worst = first.abs().max().item()
-        expect(worst == 0, f"{size} equal rewards of {value} must give exactly 0, and give up to {worst:.2g}: "
-               "the mean is rounded, and a std of nearly 0 makes that large; compare max and min")
+        expect(
+            worst == 0,
+            f"{size} equal rewards of {value} must give exactly 0, and give up to {worst:.2g}: "
+            "the mean is rounded, and a std of nearly 0 makes that large; compare max and min",
+        )
 
 
-# -- token_logprobs ---------------------------------------------------------------------------------------------------
+# -- token_logprobs --------------------------------------------------------------------------------
+
 
 @exercise("token_logprobs", points=2)
 def alignment(student):
@@ -54,16 +74,26 @@ def alignment(student):
     def pick(rows, tokens):
         return rows.gather(-1, tokens.unsqueeze(-1)).squeeze(-1)
 
-    expect_close(student.token_logprobs(logits, ids), pick(log_p[:, :-1], ids[:, 1:]),
-                 "out[b, t] is the log-probability of ids[b, t + 1] under the logits at t", {
-        "off by one: you ask the logits at t for token t, which the model has just read; they are about t + 1":
-            pick(log_p[:, :-1], ids[:, :-1]),
-        "off by one the other way: the logits at t + 1 have already seen token t + 1": pick(log_p[:, 1:], ids[:, 1:]),
-        "one column too many: nothing predicted the first token, and the last logits predict a token that is not there":
-            pick(log_p, ids),
-        "these are probabilities; take their logarithm": pick(log_p[:, :-1], ids[:, 1:]).exp(),
-        "these are bare logits; a log-probability subtracts logsumexp over the vocabulary": pick(logits[:, :-1], ids[:, 1:]),
-    })
+    expect_close(
+        student.token_logprobs(logits, ids),
+        pick(log_p[:, :-1], ids[:, 1:]),
+        "out[b, t] is the log-probability of ids[b, t + 1] under the logits at t",
+        {
+            "off by one: you ask the logits at t for token t, which the model has just read; they are about t + 1": pick(
+                log_p[:, :-1], ids[:, :-1]
+            ),
+            "off by one the other way: the logits at t + 1 have already seen token t + 1": pick(
+                log_p[:, 1:], ids[:, 1:]
+            ),
+            "one column too many: nothing predicted the first token, and the last logits predict a token that is not there": pick(
+                log_p, ids
+            ),
+            "these are probabilities; take their logarithm": pick(log_p[:, :-1], ids[:, 1:]).exp(),
+            "these are bare logits; a log-probability subtracts logsumexp over the vocabulary": pick(
+                logits[:, :-1], ids[:, 1:]
+            ),
+        },
+    )
 
 
 @exercise("token_logprobs", points=1)
@@ -75,17 +105,31 @@ def temperature(student):
     def at(scaled):
         return scaled[:, :-1].log_softmax(-1).gather(-1, ids[:, 1:].unsqueeze(-1)).squeeze(-1)
 
-    expect_close(student.token_logprobs(logits, ids, 0.7), at(logits / 0.7), "the logits are divided by the temperature", {
-        "the temperature changes nothing in your function": at(logits),
-        "you multiply by the temperature; logits are divided by it": at(logits * 0.7),
-        "you divide the log-probabilities, which then no longer sum to 1; divide the logits": at(logits) / 0.7,
-    })
-    huge = student.token_logprobs(torch.tensor([[[1000.0, 0.0], [0.0, 0.0]]]), torch.tensor([[0, 1]]))
-    expect(close(huge, [[-1000.0]]), "a logit of 1000 must give -1000 for the other token, not -inf or NaN: use log_softmax "
-           "or logsumexp, not log(softmax)")
+    expect_close(
+        student.token_logprobs(logits, ids, 0.7),
+        at(logits / 0.7),
+        "the logits are divided by the temperature",
+        {
+            "the temperature changes nothing in your function": at(logits),
+            "you multiply by the temperature; logits are divided by it": at(logits * 0.7),
+            "you divide the log-probabilities, which then no longer sum to 1; divide the logits": at(
+                logits
+            )
+            / 0.7,
+        },
+    )
+    huge = student.token_logprobs(
+        torch.tensor([[[1000.0, 0.0], [0.0, 0.0]]]), torch.tensor([[0, 1]])
+    )
+    expect(
+        close(huge, [[-1000.0]]),
+        "a logit of 1000 must give -1000 for the other token, not -inf or NaN: use log_softmax "
+        "or logsumexp, not log(softmax)",
+    )
 
 
-# -- kl_k3 ------------------------------------------------------------------------------------------------------------
+# -- kl_k3 -----------------------------------------------------------------------------------------
+
 
 @exercise("kl_k3", points=2)
 def value(student):
@@ -93,18 +137,25 @@ def value(student):
     d = torch.tensor([0.1, -0.1, 1.0, -1.0], dtype=torch.float64)
     logp = torch.tensor([-1.0, -2.0, -3.0, -0.5], dtype=torch.float64)
     wanted = torch.tensor([0.005170918, 0.004837418, 0.718281828, 0.367879441], dtype=torch.float64)
-    expect_close(student.kl_k3(logp, logp + d), wanted, "k3 is exp(d) - d - 1", {
-        "backwards: d is ref_logp - logp, and you took logp - ref_logp": torch.exp(-d) + d - 1,
-        "this is k1 = -d: unbiased as a value, but as a loss its expected gradient is zero": -d,
-        "this is k2 = d^2 / 2, another estimator": d.square() / 2,
-        "the term -d is missing: exp(d) - 1 is 0 on average and says nothing": d.exp() - 1,
-        "the -1 is missing: your estimate is 1 where both agree": d.exp() - d,
-        "the sum of all tokens; return one value a token": wanted.sum(),
-    }, tolerance=1e-7)
+    expect_close(
+        student.kl_k3(logp, logp + d),
+        wanted,
+        "k3 is exp(d) - d - 1",
+        {
+            "backwards: d is ref_logp - logp, and you took logp - ref_logp": torch.exp(-d) + d - 1,
+            "this is k1 = -d: unbiased as a value, but as a loss its expected gradient is zero": -d,
+            "this is k2 = d^2 / 2, another estimator": d.square() / 2,
+            "the term -d is missing: exp(d) - 1 is 0 on average and says nothing": d.exp() - 1,
+            "the -1 is missing: your estimate is 1 where both agree": d.exp() - d,
+            "the sum of all tokens; return one value a token": wanted.sum(),
+        },
+        tolerance=1e-7,
+    )
     expect_close(student.kl_k3(logp, logp), torch.zeros(4), "where both agree the estimate is 0")
 
 
-# -- grpo_loss --------------------------------------------------------------------------------------------------------
+# -- grpo_loss -------------------------------------------------------------------------------------
+
 
 def one_token(ratio, advantage):
     """A sequence of one token with this ratio, ready for autograd."""
@@ -114,8 +165,14 @@ def one_token(ratio, advantage):
 
 
 # advantage, ratio -> value of the maximised term and its gradient with respect to logp (clip 0.2)
-CASES = [(1.0, 0.7, 0.7, 0.7), (1.0, 1.1, 1.1, 1.1), (1.0, 1.3, 1.2, 0.0), (-1.0, 0.7, -0.8, 0.0), (-1.0, 0.9, -0.9, -0.9),
-         (-1.0, 1.3, -1.3, -1.3)]
+CASES = [
+    (1.0, 0.7, 0.7, 0.7),
+    (1.0, 1.1, 1.1, 1.1),
+    (1.0, 1.3, 1.2, 0.0),
+    (-1.0, 0.7, -0.8, 0.0),
+    (-1.0, 0.9, -0.9, -0.9),
+    (-1.0, 1.3, -1.3, -1.3),
+]
 
 
 @exercise("grpo_loss", points=2)
@@ -124,18 +181,27 @@ def values(student):
     for advantage, ratio, wanted, _ in CASES:
         logp, old, weight, mask = one_token(ratio, advantage)
         clipped = min(max(ratio, 0.8), 1.2)
-        expect_close(student.grpo_loss(logp, old, weight, mask), -torch.tensor(wanted), f"A = {advantage}, ratio {ratio}: "
-                     "the loss is -min(rho A, clip(rho) A)", {
-            "the minus is missing: this would make right answers less likely": wanted,
-            "your ratio divides log-probabilities; exponentiate their difference":
-                -min((logp / old).item() * advantage, (logp / old).clamp(0.8, 1.2).item() * advantage),
-            "your ratio is upside down: it is exp(logp - old_logp)":
-                -min(advantage / ratio, min(max(1 / ratio, 0.8), 1.2) * advantage),
-            "you clip without the min (or take the max): the bound must be the pessimistic one": -clipped * advantage,
-            "min before the multiplication: for a negative advantage your clip acts on the wrong side":
-                -min(ratio, clipped) * advantage,
-            "there is no clip in your loss": -ratio * advantage,
-        })
+        expect_close(
+            student.grpo_loss(logp, old, weight, mask),
+            -torch.tensor(wanted),
+            f"A = {advantage}, ratio {ratio}: the loss is -min(rho A, clip(rho) A)",
+            {
+                "the minus is missing: this would make right answers less likely": wanted,
+                "your ratio divides log-probabilities; exponentiate their difference": -min(
+                    (logp / old).item() * advantage, (logp / old).clamp(0.8, 1.2).item() * advantage
+                ),
+                "your ratio is upside down: it is exp(logp - old_logp)": -min(
+                    advantage / ratio, min(max(1 / ratio, 0.8), 1.2) * advantage
+                ),
+                "you clip without the min (or take the max): the bound must be the pessimistic one": -clipped
+                * advantage,
+                "min before the multiplication: for a negative advantage your clip acts on the wrong side": -min(
+                    ratio, clipped
+                )
+                * advantage,
+                "there is no clip in your loss": -ratio * advantage,
+            },
+        )
 
 
 @exercise("grpo_loss", points=2)
@@ -145,39 +211,70 @@ def gradient(student):
         logp, old, weight, mask = one_token(ratio, advantage)
         old.requires_grad_(True)
         found, through_old = gradients(student.grpo_loss(logp, old, weight, mask), logp, old)
-        expect_close(found, torch.tensor([[-wanted]]), f"A = {advantage}, ratio {ratio}: the gradient with respect to logp", {
-            "no gradient through the ratio: only old_logp is detached": torch.zeros(1, 1)} if wanted else None)
-        expect(not through_old.any(), "gradient flows into old_logp: the old policy is fixed, detach it")
+        expect_close(
+            found,
+            torch.tensor([[-wanted]]),
+            f"A = {advantage}, ratio {ratio}: the gradient with respect to logp",
+            {"no gradient through the ratio: only old_logp is detached": torch.zeros(1, 1)}
+            if wanted
+            else None,
+        )
+        expect(
+            not through_old.any(),
+            "gradient flows into old_logp: the old policy is fixed, detach it",
+        )
 
 
 @exercise("grpo_loss", points=2)
 def mean_over_tokens(student):
-    """First the mean of each sequence, then the mean of the sequences; padding and foreign text count nowhere."""
+    """First the mean of each sequence, then the mean of the sequences; padding and foreign text
+    count nowhere."""
     mask = torch.tensor([[1.0] * 4 + [0.0] * 4, [1.0] * 8])
     logp = torch.full((2, 8), -1.0)
     logp[0, 4:] = -30.0  # padding may hold anything
     loss = student.grpo_loss(logp, torch.full((2, 8), -1.0), torch.tensor([2.0, 1.0]), mask)
-    expect_close(loss, -1.5, "two sequences of 4 and 8 tokens, advantages 2 and 1", {
-        "a mean over all tokens (DAPO); GRPO takes each sequence's mean first": -(2 * 4 + 8) / 12,
-        "you divide by the padded width; divide by the number of tokens that count, mask.sum(1)": -(2 * 4 / 8 + 1) / 2,
-        "a sum over sequences, not their mean": -3.0,
-        "the mask is not used: prompt and padding are trained": -((2 * 4 + 2 * 0) / 8 + 1) / 2,
-    })
+    expect_close(
+        loss,
+        -1.5,
+        "two sequences of 4 and 8 tokens, advantages 2 and 1",
+        {
+            "a mean over all tokens (DAPO); GRPO takes each sequence's mean first": -(2 * 4 + 8)
+            / 12,
+            "you divide by the padded width; divide by the number of tokens that count, mask.sum(1)": -(
+                2 * 4 / 8 + 1
+            )
+            / 2,
+            "a sum over sequences, not their mean": -3.0,
+            "the mask is not used: prompt and padding are trained": -((2 * 4 + 2 * 0) / 8 + 1) / 2,
+        },
+    )
     ends = torch.full((1, 3), -1.0, requires_grad=True)
-    found, = gradients(student.grpo_loss(ends, torch.full((1, 3), -1.0), torch.tensor([1.0]), torch.ones(1, 3)), ends)
-    expect(found[0, 2] != 0, "the last token gets no gradient: it is the EOS, and a policy that never learns it never stops")
+    (found,) = gradients(
+        student.grpo_loss(ends, torch.full((1, 3), -1.0), torch.tensor([1.0]), torch.ones(1, 3)),
+        ends,
+    )
+    expect(
+        found[0, 2] != 0,
+        "the last token gets no gradient: it is the EOS, and a policy that never learns it never stops",
+    )
 
 
 @exercise("grpo_loss", points=1)
 def what_the_mask_hides(student):
     """A padded entry may hold anything, also what overflows."""
     wild, old = torch.tensor([[-1.0, 2000.0]], requires_grad=True), torch.tensor([[-1.0, -1.0]])
-    found, = gradients(student.grpo_loss(wild, old, torch.tensor([-1.0]), torch.tensor([[1, 0]])), wild)
-    expect(torch.isfinite(found).all(), "what stands where the mask is 0 makes the gradient NaN: exp overflows there, and "
-           "inf * 0 is NaN; replace masked log-ratios by 0 before exp (torch.where)")
+    (found,) = gradients(
+        student.grpo_loss(wild, old, torch.tensor([-1.0]), torch.tensor([[1, 0]])), wild
+    )
+    expect(
+        torch.isfinite(found).all(),
+        "what stands where the mask is 0 makes the gradient NaN: exp overflows there, and "
+        "inf * 0 is NaN; replace masked log-ratios by 0 before exp (torch.where)",
+    )
 
 
 ### BEGIN MUTANTS
+
 
 def parts(rewards):
     return rewards - rewards.mean(1, keepdim=True), rewards.std(1, keepdim=True)
@@ -191,7 +288,7 @@ def std_over_g(rewards, eps=1e-4):
 @mutant("group_advantages", "the root is missing")
 def variance(rewards, eps=1e-4):
     centered, std = parts(rewards)
-    return centered / (std ** 2 + eps)
+    return centered / (std**2 + eps)
 
 
 @mutant("group_advantages", "all prompts")
@@ -287,7 +384,9 @@ def quotient_of_logs(logp, old_logp, advantages, mask, clip=0.2):
 
 @mutant("grpo_loss", "clip without the min")
 def clip_alone(logp, old_logp, advantages, mask, clip=0.2):
-    return sequence_mean(torch.exp(logp - old_logp).clamp(1 - clip, 1 + clip) * advantages.unsqueeze(1), mask)
+    return sequence_mean(
+        torch.exp(logp - old_logp).clamp(1 - clip, 1 + clip) * advantages.unsqueeze(1), mask
+    )
 
 
 @mutant("grpo_loss", "take the max")
@@ -299,7 +398,9 @@ def optimistic_bound(logp, old_logp, advantages, mask, clip=0.2):
 @mutant("grpo_loss", "wrong side")
 def inverted_clip(logp, old_logp, advantages, mask, clip=0.2):
     ratio = torch.exp(logp - old_logp)
-    return sequence_mean(torch.minimum(ratio, ratio.clamp(1 - clip, 1 + clip)) * advantages.unsqueeze(1), mask)
+    return sequence_mean(
+        torch.minimum(ratio, ratio.clamp(1 - clip, 1 + clip)) * advantages.unsqueeze(1), mask
+    )
 
 
 @mutant("grpo_loss", "no clip")
@@ -345,5 +446,6 @@ def eos_never_trained(logp, old_logp, advantages, mask, clip=0.2):
     terms = surrogate(torch.exp(logp - old_logp.detach()), advantages, clip)
     terms = torch.cat([terms[:, :-1], terms[:, -1:].detach()], dim=1)
     return sequence_mean(terms, mask)
+
 
 ### END MUTANTS

@@ -49,6 +49,7 @@ policy, tokenizer = fresh_policy()
 # drawing is a lookup: a uniform number u falls somewhere on the scale of summed-up probabilities. So one number a token is all the chance there is, and
 # two programs that are given the same numbers must say the same words.
 
+
 # %%
 def sample(model, prompt_ids, noise):
     """One completion: token ids, the end-of-text token (EOS) included."""
@@ -59,7 +60,7 @@ def sample(model, prompt_ids, noise):
         ids.append(int(torch.searchsorted(cumulative, u * cumulative[-1], right=True)))
         if ids[-1] == tokenizer.eos_id:
             break
-    return ids[len(prompt_ids):]
+    return ids[len(prompt_ids) :]
 
 
 G = 2 if FAST else 4
@@ -81,6 +82,7 @@ for e in group:
 #
 # Right or wrong, from the answer alone (lecture 14). A right answer earns 1; one well-formed answer with a proper end earns 0.1 more, right or not.
 
+
 # %%
 def value(text):
     try:
@@ -91,15 +93,29 @@ def value(text):
 
 def own_reward(e):
     _, *tails = e.text.split("####")
-    found = value(tails[0].split("\n")[0]) if len(tails) == 1 else None  # two answers are none: else guessing would pay
+    found = (
+        value(tails[0].split("\n")[0]) if len(tails) == 1 else None
+    )  # two answers are none: else guessing would pay
     right = found is not None and found == value(e.problem.answer)
-    ends = found is not None and not tails[0].partition("\n")[2].strip() and e.finish_reason == "eos"
+    ends = (
+        found is not None and not tails[0].partition("\n")[2].strip() and e.finish_reason == "eos"
+    )
     return 1.0 * right + 0.1 * ends
 
 
 P, G = (4, 4) if FAST else (16, 8)
-groups = rollout(policy, tokenizer, task, task.problems("validation", P), group_size=G, max_new_tokens=LIMIT, seed=1)
-rewards.apply(groups, rewards.weighted({"accuracy": 1.0, "format": 0.1}))  # the library's, kept with each episode
+groups = rollout(
+    policy,
+    tokenizer,
+    task,
+    task.problems("validation", P),
+    group_size=G,
+    max_new_tokens=LIMIT,
+    seed=1,
+)
+rewards.apply(
+    groups, rewards.weighted({"accuracy": 1.0, "format": 0.1})
+)  # the library's, kept with each episode
 assert all(own_reward(e) == e.reward for g in groups for e in g)
 table = torch.tensor([[own_reward(e) for e in g] for g in groups])  # [P, G]
 for row in table[:6].tolist():
@@ -112,6 +128,7 @@ for row in table[:6].tolist():
 #
 # The mean of a group says what was to be expected of this question. How much better an answer did is its *advantage*. No critic is needed: the
 # siblings are the baseline (lecture 11).
+
 
 # %%
 def own_advantages(table, eps=1e-4):
@@ -135,13 +152,16 @@ print(f"{(advantages == 0).all(1).float().mean():.0%} of the groups teach nothin
 equal = torch.full((1, 8), 0.1)
 naive = (equal - equal.mean(1, keepdim=True)) / equal.std(1, keepdim=True)
 print("without comparison and eps:", "  ".join(f"{a:+.2f}" for a in naive[0].tolist()))
-print("with them:                 ", "  ".join(f"{a:+.2f}" for a in own_advantages(equal)[0].tolist()))
+print(
+    "with them:                 ", "  ".join(f"{a:+.2f}" for a in own_advantages(equal)[0].tolist())
+)
 
 # %% [markdown]
 # ## 4. Log-probabilities: what the policy thinks of what it said
 #
 # The gradient will need log p of each sampled token, as a function of the weights. One pass over prompt and completion gives all of them; the logits at t
 # speak of the token at t + 1. The *mask* is 1 on what the policy chose, EOS included, and 0 on prompt and padding.
+
 
 # %%
 def own_logprobs(model, episodes):
@@ -157,8 +177,12 @@ with torch.no_grad():
     logp, mask = own_logprobs(policy, some)
     theirs, their_mask = episode_logprobs(policy, some, 1.0, torch.device("cpu"))
 assert torch.allclose(logp[mask], theirs[their_mask.bool()], atol=1e-4)
-assert torch.allclose(logp[mask], torch.tensor([x for e in some for x in e.logprobs]), atol=1e-4)  # what the sampler wrote down
-print(f"{mask.sum()} tokens, mean log-probability {logp[mask].mean():.3f}; so the entropy is about {-logp[mask].mean():.3f} nats a token")
+assert torch.allclose(
+    logp[mask], torch.tensor([x for e in some for x in e.logprobs]), atol=1e-4
+)  # what the sampler wrote down
+print(
+    f"{mask.sum()} tokens, mean log-probability {logp[mask].mean():.3f}; so the entropy is about {-logp[mask].mean():.3f} nats a token"
+)
 
 # %% [markdown]
 # The second `assert` is the most useful one in practice. A shift by one, a forgotten temperature, a wrong mask: all of them show as a
@@ -170,6 +194,7 @@ print(f"{mask.sum()} tokens, mean log-probability {logp[mask].mean():.3f}; so th
 # that has already moved far enough where its advantage wanted it. We average over all tokens of the batch, as the library does by default; the first
 # paper averages each answer first (lecture 16 on what that does).
 
+
 # %%
 def own_loss(logp, old_logp, advantages, mask, epsilon=0.2, denominator=None):
     ratio = torch.where(mask, logp - old_logp, 0.0).exp()
@@ -180,12 +205,16 @@ def own_loss(logp, old_logp, advantages, mask, epsilon=0.2, denominator=None):
 
 # A policy that has moved since it sampled: some ratios are beyond the clip.
 A = advantages[mixed[:2]].flatten()
-moved = (logp + 0.2 * torch.randn(logp.shape, generator=torch.Generator().manual_seed(0))).requires_grad_()
+moved = (
+    logp + 0.2 * torch.randn(logp.shape, generator=torch.Generator().manual_seed(0))
+).requires_grad_()
 mine = own_loss(moved, logp, A, mask)
-my_gradient, = torch.autograd.grad(mine, moved)
+(my_gradient,) = torch.autograd.grad(mine, moved)
 their, stats = objectives.policy_loss(moved, logp, A, mask, objective="grpo", aggregation="token")
-their_gradient, = torch.autograd.grad(their, moved)
-assert torch.allclose(mine, their, atol=1e-6) and torch.allclose(my_gradient, their_gradient, atol=1e-7)
+(their_gradient,) = torch.autograd.grad(their, moved)
+assert torch.allclose(mine, their, atol=1e-6) and torch.allclose(
+    my_gradient, their_gradient, atol=1e-7
+)
 assert (my_gradient[~mask] == 0).all()  # not small: zero
 print(f"loss {mine:.4f}; {stats['clip_ratio/region_mean']:.0%} of the tokens are clipped")
 
@@ -197,7 +226,7 @@ print(f"loss {mine:.4f}; {stats['clip_ratio/region_mean']:.0%} of the tokens are
 fresh = logp.clone().requires_grad_()
 for how in ("token", "sequence"):
     loss, _ = objectives.policy_loss(fresh, None, A, mask, objective="grpo", aggregation=how)
-    gradient, = torch.autograd.grad(loss, fresh)
+    (gradient,) = torch.autograd.grad(loss, fresh)
     print(f"mean by {how:9} loss {loss:+.4f}   gradient norm {gradient.norm():.4f}")
 
 # %% [markdown]
@@ -206,14 +235,18 @@ for how in ("token", "sequence"):
 # The answers of the whole batch, in micro-batches so that memory is bounded. Mind the denominator: it is the number of tokens of the whole batch,
 # groups without differences included, so that the sum over micro-batches is the gradient of the batch, however it is cut.
 
+
 # %%
 def add_gradients(model, groups, advantages, rows=32):
     """Put the gradient of the loss on fresh samples into the parameters."""
     episodes = [e for g in groups for e in g]
     tokens = sum(e.length for e in episodes)
-    learning = sorted(((e, a) for e, a in zip(episodes, advantages.flatten().tolist(), strict=True) if a != 0), key=lambda pair: pair[0].length)
+    learning = sorted(
+        ((e, a) for e, a in zip(episodes, advantages.flatten().tolist(), strict=True) if a != 0),
+        key=lambda pair: pair[0].length,
+    )
     for start in range(0, len(learning), rows):
-        part, weights = zip(*learning[start:start + rows], strict=True)
+        part, weights = zip(*learning[start : start + rows], strict=True)
         logp, mask = own_logprobs(model, part)
         own_loss(logp, logp.detach(), torch.tensor(weights), mask, denominator=tokens).backward()
 
@@ -233,6 +266,7 @@ print(f"gradient norm {norm:.3f}, the same by both")
 # %% [markdown]
 # Now the step itself: AdamW with the gradient's norm bounded. Then look at each answer once more: is it likelier than before?
 
+
 # %%
 def optimizer_of(model, lr=2e-4):
     return torch.optim.AdamW(model.parameters(), lr=lr, betas=(0.9, 0.95), weight_decay=0.0)
@@ -247,16 +281,27 @@ def update(model, optimizer):
 update(policy, optimizer_of(policy))
 with torch.no_grad():
     after, _ = episode_logprobs(policy, episodes, 1.0, torch.device("cpu"))
-change = torch.where(mask.bool(), after - logp.detach(), 0.0).sum(1)  # of the whole answer's log-probability
+change = torch.where(mask.bool(), after - logp.detach(), 0.0).sum(
+    1
+)  # of the whole answer's log-probability
 flat = advantages.flatten()
 assert (flat * change).sum() > 0
 
 figure, axis = plt.subplots(figsize=(6, 3.4))
 for keep, marker, label in ((flat > 0, "^", "better than its group"), (flat < 0, "o", "worse")):
-    axis.plot(flat[keep], change[keep], marker, color="black", markerfacecolor="black" if marker == "^" else "white", label=label)
+    axis.plot(
+        flat[keep],
+        change[keep],
+        marker,
+        color="black",
+        markerfacecolor="black" if marker == "^" else "white",
+        label=label,
+    )
 axis.axhline(0, color="0.6", linewidth=0.8)
 axis.axvline(0, color="0.6", linewidth=0.8)
-axis.set(xlabel="advantage", ylabel="change of log p(answer)", title="One update, one mark an answer")
+axis.set(
+    xlabel="advantage", ylabel="change of log p(answer)", title="One update, one mark an answer"
+)
 axis.legend(frameon=False)
 figure.tight_layout()
 plt.show()
@@ -278,17 +323,26 @@ by_hand = []
 with runlog.Progress(STEPS, label="by hand") as bar:
     for step in range(STEPS):
         problems = [task.sample(random.Random(1000 * step + i), "train") for i in range(P)]
-        groups = rollout(policy, tokenizer, task, problems, group_size=G, max_new_tokens=LIMIT, seed=step)     # sample
-        table = torch.tensor([[own_reward(e) for e in g] for g in groups])                                     # reward
-        add_gradients(policy, groups, own_advantages(table))                                                   # compare, weigh
+        groups = rollout(
+            policy, tokenizer, task, problems, group_size=G, max_new_tokens=LIMIT, seed=step
+        )  # sample
+        table = torch.tensor([[own_reward(e) for e in g] for g in groups])  # reward
+        add_gradients(policy, groups, own_advantages(table))  # compare, weigh
         for settings in optimizer.param_groups:
             settings["lr"] = 2e-4 * min(1, (step + 1) / 5)  # warm-up
-        update(policy, optimizer)                                                                              # update
+        update(policy, optimizer)  # update
         episodes = [e for g in groups for e in g]
-        by_hand.append({"accuracy": sum(e.grade.correct for e in episodes) / len(episodes), "thinks": sum(e.thinks for e in episodes) / len(episodes),
-                        "length": sum(e.length for e in episodes) / len(episodes)})
+        by_hand.append(
+            {
+                "accuracy": sum(e.grade.correct for e in episodes) / len(episodes),
+                "thinks": sum(e.thinks for e in episodes) / len(episodes),
+                "length": sum(e.length for e in episodes) / len(episodes),
+            }
+        )
         bar.update(**by_hand[-1])
-print(f"right: {by_hand[0]['accuracy']:.1%} of the first batch, {by_hand[-1]['accuracy']:.1%} of the last")
+print(
+    f"right: {by_hand[0]['accuracy']:.1%} of the first batch, {by_hand[-1]['accuracy']:.1%} of the last"
+)
 
 # %% [markdown]
 # ## 8. The library's loop
@@ -298,19 +352,36 @@ print(f"right: {by_hand[0]['accuracy']:.1%} of the first batch, {by_hand[-1]['ac
 
 # %%
 machine.bfloat16_pays = own_choice  # from here on as fast as the processor can
-small = {"steps": 2, "prompts": 4, "group_size": 4, "max_new_tokens": LIMIT, "eval_n": 8, "eval_quick": 8} if FAST else {"eval_n": 300, "eval_quick": 200}
+small = (
+    {
+        "steps": 2,
+        "prompts": 4,
+        "group_size": 4,
+        "max_new_tokens": LIMIT,
+        "eval_n": 8,
+        "eval_quick": 8,
+    }
+    if FAST
+    else {"eval_n": 300, "eval_quick": 200}
+)
 folder = grpo.train(grpo.Options(task="gsm8k-mini", out=Path(tempfile.mkdtemp()) / "run", **small))
 train = runlog.RunLog.open(folder).metrics("train")
 
 # %%
 figure, axes = plt.subplots(2, 2, figsize=(9, 5.4), sharex=True)
 steps = [m["step"] for m in train]
-pictures = (("accuracy", "accuracy", "right"), ("completions/think_rate", "thinks", "thinks before it answers"),
-            ("completions/mean_length", "length", "mean length, tokens"), ("frac_reward_zero_std", None, "groups of equal rewards"))
+pictures = (
+    ("accuracy", "accuracy", "right"),
+    ("completions/think_rate", "thinks", "thinks before it answers"),
+    ("completions/mean_length", "length", "mean length, tokens"),
+    ("frac_reward_zero_std", None, "groups of equal rewards"),
+)
 for axis, (theirs, mine, title) in zip(axes.flat, pictures, strict=True):
     axis.plot(steps, [m[theirs] for m in train], "k-", linewidth=1, label="the library's loop")
     if mine:
-        axis.plot(range(1, STEPS + 1), [m[mine] for m in by_hand], "k--", linewidth=2, label="by hand")
+        axis.plot(
+            range(1, STEPS + 1), [m[mine] for m in by_hand], "k--", linewidth=2, label="by hand"
+        )
     axis.set_title(title, fontsize=10)
     axis.set_ylim(bottom=0, top=None if mine == "length" else 1)
 for axis in axes[1]:
@@ -333,11 +404,20 @@ base, _ = fresh_policy()
 problems = task.problems("validation", 16 if FAST else 300)
 dtype = torch.bfloat16 if machine.bfloat16_pays(torch.device("cpu")) else None
 print(f"{'':36}{'right':>8}   {'95 %':16}{'thinks':>8}{'length':>8}")
-for name, model, how in (("base, sampled", base, {}), ("base, greedy", base, {"temperature": 0.0}), ("trained, sampled", trained.eval(), {}),
-                         ("trained, greedy", trained, {"temperature": 0.0}), ("base, thinking forced, greedy", base, {"temperature": 0.0, "style": "cot"})):
-    found, _ = evaluate.quick(model, tokenizer, task, problems, seed=0, max_new_tokens=LIMIT, dtype=dtype, **how)
+for name, model, how in (
+    ("base, sampled", base, {}),
+    ("base, greedy", base, {"temperature": 0.0}),
+    ("trained, sampled", trained.eval(), {}),
+    ("trained, greedy", trained, {"temperature": 0.0}),
+    ("base, thinking forced, greedy", base, {"temperature": 0.0, "style": "cot"}),
+):
+    found, _ = evaluate.quick(
+        model, tokenizer, task, problems, seed=0, max_new_tokens=LIMIT, dtype=dtype, **how
+    )
     low, high = found["accuracy_ci"]
-    print(f"{name:36}{found['accuracy']:>8.1%}   {f'{low:.1%} to {high:.1%}':16}{found['think_rate']:>8.1%}{found['mean_length']:>8.0f}")
+    print(
+        f"{name:36}{found['accuracy']:>8.1%}   {f'{low:.1%} to {high:.1%}':16}{found['think_rate']:>8.1%}{found['mean_length']:>8.0f}"
+    )
 
 # %% [markdown]
 # Reinforcement learning has taught the policy *when* to do what it could do already, and to do it more surely. That is worth a lot, and it

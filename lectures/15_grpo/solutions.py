@@ -2,8 +2,9 @@
 
     python -m minilrm.grade lectures/15_grpo
 
-Shapes: P prompts, G completions a prompt, B sequences (B = P * G), T tokens, V vocabulary. Each function is worth writing
-on paper first. None needs a loop over tokens, and none needs more than eight lines.
+Shapes: P prompts, G completions a prompt, B sequences (B = P * G), T tokens, V vocabulary. Each
+function is worth writing on paper first. None needs a loop over tokens, and none needs more than
+eight lines.
 """
 
 import torch
@@ -17,8 +18,8 @@ def group_advantages(rewards: Tensor, eps: float = 1e-4) -> Tensor:
 
     A group whose rewards are all equal gets **exactly** 0: compare, do not rely on the division.
 
-    Rewards are floats and G is at least 2. `[[1, 0, 0, 1]]` gives `[[0.865875, -0.865875, -0.865875, 0.865875]]`: the mean is
-    1/2, the std 0.577350.
+    Rewards are floats and G is at least 2. `[[1, 0, 0, 1]]` gives
+    `[[0.865875, -0.865875, -0.865875, 0.865875]]`: the mean is 1/2, the std 0.577350.
     """
     ### BEGIN SOLUTION
     mean = rewards.mean(dim=1, keepdim=True)
@@ -30,15 +31,17 @@ def group_advantages(rewards: Tensor, eps: float = 1e-4) -> Tensor:
 
 
 def token_logprobs(logits: Tensor, ids: Tensor, temperature: float = 1.0) -> Tensor:
-    """Log-probability of each token given those before it: `logits[B, T, V]`, `ids[B, T]` -> `[B, T - 1]`.
+    """Log-probability of each token given those before it: `logits[B, T, V]`, `ids[B, T]` ->
+    `[B, T - 1]`.
 
         out[b, t] = log p(ids[b, t + 1] | ids[b, :t + 1])          p = softmax(logits / temperature)
 
-    The logits at position t are about token t + 1. The temperature, above 0, is the one that the tokens were sampled with.
-    Logits may be as large as 1000. The result has B rows also if B is 1.
+    The logits at position t are about token t + 1. The temperature, above 0, is the one that the
+    tokens were sampled with. Logits may be as large as 1000. The result has B rows also if B is 1.
 
-    Logits `[[[0, 0], [9, 0], [0, 0]]]` and ids `[[0, 1, 0]]` give probabilities 1/2 (of token 1, from the first row) and
-    0.9999 (of token 0, from the second row); the third row is about a token that is not there.
+    Logits `[[[0, 0], [9, 0], [0, 0]]]` and ids `[[0, 1, 0]]` give probabilities 1/2 (of token 1,
+    from the first row) and 0.9999 (of token 0, from the second row); the third row is about a token
+    that is not there.
     """
     ### BEGIN SOLUTION
     log_p = torch.log_softmax(logits[:, :-1] / temperature, dim=-1)
@@ -47,7 +50,8 @@ def token_logprobs(logits: Tensor, ids: Tensor, temperature: float = 1.0) -> Ten
 
 
 def kl_k3(logp: Tensor, ref_logp: Tensor) -> Tensor:
-    """Estimate of KL(pi || ref) from tokens sampled from pi, one value a token: any shape -> the same shape.
+    """Estimate of KL(pi || ref) from tokens sampled from pi, one value a token: any shape -> the
+    same shape.
 
         d = ref_logp - logp          k3 = exp(d) - d - 1
 
@@ -61,21 +65,28 @@ def kl_k3(logp: Tensor, ref_logp: Tensor) -> Tensor:
     ### END SOLUTION
 
 
-def grpo_loss(logp: Tensor, old_logp: Tensor, advantages: Tensor, mask: Tensor, clip: float = 0.2) -> Tensor:
-    """GRPO's policy loss, to be minimised: `logp, old_logp, mask [B, T]`, `advantages[B]` -> a tensor without axes.
+def grpo_loss(
+    logp: Tensor, old_logp: Tensor, advantages: Tensor, mask: Tensor, clip: float = 0.2
+) -> Tensor:
+    """GRPO's policy loss, to be minimised: `logp, old_logp, mask [B, T]`, `advantages[B]` -> a
+    tensor without axes.
 
         rho = exp(logp - old_logp)
         term = min(rho A, clip(rho, 1 - clip, 1 + clip) A)
         loss = - 1/B sum_i 1/|o_i| sum_t term[i, t]
 
-    `mask` is 1 on the tokens that the policy sampled, EOS included, and 0 on all others, as whole numbers or floats; |o_i| is
-    the number of ones in row i, at least 1. Where it is 0, `logp` may hold anything (padding), and neither value nor gradient
-    may depend on it. Gradient flows through `logp` alone, not through `old_logp`. The KL term is not part of this function.
+    `mask` is 1 on the tokens that the policy sampled, EOS included, and 0 on all others, as whole
+    numbers or floats; |o_i| is the number of ones in row i, at least 1. Where it is 0, `logp` may
+    hold anything (padding), and neither value nor gradient may depend on it. Gradient flows through
+    `logp` alone, not through `old_logp`. The KL term is not part of this function.
 
-    One sequence of two tokens, A = 1, with ratios 1.3 and 1: the terms are 1.2 (clipped) and 1, the loss -1.1.
+    One sequence of two tokens, A = 1, with ratios 1.3 and 1: the terms are 1.2 (clipped) and 1, the
+    loss -1.1.
     """
     ### BEGIN SOLUTION
-    log_ratio = torch.where(mask.bool(), logp - old_logp.detach(), 0.0)  # before exp, which may overflow on padding
+    log_ratio = torch.where(
+        mask.bool(), logp - old_logp.detach(), 0.0
+    )  # before exp, which may overflow on padding
     ratio = torch.exp(log_ratio)
     weights = advantages.detach().unsqueeze(1)
     terms = torch.minimum(ratio * weights, ratio.clamp(1 - clip, 1 + clip) * weights)

@@ -1,4 +1,5 @@
-"""The mutants of lecture 16: wrong answers that checks.py must reject, each with the piece of the message that it must get."""
+"""The mutants of lecture 16: wrong answers that checks.py must reject, each with the piece of the
+message that it must get."""
 
 import torch
 from checks import surrogate
@@ -16,13 +17,17 @@ def ratio_of(logp, old_logp):
 
 @mutant("dr_grpo_loss", "you divide by the std")
 def keeps_the_std(logp, old_logp, rewards, mask, max_length, clip=0.2):
-    a = centred(rewards) / (rewards.std(1, keepdim=True) + 1e-4).repeat_interleave(rewards.shape[1], 0)
+    a = centred(rewards) / (rewards.std(1, keepdim=True) + 1e-4).repeat_interleave(
+        rewards.shape[1], 0
+    )
     return -(surrogate(ratio_of(logp, old_logp), a) * mask).sum() / (len(logp) * max_length)
 
 
 @mutant("dr_grpo_loss", "by its own length")
 def sequence_mean(logp, old_logp, rewards, mask, max_length, clip=0.2):
-    return -((surrogate(ratio_of(logp, old_logp), centred(rewards)) * mask).sum(1) / mask.sum(1)).mean()
+    return -(
+        (surrogate(ratio_of(logp, old_logp), centred(rewards)) * mask).sum(1) / mask.sum(1)
+    ).mean()
 
 
 @mutant("dr_grpo_loss", "DAPO's mean")
@@ -43,12 +48,16 @@ def groups_interleaved(logp, old_logp, rewards, mask, max_length, clip=0.2):
 
 @mutant("dr_grpo_loss", "bare reward")
 def no_baseline(logp, old_logp, rewards, mask, max_length, clip=0.2):
-    return -(surrogate(ratio_of(logp, old_logp), rewards.reshape(-1, 1)) * mask).sum() / (len(logp) * max_length)
+    return -(surrogate(ratio_of(logp, old_logp), rewards.reshape(-1, 1)) * mask).sum() / (
+        len(logp) * max_length
+    )
 
 
 @mutant("dr_grpo_loss", "the old policy is fixed")
 def old_not_detached(logp, old_logp, rewards, mask, max_length, clip=0.2):
-    return -(surrogate((logp - old_logp).exp(), centred(rewards)) * mask).sum() / (len(logp) * max_length)
+    return -(surrogate((logp - old_logp).exp(), centred(rewards)) * mask).sum() / (
+        len(logp) * max_length
+    )
 
 
 @mutant("gspo_ratio", "the root is missing")
@@ -89,7 +98,9 @@ def weight_not_detached(logp, old_logp, advantages, mask, cap=1.28):
 
 @mutant("cispo_loss", "a clip has stopped")
 def ppo_in_disguise(logp, old_logp, advantages, mask, cap=1.28):
-    terms = surrogate(((logp - old_logp.detach()) * mask).exp(), advantages.unsqueeze(1), 2 - cap, cap)
+    terms = surrogate(
+        ((logp - old_logp.detach()) * mask).exp(), advantages.unsqueeze(1), 2 - cap, cap
+    )
     return -(terms * mask).sum() / mask.sum()
 
 
@@ -196,33 +207,45 @@ def always_all_rounds(draw, wanted, rounds):
 
 @mutant("dynamic_filter", "where is the bound")
 def without_end(draw, wanted, rounds):
-    return collect(draw, wanted, 10 ** 9, spread)
+    return collect(draw, wanted, 10**9, spread)
 
 
 @mutant("length_bias", "a whole answer")
 def whole_answers(lengths, how, max_length):
     if how not in ("sequence", "token", "constant"):
         raise ValueError
-    return {"sequence": [1 / len(lengths)] * len(lengths), "token": [n / sum(lengths) for n in lengths],
-            "constant": [n / (len(lengths) * max_length) for n in lengths]}[how]
+    return {
+        "sequence": [1 / len(lengths)] * len(lengths),
+        "token": [n / sum(lengths) for n in lengths],
+        "constant": [n / (len(lengths) * max_length) for n in lengths],
+    }[how]
 
 
 @mutant("length_bias", "divide by their number")
 def without_the_batch(lengths, how, max_length):
-    return {"sequence": [1 / n for n in lengths], "token": [1 / sum(lengths)] * len(lengths),
-            "constant": [1 / max_length] * len(lengths)}[how]
+    return {
+        "sequence": [1 / n for n in lengths],
+        "token": [1 / sum(lengths)] * len(lengths),
+        "constant": [1 / max_length] * len(lengths),
+    }[how]
 
 
 @mutant("length_bias", "the longest answer")
 def longest_of_the_batch(lengths, how, max_length):
-    return {"sequence": [1 / (len(lengths) * n) for n in lengths], "token": [1 / sum(lengths)] * len(lengths),
-            "constant": [1 / (len(lengths) * max(lengths))] * len(lengths)}[how]
+    return {
+        "sequence": [1 / (len(lengths) * n) for n in lengths],
+        "token": [1 / sum(lengths)] * len(lengths),
+        "constant": [1 / (len(lengths) * max(lengths))] * len(lengths),
+    }[how]
 
 
 @mutant("length_bias", "are exchanged")
 def words_exchanged(lengths, how, max_length):
-    return {"token": [1 / (len(lengths) * n) for n in lengths], "sequence": [1 / sum(lengths)] * len(lengths),
-            "constant": [1 / (len(lengths) * max_length)] * len(lengths)}[how]
+    return {
+        "token": [1 / (len(lengths) * n) for n in lengths],
+        "sequence": [1 / sum(lengths)] * len(lengths),
+        "constant": [1 / (len(lengths) * max_length)] * len(lengths),
+    }[how]
 
 
 @mutant("length_bias", "raises ValueError")
@@ -242,7 +265,8 @@ def words_of(metrics, order=None, span=4, done=0.9, clipped=None, ends=None):
     last = {name: part(values[-quarter:]) for name, values in metrics.items()}
     begin = last if ends else first
     rules = {
-        "cut off": begin["cut"] > 0.5, "all wrong": begin["dull"] > 0.8 and begin["accuracy"] < 0.1,
+        "cut off": begin["cut"] > 0.5,
+        "all wrong": begin["dull"] > 0.8 and begin["accuracy"] < 0.1,
         "all right": begin["dull"] > 0.5 and begin["accuracy"] > 0.9,
         "stale": (part(metrics["clipped"]) if clipped is None else clipped(metrics)) > 0.1,
         "too fast": last["accuracy"] < first["accuracy"] / 2,
@@ -254,7 +278,10 @@ def words_of(metrics, order=None, span=4, done=0.9, clipped=None, ends=None):
 
 @mutant("diagnose", "the limit is the cause")
 def wrong_before_cut(metrics):
-    return words_of(metrics, ["all wrong", "cut off", "all right", "stale", "too fast", "collapsed", "wrong reward"])
+    return words_of(
+        metrics,
+        ["all wrong", "cut off", "all right", "stale", "too fast", "collapsed", "wrong reward"],
+    )
 
 
 @mutant("diagnose", "at the END are symptoms")
@@ -264,7 +291,10 @@ def looks_at_the_end(metrics):
 
 @mutant("diagnose", "entropy is a symptom")
 def collapse_before_all(metrics):
-    return words_of(metrics, ["cut off", "all wrong", "all right", "collapsed", "stale", "too fast", "wrong reward"])
+    return words_of(
+        metrics,
+        ["cut off", "all wrong", "all right", "collapsed", "stale", "too fast", "wrong reward"],
+    )
 
 
 @mutant("diagnose", "how success looks")
@@ -274,7 +304,10 @@ def success_is_collapse(metrics):
 
 @mutant("diagnose", "that is the cause")
 def loss_before_its_cause(metrics):
-    return words_of(metrics, ["cut off", "all wrong", "all right", "too fast", "stale", "collapsed", "wrong reward"])
+    return words_of(
+        metrics,
+        ["cut off", "all wrong", "all right", "too fast", "stale", "collapsed", "wrong reward"],
+    )
 
 
 @mutant("diagnose", "take means over a quarter")

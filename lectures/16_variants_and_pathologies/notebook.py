@@ -37,7 +37,9 @@ machine.set_threads(None)
 def weight(objective, ratio, advantage):
     _, low, high = objectives.OBJECTIVES[objective]
     logp = torch.tensor([[ratio]]).log().requires_grad_(True)
-    term = objectives.surrogate_terms(logp, logp.exp(), torch.tensor([[advantage]]), objective, 1 - low, 1 + high)
+    term = objectives.surrogate_terms(
+        logp, logp.exp(), torch.tensor([[advantage]]), objective, 1 - low, 1 + high
+    )
     return torch.autograd.grad(term.sum(), logp)[0].item()
 
 
@@ -62,8 +64,17 @@ model.eval()
 def sample(problems, seed=0, label="sampling", **how):
     groups, bar = [], Progress(len(problems), label=label)
     for start in range(0, len(problems), 16):
-        part = problems[start:start + 16]
-        groups += rollout(model, tokenizer, task, part, group_size=G, max_new_tokens=task.max_new_tokens, seed=seed + start, **how)
+        part = problems[start : start + 16]
+        groups += rollout(
+            model,
+            tokenizer,
+            task,
+            part,
+            group_size=G,
+            max_new_tokens=task.max_new_tokens,
+            seed=seed + start,
+            **how,
+        )
         bar.update(len(part))
     return groups
 
@@ -71,7 +82,9 @@ def sample(problems, seed=0, label="sampling", **how):
 groups = sample(task.problems("validation", N))
 lengths = np.array([[e.length for e in g] for g in groups])
 right = np.array([[e.grade.correct for e in g] for g in groups])
-print(f"right: {right.mean():.1%}   mean length of right answers {lengths[right].mean():.0f}, of wrong ones {lengths[~right].mean():.0f}")
+print(
+    f"right: {right.mean():.1%}   mean length of right answers {lengths[right].mean():.0f}, of wrong ones {lengths[~right].mean():.0f}"
+)
 
 # %% [markdown]
 # ## 3. The divisor: how much of the push do long wrong answers get?
@@ -84,12 +97,18 @@ print(f"right: {right.mean():.1%}   mean length of right answers {lengths[right]
 a = objectives.group_advantages(torch.tensor(right, dtype=torch.float32), "none").numpy()
 wrong = ~right & (a != 0)
 short, long = np.quantile(lengths[wrong], [1 / 3, 2 / 3])
-divisors = {"sequence": lengths, "token": np.full(lengths.shape, 1.0), "constant": np.full(lengths.shape, 1.0)}
+divisors = {
+    "sequence": lengths,
+    "token": np.full(lengths.shape, 1.0),
+    "constant": np.full(lengths.shape, 1.0),
+}
 print(f"{'':10}{'short wrong':>14}{'long wrong':>14}{'ratio':>10}")
 for how, divisor in divisors.items():
     per_token = np.abs(a) / divisor
     scale = (per_token * lengths).sum() / lengths.sum()
-    low, high = (per_token[wrong & chosen].mean() / scale for chosen in (lengths <= short, lengths >= long))
+    low, high = (
+        per_token[wrong & chosen].mean() / scale for chosen in (lengths <= short, lengths >= long)
+    )
     print(f"{how:10}{low:14.2f}{high:14.2f}{high / low:10.2f}")
 
 # %% [markdown]
@@ -102,10 +121,22 @@ for how, divisor in divisors.items():
 # %%
 figure, axis = plt.subplots(figsize=(7, 3), layout="constrained")
 for offset, (how, hatch) in zip((-0.2, 0.2), {"none": "", "std": "////"}.items(), strict=True):
-    push = objectives.group_advantages(torch.tensor(right, dtype=torch.float32), how).abs().sum(1).numpy()
+    push = (
+        objectives.group_advantages(torch.tensor(right, dtype=torch.float32), how)
+        .abs()
+        .sum(1)
+        .numpy()
+    )
     shares = [push[right.sum(1) == c].sum() / push.sum() for c in range(G + 1)]
-    axis.bar(np.arange(G + 1) + offset, shares, 0.4, color="white", edgecolor="black", hatch=hatch,
-             label="r - mean (Dr. GRPO)" if how == "none" else "(r - mean) / std (GRPO)")
+    axis.bar(
+        np.arange(G + 1) + offset,
+        shares,
+        0.4,
+        color="white",
+        edgecolor="black",
+        hatch=hatch,
+        label="r - mean (Dr. GRPO)" if how == "none" else "(r - mean) / std (GRPO)",
+    )
 axis.set(xlabel=f"right answers in the group of {G}", ylabel="share of the push")
 axis.legend(frameon=False)
 plt.show()
@@ -121,12 +152,16 @@ print(f"groups of equal verdicts: {dull:.0%}. They have no bar of any height.")
 wanted, kept, drawn, asked = (2 if FAST else 12), [], 0, 0
 pool = task.problems("validation", 4000)[1000:]
 while len(kept) < wanted and drawn < (2 if FAST else 12):
-    batch = pool[16 * drawn:16 * drawn + (4 if FAST else 16)]
-    fresh = sample(batch, seed=1000 * (drawn + 1), label=f"draw {drawn + 1}", style="cot", temperature=0.7)
+    batch = pool[16 * drawn : 16 * drawn + (4 if FAST else 16)]
+    fresh = sample(
+        batch, seed=1000 * (drawn + 1), label=f"draw {drawn + 1}", style="cot", temperature=0.7
+    )
     kept += [g for g in fresh if len({e.grade.correct for e in g}) == 2]
     drawn, asked = drawn + 1, asked + len(batch)
     print(f"draw {drawn}: {len(kept)} groups teach, of {asked} asked")
-print(f"tokens sampled for each group that teaches: about {asked / max(1, len(kept)):.1f} times those of one group")
+print(
+    f"tokens sampled for each group that teaches: about {asked / max(1, len(kept)):.1f} times those of one group"
+)
 
 # %% [markdown]
 # ## 6. Eight runs
@@ -138,12 +173,16 @@ figure, axes = plt.subplots(2, 4, figsize=(12, 5), layout="constrained", sharey=
 for axis, file in zip(axes.flat, sorted((HERE / "recordings").glob("?.json")), strict=True):
     metrics = json.loads(file.read_text(encoding="utf-8"))["metrics"]
     steps = range(1, len(metrics["accuracy"]) + 1)
-    axis.fill_between(steps, [min(1, e / 0.4) for e in metrics["entropy"]], color="#dddddd", linewidth=0)
+    axis.fill_between(
+        steps, [min(1, e / 0.4) for e in metrics["entropy"]], color="#dddddd", linewidth=0
+    )
     for name, style in {"accuracy": "k-", "reward": "k:", "cut": "k-.", "dull": "k--"}.items():
         axis.plot(steps, metrics[name], style, label=name)
     axis.set_title(file.stem, loc="left")
     axis.set_xlabel("step")
-figure.legend(*axes[0, 0].get_legend_handles_labels(), frameon=False, loc="outside upper center", ncols=4)
+figure.legend(
+    *axes[0, 0].get_legend_handles_labels(), frameon=False, loc="outside upper center", ncols=4
+)
 plt.show()
 
 # %% [markdown]

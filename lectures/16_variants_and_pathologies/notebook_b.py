@@ -44,7 +44,9 @@ print(failures.listing())
 # %%
 base, tokenizer, _ = checkpoint.load(toy.make_base(OUT, "plain"))
 task = toy.Sums()
-for (episode,) in rollout(base.eval(), tokenizer, task, task.problems("validation", 4), max_new_tokens=48, seed=0):
+for (episode,) in rollout(
+    base.eval(), tokenizer, task, task.problems("validation", 4), max_new_tokens=48, seed=0
+):
     print(task.render(episode.problem) + episode.text, f"   -> {episode.grade.reason}", end="\n\n")
 
 # %% [markdown]
@@ -61,8 +63,17 @@ for (episode,) in rollout(base.eval(), tokenizer, task, task.problems("validatio
 # *Which panel is which?* Accuracy alone will not tell you all five. The next cell shows a second figure of each run.
 
 # %%
-NAMES = ["wrong-sign", "old-not-detached"] if FAST else ["wrong-sign", "old-not-detached", "neighbours-advantage", "stale-rollouts",
-                                                         "learning-rate"]
+NAMES = (
+    ["wrong-sign", "old-not-detached"]
+    if FAST
+    else [
+        "wrong-sign",
+        "old-not-detached",
+        "neighbours-advantage",
+        "stale-rollouts",
+        "learning-rate",
+    ]
+)
 random.Random(7).shuffle(NAMES)
 logs = {}
 with Progress(len(NAMES), label="gallery") as bar:
@@ -117,9 +128,14 @@ for name in ["length-bonus"] if FAST else ["format-dominates", "length-bonus"]:
     failure = failures.get(name)
     pair = failures.compare(failure, OUT, SEED, STEPS)
     display(Image(failures.draw(failure, pair, OUT / f"{name}.png")))
-    changes = (f"{key} {first:.2f} -> {last:.2f}" for key in ("reward", "accuracy")
-               for first, last in [failures.ends(pair["broken"], key)])
-    print(f"{name}: {', '.join(changes)}; an answer at the end: {pair['broken'].samples()[-1]['completion'][:120]!r}")
+    changes = (
+        f"{key} {first:.2f} -> {last:.2f}"
+        for key in ("reward", "accuracy")
+        for first, last in [failures.ends(pair["broken"], key)]
+    )
+    print(
+        f"{name}: {', '.join(changes)}; an answer at the end: {pair['broken'].samples()[-1]['completion'][:120]!r}"
+    )
 
 # %% [markdown]
 # ## 5. The test that takes a second
@@ -132,7 +148,9 @@ for name in ["length-bonus"] if FAST else ["format-dominates", "length-bonus"]:
 def probe():
     """Loss and gradient of one good and one bad answer of two tokens, on fresh samples."""
     logp = torch.tensor([[-0.5, -1.0], [-0.7, -0.2]], requires_grad=True)
-    loss, _ = objectives.policy_loss(logp, None, torch.tensor([1.0, -1.0]), torch.ones(2, 2), objective="grpo")
+    loss, _ = objectives.policy_loss(
+        logp, None, torch.tensor([1.0, -1.0]), torch.ones(2, 2), objective="grpo"
+    )
     return loss.item(), torch.autograd.grad(loss, logp)[0].flatten().tolist()
 
 

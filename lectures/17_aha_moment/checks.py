@@ -1,4 +1,5 @@
-"""What lecture 17 holds its exercises to: traces written by hand, a vocabulary of dangerous pieces, and a truth table."""
+"""What lecture 17 holds its exercises to: traces written by hand, a vocabulary of dangerous pieces,
+and a truth table."""
 
 import itertools
 import math
@@ -10,7 +11,7 @@ from minilrm.tasks.countdown import Countdown, make_problem
 
 FORBIDDEN = ("minilrm.reflection", "minilrm.reflection.reading", "minilrm.reflection.ablation")
 
-# -- traces: what writers put down below "Make 53 with 4, 7, 25." ---------------------------------------------------------
+# -- traces: what writers put down below "Make 53 with 4, 7, 25." ----------------------------------
 
 PROBLEM, TASK = make_problem([4, 7, 25], 53), Countdown()
 TRACES = {
@@ -33,83 +34,187 @@ TRACES = {
 def trace(name: str) -> dict:
     """A trace cut into parts, each attempt judged by the library."""
     parsed = TASK.parse_trace(TRACES[name])
-    return {"attempts": [(TASK.attempt_right(PROBLEM, a), a.accepted) for a in parsed.attempts],
-            "right": TASK.grade(PROBLEM, TRACES[name]).correct}
+    return {
+        "attempts": [(TASK.attempt_right(PROBLEM, a), a.accepted) for a in parsed.attempts],
+        "right": TASK.grade(PROBLEM, TRACES[name]).correct,
+    }
 
 
 def expect_stats(student, names: list[str], wanted: dict, mistakes: dict[str, dict]) -> None:
     """Compare entry by entry; `mistakes`: entry -> {message: the value that this mistake gives}."""
     found = student.reflection_stats([trace(name) for name in names])
-    expect(isinstance(found, dict) and set(found) == set(wanted), f"return a dict with the six entries {', '.join(wanted)}")
+    expect(
+        isinstance(found, dict) and set(found) == set(wanted),
+        f"return a dict with the six entries {', '.join(wanted)}",
+    )
     for entry, value in wanted.items():
         if value is None or found[entry] is None:
-            expect(value is found[entry], f"{entry}: where there is no case there is no share: None, not {found[entry]!r}"
-                   if value is None else f"{entry} is {value:.4g}, and you return None")
+            expect(
+                value is found[entry],
+                f"{entry}: where there is no case there is no share: None, not {found[entry]!r}"
+                if value is None
+                else f"{entry} is {value:.4g}, and you return None",
+            )
             continue
         if close(found[entry], value):
             continue
         for message, wrong in mistakes.get(entry, {}).items():
             if close(found[entry], wrong):
                 reject(f"{entry}: {message}")
-        reject(f"{entry} should be {value:.4g} for these {len(names)} traces and is {found[entry]!r}")
+        reject(
+            f"{entry} should be {value:.4g} for these {len(names)} traces and is {found[entry]!r}"
+        )
 
 
 @exercise("reflection_stats", points=3)
 def fifteen_traces(student):
     """Writers who correct, doubt, spoil, leave it and miscopy."""
-    names = (["corrected", "right", "spoiled", "doubted", "no word"] + ["careless"] * 3 + ["leaves it"] * 2
-             + ["third time"] * 3 + ["copied wrongly"] * 2)
-    expect_stats(student, names, {"final_accuracy": 7 / 15, "first_try_accuracy": 3 / 15, "retry_rate": 7 / 12,
-                                  "false_accept": 4 / 16, "corrected": 5, "spoiled": 1}, {
-        "first_try_accuracy": {"you believe the writer's ok; whether an attempt is right is its first part": 4 / 15},
-        "retry_rate": {"the denominator is wrong: it is of traces whose first try FAILED; the others have no reason to go on":
-                       7 / 15, "you count retries over all traces, also after a right first try": 9 / 15},
-        "false_accept": {"of wrong attempts, not of all attempts": 4 / 27, "of wrong attempts, not of accepted ones": 4 / 13,
-                         "each wrong attempt is a case, and a trace may hold several": 4 / 15},
-        "corrected": {"a second attempt after a first try that was RIGHT corrects nothing": 6,
-                      "the final answer decides (\"right\"), not the last attempt: it may be copied wrongly": 7,
-                      "that is a share; corrected is a count": 5 / 15},
-        "spoiled": {"the final answer decides: who doubts a right attempt and ends right has spoiled nothing": 2},
-    })
+    names = (
+        ["corrected", "right", "spoiled", "doubted", "no word"]
+        + ["careless"] * 3
+        + ["leaves it"] * 2
+        + ["third time"] * 3
+        + ["copied wrongly"] * 2
+    )
+    expect_stats(
+        student,
+        names,
+        {
+            "final_accuracy": 7 / 15,
+            "first_try_accuracy": 3 / 15,
+            "retry_rate": 7 / 12,
+            "false_accept": 4 / 16,
+            "corrected": 5,
+            "spoiled": 1,
+        },
+        {
+            "first_try_accuracy": {
+                "you believe the writer's ok; whether an attempt is right is its first part": 4 / 15
+            },
+            "retry_rate": {
+                "the denominator is wrong: it is of traces whose first try FAILED; the others have no reason to go on": 7
+                / 15,
+                "you count retries over all traces, also after a right first try": 9 / 15,
+            },
+            "false_accept": {
+                "of wrong attempts, not of all attempts": 4 / 27,
+                "of wrong attempts, not of accepted ones": 4 / 13,
+                "each wrong attempt is a case, and a trace may hold several": 4 / 15,
+            },
+            "corrected": {
+                "a second attempt after a first try that was RIGHT corrects nothing": 6,
+                'the final answer decides ("right"), not the last attempt: it may be copied wrongly': 7,
+                "that is a share; corrected is a count": 5 / 15,
+            },
+            "spoiled": {
+                "the final answer decides: who doubts a right attempt and ends right has spoiled nothing": 2
+            },
+        },
+    )
 
 
 @exercise("reflection_stats", points=2)
 def broken_off(student):
     """Texts that are cut, and an answer out of the blue."""
-    names = ["corrected", "careless", "right", "leaves it", "cut later", "blue", "cut", "cut before ok"]
-    expect_stats(student, names, {"final_accuracy": 3 / 8, "first_try_accuracy": 1 / 8, "retry_rate": 2 / 4,
-                                  "false_accept": 1 / 4, "corrected": 1, "spoiled": 0}, {
-        "first_try_accuracy": {"traces without a readable first try belong in the denominator: they were not right": 1 / 5,
-                               "a first attempt that was cut off before its verdict is no first try, even if it reaches the "
-                               "target": 2 / 8},
-        "retry_rate": {"a second attempt counts even if it was cut off": 1 / 4,
-                       "a trace without a readable first try has not failed its first try": 2 / 7},
-        "false_accept": {"an attempt without a verdict (None) is neither accepted nor rejected: leave it out": 1 / 6},
-        "corrected": {"an answer out of the blue corrects nothing: there was no first try": 2},
-        "spoiled": {"no readable first try, nothing to spoil: its first attempt was cut off": 1},
-    })
+    names = [
+        "corrected",
+        "careless",
+        "right",
+        "leaves it",
+        "cut later",
+        "blue",
+        "cut",
+        "cut before ok",
+    ]
+    expect_stats(
+        student,
+        names,
+        {
+            "final_accuracy": 3 / 8,
+            "first_try_accuracy": 1 / 8,
+            "retry_rate": 2 / 4,
+            "false_accept": 1 / 4,
+            "corrected": 1,
+            "spoiled": 0,
+        },
+        {
+            "first_try_accuracy": {
+                "traces without a readable first try belong in the denominator: they were not right": 1
+                / 5,
+                "a first attempt that was cut off before its verdict is no first try, even if it reaches the "
+                "target": 2 / 8,
+            },
+            "retry_rate": {
+                "a second attempt counts even if it was cut off": 1 / 4,
+                "a trace without a readable first try has not failed its first try": 2 / 7,
+            },
+            "false_accept": {
+                "an attempt without a verdict (None) is neither accepted nor rejected: leave it out": 1
+                / 6
+            },
+            "corrected": {"an answer out of the blue corrects nothing: there was no first try": 2},
+            "spoiled": {
+                "no readable first try, nothing to spoil: its first attempt was cut off": 1
+            },
+        },
+    )
 
 
 @exercise("reflection_stats", points=1)
 def nothing_to_count(student):
     """A share of nothing is None, a count of nothing 0."""
-    expect_stats(student, ["right", "right"], {"final_accuracy": 1.0, "first_try_accuracy": 1.0, "retry_rate": None,
-                                               "false_accept": None, "corrected": 0, "spoiled": 0}, {})
-    expect_stats(student, [], {"final_accuracy": None, "first_try_accuracy": None, "retry_rate": None, "false_accept": None,
-                               "corrected": 0, "spoiled": 0}, {})
+    expect_stats(
+        student,
+        ["right", "right"],
+        {
+            "final_accuracy": 1.0,
+            "first_try_accuracy": 1.0,
+            "retry_rate": None,
+            "false_accept": None,
+            "corrected": 0,
+            "spoiled": 0,
+        },
+        {},
+    )
+    expect_stats(
+        student,
+        [],
+        {
+            "final_accuracy": None,
+            "first_try_accuracy": None,
+            "retry_rate": None,
+            "false_accept": None,
+            "corrected": 0,
+            "spoiled": 0,
+        },
+        {},
+    )
 
 
-# -- ban_token --------------------------------------------------------------------------------------------------------
+# -- ban_token -------------------------------------------------------------------------------------
+
 
 def banned_by(student, vocabulary: list[str], word: str = "wait") -> list[bool]:
     """Which tokens the student's function bans; the others' logits must be as they were."""
     logits = torch.linspace(-2.0, 2.0, len(vocabulary) + 1)
     found = student.ban_token(logits, [*vocabulary, "?"], word)
-    expect(isinstance(found, torch.Tensor) and found.shape == logits.shape, "return a tensor of the shape of the logits")
-    expect(not close(found.exp().sum(), 1.0), "these are probabilities or log-probabilities; return logits")
+    expect(
+        isinstance(found, torch.Tensor) and found.shape == logits.shape,
+        "return a tensor of the shape of the logits",
+    )
+    expect(
+        not close(found.exp().sum(), 1.0),
+        "these are probabilities or log-probabilities; return logits",
+    )
     gone = found == -math.inf
-    expect(gone.any(), "nothing has the logit -inf: a logit of 0, or a large negative one, is still a probability above 0")
-    expect(torch.equal(found[~gone], logits[~gone]), "the logits of allowed tokens must stay exactly as they were")
+    expect(
+        gone.any(),
+        "nothing has the logit -inf: a logit of 0, or a large negative one, is still a probability above 0",
+    )
+    expect(
+        torch.equal(found[~gone], logits[~gone]),
+        "the logits of allowed tokens must stay exactly as they were",
+    )
     expect(not gone[-1], "you ban '?', which has nothing to do with the word")
     return gone[:-1].tolist()
 
@@ -118,28 +223,47 @@ def banned_by(student, vocabulary: list[str], word: str = "wait") -> list[bool]:
 def whole_word(student):
     """Tokens that contain the word."""
     vocabulary = ["no", "wait", " wait", "\nwait,", " waiting", "await", "ok", "Wait"]
-    for text, gone, wanted in zip(vocabulary, banned_by(student, vocabulary), [0, 1, 1, 1, 1, 1, 0, 0], strict=True):
+    for text, gone, wanted in zip(
+        vocabulary, banned_by(student, vocabulary), [0, 1, 1, 1, 1, 1, 0, 0], strict=True
+    ):
         expect(gone >= wanted, f"{text!r} contains the word and stays allowed")
-        expect(gone <= wanted, f"you ban {text!r}, which neither contains the word nor ends in its beginning")
+        expect(
+            gone <= wanted,
+            f"you ban {text!r}, which neither contains the word nor ends in its beginning",
+        )
 
 
 @exercise("ban_token", points=2)
 def pieces(student):
     """The word may also come in pieces; of two pieces, forbidding the first is enough."""
-    for word, vocabulary in (("wait", ["wait", "w", " wa", "\nwai", ", w", "7w", "ok\nwa"]),
-                             ("hmm", ["hmm", "h", " hm", ".h"])):
+    for word, vocabulary in (
+        ("wait", ["wait", "w", " wa", "\nwai", ", w", "7w", "ok\nwa"]),
+        ("hmm", ["hmm", "h", " hm", ".h"]),
+    ):
         for text, gone in zip(vocabulary, banned_by(student, vocabulary, word), strict=True):
-            expect(gone, f"{text!r} stays allowed, and the next token could complete it to {word!r}")
+            expect(
+                gone, f"{text!r} stays allowed, and the next token could complete it to {word!r}"
+            )
 
 
 @exercise("ban_token", points=1)
 def others_are_spared(student):
     """What cannot become the word stays sayable."""
-    for word, vocabulary in (("wait", ["wait", "wer", "ait", "it", "a", "t", "sw", " swa", "answer", "wax", "w7", "", " "]),
-                             ("hmm", ["hmm", "oh", "m", "mm", " the", "h7", "a", "\n"])):
-        for text, gone in list(zip(vocabulary, banned_by(student, vocabulary, word), strict=True))[1:]:
-            expect(not gone, f"you ban {text!r}, with which {word!r} cannot be said: it does not end in a beginning of it that "
-                   "stands after no letter")
+    for word, vocabulary in (
+        (
+            "wait",
+            ["wait", "wer", "ait", "it", "a", "t", "sw", " swa", "answer", "wax", "w7", "", " "],
+        ),
+        ("hmm", ["hmm", "oh", "m", "mm", " the", "h7", "a", "\n"]),
+    ):
+        for text, gone in list(zip(vocabulary, banned_by(student, vocabulary, word), strict=True))[
+            1:
+        ]:
+            expect(
+                not gone,
+                f"you ban {text!r}, with which {word!r} cannot be said: it does not end in a beginning of it that "
+                "stands after no letter",
+            )
 
 
 @exercise("ban_token", points=1)
@@ -150,13 +274,18 @@ def batches_and_the_end(student):
     kept = logits.clone()
     found = student.ban_token(logits, vocabulary, "wait")
     expect(torch.equal(logits, kept), "you change the caller's logits; return a new tensor")
-    expect(close(found.softmax(-1)[..., 1], [[1 / (1 + math.e ** 2)], [math.e ** 2 / (1 + math.e ** 2)]]),
-           "in each row the remaining tokens share the probability in proportion; the vocabulary is the last axis")
-    expect_raises(ValueError, lambda: student.ban_token(torch.zeros(2), ["wait", "w"], "wait"),
-                  "if every token is banned nothing can be sampled: raise ValueError")
+    expect(
+        close(found.softmax(-1)[..., 1], [[1 / (1 + math.e**2)], [math.e**2 / (1 + math.e**2)]]),
+        "in each row the remaining tokens share the probability in proportion; the vocabulary is the last axis",
+    )
+    expect_raises(
+        ValueError,
+        lambda: student.ban_token(torch.zeros(2), ["wait", "w"], "wait"),
+        "if every token is banned nothing can be sampled: raise ValueError",
+    )
 
 
-# -- aha_verdict ------------------------------------------------------------------------------------------------------
+# -- aha_verdict -----------------------------------------------------------------------------------
 
 BEFORE = (0.05, 0.09)
 RETRY = {True: (0.92, 0.97), False: (0.04, 0.08), None: None}
@@ -165,14 +294,19 @@ GAP = {True: (0.30, 0.36), False: (-0.01, 0.02), None: None}
 
 
 def verdict(student, after=(0.92, 0.97), counts=(400, 3), gap=(0.30, 0.36), before=BEFORE) -> str:
-    return student.aha_verdict({"retry_rate": before, "corrected": 5, "spoiled": 4},
-                               {"retry_rate": after, "corrected": counts[0], "spoiled": counts[1]}, gap)
+    return student.aha_verdict(
+        {"retry_rate": before, "corrected": 5, "spoiled": 4},
+        {"retry_rate": after, "corrected": counts[0], "spoiled": counts[1]},
+        gap,
+    )
 
 
 @exercise("aha_verdict", points=2)
 def truth_table(student):
     """All eighteen cases of three conditions, two of which may be unknown."""
-    for rose, corrects, carries in itertools.product((True, False, None), (True, False), (True, False, None)):
+    for rose, corrects, carries in itertools.product(
+        (True, False, None), (True, False), (True, False, None)
+    ):
         if rose is False:
             wanted = "absent"
         elif rose and (not corrects or carries is False):
@@ -181,27 +315,51 @@ def truth_table(student):
             wanted = "too few" if None in (rose, carries) else "load-bearing"
         found = verdict(student, RETRY[rose], COUNTS[corrects], GAP[carries])
         words = {True: "holds", False: "fails", None: "is unknown"}
-        case = (f"the retry rate rose: {words[rose]}; corrected 5 times spoiled: {words[corrects]}; the gap above 0: "
-                f"{words[carries]}")
+        case = (
+            f"the retry rate rose: {words[rose]}; corrected 5 times spoiled: {words[corrects]}; the gap above 0: "
+            f"{words[carries]}"
+        )
         expect(found == wanted, f"{case}: the verdict is {wanted!r}, not {found!r}")
-    expect(verdict(student, before=None) == "too few", "the interval BEFORE may be unknown, too; who knows then if it rose?")
+    expect(
+        verdict(student, before=None) == "too few",
+        "the interval BEFORE may be unknown, too; who knows then if it rose?",
+    )
 
 
 @exercise("aha_verdict", points=2)
 def borders(student):
     """Intervals that touch, counts that are just enough, and nothing corrected at all."""
-    strange = student.aha_verdict({"retry_rate": BEFORE, "corrected": 0, "spoiled": 90},
-                                  {"retry_rate": (0.9, 0.95), "corrected": 50, "spoiled": 1}, (0.2, 0.3))
+    strange = student.aha_verdict(
+        {"retry_rate": BEFORE, "corrected": 0, "spoiled": 90},
+        {"retry_rate": (0.9, 0.95), "corrected": 50, "spoiled": 1},
+        (0.2, 0.3),
+    )
     expect(strange == "load-bearing", "corrected and spoiled are those AFTER training")
     cases = [
-        ({"after": (0.08, 0.20)}, "absent", "(.05, .09) and (.08, .20) overlap: the retry rate has not been shown to rise"),
+        (
+            {"after": (0.08, 0.20)},
+            "absent",
+            "(.05, .09) and (.08, .20) overlap: the retry rate has not been shown to rise",
+        ),
         ({"after": (0.09, 0.20)}, "absent", "intervals that touch are not apart"),
-        ({"counts": (15, 3)}, "load-bearing", "15 is 5 times 3: \"at least\" holds"),
+        ({"counts": (15, 3)}, "load-bearing", '15 is 5 times 3: "at least" holds'),
         ({"counts": (14, 3)}, "superficial", "14 is less than 5 times 3"),
-        ({"counts": (0, 0)}, "superficial", "0 is 5 times 0, but nothing corrected carries nothing"),
+        (
+            {"counts": (0, 0)},
+            "superficial",
+            "0 is 5 times 0, but nothing corrected carries nothing",
+        ),
         ({"counts": (7, 0)}, "load-bearing", "7 corrected and none spoiled: do not divide by 0"),
-        ({"gap": (-0.02, 0.30)}, "superficial", "a gap of (-.02, .30) includes 0: look at the lower end"),
-        ({"gap": (0.0, 0.30)}, "superficial", "a gap whose interval begins at 0 does not lie above 0"),
+        (
+            {"gap": (-0.02, 0.30)},
+            "superficial",
+            "a gap of (-.02, .30) includes 0: look at the lower end",
+        ),
+        (
+            {"gap": (0.0, 0.30)},
+            "superficial",
+            "a gap whose interval begins at 0 does not lie above 0",
+        ),
     ]
     for given, wanted, why in cases:
         found = verdict(student, **given)

@@ -1,4 +1,5 @@
-"""The mutants of lecture 17: wrong answers that checks.py must reject, each with the piece of the message that it must get."""
+"""The mutants of lecture 17: wrong answers that checks.py must reject, each with the piece of the
+message that it must get."""
 
 import math
 
@@ -18,16 +19,24 @@ def part(cases):
 
 def stats(traces, **other):
     wrong = [t for t in traces if first(t) is False]
-    right = {"final_accuracy": part(t["right"] for t in traces), "first_try_accuracy": part(first(t) is True for t in traces),
-             "retry_rate": part(len(t["attempts"]) > 1 for t in wrong),
-             "false_accept": part(a for t in traces for r, a in t["attempts"] if not r and a is not None),
-             "corrected": sum(t["right"] for t in wrong), "spoiled": sum(not t["right"] for t in traces if first(t))}
+    right = {
+        "final_accuracy": part(t["right"] for t in traces),
+        "first_try_accuracy": part(first(t) is True for t in traces),
+        "retry_rate": part(len(t["attempts"]) > 1 for t in wrong),
+        "false_accept": part(
+            a for t in traces for r, a in t["attempts"] if not r and a is not None
+        ),
+        "corrected": sum(t["right"] for t in wrong),
+        "spoiled": sum(not t["right"] for t in traces if first(t)),
+    }
     return right | other
 
 
 @mutant("reflection_stats", "the denominator is wrong")
 def retries_of_everyone(traces):
-    return stats(traces, retry_rate=part(first(t) is False and len(t["attempts"]) > 1 for t in traces))
+    return stats(
+        traces, retry_rate=part(first(t) is False and len(t["attempts"]) > 1 for t in traces)
+    )
 
 
 @mutant("reflection_stats", "also after a right first try")
@@ -37,12 +46,19 @@ def any_second_attempt(traces):
 
 @mutant("reflection_stats", "you believe the writer's ok")
 def believes_the_writer(traces):
-    return stats(traces, first_try_accuracy=part(bool(t["attempts"]) and t["attempts"][0][1] is True for t in traces))
+    return stats(
+        traces,
+        first_try_accuracy=part(
+            bool(t["attempts"]) and t["attempts"][0][1] is True for t in traces
+        ),
+    )
 
 
 @mutant("reflection_stats", "not of all attempts")
 def accepts_of_all(traces):
-    return stats(traces, false_accept=part(bool(a) and not r for t in traces for r, a in t["attempts"]))
+    return stats(
+        traces, false_accept=part(bool(a) and not r for t in traces for r, a in t["attempts"])
+    )
 
 
 @mutant("reflection_stats", "not of accepted ones")
@@ -72,7 +88,9 @@ def unreadable_is_wrong(traces):
 
 @mutant("reflection_stats", "neither accepted nor rejected")
 def none_is_rejection(traces):
-    return stats(traces, false_accept=part(bool(a) for t in traces for r, a in t["attempts"] if not r))
+    return stats(
+        traces, false_accept=part(bool(a) for t in traces for r, a in t["attempts"] if not r)
+    )
 
 
 @mutant("reflection_stats", "None, not 0")
@@ -84,7 +102,7 @@ def dangerous(text, word):
     if word in text:
         return True
     starts = (word[:k] for k in range(1, len(word)))
-    return any(text.endswith(s) and not text[:-len(s)][-1:].isalpha() for s in starts)
+    return any(text.endswith(s) and not text[: -len(s)][-1:].isalpha() for s in starts)
 
 
 def masked(logits, gone, value=-math.inf):
@@ -115,7 +133,9 @@ def whole_words_only(logits, vocabulary, word):
 
 @mutant("ban_token", "with which 'wait' cannot be said")
 def same_first_letter(logits, vocabulary, word):
-    return masked(logits, [word in t or t.strip(" \n,.7ok").startswith(word[0]) for t in vocabulary])
+    return masked(
+        logits, [word in t or t.strip(" \n,.7ok").startswith(word[0]) for t in vocabulary]
+    )
 
 
 @mutant("ban_token", "with which 'wait' cannot be said")
@@ -125,7 +145,10 @@ def all_its_pieces(logits, vocabulary, word):
 
 @mutant("ban_token", "with which 'wait' cannot be said")
 def letters_before(logits, vocabulary, word):
-    return masked(logits, [word in t or any(t.endswith(word[:k]) for k in range(1, len(word))) for t in vocabulary])
+    return masked(
+        logits,
+        [word in t or any(t.endswith(word[:k]) for k in range(1, len(word))) for t in vocabulary],
+    )
 
 
 @mutant("ban_token", "which neither contains")
@@ -157,7 +180,11 @@ def judge(before, after, gap, rose=None, corrects=None, carries=None):
         rose = None
     elif rose is None:
         rose = a[0] > b[1]
-    corrects = after["corrected"] >= 5 * after["spoiled"] and after["corrected"] > 0 if corrects is None else corrects
+    corrects = (
+        after["corrected"] >= 5 * after["spoiled"] and after["corrected"] > 0
+        if corrects is None
+        else corrects
+    )
     carries = (None if gap is None else gap[0] > 0) if carries is None else carries
     if rose is False:
         return "absent"
@@ -206,7 +233,12 @@ def upper_end(before, after, gap):
 
 @mutant("aha_verdict", "do not divide by 0")
 def divides(before, after, gap):
-    return judge(before, after, gap, corrects=bool(after["spoiled"]) and after["corrected"] / after["spoiled"] >= 5)
+    return judge(
+        before,
+        after,
+        gap,
+        corrects=bool(after["spoiled"]) and after["corrected"] / after["spoiled"] >= 5,
+    )
 
 
 @mutant("aha_verdict", "those AFTER training")

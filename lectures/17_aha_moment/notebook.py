@@ -44,7 +44,9 @@ print("one right answer:", problem.answer)
 
 # %%
 _, tokenizer, info = checkpoint.load(checkpoint.shipped("countdown-base"))
-pages = corpus.Attempts("countdown", seed=0, reflection=info["options"]["reflection"])  # as many as the base has read
+pages = corpus.Attempts(
+    "countdown", seed=0, reflection=info["options"]["reflection"]
+)  # as many as the base has read
 for what, value in corpus.census(pages, tokenizer, 200 if FAST else 3000).items():
     print(f"{what:48} {value:8.3f}")
 print()
@@ -60,15 +62,20 @@ print(next(d.text for d in map(pages.document, range(1000)) if d.text.count("wai
 base, tokenizer, _ = checkpoint.load(checkpoint.shipped("countdown-base"))
 base.eval()
 problems = task.problems("validation", N)
-how = {"max_new_tokens": task.max_new_tokens, "seed": 0,
-       "dtype": torch.bfloat16 if machine.bfloat16_pays(torch.device("cpu")) else None}
+how = {
+    "max_new_tokens": task.max_new_tokens,
+    "seed": 0,
+    "dtype": torch.bfloat16 if machine.bfloat16_pays(torch.device("cpu")) else None,
+}
 
 
 def show(episode):
     """One completion, a mark in front of each attempt."""
     mark = {"attempt-right": "[+]", "attempt-wrong": "[-]"}
     pieces = reflection.highlight(task, episode.problem, episode.text)
-    print(task.render(episode.problem) + "".join(mark.get(kind, "") + piece for piece, kind in pieces))
+    print(
+        task.render(episode.problem) + "".join(mark.get(kind, "") + piece for piece, kind in pieces)
+    )
     print("-> right" if episode.grade.correct else f"-> {episode.grade.reason}", end="\n\n")
 
 
@@ -76,19 +83,36 @@ before = rollout(base, tokenizer, task, problems, **how)
 for group in before[:4]:
     show(group[0])
 
+
 # %%
 def table(**columns):
     """The measures side by side, each rate with its count."""
-    names = ("final_accuracy", "first_try_accuracy", "reflection_rate", "retry_rate", "false_accept", "careless_accept",
-             "false_reject", "repeated_attempts")
+    names = (
+        "final_accuracy",
+        "first_try_accuracy",
+        "reflection_rate",
+        "retry_rate",
+        "false_accept",
+        "careless_accept",
+        "false_reject",
+        "repeated_attempts",
+    )
     print(f"{'':22}" + "".join(f"{name:>22}" for name in columns))
     for name in names:
         cells = (m[name] for m in columns.values())
-        print(f"{name:22}" + "".join(f"{'too few' if c['too_few'] else format(c['rate'], '.1%'):>10} ({c['count']:>4}/{c['n']:>4})"
-                                     for c in cells))
+        print(
+            f"{name:22}"
+            + "".join(
+                f"{'too few' if c['too_few'] else format(c['rate'], '.1%'):>10} ({c['count']:>4}/{c['n']:>4})"
+                for c in cells
+            )
+        )
     for name in ("corrected", "spoiled"):
         print(f"{name:22}" + "".join(f"{m[name]:>22}" for m in columns.values()))
-    print(f"{'mean length':22}" + "".join(f"{m['mean_length']['mean']:>22.1f}" for m in columns.values()))
+    print(
+        f"{'mean length':22}"
+        + "".join(f"{m['mean_length']['mean']:>22.1f}" for m in columns.values())
+    )
 
 
 m_before = reflection.measures(task, before)
@@ -105,7 +129,18 @@ table(before=m_before)
 
 # %%
 folder = Path(tempfile.mkdtemp()) / "run"
-small = {"steps": 2, "prompts": 4, "group_size": 4, "max_new_tokens": 64, "eval_n": 24, "eval_quick": 24} if FAST else {}
+small = (
+    {
+        "steps": 2,
+        "prompts": 4,
+        "group_size": 4,
+        "max_new_tokens": 64,
+        "eval_n": 24,
+        "eval_quick": 24,
+    }
+    if FAST
+    else {}
+)
 # What `grpo --task countdown` does, with smaller evaluations on the way.
 recipe = grpo.RECIPES["countdown"] | {"eval_n": 300, "eval_quick": 200} | small
 log = runlog.RunLog.open(grpo.train(grpo.Options(task="countdown", out=folder, **recipe)))
@@ -116,8 +151,12 @@ steps = [m["step"] for m in train]
 figure, axes = plt.subplots(1, 3, figsize=(11, 3.2))
 axes[0].plot(steps, [m["accuracy"] for m in train], "k-", label="final answer")
 axes[0].plot(steps, [m["reflection/first_try_accuracy"] for m in train], "k--", label="first try")
-axes[1].plot(steps, [m["reflection/retry_rate"] for m in train], "k-", label="tries again after a failure")
-axes[1].plot(steps, [m["reflection/false_accept"] for m in train], "k:", label="accepts a wrong attempt")
+axes[1].plot(
+    steps, [m["reflection/retry_rate"] for m in train], "k-", label="tries again after a failure"
+)
+axes[1].plot(
+    steps, [m["reflection/false_accept"] for m in train], "k:", label="accepts a wrong attempt"
+)
 axes[2].plot(steps, [m["completions/mean_length"] for m in train], "k-")
 for axis, title in zip(axes, ("right", "share", "mean length, tokens"), strict=True):
     axis.set_title(title)
@@ -163,7 +202,9 @@ for first in ("right", "wrong", "none"):
 parts = reflection.decompose(before, after, banned)
 for name, part in parts.items():
     share = "" if part["share"] is None else f"   {part['share']:.0%} of the gain"
-    print(f"{name:12} {100 * part['difference']:+6.1f} points  ({100 * part['ci'][0]:+.1f} to {100 * part['ci'][1]:+.1f}){share}")
+    print(
+        f"{name:12} {100 * part['difference']:+6.1f} points  ({100 * part['ci'][0]:+.1f} to {100 * part['ci'][1]:+.1f}){share}"
+    )
 
 verdict = reflection.verdict(m_before, m_after, reflection.ablation_gap(after, banned))
 print("\nverdict:", verdict["verdict"], json.dumps(verdict["conditions"]))
@@ -175,8 +216,11 @@ print("\nverdict:", verdict["verdict"], json.dumps(verdict["conditions"]))
 # ## 6. The same problem, before and after
 
 # %%
-pairs = [(b[0], a[0]) for b, a in zip(before, after, strict=True)
-         if a[0].grade.correct and not b[0].grade.correct and task.parse_trace(a[0].text).reflections]
+pairs = [
+    (b[0], a[0])
+    for b, a in zip(before, after, strict=True)
+    if a[0].grade.correct and not b[0].grade.correct and task.parse_trace(a[0].text).reflections
+]
 for b, a in pairs[:2]:
     print("BEFORE")
     show(b)

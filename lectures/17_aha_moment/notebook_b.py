@@ -43,9 +43,15 @@ print("right answer:", problem.answer)
 # remainder". If the product's remainder is not that of the factors' remainders multiplied, there is a mistake somewhere.
 
 # %%
-right, wrong, escapes = multiply(347, 86), multiply(347, 86, slip_at=1, off=10), multiply(347, 86, slip_at=1, off=90)
+right, wrong, escapes = (
+    multiply(347, 86),
+    multiply(347, 86, slip_at=1, off=10),
+    multiply(347, 86, slip_at=1, off=90),
+)
 for work in (right, wrong, escapes):
-    print(f"{write_attempt(work, passes(work)):46} really {'right' if work.result == work.a * work.b else 'wrong'}")
+    print(
+        f"{write_attempt(work, passes(work)):46} really {'right' if work.result == work.a * work.b else 'wrong'}"
+    )
 
 # %% [markdown]
 # The third line is the trouble: off by a multiple of nine, and the check says `ok`. It is an *honest* ok. How often does that happen to the
@@ -69,6 +75,7 @@ print(f"{escaped:.1%} of {count:,} wrong products pass; one in nine is {1 / 9:.1
 # the first try. (The formula takes every attempt for as good as the first and all products for equally hard. Neither is quite so: it is a ceiling to compare with, not a
 # prediction.)
 
+
 # %%
 def ceiling(p, f):
     """Right in the end, for one who tries again until the check accepts."""
@@ -91,7 +98,9 @@ base, tokenizer, info = checkpoint.load(checkpoint.shipped(BASE))
 base.eval()
 share = info.get("options", {}).get("reflection")
 if share is not None:
-    pages = corpus.Attempts("multiplication", seed=0, reflection=share)  # as many as the base has read
+    pages = corpus.Attempts(
+        "multiplication", seed=0, reflection=share
+    )  # as many as the base has read
 for what, value in corpus.census(pages, tokenizer, 200 if FAST else 3000).items():
     print(f"{what:48} {value:8.3f}")
 print()
@@ -104,15 +113,20 @@ print(next(d.text for d in map(pages.document, range(1000)) if d.text.count("wai
 
 # %%
 problems = task.problems("validation", N)
-how = {"max_new_tokens": 96 if FAST else task.max_new_tokens, "seed": 0,
-       "dtype": torch.bfloat16 if machine.bfloat16_pays(torch.device("cpu")) else None}
+how = {
+    "max_new_tokens": 96 if FAST else task.max_new_tokens,
+    "seed": 0,
+    "dtype": torch.bfloat16 if machine.bfloat16_pays(torch.device("cpu")) else None,
+}
 
 
 def show(episode):
     """One completion, a mark in front of each attempt."""
     mark = {"attempt-right": "[+]", "attempt-wrong": "[-]"}
     pieces = reflection.highlight(task, episode.problem, episode.text)
-    print(task.render(episode.problem) + "".join(mark.get(kind, "") + piece for piece, kind in pieces))
+    print(
+        task.render(episode.problem) + "".join(mark.get(kind, "") + piece for piece, kind in pieces)
+    )
     print("-> right" if episode.grade.correct else f"-> {episode.grade.reason}", end="\n\n")
 
 
@@ -129,9 +143,29 @@ for group in before[:4]:
 # trying again with it. A behaviour is amplified only as long as it works.
 
 # %%
-small = {"steps": 2, "prompts": 4, "group_size": 4, "max_new_tokens": 96, "eval_n": 24, "eval_quick": 24} if FAST else {}
-recipe = grpo.RECIPES["multiplication"] | {"eval_every": 60, "eval_n": 300, "eval_quick": 200} | small
-log = runlog.RunLog.open(grpo.train(grpo.Options(task="multiplication", init=BASE, out=Path(tempfile.mkdtemp()) / "run", **recipe)))
+small = (
+    {
+        "steps": 2,
+        "prompts": 4,
+        "group_size": 4,
+        "max_new_tokens": 96,
+        "eval_n": 24,
+        "eval_quick": 24,
+    }
+    if FAST
+    else {}
+)
+recipe = (
+    grpo.RECIPES["multiplication"] | {"eval_every": 60, "eval_n": 300, "eval_quick": 200} | small
+)
+log = runlog.RunLog.open(
+    grpo.train(
+        grpo.Options(
+            task="multiplication", init=BASE, out=Path(tempfile.mkdtemp()) / "run", **recipe
+        )
+    )
+)
+
 
 # %%
 def curve(name):
@@ -171,21 +205,42 @@ plt.show()
 # %%
 policy, _, _ = checkpoint.load(log.checkpoints()[-1][1])
 policy.eval()
-found = reflection.study(base, policy, tokenizer, task, problems, seed=0, max_new_tokens=how["max_new_tokens"], say=print)
+found = reflection.study(
+    base, policy, tokenizer, task, problems, seed=0, max_new_tokens=how["max_new_tokens"], say=print
+)
 
 columns = {"before": found["before"], "after": found["after"], "word banned": found["after_banned"]}
 print(f"\n{'':22}" + "".join(f"{name:>22}" for name in columns))
-for name in ("final_accuracy", "first_try_accuracy", "reflection_rate", "retry_rate", "false_accept", "false_reject", "repeated_attempts", "well_formed"):
+for name in (
+    "final_accuracy",
+    "first_try_accuracy",
+    "reflection_rate",
+    "retry_rate",
+    "false_accept",
+    "false_reject",
+    "repeated_attempts",
+    "well_formed",
+):
     cells = (m[name] for m in columns.values())
-    print(f"{name:22}" + "".join(f"{'too few' if c['too_few'] else format(c['rate'], '.1%'):>10} ({c['count']:>4}/{c['n']:>4})" for c in cells))
+    print(
+        f"{name:22}"
+        + "".join(
+            f"{'too few' if c['too_few'] else format(c['rate'], '.1%'):>10} ({c['count']:>4}/{c['n']:>4})"
+            for c in cells
+        )
+    )
 for name in ("corrected", "spoiled"):
     print(f"{name:22}" + "".join(f"{m[name]:>22}" for m in columns.values()))
-print(f"{'mean length':22}" + "".join(f"{m['mean_length']['mean']:>22.1f}" for m in columns.values()))
+print(
+    f"{'mean length':22}" + "".join(f"{m['mean_length']['mean']:>22.1f}" for m in columns.values())
+)
 
 # %%
 for name, part in found["decomposition"].items():
     of_the_gain = "" if part["share"] is None else f"   {part['share']:.0%} of the gain"
-    print(f"{name:12} {100 * part['difference']:+6.1f} points  ({100 * part['ci'][0]:+.1f} to {100 * part['ci'][1]:+.1f}){of_the_gain}")
+    print(
+        f"{name:12} {100 * part['difference']:+6.1f} points  ({100 * part['ci'][0]:+.1f} to {100 * part['ci'][1]:+.1f}){of_the_gain}"
+    )
 for first in ("right", "wrong", "none"):
     row = found["after"]["transitions"][first]
     print(f"first try {first:6}  ->  answer right {row['right']:4}   wrong {row['wrong']:4}")
@@ -221,7 +276,9 @@ def accepted_wrong(groups):
 points = {}
 for name, groups in (("before", before), ("after", after)):
     judged, careless, honest = accepted_wrong(groups)
-    print(f"{name:8} {judged:4} wrong attempts; accepted although it shows: {careless / max(1, judged):6.1%}; accepted because they escape: {honest / max(1, judged):6.1%}")
+    print(
+        f"{name:8} {judged:4} wrong attempts; accepted although it shows: {careless / max(1, judged):6.1%}; accepted because they escape: {honest / max(1, judged):6.1%}"
+    )
     m = found[name]
     points[name] = (m["first_try_accuracy"]["rate"], m["final_accuracy"]["rate"])
 
@@ -231,11 +288,24 @@ figure, axis = plt.subplots(figsize=(5.6, 4.2))
 axis.plot(p, ceiling(p, 1 / 9), "k-", label="tries again until an honest check accepts (f = 1/9)")
 axis.plot(p, p, "k:", label="never tries again")
 for (name, (first, final)), marker in zip(points.items(), ("o", "s"), strict=True):
-    axis.plot(first, final, marker, color="black", markerfacecolor="white" if name == "before" else "black", markersize=8)
+    axis.plot(
+        first,
+        final,
+        marker,
+        color="black",
+        markerfacecolor="white" if name == "before" else "black",
+        markersize=8,
+    )
     low, high = found[name]["final_accuracy"]["ci"]
     axis.errorbar(first, final, [[final - low], [high - final]], color="black", capsize=3)
     axis.annotate(name, (first, final), xytext=(10, -4), textcoords="offset points")
-axis.set(xlabel="first try right", ylabel="right in the end", xlim=(0, 1), ylim=(0, 1.02), title="How much of what checking can give is used")
+axis.set(
+    xlabel="first try right",
+    ylabel="right in the end",
+    xlim=(0, 1),
+    ylim=(0, 1.02),
+    title="How much of what checking can give is used",
+)
 axis.legend(frameon=False, loc="lower right", fontsize=8)
 figure.tight_layout()
 plt.show()
@@ -247,8 +317,11 @@ plt.show()
 # ## 8. The same problem, before and after
 
 # %%
-pairs = [(b[0], a[0]) for b, a in zip(before, after, strict=True)
-         if a[0].grade.correct and not b[0].grade.correct and task.parse_trace(a[0].text).reflections]
+pairs = [
+    (b[0], a[0])
+    for b, a in zip(before, after, strict=True)
+    if a[0].grade.correct and not b[0].grade.correct and task.parse_trace(a[0].text).reflections
+]
 for b, a in pairs[:2]:
     print("BEFORE")
     show(b)

@@ -24,7 +24,17 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import torch
 
-from minilrm import checkpoint, distill, evaluate, grpo, intervals, machine, objectives, reflection, runlog
+from minilrm import (
+    checkpoint,
+    distill,
+    evaluate,
+    grpo,
+    intervals,
+    machine,
+    objectives,
+    reflection,
+    runlog,
+)
 from minilrm.rollout import rollout
 from minilrm.tasks import get_task
 
@@ -50,27 +60,54 @@ def opened(where):
 # wrong answers are thrown away).
 
 # %%
-small = {"steps": 1, "prompts": 4, "group_size": 4, "max_new_tokens": 64, "eval_n": 24, "eval_quick": 24} if FAST else {}
+small = (
+    {
+        "steps": 1,
+        "prompts": 4,
+        "group_size": 4,
+        "max_new_tokens": 64,
+        "eval_n": 24,
+        "eval_quick": 24,
+    }
+    if FAST
+    else {}
+)
 recipe = grpo.RECIPES["countdown"] | {"steps": 40, "eval_every": 40, "eval_n": 200} | small
 teacher_folder = grpo.train(grpo.Options(task="countdown", out=runs / "teacher", **recipe))
 teacher, tokenizer = opened(teacher_folder)
 student, own_tokenizer = opened("countdown-base-unseeded")
-assert own_tokenizer.fingerprint() == tokenizer.fingerprint()  # else their tokens could not be compared
+assert (
+    own_tokenizer.fingerprint() == tokenizer.fingerprint()
+)  # else their tokens could not be compared
 
 # %%
-how = {"max_new_tokens": task.max_new_tokens, "dtype": torch.bfloat16 if machine.bfloat16_pays(torch.device("cpu")) else None}
+how = {
+    "max_new_tokens": task.max_new_tokens,
+    "dtype": torch.bfloat16 if machine.bfloat16_pays(torch.device("cpu")) else None,
+}
 
 
 def answers(model, temperature=1.0):
     """One answer to each validation problem."""
-    return [group[0] for group in rollout(model, tokenizer, task, problems, seed=0, temperature=temperature, **how)]
+    return [
+        group[0]
+        for group in rollout(
+            model, tokenizer, task, problems, seed=0, temperature=temperature, **how
+        )
+    ]
 
 
 def measured(model):
     """Accuracy with its interval, greedy accuracy, and how often it tries again after a first try that failed."""
-    found, greedy = reflection.measures(task, answers(model)), evaluate.score([[e] for e in answers(model, 0.0)])
-    return {**{name: found[name] for name in ("final_accuracy", "first_try_accuracy", "retry_rate")},
-            "length": found["mean_length"]["mean"], "greedy": greedy["accuracy"]}
+    found, greedy = (
+        reflection.measures(task, answers(model)),
+        evaluate.score([[e] for e in answers(model, 0.0)]),
+    )
+    return {
+        **{name: found[name] for name in ("final_accuracy", "first_try_accuracy", "retry_rate")},
+        "length": found["mean_length"]["mean"],
+        "greedy": greedy["accuracy"],
+    }
 
 
 def percent(rate):
@@ -79,7 +116,9 @@ def percent(rate):
 
 rows = {"teacher": measured(teacher), "student before": measured(student)}
 for name, row in rows.items():
-    print(f"{name:16} right {percent(row['final_accuracy']):>7}   tries again {percent(row['retry_rate']):>7}   length {row['length']:.0f}")
+    print(
+        f"{name:16} right {percent(row['final_accuracy']):>7}   tries again {percent(row['retry_rate']):>7}   length {row['length']:.0f}"
+    )
 
 # %% [markdown]
 # ## 2. What one token says, and what a distribution says
@@ -89,7 +128,9 @@ for name, row in rows.items():
 
 # %%
 written = answers(teacher)
-example = next((e for e in written if e.grade.correct and task.parse_trace(e.text).reflections), written[0])
+example = next(
+    (e for e in written if e.grade.correct and task.parse_trace(e.text).reflections), written[0]
+)
 ids = torch.tensor([example.prompt_ids + example.completion_ids])
 with torch.no_grad():
     start = len(example.prompt_ids) - 1  # the logits at t speak of the token at t + 1
@@ -100,17 +141,27 @@ pieces = [repr(tokenizer.decode([i]))[1:-1] or "EOS" for i in example.completion
 figure, axis = plt.subplots(figsize=(10, 2.8))
 axis.bar(range(len(kl)), kl, color="0.4")
 worst = int(kl.argmax())
-axis.annotate(f"here comes {pieces[worst]!r}", (worst, kl[worst]), xytext=(8, -4), textcoords="offset points")
+axis.annotate(
+    f"here comes {pieces[worst]!r}", (worst, kl[worst]), xytext=(8, -4), textcoords="offset points"
+)
 axis.set_xticks(range(len(kl)), pieces, rotation=90, fontsize=6)
-axis.set(ylabel="KL(T || S), nats", title="One trace of the teacher: where does the student think otherwise?")
+axis.set(
+    ylabel="KL(T || S), nats",
+    title="One trace of the teacher: where does the student think otherwise?",
+)
 figure.tight_layout()
 plt.show()
 
 for name, logp in (("teacher", T), ("student", S)):
     top = logp[worst].exp().topk(3)
-    print(f"{name}: " + ", ".join(f"{tokenizer.decode([int(i)])!r} {p:.1%}" for p, i in zip(*top, strict=True)))
-hard_nats, soft_nats = -S.gather(1, ids[0, start + 1:, None]).sum(), kl.sum()
-print(f"surprise of the student at this trace {hard_nats:.1f} nats, KL divergence along it {soft_nats:.1f} nats")
+    print(
+        f"{name}: "
+        + ", ".join(f"{tokenizer.decode([int(i)])!r} {p:.1%}" for p, i in zip(*top, strict=True))
+    )
+hard_nats, soft_nats = -S.gather(1, ids[0, start + 1 :, None]).sum(), kl.sum()
+print(
+    f"surprise of the student at this trace {hard_nats:.1f} nats, KL divergence along it {soft_nats:.1f} nats"
+)
 
 # %% [markdown]
 # As long as the teacher makes its first attempt the two agree: the student can calculate. They part where the teacher goes on, and behind that. The word
@@ -128,11 +179,18 @@ place = int((T.exp() * T).sum(-1).argmin())  # where the entropy of T is largest
 p, q = T[place].exp(), S[place].exp()
 drawn = torch.multinomial(p, 10_000, replacement=True, generator=torch.Generator().manual_seed(0))
 onehot = torch.nn.functional.one_hot(drawn, len(p)).float()
-print("the teacher, undecided: " + ", ".join(f"{tokenizer.decode([int(i)])!r} {x:.1%}" for x, i in zip(*p.topk(4), strict=True)))
-print(f"largest error of the gradient from one draw {(onehot - p).abs().amax(1).mean():.3f}, from the mean of all {(onehot.mean(0) - p).abs().max():.4f}")
+print(
+    "the teacher, undecided: "
+    + ", ".join(f"{tokenizer.decode([int(i)])!r} {x:.1%}" for x, i in zip(*p.topk(4), strict=True))
+)
+print(
+    f"largest error of the gradient from one draw {(onehot - p).abs().amax(1).mean():.3f}, from the mean of all {(onehot.mean(0) - p).abs().max():.4f}"
+)
 assert torch.allclose(q - onehot.mean(0), q - p, atol=0.03)
 
-logits = S[place].clone().requires_grad_()  # the library's soft loss (beta 0 is the KL), and its gradient
+logits = (
+    S[place].clone().requires_grad_()
+)  # the library's soft loss (beta 0 is the KL), and its gradient
 objectives.generalized_jsd(logits[None], T[place][None], 0.0, torch.ones(1)).backward()
 assert torch.allclose(logits.grad, q - p, atol=1e-5)
 
@@ -161,10 +219,24 @@ curves, costs, students = {}, {}, {}
 for way in distill.WAYS:
     pool = runs / "traces" / "traces.jsonl"  # written by the first way, read by the others
     started = time.perf_counter()
-    log = runlog.RunLog.open(distill.train(distill.Options(
-        teacher=str(teacher_folder), student="countdown-base-unseeded", task="countdown", way=way, tokens=TOKENS, prompts=PROMPTS,
-        pool=pool if pool.exists() else None, out=runs / way, **small)))
-    costs[way] = runlog.read_json(log.folder / "summary.json") | {"wall": time.perf_counter() - started}
+    log = runlog.RunLog.open(
+        distill.train(
+            distill.Options(
+                teacher=str(teacher_folder),
+                student="countdown-base-unseeded",
+                task="countdown",
+                way=way,
+                tokens=TOKENS,
+                prompts=PROMPTS,
+                pool=pool if pool.exists() else None,
+                out=runs / way,
+                **small,
+            )
+        )
+    )
+    costs[way] = runlog.read_json(log.folder / "summary.json") | {
+        "wall": time.perf_counter() - started
+    }
     learnt = {0: 0} | {m["step"]: m["tokens"] for m in log.metrics("train")}
     curves[way] = [(learnt[e["step"]], e["accuracy"]) for e in log.metrics("eval")]
     students[way] = opened(log.folder)[0]
@@ -176,38 +248,73 @@ for way in distill.WAYS:
 
 # %%
 best = rows["teacher"]["final_accuracy"]["rate"]
-print(f"{'':16}{'right':>7}  {'95 %':16}{'greedy':>8}{'first try':>11}{'tries again':>13}{'length':>8}{'kept':>8}")
+print(
+    f"{'':16}{'right':>7}  {'95 %':16}{'greedy':>8}{'first try':>11}{'tries again':>13}{'length':>8}{'kept':>8}"
+)
 for name, row in rows.items():
     low, high = row["final_accuracy"]["ci"]
-    print(f"{name:16}{row['final_accuracy']['rate']:>7.1%}  {f'{low:.1%} to {high:.1%}':16}{row['greedy']:>8.1%}"
-          f"{percent(row['first_try_accuracy']):>11}{percent(row['retry_rate']):>13}{row['length']:>8.0f}"
-          + (f"{row['final_accuracy']['rate'] / best:>8.0%}" if best else ""))
+    print(
+        f"{name:16}{row['final_accuracy']['rate']:>7.1%}  {f'{low:.1%} to {high:.1%}':16}{row['greedy']:>8.1%}"
+        f"{percent(row['first_try_accuracy']):>11}{percent(row['retry_rate']):>13}{row['length']:>8.0f}"
+        + (f"{row['final_accuracy']['rate'] / best:>8.0%}" if best else "")
+    )
 print(f"\n{'':16}{'learnt from':>12}{'student wrote':>15}{'steps':>7}{'seconds':>9}   (tokens)")
 for way, cost in costs.items():
     own = cost["tokens_generated"] - cost["traces"]["tokens"]
     print(f"{way:16}{cost['tokens_trained']:>12,}{own:>15,}{cost['steps']:>7}{cost['wall']:>9.0f}")
 traces = costs["traces"]["traces"]
-print(f"the pool: {traces['sampled']:,} answers of the teacher, {traces['tokens']:,} tokens; {traces['kept']:,} were right and well-formed, and kept")
+print(
+    f"the pool: {traces['sampled']:,} answers of the teacher, {traces['tokens']:,} tokens; {traces['kept']:,} were right and well-formed, and kept"
+)
 
 # %%
-alone = [r["study"]["after"]["final_accuracy"]["rate"] for r in runlog.load_results("aha")
-         if r["task"] == "countdown" and r["kind"] == "unseeded"]
+alone = [
+    r["study"]["after"]["final_accuracy"]["rate"]
+    for r in runlog.load_results("aha")
+    if r["task"] == "countdown" and r["kind"] == "unseeded"
+]
 figure, axes = plt.subplots(1, 2, figsize=(10, 3.6), width_ratios=(3, 2))
 for (way, curve), style in zip(curves.items(), ("k-o", "k--s", "k:^"), strict=True):
-    axes[0].plot([x / 1000 for x, _ in curve], [y for _, y in curve], style, markerfacecolor="white", markersize=5, label=way)
+    axes[0].plot(
+        [x / 1000 for x, _ in curve],
+        [y for _, y in curve],
+        style,
+        markerfacecolor="white",
+        markersize=5,
+        label=way,
+    )
 axes[0].axhline(best, color="0.5", linewidth=2.5)
 axes[0].annotate("teacher", (0, best), xytext=(3, 4), textcoords="offset points")
 if alone:
     axes[0].axhline(intervals.mean(alone), color="0.5", linestyle="-.")
-    axes[0].annotate("the student's own RL (lecture 17)", (0, intervals.mean(alone)), xytext=(3, 4), textcoords="offset points")
-axes[0].set(xlabel="thousand completion tokens learnt from", ylabel="right, sampled", ylim=(0, 1), title="Validation accuracy")
+    axes[0].annotate(
+        "the student's own RL (lecture 17)",
+        (0, intervals.mean(alone)),
+        xytext=(3, 4),
+        textcoords="offset points",
+    )
+axes[0].set(
+    xlabel="thousand completion tokens learnt from",
+    ylabel="right, sampled",
+    ylim=(0, 1),
+    title="Validation accuracy",
+)
 axes[0].legend(frameon=False)
 for i, row in enumerate(rows.values()):
     first, final = row["first_try_accuracy"]["rate"], row["final_accuracy"]["rate"]
     low, high = row["final_accuracy"]["ci"]
-    axes[1].bar(i, first, color="0.45", edgecolor="black", label="by the first try" if not i else None)
-    axes[1].bar(i, max(0, final - first), bottom=first, color="white", edgecolor="black", hatch="///",
-                label="by trying again" if not i else None)
+    axes[1].bar(
+        i, first, color="0.45", edgecolor="black", label="by the first try" if not i else None
+    )
+    axes[1].bar(
+        i,
+        max(0, final - first),
+        bottom=first,
+        color="white",
+        edgecolor="black",
+        hatch="///",
+        label="by trying again" if not i else None,
+    )
     axes[1].errorbar(i, final, [[final - low], [high - final]], color="black", capsize=3)
 axes[1].set_xticks(range(len(rows)), [name.replace(" ", "\n") for name in rows], fontsize=8)
 axes[1].set(ylim=(0, 1), title="Where the right answers come from")
@@ -226,6 +333,7 @@ plt.show()
 #
 # `+` marks an attempt that reaches the target and `-` one that does not, as in lecture 17.
 
+
 # %%
 def show(title, episode):
     mark = {"attempt-right": "[+]", "attempt-wrong": "[-]"}
@@ -234,8 +342,14 @@ def show(title, episode):
 
 
 taught, untaught = answers(students["traces"]), answers(student)
-pair = next(((b, a) for b, a in zip(untaught, taught, strict=True)
-             if a.grade.correct and not b.grade.correct and task.parse_trace(a.text).reflections), (untaught[0], taught[0]))
+pair = next(
+    (
+        (b, a)
+        for b, a in zip(untaught, taught, strict=True)
+        if a.grade.correct and not b.grade.correct and task.parse_trace(a.text).reflections
+    ),
+    (untaught[0], taught[0]),
+)
 print(task.render(pair[0].problem), end="\n\n")
 show("before", pair[0])
 show("after traces", pair[1])
@@ -247,12 +361,17 @@ show("after traces", pair[1])
 # 0.63 million, all from one base that has read the same corpus. Test split, n = 1000, sampled at T = 1; *kept* is the share of the teacher's accuracy.
 
 # %%
-study = sorted(runlog.load_results("distill"), key=lambda r: (["teacher", "base", *distill.WAYS].index(r["kind"]), r["seed"]))
+study = sorted(
+    runlog.load_results("distill"),
+    key=lambda r: (["teacher", "base", *distill.WAYS].index(r["kind"]), r["seed"]),
+)
 most = next((r["test"]["accuracy"] for r in study if r["kind"] == "teacher"), None)
 print(f"{'':10} seed   right  95 %               greedy    kept" if study else "not measured yet")
 for r in study if most else ():
     low, high = r["test"]["accuracy_ci"]
-    print(f"{r['kind']:10} {r['seed']:>4}  {r['test']['accuracy']:>6.1%}  {f'{low:.1%} to {high:.1%}':17}{r['test']['greedy']:>8.1%}{r['test']['accuracy'] / most:>8.0%}")
+    print(
+        f"{r['kind']:10} {r['seed']:>4}  {r['test']['accuracy']:>6.1%}  {f'{low:.1%} to {high:.1%}':17}{r['test']['greedy']:>8.1%}{r['test']['accuracy'] / most:>8.0%}"
+    )
 
 # %% [markdown]
 # ## What this shows and what it does not

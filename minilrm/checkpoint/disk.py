@@ -1,4 +1,5 @@
-"""What a checkpoint needs of the disk: a folder is there as a whole or not at all, and a damaged file is refused."""
+"""What a checkpoint needs of the disk: a folder is there as a whole or not at all, and a damaged
+file is refused."""
 
 import contextlib
 import hashlib
@@ -15,17 +16,23 @@ from torch import Tensor
 from minilrm.errors import UserError
 from minilrm.runlog import plain, read_json
 
-RECORD = "minilrm.json"  # our own file in a checkpoint: what it is, and the sha256 of each other file
+RECORD = (
+    "minilrm.json"  # our own file in a checkpoint: what it is, and the sha256 of each other file
+)
 RESTORE = "restore it, or choose another checkpoint"
 
 
 # Writing
 
+
 @contextlib.contextmanager
 def new_folder(folder: Path) -> Iterator[Path]:
-    """A temporary sibling to fill: renamed to `folder` when all of it is on the disk, removed if anything fails."""
+    """A temporary sibling to fill: renamed to `folder` when all of it is on the disk, removed if
+    anything fails."""
     if os.path.lexists(folder):
-        raise UserError(f"{folder} is there already, and checkpoints are never overwritten; choose another name")
+        raise UserError(
+            f"{folder} is there already, and checkpoints are never overwritten; choose another name"
+        )
     temporary = hidden_sibling(folder)
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -38,8 +45,9 @@ def new_folder(folder: Path) -> Iterator[Path]:
         os.rename(temporary, folder)
         sync_folder(folder.parent)
     except OSError as error:
-        raise UserError(f"cannot save {folder}: {error.strerror or error}; free some space, or choose another place"
-                        ) from error
+        raise UserError(
+            f"cannot save {folder}: {error.strerror or error}; free some space, or choose another place"
+        ) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 
@@ -61,7 +69,8 @@ def hidden_sibling(folder: Path) -> Path:
 
 def write_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    # As bytes, because safetensors' own writer neither syncs nor tells of a full disk by an OSError.
+    # As bytes, because safetensors' own writer neither syncs nor tells of a full disk by an
+    # OSError.
     write_bytes(path, safetensors.torch.save(tensors, metadata={"format": "pt"}))
 
 
@@ -78,7 +87,8 @@ def write_bytes(path: Path, data: bytes) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Have the names in a folder on the disk, not only the files' contents. Windows has no such thing."""
+    """Have the names in a folder on the disk, not only the files' contents. Windows has no such
+    thing."""
     with contextlib.suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY)
         try:
@@ -94,18 +104,24 @@ def sha256(path: Path) -> str:
 
 # Reading
 
+
 def checked(folder: Path, name: str) -> Path:
-    """The path of a file in a checkpoint, once it is known to be there and, if minilrm.json lists it, to be whole."""
+    """The path of a file in a checkpoint, once it is known to be there and, if minilrm.json lists
+    it, to be whole."""
     path = folder / name
     try:
         if not folder.is_dir():
             raise UserError(f"there is no checkpoint folder {folder}; check the path")
         if not path.is_file():
-            raise UserError(f"{folder} has no {name}, so it is no checkpoint, or not a whole one; choose another")
+            raise UserError(
+                f"{folder} has no {name}, so it is no checkpoint, or not a whole one; choose another"
+            )
         wanted = read_record(folder)["files"].get(name)
         if wanted is not None and sha256(path) != wanted:
-            raise UserError(f"{path} is not what was saved (another sha256); {RESTORE}; if you changed it on purpose, "
-                            f"delete {RECORD} beside it")
+            raise UserError(
+                f"{path} is not what was saved (another sha256); {RESTORE}; if you changed it on purpose, "
+                f"delete {RECORD} beside it"
+            )
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror or error}; {RESTORE}") from error
     return path
@@ -119,7 +135,8 @@ def verify(folder: Path, needed: Iterable[str]) -> None:
 
 
 def read_record(folder: Path) -> dict:
-    """Our own minilrm.json, which has at least "files": {name: sha256}. Empty for a folder that is not ours."""
+    """Our own minilrm.json, which has at least "files": {name: sha256}. Empty for a folder that is
+    not ours."""
     path = folder / RECORD
     record = read_json_file(path) if path.exists() else {"files": {}}
     if not isinstance(record.get("files"), dict):

@@ -1,4 +1,5 @@
-"""Training documents out of tasks: what the base models read. `python -m minilrm.corpus` shows them."""
+"""Training documents out of tasks: what the base models read. `python -m minilrm.corpus` shows
+them."""
 
 from minilrm.corpus.attempts import REFLECTION, Attempts, census, traced_tasks
 from minilrm.corpus.choose import corpus_of
@@ -7,5 +8,19 @@ from minilrm.corpus.documents import Corpus, Document, TokenSet, build, tokenize
 from minilrm.corpus.planned import tokenizer_texts
 from minilrm.corpus.web import MIX, Web
 
-__all__ = ["MIX", "REFLECTION", "Attempts", "Corpus", "Document", "Options", "TokenSet", "Web", "build", "census",
-           "corpus_of", "tokenize", "tokenizer_texts", "traced_tasks"]
+__all__ = [
+    "MIX",
+    "REFLECTION",
+    "Attempts",
+    "Corpus",
+    "Document",
+    "Options",
+    "TokenSet",
+    "Web",
+    "build",
+    "census",
+    "corpus_of",
+    "tokenize",
+    "tokenizer_texts",
+    "traced_tasks",
+]

@@ -1,4 +1,5 @@
-"""`python -m minilrm.corpus`: print the mix of a corpus with samples, or write its documents to a file."""
+"""`python -m minilrm.corpus`: print the mix of a corpus with samples, or write its documents to a
+file."""
 
 import json
 from collections import Counter
@@ -22,12 +23,21 @@ class Options:
     task: str = option("gsm8k-mini", "whose base reads it", choices=("gsm8k-mini", *traced_tasks()))
     seed: int = option(0, "seed of the documents")
     spanish: float = option(0.25, "share of Spanish, for gsm8k-mini", minimum=0.0, maximum=1.0)
-    reflection: float | None = option(None, "share of writers who go on after a failed attempt, for tasks with attempts "
-                                      f"(default {REFLECTION})", minimum=0.0, maximum=1.0)
-    split: str = option("train", "split that the problems come from", choices=("train", "validation"))
+    reflection: float | None = option(
+        None,
+        "share of writers who go on after a failed attempt, for tasks with attempts "
+        f"(default {REFLECTION})",
+        minimum=0.0,
+        maximum=1.0,
+    )
+    split: str = option(
+        "train", "split that the problems come from", choices=("train", "validation")
+    )
     count: int = option(2000, "documents to make for the table", minimum=1)
     out: Path | None = option(None, "write the documents here, one JSON object a line")
-    tokenizer: Path | None = option(None, "train the project's tokenizer on its sample texts and save it in this folder")
+    tokenizer: Path | None = option(
+        None, "train the project's tokenizer on its sample texts and save it in this folder"
+    )
 
 
 def run(options: Options) -> None:
@@ -36,10 +46,17 @@ def run(options: Options) -> None:
     if options.tokenizer:
         tokenizer = Tokenizer.train(tokenizer_texts(options.seed), vocab_size=1024)
         tokenizer.save(options.tokenizer)
-        print(f"tokenizer of {len(tokenizer)} tokens, fingerprint {tokenizer.fingerprint()[:12]}, in {options.tokenizer}")
+        print(
+            f"tokenizer of {len(tokenizer)} tokens, fingerprint {tokenizer.fingerprint()[:12]}, in {options.tokenizer}"
+        )
         return
-    corpus = corpus_of(options.task, seed=options.seed, split=options.split, spanish=options.spanish,
-                       reflection=options.reflection)
+    corpus = corpus_of(
+        options.task,
+        seed=options.seed,
+        split=options.split,
+        spanish=options.spanish,
+        reflection=options.reflection,
+    )
     if options.out:
         write(corpus, options.count, options.out)
     elif isinstance(corpus, Web):
@@ -51,7 +68,10 @@ def run(options: Options) -> None:
 def write(corpus: Web | Attempts, count: int, out: Path) -> None:
     with open(out, "w", encoding="utf-8") as file:
         for document in map(corpus.document, range(count)):
-            file.write(json.dumps({"kind": document.kind, "text": document.text}, ensure_ascii=False) + "\n")
+            file.write(
+                json.dumps({"kind": document.kind, "text": document.text}, ensure_ascii=False)
+                + "\n"
+            )
     print(f"{count} documents written to {out}")
 
 
@@ -64,7 +84,9 @@ def show_mix(corpus: Web, count: int) -> None:
     counts = Counter(document.kind for document in documents)
     print(f"{'kind':12} {'share':>6} {'found':>6} {'chars':>6}  what it is")
     for kind, (share, what) in MIX.items():
-        print(f"{kind:12} {share:6.1%} {counts[kind] / count:6.1%} {characters[kind] / characters.total():6.1%}  {what}")
+        print(
+            f"{kind:12} {share:6.1%} {counts[kind] / count:6.1%} {characters[kind] / characters.total():6.1%}  {what}"
+        )
     for kind in MIX:
         print(f"\n--- {kind} ---\n{corpus.document(0, kind).text}")
 

@@ -1,8 +1,9 @@
 """The web in miniature: the documents that the base model of the word problems reads.
 
-On a forum most people blurt their answer out, some work it out, some scribble in haste and slip; a textbook always shows
-its work; some pages hold several solved questions in a row; the rest is sums, chatter and facts. A base model trained on
-it can reason, but seldom does so unasked: what reinforcement learning then has to find.
+On a forum most people blurt their answer out, some work it out, some scribble in haste and slip; a
+textbook always shows its work; some pages hold several solved questions in a row; the rest is sums,
+chatter and facts. A base model trained on it can reason, but seldom does so unasked: what
+reinforcement learning then has to find.
 """
 
 import random
@@ -16,8 +17,14 @@ from minilrm.tasks.gsm8k_mini import worked_steps
 
 # kind of document -> (share of all documents, what it is)
 MIX: dict[str, tuple[float, str]] = {
-    "reflex": (0.280, "forum: the answer alone, blurted out; it is the right one, but nobody can see why"),
-    "careless": (0.026, "forum: sums scribbled in haste, one of them wrong and carried on to a wrong answer"),
+    "reflex": (
+        0.280,
+        "forum: the answer alone, blurted out; it is the right one, but nobody can see why",
+    ),
+    "careless": (
+        0.026,
+        "forum: sums scribbled in haste, one of them wrong and carried on to a wrong answer",
+    ),
     "steps": (0.086, "forum: a good chain of thought"),
     "plan_verify": (0.020, "forum: a plan, numbered steps, a check by another route, the answer"),
     "nudged": (0.016, 'forum: "Let\'s think step by step." and a good chain'),
@@ -37,12 +44,20 @@ class Web:
     spanish: share of Spanish. mix: kind -> share, normalised; kinds left out are not written.
     """
 
-    def __init__(self, seed: int = 0, split: str = "train", spanish: float = 0.25, mix: dict[str, float] | None = None):
+    def __init__(
+        self,
+        seed: int = 0,
+        split: str = "train",
+        spanish: float = 0.25,
+        mix: dict[str, float] | None = None,
+    ):
         self.seed, self.split = seed, split
         mix = mix or {kind: share for kind, (share, _) in MIX.items()}
         unknown = [kind for kind in mix if kind not in MIX]
         if unknown:
-            raise UserError(f"no kind of document is called {unknown[0]!r}; there are {', '.join(MIX)}")
+            raise UserError(
+                f"no kind of document is called {unknown[0]!r}; there are {', '.join(MIX)}"
+            )
         self.kinds, self.weights = list(mix), list(mix.values())
         self.words = get_task("gsm8k-mini", spanish=spanish)
         self.sums = get_task("arithmetic", spanish=spanish)
@@ -55,13 +70,15 @@ class Web:
         return Document(kind, text, tuple(p.key for p in problems))
 
 
-# -- one writer a kind: (corpus, rng) -> text, problems ------------------------------------------------------------------
+# -- one writer a kind: (corpus, rng) -> text, problems --------------------------------------------
+
 
 def forum(style: str, prompt_style: str = "plain") -> Callable:
     def write(corpus: Web, rng: random.Random) -> tuple[str, list[Problem]]:
         task = corpus.words
         problem = task.sample(rng, corpus.split)
         return task.render(problem, prompt_style) + task.solution(problem, rng, style), [problem]
+
     return write
 
 
@@ -77,9 +94,14 @@ def textbook(corpus: Web, rng: random.Random) -> tuple[str, list[Problem]]:
 
 
 def drill(corpus: Web, rng: random.Random) -> tuple[str, list[Problem]]:
-    """The single steps of three problems, mixed: nine sums in the tokens that a worked example spends on three."""
+    """The single steps of three problems, mixed: nine sums in the tokens that a worked example
+    spends on three."""
     problems = [corpus.words.sample(rng, corpus.split) for _ in range(3)]
-    lines = [f"<<{sum_}={result}>>{result}" for problem in problems for sum_, result in worked_steps(problem)]
+    lines = [
+        f"<<{sum_}={result}>>{result}"
+        for problem in problems
+        for sum_, result in worked_steps(problem)
+    ]
     rng.shuffle(lines)
     return "\n".join(lines), problems
 
@@ -110,12 +132,23 @@ def text(corpus: Web, rng: random.Random) -> tuple[str, list[Problem]]:
         story = problem.prompt.replace("?", ".").replace("¿", "")
         return f"{story} {problem.answer}.", [problem]
     a, b = rng.randint(2, 12), rng.randint(2, 60)
-    lines = [f"{a} + {b + i} = {a + b + i}" if b > 20 else f"{a} * {b + i} = {a * (b + i)}" for i in range(4)]
+    lines = [
+        f"{a} + {b + i} = {a + b + i}" if b > 20 else f"{a} * {b + i} = {a * (b + i)}"
+        for i in range(4)
+    ]
     return "\n".join(lines), []
 
 
 WRITERS: dict[str, Callable] = {
-    "reflex": forum("reflex"), "careless": forum("careless"), "steps": forum("steps"),
-    "plan_verify": forum("plan_verify"), "nudged": forum("steps", "cot"), "textbook": textbook, "drill": drill,
-    "several": several, "sums": sums, "chat": chat, "text": text,
+    "reflex": forum("reflex"),
+    "careless": forum("careless"),
+    "steps": forum("steps"),
+    "plan_verify": forum("plan_verify"),
+    "nudged": forum("steps", "cot"),
+    "textbook": textbook,
+    "drill": drill,
+    "several": several,
+    "sums": sums,
+    "chat": chat,
+    "text": text,
 }

@@ -1,11 +1,12 @@
 """The known states of a run, one small pure function each: `check(run) -> Finding | None`.
 
-A check speaks only on figures that every run of grpo or ppo logs (TRL's names where it has one), and its thresholds stand
-above it. START and END are the means over the first and the last fifth of the steps (run.py). CHECKS lists them, the most
-specific first, since a run that is cut off, say, is also one that does not learn.
+A check speaks only on figures that every run of grpo or ppo logs (TRL's names where it has one),
+and its thresholds stand above it. START and END are the means over the first and the last fifth of
+the steps (run.py). CHECKS lists them, the most specific first, since a run that is cut off, say, is
+also one that does not learn.
 
-The thresholds were chosen on recorded runs of the toy task of minilrm/failures and tested on other seeds
-(`scripts/study_doctor.py`).
+The thresholds were chosen on recorded runs of the toy task of minilrm/failures and tested on other
+seeds (`scripts/study_doctor.py`).
 """
 
 from collections.abc import Callable
@@ -19,7 +20,8 @@ from minilrm.tasks import answers
 
 @dataclass(frozen=True)
 class Finding:
-    """A state that holds. severity: "problem" (something to change) or "note" (the run may be healthy all the same)."""
+    """A state that holds. severity: "problem" (something to change) or "note" (the run may be
+    healthy all the same)."""
 
     name: str
     severity: str
@@ -57,29 +59,38 @@ EXPLAINED = 0.65  # share of the reward's changes from step to step that go with
 def reward_noise(run: Run) -> Finding | None:
     """The reward is not the one of the options, and goes with nothing that is logged.
 
-    The options' reward lies between accuracy_weight * accuracy and format_weight more, in every step. Anything else that
-    is paid for (length, say) breaks that as well, but then the reward still goes up and down with what it pays for.
+    The options' reward lies between accuracy_weight * accuracy and format_weight more, in every
+    step. Anything else that is paid for (length, say) breaks that as well, but then the reward
+    still goes up and down with what it pays for.
     """
     if run.option("shuffle_rewards"):
-        return problem("reward_noise", "the options say shuffle_rewards: rewards were handed out at random",
-                       "that is the control; leave --shuffle-rewards out to learn")
+        return problem(
+            "reward_noise",
+            "the options say shuffle_rewards: rewards were handed out at random",
+            "that is the control; leave --shuffle-rewards out to learn",
+        )
     low, reward = run.option("accuracy_weight", 1.0) * run.column("accuracy"), run.column("reward")
     high = low + run.option("format_weight", 0.1)
     least = low - (1.0 if run.option("overlong_cache") else 0.0)
     off = float(np.mean(np.maximum(least - reward, 0) + np.maximum(reward - high, 0)))
     largest = run.option("accuracy_weight", 1.0) + run.option("format_weight", 0.1)
     explained = explained_share(reward, low, run.column("completions/mean_length"))
-    if not (off >= NOISE_OFF * largest and explained <= EXPLAINED):  # said so that NaN is no finding
+    if not (
+        off >= NOISE_OFF * largest and explained <= EXPLAINED
+    ):  # said so that NaN is no finding
         return None
-    return problem("reward_noise",
-                   f"the reward is on average {off:.2f} away from what accuracy and format allow, and only {explained:.0%} of "
-                   "its changes from step to step go with accuracy and length",
-                   "check the grader by hand on twenty completions, right and wrong ones; a flaky one has to be mended, "
-                   "more completions a question (--group-size) only average the noise out")
+    return problem(
+        "reward_noise",
+        f"the reward is on average {off:.2f} away from what accuracy and format allow, and only {explained:.0%} of "
+        "its changes from step to step go with accuracy and length",
+        "check the grader by hand on twenty completions, right and wrong ones; a flaky one has to be mended, "
+        "more completions a question (--group-size) only average the noise out",
+    )
 
 
 def explained_share(figure: np.ndarray, *causes: np.ndarray) -> float:
-    """R^2 of the least-squares fit of a figure's changes by those of others; 1 where it does not change.
+    """R^2 of the least-squares fit of a figure's changes by those of others; 1 where it does not
+    change.
 
     >>> explained_share(np.array([1.0, 2.0, 4.0, 3.0]), np.array([0.0, 2.0, 6.0, 4.0]))
     1.0
@@ -96,17 +107,22 @@ DISAGREE = 0.03  # nats a token between the sampler's and the trainer's log-prob
 
 
 def sampler_mismatch(run: Run) -> Finding | None:
-    """Sampler and trainer disagree from the first step on: they do not compute the same distribution."""
+    """Sampler and trainer disagree from the first step on: they do not compute the same
+    distribution."""
     first = run.first("sampling/logp_difference")
     if run.steps_per_batch > 1 or not first > DISAGREE:
         return None
-    return problem("sampler_mismatch", f"sampler and trainer differ by {first:.3f} nats a token in the first steps, "
-                   "before anything could have moved apart",
-                   "compute the log-probs at the temperature the tokens were sampled at, without top-p or top-k, with the "
-                   "same weights and the same shift; precision alone makes 0.01 at most")
+    return problem(
+        "sampler_mismatch",
+        f"sampler and trainer differ by {first:.3f} nats a token in the first steps, "
+        "before anything could have moved apart",
+        "compute the log-probs at the temperature the tokens were sampled at, without top-p or top-k, with the "
+        "same weights and the same shift; precision alone makes 0.01 at most",
+    )
 
 
-# With several updates a batch, the share of tokens outside the clip range: always, and where accuracy broke down.
+# With several updates a batch, the share of tokens outside the clip range: always, and where
+# accuracy broke down.
 OFF_POLICY, BROKE_OFF = 0.1, 0.02
 DRIFT = 0.05  # nats a token from the policy that sampled, on average over the updates of a batch; healthy: 0.01 at most
 
@@ -119,17 +135,23 @@ def stale_policy(run: Run) -> Finding | None:
         too_many = clipped > OFF_POLICY and run.options.get("objective") != "gspo"
         if not (too_many or clipped > BROKE_OFF and broken(run) or drift > DRIFT):
             return None
-        return problem("stale_policy", f"{clipped:.0%} of the tokens lie outside the clip range, {drift:.3f} nats a token from "
-                       f"the sampler's on average, accuracy went {course(run, 'accuracy')}: within the "
-                       f"{run.steps_per_batch:g} optimizer steps a batch the policy "
-                       "moves far from the one that sampled",
-                       "fewer --updates and --epochs a batch, or a lower --lr")
+        return problem(
+            "stale_policy",
+            f"{clipped:.0%} of the tokens lie outside the clip range, {drift:.3f} nats a token from "
+            f"the sampler's on average, accuracy went {course(run, 'accuracy')}: within the "
+            f"{run.steps_per_batch:g} optimizer steps a batch the policy "
+            "moves far from the one that sampled",
+            "fewer --updates and --epochs a batch, or a lower --lr",
+        )
     later = run.values("sampling/logp_difference")[FIRST:]
     if not len(later) or not later.mean() > DISAGREE:
         return None
-    return problem("stale_policy", f"sampler and trainer differ by {later.mean():.3f} nats a token on average, and did not at "
-                   "the start: the sampler works with old weights",
-                   "give the sampler the new weights after every step, or keep the old log-probs and let the ratio be clipped")
+    return problem(
+        "stale_policy",
+        f"sampler and trainer differ by {later.mean():.3f} nats a token on average, and did not at "
+        "the start: the sampler works with old weights",
+        "give the sampler the new weights after every step, or keep the old log-probs and let the ratio be clipped",
+    )
 
 
 RUNS_ON = 0.5  # share of completions cut off at the limit, and of those answered, share that goes on after the answer
@@ -138,15 +160,25 @@ RUNS_ON = 0.5  # share of completions cut off at the limit, and of those answere
 def eos_not_learnt(run: Run) -> Finding | None:
     """Completions go on after their answer until they are cut off."""
     answered = [text for text in run.texts if answers.extract(text)]
-    going_on = [text for text in answered  # on other lines or, where it should have ended, on the same
-                if answers.after_answer(text).strip() or answers.vote_key(answers.extract(text)[0]) is None]
+    going_on = [
+        text
+        for text in answered  # on other lines or, where it should have ended, on the same
+        if answers.after_answer(text).strip() or answers.vote_key(answers.extract(text)[0]) is None
+    ]
     cut_off = run.end("completions/clipped_ratio")
-    if not cut_off >= RUNS_ON or len(answered) < len(run.texts) / 4 or len(going_on) < RUNS_ON * len(answered):
+    if (
+        not cut_off >= RUNS_ON
+        or len(answered) < len(run.texts) / 4
+        or len(going_on) < RUNS_ON * len(answered)
+    ):
         return None
-    return problem("eos_not_learnt", f"{cut_off:.0%} of the completions end at the limit, and {len(going_on)} of "
-                   f"{len(answered)} answered ones go on after the answer",
-                   "see that the end-of-text token ends every training document, and that the mask of the loss holds it; "
-                   "the reward for the format (--format-weight) then teaches to stop")
+    return problem(
+        "eos_not_learnt",
+        f"{cut_off:.0%} of the completions end at the limit, and {len(going_on)} of "
+        f"{len(answered)} answered ones go on after the answer",
+        "see that the end-of-text token ends every training document, and that the mask of the loss holds it; "
+        "the reward for the format (--format-weight) then teaches to stop",
+    )
 
 
 CUT_OFF = 0.2  # share of completions cut off
@@ -160,11 +192,14 @@ def length_runaway(run: Run) -> Finding | None:
     astray = after >= TWICE * before and not learnt(run) and not broken(run)
     if not (after >= LONGER * before and more_cut >= CUT_OFF or astray):
         return None
-    return problem("length_runaway", f"mean length went from {before:.0f} to {after:.0f} tokens, completions cut off from "
-                   f"{run.start('completions/clipped_ratio'):.0%} to {run.end('completions/clipped_ratio'):.0%}, while "
-                   f"accuracy went {course(run, 'accuracy')}",
-                   "look for what pays for length: a bonus, or --aggregation sequence, which lets long wrong answers off; "
-                   "charge for it (--overlong-cache), or use --aggregation token")
+    return problem(
+        "length_runaway",
+        f"mean length went from {before:.0f} to {after:.0f} tokens, completions cut off from "
+        f"{run.start('completions/clipped_ratio'):.0%} to {run.end('completions/clipped_ratio'):.0%}, while "
+        f"accuracy went {course(run, 'accuracy')}",
+        "look for what pays for length: a bonus, or --aggregation sequence, which lets long wrong answers off; "
+        "charge for it (--overlong-cache), or use --aggregation token",
+    )
 
 
 def truncation(run: Run) -> Finding | None:
@@ -174,11 +209,14 @@ def truncation(run: Run) -> Finding | None:
     still, limit = run.end("completions/clipped_ratio"), run.option("max_new_tokens")
     if not cut_off >= CUT_OFF or learnt(run) and still < CUT_OFF:
         return None
-    return problem("truncation", f"{cut_off:.0%} of the completions were cut off at first and {still:.0%} at last "
-                   f"(limit{f': {limit:g} tokens' if limit else ' of the task'}); {len(open_ended)} of {len(run.texts)} "
-                   "transcripts have no answer behind ####",
-                   "raise --max-new-tokens to twice the mean length of right answers, or the policy learns to be short "
-                   "instead of right")
+    return problem(
+        "truncation",
+        f"{cut_off:.0%} of the completions were cut off at first and {still:.0%} at last "
+        f"(limit{f': {limit:g} tokens' if limit else ' of the task'}); {len(open_ended)} of {len(run.texts)} "
+        "transcripts have no answer behind ####",
+        "raise --max-new-tokens to twice the mean length of right answers, or the policy learns to be short "
+        "instead of right",
+    )
 
 
 FORM = 0.15  # rise of the share of well-formed answers
@@ -191,28 +229,39 @@ def format_only(run: Run) -> Finding | None:
     gain = run.end("accuracy") - run.start("accuracy")
     if not len(form) or gain >= NO_GAIN:
         return None
-    before, after = form[:FIRST].mean(), form[-run.window:].mean()
+    before, after = form[:FIRST].mean(), form[-run.window :].mean()
     pays_more = run.option("format_weight", 0.1) > run.option("accuracy_weight", 1.0)
     if after - before < FORM and not (pays_more and after >= CERTAIN):
         return None
-    return problem("format_only", f"the share of well-formed answers went from {before:.0%} to {after:.0%}, accuracy "
-                   f"{course(run, 'accuracy')}",
-                   "lower --format-weight (0.1 of the accuracy's is plenty); if accuracy is near 0, choose easier questions "
-                   "or a better base first")
+    return problem(
+        "format_only",
+        f"the share of well-formed answers went from {before:.0%} to {after:.0%}, accuracy "
+        f"{course(run, 'accuracy')}",
+        "lower --format-weight (0.1 of the accuracy's is plenty); if accuracy is near 0, choose easier questions "
+        "or a better base first",
+    )
 
 
-RARE, EQUAL = 0.02, 0.7  # accuracy of a task that is too hard; share of groups whose rewards are all equal
+RARE, EQUAL = (
+    0.02,
+    0.7,
+)  # accuracy of a task that is too hard; share of groups whose rewards are all equal
 
 
 def too_hard(run: Run) -> Finding | None:
     """Next to no answer is right, so there is nothing to prefer."""
     accuracy = run.mean("accuracy")
-    if not (accuracy < RARE and run.first("accuracy") < RARE):  # right at first and never again is another state
+    if not (
+        accuracy < RARE and run.first("accuracy") < RARE
+    ):  # right at first and never again is another state
         return None
-    return problem("too_hard", f"{accuracy:.1%} of all completions were right; {run.mean('frac_reward_zero_std'):.0%} of the "
-                   "groups had equal rewards",
-                   "start where one answer in five is right: easier questions, a better base (pretrain or sft on worked "
-                   "solutions), or more completions a question (--group-size)")
+    return problem(
+        "too_hard",
+        f"{accuracy:.1%} of all completions were right; {run.mean('frac_reward_zero_std'):.0%} of the "
+        "groups had equal rewards",
+        "start where one answer in five is right: easier questions, a better base (pretrain or sft on worked "
+        "solutions), or more completions a question (--group-size)",
+    )
 
 
 CERTAIN = 0.9  # accuracy of a task that leaves nothing to learn
@@ -223,9 +272,12 @@ def saturated(run: Run) -> Finding | None:
     accuracy, equal = run.start("accuracy"), run.start("frac_reward_zero_std")
     if not (accuracy >= CERTAIN and run.mean("accuracy") >= CERTAIN and equal >= 0.5):
         return None
-    return problem("saturated", f"accuracy was {accuracy:.2f} in the first steps, and {equal:.0%} of the groups had equal "
-                   "rewards",
-                   "harder questions; where all answers of a group are right there is nothing to learn from it")
+    return problem(
+        "saturated",
+        f"accuracy was {accuracy:.2f} in the first steps, and {equal:.0%} of the groups had equal "
+        "rewards",
+        "harder questions; where all answers of a group are right there is nothing to learn from it",
+    )
 
 
 HELD = 0.02  # nats a token from the reference at the end
@@ -233,14 +285,20 @@ DEAR = 0.1  # what they cost a completion, in parts of the reward for a right an
 
 
 def kl_pinning(run: Run) -> Finding | None:
-    """The KL term holds the policy at its reference: nothing is learnt, or what is learnt costs too much to go on."""
+    """The KL term holds the policy at its reference: nothing is learnt, or what is learnt costs too
+    much to go on."""
     weight, distance = run.option("kl_coef"), run.end("kl")
-    dear = weight * distance * run.end("completions/mean_length") >= DEAR * run.option("accuracy_weight", 1.0)
+    dear = weight * distance * run.end("completions/mean_length") >= DEAR * run.option(
+        "accuracy_weight", 1.0
+    )
     if not weight or not distance < HELD or learnt(run) and not dear:
         return None
-    return problem("kl_pinning", f"kl_coef is {weight:g}; the policy ended {distance:.4f} nats a token from its reference, and "
-                   f"accuracy went {course(run, 'accuracy')}",
-                   "lower --kl-coef to 0.01 or 0: a verifiable reward needs no leash")
+    return problem(
+        "kl_pinning",
+        f"kl_coef is {weight:g}; the policy ended {distance:.4f} nats a token from its reference, and "
+        f"accuracy went {course(run, 'accuracy')}",
+        "lower --kl-coef to 0.01 or 0: a verifiable reward needs no leash",
+    )
 
 
 HIGH_LR = 2e-3  # of AdamW; models of 0.1 to 16M parameters take 5e-5 to 1e-3
@@ -248,7 +306,8 @@ RISEN, COLLAPSED = 1.5, 0.3  # END over START of the entropy
 
 
 def lr_too_high(run: Run) -> Finding | None:
-    """Accuracy breaks down, or never came up, with a learning rate or an entropy that explains it."""
+    """Accuracy breaks down, or never came up, with a learning rate or an entropy that explains
+    it."""
     best, end = run.best("accuracy"), run.end("accuracy")
     rises = run.end("entropy") > RISEN * run.start("entropy")
     falls = run.end("entropy") < COLLAPSED * run.start("entropy")
@@ -257,48 +316,79 @@ def lr_too_high(run: Run) -> Finding | None:
     steep = run.option("lr") >= HIGH_LR and not learnt(run) and (broken(run) or rose or falls)
     if not (best >= RARE and (steep or broken(run) and rises)):
         return None
-    return problem("lr_too_high", f"accuracy was {best:.2f} at its best and {end:.2f} at last; entropy went "
-                   f"{course(run, 'entropy', '.3f')}; the learning rate is {run.option('lr'):g}, the largest gradient norm "
-                   f"{max(run.values('grad_norm'), default=0):.3g}",
-                   "a third of the learning rate, or a tenth. If accuracy falls there too, from the first steps, suspect a "
-                   "sign: run the tests of the loss")
+    return problem(
+        "lr_too_high",
+        f"accuracy was {best:.2f} at its best and {end:.2f} at last; entropy went "
+        f"{course(run, 'entropy', '.3f')}; the learning rate is {run.option('lr'):g}, the largest gradient norm "
+        f"{max(run.values('grad_norm'), default=0):.3g}",
+        "a third of the learning rate, or a tenth. If accuracy falls there too, from the first steps, suspect a "
+        "sign: run the tests of the loss",
+    )
 
 
 def entropy_collapse(run: Run) -> Finding | None:
     """The policy says nearly the same each time, and it is not the right thing."""
     before, after = run.start("entropy"), run.end("entropy")
     equal = run.end("frac_reward_zero_std")
-    if not (after < COLLAPSED * before and equal >= EQUAL) or learnt(run) or run.end("accuracy") >= CERTAIN:
+    if (
+        not (after < COLLAPSED * before and equal >= EQUAL)
+        or learnt(run)
+        or run.end("accuracy") >= CERTAIN
+    ):
         return None
-    return problem("entropy_collapse", f"entropy went from {before:.3f} to {after:.3f} nats a token and {equal:.0%} of the "
-                   f"groups have equal rewards, with accuracy {course(run, 'accuracy')}",
-                   "compare within groups (no --normalize reward), a lower --lr, a higher --temperature, clip-higher "
-                   "(--clip-high 0.28); see that no entropy term has the wrong sign")
+    return problem(
+        "entropy_collapse",
+        f"entropy went from {before:.3f} to {after:.3f} nats a token and {equal:.0%} of the "
+        f"groups have equal rewards, with accuracy {course(run, 'accuracy')}",
+        "compare within groups (no --normalize reward), a lower --lr, a higher --temperature, clip-higher "
+        "(--clip-high 0.28); see that no entropy term has the wrong sign",
+    )
 
 
 def no_progress(run: Run) -> Finding | None:
     """Accuracy did not rise, and nothing above says why."""
     if learnt(run) or run.end("accuracy") >= CERTAIN:
         return None
-    return problem("no_progress", f"accuracy went {course(run, 'accuracy')} in {run.steps} steps, gradient norm "
-                   f"{run.mean('grad_norm'):.3g}, entropy {course(run, 'entropy', '.3f')}",
-                   "more steps, or three times the learning rate. A gradient norm of 0 means that nothing is trained; else "
-                   "suspect a formula, and run the tests (python -m pytest tests)")
+    return problem(
+        "no_progress",
+        f"accuracy went {course(run, 'accuracy')} in {run.steps} steps, gradient norm "
+        f"{run.mean('grad_norm'):.3g}, entropy {course(run, 'entropy', '.3f')}",
+        "more steps, or three times the learning rate. A gradient norm of 0 means that nothing is trained; else "
+        "suspect a formula, and run the tests (python -m pytest tests)",
+    )
 
 
 SMALL = 0.05  # largest size of a mean loss that is 0 but for chance and lengths
 
 
 def loss_is_zero(run: Run) -> Finding | None:
-    """The loss is about 0: on-policy, with advantages whose mean is 0, it must be. (PPO's holds the critic's, too.)"""
+    """The loss is about 0: on-policy, with advantages whose mean is 0, it must be. (PPO's holds the
+    critic's, too.)"""
     size = abs(run.mean("loss"))
     if run.steps_per_batch > 1 or not size < SMALL or "value_coef" in run.options:
         return None
-    return Finding("loss_is_zero", "note", f"the mean loss is {run.mean('loss'):.3f}",
-                   "nothing: on-policy the ratio is 1 and a group's advantages add up to 0, so the loss is 0 but for the "
-                   "lengths, and says nothing. Its gradient does; look at reward and accuracy instead")
+    return Finding(
+        "loss_is_zero",
+        "note",
+        f"the mean loss is {run.mean('loss'):.3f}",
+        "nothing: on-policy the ratio is 1 and a group's advantages add up to 0, so the loss is 0 but for the "
+        "lengths, and says nothing. Its gradient does; look at reward and accuracy instead",
+    )
 
 
 CHECKS: tuple[Callable[[Run], Finding | None], ...] = (
-    reward_noise, sampler_mismatch, stale_policy, lr_too_high, eos_not_learnt, truncation, length_runaway, format_only,
-    too_hard, saturated, kl_pinning, entropy_collapse, no_progress, loss_is_zero)
+    reward_noise,
+    sampler_mismatch,
+    stale_policy,
+    lr_too_high,
+    eos_not_learnt,
+    truncation,
+    length_runaway,
+    format_only,
+    too_hard,
+    saturated,
+    kl_pinning,
+    entropy_collapse,
+    no_progress,
+    loss_is_zero,
+)

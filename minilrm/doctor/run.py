@@ -1,4 +1,5 @@
-"""What the doctor reads of a run: its options, its training lines, the transcripts of its last evaluation."""
+"""What the doctor reads of a run: its options, its training lines, the transcripts of its last
+evaluation."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,16 +11,23 @@ from minilrm.errors import UserError
 from minilrm.runlog import RunLog
 
 COMMANDS = ("grpo", "ppo")  # whose logs have what the checks read
-NEEDED = ("reward", "accuracy", "entropy", "completions/mean_length")  # in every training line of theirs
+NEEDED = (
+    "reward",
+    "accuracy",
+    "entropy",
+    "completions/mean_length",
+)  # in every training line of theirs
 FIRST = 3  # steps before anything can have moved far
 
 
 @dataclass(frozen=True)
 class Run:
-    """A run as the checks see it. `train`: figure -> one value a step, None where it was not logged.
+    """A run as the checks see it. `train`: figure -> one value a step, None where it was not
+    logged.
 
-    START and END of a figure are its means over the first and over the last fifth of the steps, five at least. Where a
-    figure was not logged they are NaN, with which no comparison holds, so that no check speaks without evidence.
+    START and END of a figure are its means over the first and over the last fifth of the steps,
+    five at least. Where a figure was not logged they are NaN, with which no comparison holds, so
+    that no check speaks without evidence.
 
     >>> run = Run("demo", {"lr": 1e-4}, {"reward": [0.0] * 5 + [1.0] * 5})
     >>> run.start("reward"), run.end("reward"), run.end("kl")
@@ -41,7 +49,8 @@ class Run:
 
     @property
     def steps_per_batch(self) -> float:
-        """Optimizer steps on one batch of rollouts; 1 is on-policy. A batch is cut by question, so at most `prompts` times."""
+        """Optimizer steps on one batch of rollouts; 1 is on-policy. A batch is cut by question, so
+        at most `prompts` times."""
         return min(self.option("updates", 1), self.option("prompts", 32)) * self.option("epochs", 1)
 
     @property
@@ -69,10 +78,10 @@ class Run:
         return _mean(self.values(key)[:FIRST])
 
     def start(self, key: str) -> float:
-        return _mean(self.values(key)[:self.window])
+        return _mean(self.values(key)[: self.window])
 
     def end(self, key: str) -> float:
-        return _mean(self.values(key)[-self.window:])
+        return _mean(self.values(key)[-self.window :])
 
     def mean(self, key: str) -> float:
         return _mean(self.values(key))
@@ -80,14 +89,21 @@ class Run:
     def best(self, key: str) -> float:
         """The highest mean over as many neighbouring steps as START and END have."""
         values, width = self.values(key), self.window
-        return max((_mean(values[i:i + width]) for i in range(max(1, len(values) - width + 1))), default=np.nan)
+        return max(
+            (_mean(values[i : i + width]) for i in range(max(1, len(values) - width + 1))),
+            default=np.nan,
+        )
 
     def format_rate(self) -> np.ndarray:
-        """The share of well-formed answers in each step, as the reward tells it: (reward - w_accuracy accuracy) / w_format.
+        """The share of well-formed answers in each step, as the reward tells it: (reward -
+        w_accuracy accuracy) / w_format.
 
         Empty where the format is not paid for, or where something else is.
         """
-        paid, weight = self.option("accuracy_weight", 1.0) * self.column("accuracy"), self.option("format_weight", 0.1)
+        paid, weight = (
+            self.option("accuracy_weight", 1.0) * self.column("accuracy"),
+            self.option("format_weight", 0.1),
+        )
         if not weight:
             return np.array([])
         rate = (self.column("reward") - paid) / weight
@@ -102,24 +118,43 @@ def from_log(log: RunLog) -> Run:
     """The run in a folder. UserError if it is none of ours, or has nothing to read yet."""
     command, options = log.config.get("command"), log.config.get("options")
     if not isinstance(command, str) or not isinstance(options, dict):
-        raise UserError(f"{log.folder / 'config.json'} was not written by minilrm: it names no command with options")
+        raise UserError(
+            f"{log.folder / 'config.json'} was not written by minilrm: it names no command with options"
+        )
     if command not in COMMANDS:
-        raise UserError(f"{log.folder} is a run of {command}; the doctor reads runs of {' and '.join(COMMANDS)}")
+        raise UserError(
+            f"{log.folder} is a run of {command}; the doctor reads runs of {' and '.join(COMMANDS)}"
+        )
     lines = log.metrics("train")
     if not lines:
-        raise UserError(f"{log.folder} is empty: no training step is in its metrics.jsonl; let it run, or name another")
-    return Run(str(log.folder), options, columns(lines, log.folder / "metrics.jsonl"), last_samples(log.samples()))
+        raise UserError(
+            f"{log.folder} is empty: no training step is in its metrics.jsonl; let it run, or name another"
+        )
+    return Run(
+        str(log.folder),
+        options,
+        columns(lines, log.folder / "metrics.jsonl"),
+        last_samples(log.samples()),
+    )
 
 
 def columns(lines: list[dict], where: Path) -> dict[str, list]:
     """Training lines, figure by figure. UserError if one is not a line of grpo or ppo."""
     for number, line in enumerate(lines, start=1):
-        odd = [key for key in NEEDED if not (_is_number(line.get(key, "")) or line.get(key, "") is None)]  # null: not finite
+        odd = [
+            key
+            for key in NEEDED
+            if not (_is_number(line.get(key, "")) or line.get(key, "") is None)
+        ]  # null: not finite
         if odd:
-            raise UserError(f"{where}, training line {number}: no number under {odd[0]!r}; this is a log of another program, "
-                            "the doctor reads those of minilrm's grpo and ppo")
+            raise UserError(
+                f"{where}, training line {number}: no number under {odd[0]!r}; this is a log of another program, "
+                "the doctor reads those of minilrm's grpo and ppo"
+            )
     keys = dict.fromkeys(key for line in lines for key in line)
-    return {key: [line[key] if _is_number(line.get(key)) else None for line in lines] for key in keys}
+    return {
+        key: [line[key] if _is_number(line.get(key)) else None for line in lines] for key in keys
+    }
 
 
 def _is_number(value: object) -> bool:

@@ -1,12 +1,15 @@
-"""A gallery of classic bugs: each run beside a healthy run on a task that takes seconds, and both curves drawn.
+"""A gallery of classic bugs: each run beside a healthy run on a task that takes seconds, and both
+curves drawn.
 
     python -m minilrm.failures                        what is in the gallery
     python -m minilrm.failures inverted-clip          run it: two runs of seconds, a text and a picture
 
-The bugs live here, outside the training code (`faults.py`): grpo.py has no flag for any of them. `gallery.py` says of each
-what it does, why, and which test of the project would have caught it; `toy.py` is the small task and its base.
+The bugs live here, outside the training code (`faults.py`): grpo.py has no flag for any of them.
+`gallery.py` says of each what it does, why, and which test of the project would have caught it;
+`toy.py` is the small task and its base.
 
-Left out: several seeds. One run of 40 steps is a demonstration, not a measurement; `--seed` shows how much is chance.
+Left out: several seeds. One run of 40 steps is a demonstration, not a measurement; `--seed` shows
+how much is chance.
 """
 
 import contextlib
@@ -36,7 +39,10 @@ __all__ = ["FAILURES", "Failure", "compare", "describe", "draw", "get", "main"]
 WIDTH = 100  # columns of text
 SECONDS = "10 to 25 seconds on an idle core (the first time some 20 more, for the base)"
 # Told apart by dash and by grey as well, for print.
-LOOKS = {"healthy": {"color": "#1d5c94", "linestyle": "-"}, "broken": {"color": "#e0701a", "linestyle": (0, (3, 1.2))}}
+LOOKS = {
+    "healthy": {"color": "#1d5c94", "linestyle": "-"},
+    "broken": {"color": "#e0701a", "linestyle": (0, (3, 1.2))},
+}
 
 
 def get(name: str) -> Failure:
@@ -49,8 +55,10 @@ def get(name: str) -> Failure:
     wanted = name.strip().lower().replace("_", "-").replace(" ", "-")
     if wanted not in known:
         near = " or ".join(near_names(wanted, known))
-        raise UserError(f"no failure is called {name!r}{f'; did you mean {near}?' if near else ''} "
-                        f"(python -m minilrm.failures lists all {len(known)})")
+        raise UserError(
+            f"no failure is called {name!r}{f'; did you mean {near}?' if near else ''} "
+            f"(python -m minilrm.failures lists all {len(known)})"
+        )
     return known[wanted]
 
 
@@ -64,39 +72,55 @@ def near_names(wanted: str, known: Sequence[str]) -> list[str]:
     return shared or difflib.get_close_matches(wanted, list(known), n=3, cutoff=0.5)
 
 
-# -- running --------------------------------------------------------------------------------------------------------------
+# -- running ---------------------------------------------------------------------------------------
 
 
 def compare(failure: Failure, out: Path, seed: int = 0, steps: int = 40) -> dict[str, RunLog]:
     """{"healthy": log, "broken": log}: two runs of `steps` steps that differ in the bug alone.
 
-    Kept under `out`; what is finished there is not run again. Failures with the same base and options share a healthy run.
+    Kept under `out`; what is finished there is not run again. Failures with the same base and
+    options share a healthy run.
     """
     out = Path(out)
     base = toy.make_base(out, failure.corpus)
     common = {"seed": seed, "steps": steps, **failure.options}
-    kind = "-".join(["healthy", failure.corpus, *(f"{name}={value}" for name, value in common.items())])
-    return {"healthy": run_once(out / kind, base, none, common),
-            "broken": run_once(place_of(failure, out, seed, steps) / "run", base, failure.fault,
-                               common | dict(failure.wrong))}
+    kind = "-".join(
+        ["healthy", failure.corpus, *(f"{name}={value}" for name, value in common.items())]
+    )
+    return {
+        "healthy": run_once(out / kind, base, none, common),
+        "broken": run_once(
+            place_of(failure, out, seed, steps) / "run",
+            base,
+            failure.fault,
+            common | dict(failure.wrong),
+        ),
+    }
 
 
 def place_of(failure: Failure, out: Path, seed: int, steps: int) -> Path:
-    """The folder of what belongs to this failure alone: the broken run, the text and the picture."""
+    """The folder of what belongs to this failure alone: the broken run, the text and the
+    picture."""
     return Path(out) / f"{failure.name}-seed={seed}-steps={steps}"
 
 
 def run_once(folder: Path, base: Path, fault, options: dict) -> RunLog:
-    """The finished run in this folder; if there is none, one is made elsewhere and moved here when it has ended.
+    """The finished run in this folder; if there is none, one is made elsewhere and moved here when
+    it has ended.
 
-    So a run that was broken off leaves nothing behind, and two commands at the same time do not meet. Raises UserError if
-    the folder is something else, or a run of other options (the gallery's own may have changed since).
+    So a run that was broken off leaves nothing behind, and two commands at the same time do not
+    meet. Raises UserError if the folder is something else, or a run of other options (the gallery's
+    own may have changed since).
     """
     if not (folder / "summary.json").is_file():
         if folder.exists():
-            raise UserError(f"{folder} is there, and no finished run: choose another --out, or remove it")
+            raise UserError(
+                f"{folder} is there, and no finished run: choose another --out, or remove it"
+            )
         folder.parent.mkdir(parents=True, exist_ok=True)
-        print(f"-> {folder}", file=sys.stderr, flush=True)  # beside the bar, which does not say which of the two it is
+        print(
+            f"-> {folder}", file=sys.stderr, flush=True
+        )  # beside the bar, which does not say which of the two it is
         with tempfile.TemporaryDirectory(prefix=".unfinished-", dir=folder.parent) as place:
             toy.run(Path(place) / "run", base, fault, **options)
             with contextlib.suppress(OSError):  # another command was faster: its run is the same
@@ -107,7 +131,7 @@ def run_once(folder: Path, base: Path, fault, options: dict) -> RunLog:
     return log
 
 
-# -- showing --------------------------------------------------------------------------------------------------------------
+# -- showing ---------------------------------------------------------------------------------------
 
 
 def curve(log: RunLog, key: str) -> tuple[list[int], list[float]]:
@@ -126,16 +150,36 @@ def ends(log: RunLog, key: str) -> tuple[float, float] | None:
 def describe(failure: Failure, logs: dict[str, RunLog]) -> str:
     """The paragraph, a table of what changed in either run, and the test."""
     rows = [f"{'':34}{'healthy run':>22}{'broken run':>22}"]
-    for key in dict.fromkeys(("accuracy", "reward", "entropy", "completions/mean_length", "grad_norm", failure.watch)):
-        cells = [f"{pair[0]:.3g} -> {pair[1]:.3g}" if (pair := ends(log, key)) else "-" for log in logs.values()]
+    for key in dict.fromkeys(
+        ("accuracy", "reward", "entropy", "completions/mean_length", "grad_norm", failure.watch)
+    ):
+        cells = [
+            f"{pair[0]:.3g} -> {pair[1]:.3g}" if (pair := ends(log, key)) else "-"
+            for log in logs.values()
+        ]
         rows.append(f"{key:34}" + "".join(f"{cell:>22}" for cell in cells))
     held_out = [[m["accuracy"] for m in log.metrics("eval")] for log in logs.values()]
-    rows.append(f"{'accuracy, held out, before -> after':34}" + "".join(f"{f'{a[0]:.3g} -> {a[-1]:.3g}':>22}"
-                                                                         for a in held_out)[1:])
-    caught = ("It is a setting, not a line, and no test of the code can refuse one. The fact behind it is tested by"
-              if failure.is_setting else "The test that would have caught it:")
-    text = [f"{failure.name}: {failure.title}", "", *wrap(failure.why), "", "Means over the first and the last fifth of the "
-            "steps:", "", *rows, "", caught, f'  python -m pytest "{failure.test}"']
+    rows.append(
+        f"{'accuracy, held out, before -> after':34}"
+        + "".join(f"{f'{a[0]:.3g} -> {a[-1]:.3g}':>22}" for a in held_out)[1:]
+    )
+    caught = (
+        "It is a setting, not a line, and no test of the code can refuse one. The fact behind it is tested by"
+        if failure.is_setting
+        else "The test that would have caught it:"
+    )
+    text = [
+        f"{failure.name}: {failure.title}",
+        "",
+        *wrap(failure.why),
+        "",
+        "Means over the first and the last fifth of the steps:",
+        "",
+        *rows,
+        "",
+        caught,
+        f'  python -m pytest "{failure.test}"',
+    ]
     return "\n".join(text)
 
 
@@ -149,10 +193,13 @@ def wrap(text: str) -> list[str]:
 
 
 def draw(failure: Failure, logs: dict[str, RunLog], path: Path) -> Path:
-    """Both runs in three panels, as a PNG: accuracy, the figure that shows the bug best, and reward. Thin: as logged."""
+    """Both runs in three panels, as a PNG: accuracy, the figure that shows the bug best, and
+    reward. Thin: as logged."""
     with matplotlib.rc_context({"font.size": 8.5}):
         figure = Figure(figsize=(7.5, 2.7), layout="constrained")
-        for axes, key in zip(figure.subplots(1, 3), ("accuracy", failure.watch, "reward"), strict=True):
+        for axes, key in zip(
+            figure.subplots(1, 3), ("accuracy", failure.watch, "reward"), strict=True
+        ):
             for name, log in logs.items():
                 steps, values = curve(log, key)
                 axes.plot(steps, values, color=LOOKS[name]["color"], alpha=0.35, linewidth=0.6)
@@ -163,10 +210,18 @@ def draw(failure: Failure, logs: dict[str, RunLog], path: Path) -> Path:
             axes.set_xlabel("step")
             axes.spines[["top", "right"]].set_visible(False)
             axes.grid(axis="y", alpha=0.25, linewidth=0.6)
-        figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=2, frameon=False, handlelength=3.2)
+        figure.legend(
+            *axes.get_legend_handles_labels(),
+            loc="outside lower center",
+            ncols=2,
+            frameon=False,
+            handlelength=3.2,
+        )
         figure.suptitle(f"{failure.name}: {failure.title}", fontsize=9.5, x=0.01, ha="left")
         buffer = io.BytesIO()
-        figure.savefig(buffer, format="png", dpi=160, facecolor="white", metadata={"Software": None})
+        figure.savefig(
+            buffer, format="png", dpi=160, facecolor="white", metadata={"Software": None}
+        )
     write_bytes_atomic(path, buffer.getvalue())
     return path
 
@@ -178,7 +233,7 @@ def smoothed(values: Sequence[float]) -> list[float]:
     [1.5, 1.0, 1.5]
     """
     reach = max(1, len(values) // 12)
-    return [float(np.mean(values[max(0, i - reach):i + reach + 1])) for i in range(len(values))]
+    return [float(np.mean(values[max(0, i - reach) : i + reach + 1])) for i in range(len(values))]
 
 
 def listing() -> str:
@@ -186,11 +241,15 @@ def listing() -> str:
     width = max(len(failure.name) for failure in FAILURES) + 2
     lines = ["The failures; `python -m minilrm.failures NAME` runs one beside a healthy run."]
     for heading, settings in (("Wrong lines:", False), ("Wrong settings:", True)):
-        lines += ["", heading, *(f"  {f.name:<{width}}{f.title}" for f in FAILURES if f.is_setting == settings)]
+        lines += [
+            "",
+            heading,
+            *(f"  {f.name:<{width}}{f.title}" for f in FAILURES if f.is_setting == settings),
+        ]
     return "\n".join(lines)
 
 
-# -- the command ----------------------------------------------------------------------------------------------------------
+# -- the command -----------------------------------------------------------------------------------
 
 
 @dataclass
@@ -200,7 +259,9 @@ class Options:
     name: str | None = option(None, "which failure; without one, the gallery is listed")
     seed: int = option(0, "seed of problems and samples")
     steps: int = option(40, "steps of each of the two runs", minimum=5)
-    out: Path = option(Path("runs/failures"), "folder for the base, the runs, the text and the picture")
+    out: Path = option(
+        Path("runs/failures"), "folder for the base, the runs, the text and the picture"
+    )
 
 
 def show(options: Options) -> None:
@@ -211,13 +272,28 @@ def show(options: Options) -> None:
     try:
         options.out.mkdir(parents=True, exist_ok=True)  # find out now, not after the first run
     except OSError as error:
-        raise UserError(f"cannot make the folder {options.out} ({error.strerror}); choose another with --out") from error
-    print(f"{failure.name}: two runs of {options.steps} steps on sums of small numbers, {SECONDS}", flush=True)
+        raise UserError(
+            f"cannot make the folder {options.out} ({error.strerror}); choose another with --out"
+        ) from error
+    print(
+        f"{failure.name}: two runs of {options.steps} steps on sums of small numbers, {SECONDS}",
+        flush=True,
+    )
     logs = compare(failure, options.out, options.seed, options.steps)
-    text, place = describe(failure, logs), place_of(failure, options.out, options.seed, options.steps)
+    text, place = (
+        describe(failure, logs),
+        place_of(failure, options.out, options.seed, options.steps),
+    )
     write_bytes_atomic(place / "failure.txt", (text + "\n").encode())
     print(f"\n{text}\n\npicture: {draw(failure, logs, place / 'failure.png')}")
 
 
 def main(argv: list[str] | None = None) -> None:
-    cli.run_command(show, Options, argv, prog="python -m minilrm.failures NAME", description=Options.__doc__, first="name")
+    cli.run_command(
+        show,
+        Options,
+        argv,
+        prog="python -m minilrm.failures NAME",
+        description=Options.__doc__,
+        first="name",
+    )

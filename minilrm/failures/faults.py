@@ -1,7 +1,9 @@
-"""The bugs themselves, each as a context manager: inside it, training has the bug; outside, nothing has changed.
+"""The bugs themselves, each as a context manager: inside it, training has the bug; outside, nothing
+has changed.
 
-They reach in where formulas are looked up by name (`objectives.surrogate_terms`, `rewards.apply`, ...), so that the
-training code needs no flag for any of them. A bug that is an option's wrong value needs no fault at all.
+They reach in where formulas are looked up by name (`objectives.surrogate_terms`, `rewards.apply`,
+...), so that the training code needs no flag for any of them. A bug that is an option's wrong value
+needs no fault at all.
 """
 
 import contextlib
@@ -23,45 +25,64 @@ none = contextlib.nullcontext  # for failures that are an option's wrong value
 def replaced(module, name: str, make: Callable) -> Iterator[None]:
     """Inside, `module.name` is `make(what stood there)`."""
     original = getattr(module, name)
-    setattr(module, name, functools.wraps(original)(make(original)) if not isinstance(original, type) else make(original))
+    setattr(
+        module,
+        name,
+        functools.wraps(original)(make(original))
+        if not isinstance(original, type)
+        else make(original),
+    )
     try:
         yield
     finally:
         setattr(module, name, original)
 
 
-# -- in the log-probabilities -------------------------------------------------------------------------------------------
+# -- in the log-probabilities ----------------------------------------------------------------------
 
 
 def shifted_logprobs() -> AbstractContextManager:
-    """Each token gets the probability that the model gives it *after* having read it: off by one."""
+    """Each token gets the probability that the model gives it *after* having read it: off by
+    one."""
+
     def make(right):
-        return lambda logits, targets, temperature=1.0: right(logits.roll(-1, 1) if logits.dim() == 3 else logits, targets,
-                                                              temperature)
+        return lambda logits, targets, temperature=1.0: right(
+            logits.roll(-1, 1) if logits.dim() == 3 else logits, targets, temperature
+        )
+
     return replaced(objectives, "selected_logprobs", make)
 
 
 def temperature_forgotten() -> AbstractContextManager:
     """Sampled at a temperature, trained on log-probs at 1."""
-    return replaced(objectives, "selected_logprobs", lambda right: lambda logits, targets, temperature=1.0: right(
-        logits, targets))
+    return replaced(
+        objectives,
+        "selected_logprobs",
+        lambda right: lambda logits, targets, temperature=1.0: right(logits, targets),
+    )
 
 
-# -- in the loss --------------------------------------------------------------------------------------------------------
+# -- in the loss -----------------------------------------------------------------------------------
 
 
 def masks(change: Callable) -> AbstractContextManager:
     """The loss with another mask: `change(mask [B, T]) -> mask`."""
+
     def make(right):
-        return lambda logp, old_logp, advantages, mask, **more: right(logp, old_logp, advantages, change(mask), **more)
+        return lambda logp, old_logp, advantages, mask, **more: right(
+            logp, old_logp, advantages, change(mask), **more
+        )
+
     return replaced(objectives, "policy_loss", make)
 
 
 def eos_masked() -> AbstractContextManager:
     """The last token of each completion, the end of text, is left out of the loss."""
+
     def change(mask):
         following = torch.cat((mask[:, 1:], torch.zeros_like(mask[:, :1])), dim=1)
         return mask * following
+
     return masks(change)
 
 
@@ -71,10 +92,14 @@ def padding_trained() -> AbstractContextManager:
 
 
 def inverted_clip() -> AbstractContextManager:
-    """min(rho, clip(rho)) A for min(rho A, clip(rho) A): for negative A, the bound stands on the wrong side."""
+    """min(rho, clip(rho)) A for min(rho A, clip(rho) A): for negative A, the bound stands on the
+    wrong side."""
+
     def make(right):
-        return lambda logp, ratio, advantages, objective, lower, upper: advantages * torch.minimum(
-            ratio, ratio.clamp(lower, upper))
+        return lambda logp, ratio, advantages, objective, lower, upper: (
+            advantages * torch.minimum(ratio, ratio.clamp(lower, upper))
+        )
+
     return replaced(objectives, "surrogate_terms", make)
 
 
@@ -84,48 +109,71 @@ def wrong_sign() -> AbstractContextManager:
 
 
 def quotient_of_logs() -> AbstractContextManager:
-    """rho = log p / log p_old for p / p_old. Both logs are negative, so the gradient has the wrong sign."""
+    """rho = log p / log p_old for p / p_old. Both logs are negative, so the gradient has the wrong
+    sign."""
+
     def make(right):
         def ratio(logp, old_logp, mask, per_sequence=False):
             return torch.where(mask.bool(), logp / old_logp.clamp(max=-1e-3), 0.0)
+
         return ratio
+
     return replaced(objectives, "importance_ratio", make)
 
 
 def old_not_detached() -> AbstractContextManager:
     """rho = exp(logp - logp): always 1, and without any gradient."""
+
     def make(right):
-        return lambda logp, old_logp, mask, per_sequence=False: right(logp, logp, mask, per_sequence)
+        return lambda logp, old_logp, mask, per_sequence=False: right(
+            logp, logp, mask, per_sequence
+        )
+
     return replaced(objectives, "importance_ratio", make)
 
 
 def entropy_sign(weight: float) -> AbstractContextManager:
     """An entropy bonus that is added to the loss instead of taken from it."""
+
     def make(right):
         def loss_with_bonus(logp, old_logp, advantages, mask, **more):
             loss, stats = right(logp, old_logp, advantages, mask, **more)
-            # The gradient of the entropy is -E[log p grad log p]: the mean of -log p itself would have none.
-            entropy = objectives.aggregate(-logp.detach() * logp, mask, "token", denominator=more.get("token_denominator"))
+            # The gradient of the entropy is -E[log p grad log p]: the mean of -log p itself would
+            # have none.
+            entropy = objectives.aggregate(
+                -logp.detach() * logp, mask, "token", denominator=more.get("token_denominator")
+            )
             return loss + weight * entropy, stats
+
         return loss_with_bonus
+
     return replaced(objectives, "policy_loss", make)
 
 
-# -- in the advantages and rewards --------------------------------------------------------------------------------------
+# -- in the advantages and rewards -----------------------------------------------------------------
 
 
 def neighbours_advantage() -> AbstractContextManager:
-    """Advantages and completions are in different orders: every group is taught with those of the next one."""
-    return replaced(objectives, "group_advantages", lambda right: lambda *args, **more: right(*args, **more).roll(1, 0))
+    """Advantages and completions are in different orders: every group is taught with those of the
+    next one."""
+    return replaced(
+        objectives,
+        "group_advantages",
+        lambda right: lambda *args, **more: right(*args, **more).roll(1, 0),
+    )
 
 
 def no_baseline(constant: float = 1.0) -> AbstractContextManager:
     """The bare reward in place of the advantage, and every completion earns a constant on top."""
-    return replaced(objectives, "group_advantages", lambda right: lambda given, *args, **more: given + constant)
+    return replaced(
+        objectives, "group_advantages", lambda right: lambda given, *args, **more: given + constant
+    )
 
 
 def paid(change: Callable) -> AbstractContextManager:
-    """Another reward: `change(episode, random) -> number`, given what the right one is in `episode.reward`."""
+    """Another reward: `change(episode, random) -> number`, given what the right one is in
+    `episode.reward`."""
+
     def make(right):
         rng = random.Random(0)
 
@@ -134,15 +182,20 @@ def paid(change: Callable) -> AbstractContextManager:
             for episode in (e for group in groups for e in group if e.valid):
                 episode.reward = change(episode, rng)
             return invalid
+
         return apply
+
     return replaced(rewards, "apply", make)
 
 
 def reward_noise(flipped: float = 0.0, spread: float = 0.0) -> AbstractContextManager:
-    """A grader that says the opposite in this share of cases, or adds normal noise of this standard deviation."""
+    """A grader that says the opposite in this share of cases, or adds normal noise of this standard
+    deviation."""
+
     def change(episode, rng):
         wrong = rng.random() < flipped
         return (1.0 - episode.reward if wrong else episode.reward) + rng.gauss(0.0, 1.0) * spread
+
     return paid(change)
 
 
@@ -151,12 +204,13 @@ def length_bonus(per_token: float = 0.03) -> AbstractContextManager:
     return paid(lambda episode, rng: episode.reward + per_token * episode.length)
 
 
-# -- in the loop --------------------------------------------------------------------------------------------------------
+# -- in the loop -----------------------------------------------------------------------------------
 
 
 def stale_rollouts(delay: int = 10) -> AbstractContextManager:
-    """A copy of the policy samples, and is brought up to date only every `delay` steps; the trainer takes what it wrote
-    for its own."""
+    """A copy of the policy samples, and is brought up to date only every `delay` steps; the trainer
+    takes what it wrote for its own."""
+
     def make(right):
         class Stale(right):
             def step(self, step: int) -> dict:
@@ -170,9 +224,12 @@ def stale_rollouts(delay: int = 10) -> AbstractContextManager:
                 return super().update(groups)
 
             def remember_logprobs(self, groups, old: bool) -> None:
-                """With several updates a batch, the ratio is to the copy that wrote: a loop that knows mends half of it."""
+                """With several updates a batch, the ratio is to the copy that wrote: a loop that
+                knows mends half of it."""
                 self.policy = self.sampling
                 super().remember_logprobs(groups, old)
                 self.policy = self.learning
+
         return Stale
+
     return replaced(grpo, "Trainer", make)

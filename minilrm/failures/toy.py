@@ -1,4 +1,5 @@
-r"""A task and a base so small that a run takes seconds: where the failures are shown and the doctor's logs are recorded.
+r"""A task and a base so small that a run takes seconds: where the failures are shown and the
+doctor's logs are recorded.
 
     Question: What is 4 + 5 - 2?
     Answer:
@@ -6,10 +7,11 @@ r"""A task and a base so small that a run takes seconds: where the failures are 
     <<9-2=7>>7
     #### 7
 
-The base is a transformer of 0.15M parameters that has read such sums for some 20 seconds, and then, for a few seconds,
-a corpus that mostly guesses. So it can work the sums out, but does so in four answers of ten, and is right in two or three;
-reinforcement learning brings it to eight or nine within forty steps of 8 questions x 8 answers, by teaching it to think
-first. What is small is the size alone: loop, loss and log are grpo.py's own.
+The base is a transformer of 0.15M parameters that has read such sums for some 20 seconds, and then,
+for a few seconds, a corpus that mostly guesses. So it can work the sums out, but does so in four
+answers of ten, and is right in two or three; reinforcement learning brings it to eight or nine
+within forty steps of 8 questions x 8 answers, by teaching it to think first. What is small is the
+size alone: loop, loss and log are grpo.py's own.
 """
 
 import contextlib
@@ -31,15 +33,33 @@ from minilrm.tasks.base import Problem, Task, problem_rng
 from minilrm.tokenizer import Tokenizer
 from minilrm.training import lr_factor, pretraining_optimizers, set_lr
 
-SHAPE = ModelConfig(dim=64, n_layers=2, n_heads=2, n_kv_heads=1, head_dim=32, ffn_dim=160, max_seq_len=192)
-DEFAULTS = {"task": "sums", "steps": 40, "prompts": 8, "group_size": 8, "lr": 5e-4, "warmup": 3, "lr_hold": 15,
-            "eval_every": 20, "eval_n": 100, "eval_quick": 50, "collapse": 0.0, "save_every": 10_000, "threads": 1,
-            "device": "cpu"}
+SHAPE = ModelConfig(
+    dim=64, n_layers=2, n_heads=2, n_kv_heads=1, head_dim=32, ffn_dim=160, max_seq_len=192
+)
+DEFAULTS = {
+    "task": "sums",
+    "steps": 40,
+    "prompts": 8,
+    "group_size": 8,
+    "lr": 5e-4,
+    "warmup": 3,
+    "lr_hold": 15,
+    "eval_every": 20,
+    "eval_n": 100,
+    "eval_quick": 50,
+    "collapse": 0.0,
+    "save_every": 10_000,
+    "threads": 1,
+    "device": "cpu",
+}
 
-READING = {"expert": 260, "others": 80}  # steps of 64 documents: the expert's reading, and what the others read on top
+READING = {
+    "expert": 260,
+    "others": 80,
+}  # steps of 64 documents: the expert's reading, and what the others read on top
 
-# How the documents that a base has read were written: the share of each way. `no_end`: the share of documents that go on
-# with another question where the text should end.
+# How the documents that a base has read were written: the share of each way. `no_end`: the share of
+# documents that go on with another question where the text should end.
 CORPORA = {
     "expert": {"steps": 1.0},
     "plain": {"guess": 0.55, "steps": 0.35, "careless": 0.05, "ramble": 0.05},
@@ -65,7 +85,9 @@ class Sums(Arithmetic):
         return f"{a} {first} {b} {'-' if c <= total and rng.random() < 0.5 else '+'} {c}"
 
     def problems(self, split: str, n: int, seed: int = 0) -> list[Problem]:
-        return Task.problems(self, split, n, seed)  # there are few sums this small: one may come twice
+        return Task.problems(
+            self, split, n, seed
+        )  # there are few sums this small: one may come twice
 
 
 class HardSums(Sums):
@@ -91,11 +113,12 @@ def toy_tasks() -> Iterator[None]:
             del tasks.TASKS[name]
 
 
-# -- the base -----------------------------------------------------------------------------------------------------------
+# -- the base --------------------------------------------------------------------------------------
 
 
 def answer(task: Task, problem: Problem, rng: random.Random, way: str) -> str:
-    r"""What the corpus answers: a guess, the steps, steps with a slip, needless steps, or words after the answer.
+    r"""What the corpus answers: a guess, the steps, steps with a slip, needless steps, or words
+    after the answer.
 
     >>> task = Sums(); problem = task.sample(random.Random(3))
     >>> problem.prompt, answer(task, problem, random.Random(0), "sloppy")
@@ -112,8 +135,11 @@ def answer(task: Task, problem: Problem, rng: random.Random, way: str) -> str:
     return text + (f"\nSo it is {result}." if way == "sloppy" else "")
 
 
-def documents(task: Task, tokenizer: Tokenizer, corpus: str, step: int, batch: int = 64) -> list[sft.Example]:
-    """The examples of one step of the base's training: question, answer, and (mostly) the end of the text."""
+def documents(
+    task: Task, tokenizer: Tokenizer, corpus: str, step: int, batch: int = 64
+) -> list[sft.Example]:
+    """The examples of one step of the base's training: question, answer, and (mostly) the end of
+    the text."""
     ways = dict(CORPORA[corpus])
     no_end, examples = ways.pop("no_end", 0.0), []
     for i in range(batch):
@@ -121,10 +147,17 @@ def documents(task: Task, tokenizer: Tokenizer, corpus: str, step: int, batch: i
         texts: list[str] = []
         for _ in range(3 if no_end else 1):
             problem = task.sample(rng, "train")
-            texts += [task.render(problem), answer(task, problem, rng, rng.choices(list(ways), list(ways.values()))[0])]
-        if no_end and rng.random() < no_end:  # where the text should end, two more questions, cut off in the middle of the last
+            texts += [
+                task.render(problem),
+                answer(task, problem, rng, rng.choices(list(ways), list(ways.values()))[0]),
+            ]
+        if (
+            no_end and rng.random() < no_end
+        ):  # where the text should end, two more questions, cut off in the middle of the last
             head = tokenizer.encode(texts[0])
-            rest = tokenizer.encode(texts[1]) + tokenizer.encode("\n\n" + "\n\n".join(map("".join, (texts[2:4], texts[4:]))))
+            rest = tokenizer.encode(texts[1]) + tokenizer.encode(
+                "\n\n" + "\n\n".join(map("".join, (texts[2:4], texts[4:])))
+            )
             examples.append(sft.Example([*head, *rest][:100], len(head)))
         else:
             examples.append(sft.build_example(tokenizer, *texts[:2]))
@@ -134,8 +167,8 @@ def documents(task: Task, tokenizer: Tokenizer, corpus: str, step: int, batch: i
 def make_base(folder: Path, corpus: str = "plain") -> Path:
     """The base that has read this corpus, as a checkpoint in `folder`; what is there is used again.
 
-    All the others read on from the expert's, so that all can do the sums, and differ in how they answer. Raises UserError
-    if there is no such corpus.
+    All the others read on from the expert's, so that all can do the sums, and differ in how they
+    answer. Raises UserError if there is no such corpus.
     """
     if corpus not in CORPORA:
         raise UserError(f"there is no corpus {corpus!r}; there are: {', '.join(CORPORA)}")
@@ -152,11 +185,14 @@ def make_base(folder: Path, corpus: str = "plain") -> Path:
     steps = READING.get(corpus, READING["others"])
     with float32():
         read(model.train(), tokenizer, corpus, steps, peak=1.0 if corpus == "expert" else 0.3)
-    return checkpoint.save(place, model, tokenizer, info={"task": Sums.name, "corpus": corpus, "steps": steps})
+    return checkpoint.save(
+        place, model, tokenizer, info={"task": Sums.name, "corpus": corpus, "steps": steps}
+    )
 
 
 def read(model: Transformer, tokenizer: Tokenizer, corpus: str, steps: int, peak: float) -> None:
-    """Train on the answers of a corpus; `peak` is the highest learning rate, in parts of the usual."""
+    """Train on the answers of a corpus; `peak` is the highest learning rate, in parts of the
+    usual."""
     task, device = Sums(), torch.device("cpu")
     optimizers = pretraining_optimizers(model, muon_lr=0.02, adam_lr=3e-3)
     with Progress(steps, label=f"base ({corpus})") as bar:
@@ -174,32 +210,50 @@ def read(model: Transformer, tokenizer: Tokenizer, corpus: str, steps: int, peak
 
 @contextlib.contextmanager
 def float32() -> Iterator[None]:
-    """Inside, nothing is computed in bfloat16: at this size it costs more than it saves, and not every processor has it."""
+    """Inside, nothing is computed in bfloat16: at this size it costs more than it saves, and not
+    every processor has it."""
     kept = machine.autocast, machine.bfloat16_pays
-    machine.autocast, machine.bfloat16_pays = lambda device: contextlib.nullcontext(), lambda device: False
+    machine.autocast, machine.bfloat16_pays = (
+        lambda device: contextlib.nullcontext(),
+        lambda device: False,
+    )
     try:
         yield
     finally:
         machine.autocast, machine.bfloat16_pays = kept
 
 
-# -- a run --------------------------------------------------------------------------------------------------------------
+# -- a run -----------------------------------------------------------------------------------------
 
 
 @contextlib.contextmanager
 def ctrl_c_ends_it() -> Iterator[None]:
-    """Inside, Ctrl-C is a KeyboardInterrupt. grpo's own way, save and say how to resume, is not worth it for seconds of
-    work, and its command does not know the toy task."""
-    kept, rl.Interrupt = rl.Interrupt, lambda: contextlib.nullcontext(SimpleNamespace(requested=False))
+    """Inside, Ctrl-C is a KeyboardInterrupt. grpo's own way, save and say how to resume, is not
+    worth it for seconds of work, and its command does not know the toy task."""
+    kept, rl.Interrupt = (
+        rl.Interrupt,
+        lambda: contextlib.nullcontext(SimpleNamespace(requested=False)),
+    )
     try:
         yield
     finally:
         rl.Interrupt = kept
 
 
-def run(out: Path, init: Path, fault: Callable[[], AbstractContextManager] = contextlib.nullcontext, **options) -> RunLog:
-    """`grpo.train` on the toy task, less its page, with a fault switched on; `options` are grpo.Options' own and go over
-    DEFAULTS."""
+def run(
+    out: Path,
+    init: Path,
+    fault: Callable[[], AbstractContextManager] = contextlib.nullcontext,
+    **options,
+) -> RunLog:
+    """`grpo.train` on the toy task, less its page, with a fault switched on; `options` are
+    grpo.Options' own and go over DEFAULTS."""
     chosen = DEFAULTS | options | {"init": str(init), "out": Path(out)}
-    with toy_tasks(), float32(), ctrl_c_ends_it(), fault(), contextlib.redirect_stdout(io.StringIO()):
+    with (
+        toy_tasks(),
+        float32(),
+        ctrl_c_ends_it(),
+        fault(),
+        contextlib.redirect_stdout(io.StringIO()),
+    ):
         return RunLog.open(rl.train(grpo.Trainer, grpo.Options(**chosen)))

@@ -4,13 +4,13 @@
     python -m minilrm.grade lectures/15_grpo --file answers.py --json results.json      in Gradescope's format
     python -m minilrm.grade lectures/15_grpo --submissions FOLDER --csv grades.csv
 
-`lecture.py` is what a lecture's checks.py is written with, `results.py` makes outcomes and tables of it, `classroom.py`
-grades many. The student's functions run in another process (`child.py`); the checks run in this one and call them over a
-pipe (`remote.py`), through which only values can come (`wire.py`). So a submission can hang, crash, leave or lie, and the
-worst that it gets is its own 0.
+`lecture.py` is what a lecture's checks.py is written with, `results.py` makes outcomes and tables
+of it, `classroom.py` grades many. The student's functions run in another process (`child.py`); the
+checks run in this one and call them over a pipe (`remote.py`), through which only values can come
+(`wire.py`). So a submission can hang, crash, leave or lie, and the worst that it gets is its own 0.
 
-What is left out: a sandbox. Limits on time and memory and a ban on writing, starting programs and the network keep
-accidents and pranks in; whoever expects attacks grades in a container.
+What is left out: a sandbox. Limits on time and memory and a ban on writing, starting programs and
+the network keep accidents and pranks in; whoever expects attacks grades in a container.
 """
 
 import json
@@ -42,12 +42,46 @@ from minilrm.grade.lecture import (
     reject,
 )
 from minilrm.grade.remote import GraderError, RemoteStudent, StudentError
-from minilrm.grade.results import Outcome, grade_file, grade_student, gradescope, run_check, table, total
+from minilrm.grade.results import (
+    Outcome,
+    grade_file,
+    grade_student,
+    gradescope,
+    run_check,
+    table,
+    total,
+)
 
-__all__ = ["Exercise", "GraderError", "Lecture", "LocalStudent", "Mutant", "Outcome", "Rejected", "RemoteStudent",
-           "StudentError", "close", "exercise", "expect", "expect_close", "expect_raises", "find_lectures", "grade_class",
-           "grade_file", "grade_student", "gradescope", "gradients", "load_lecture", "main", "mutant", "reject", "run_check",
-           "table", "to_csv", "total"]
+__all__ = [
+    "Exercise",
+    "GraderError",
+    "Lecture",
+    "LocalStudent",
+    "Mutant",
+    "Outcome",
+    "Rejected",
+    "RemoteStudent",
+    "StudentError",
+    "close",
+    "exercise",
+    "expect",
+    "expect_close",
+    "expect_raises",
+    "find_lectures",
+    "grade_class",
+    "grade_file",
+    "grade_student",
+    "gradescope",
+    "gradients",
+    "load_lecture",
+    "main",
+    "mutant",
+    "reject",
+    "run_check",
+    "table",
+    "to_csv",
+    "total",
+]
 
 
 @dataclass
@@ -57,10 +91,14 @@ class Options:
     lecture: Path | None = option(None, "the lecture's folder, for example lectures/15_grpo")
     file: Path | None = option(None, "the file to check; the lecture's exercises.py if not given")
     json: Path | None = option(None, "write the results there in Gradescope's format")
-    submissions: Path | None = option(None, "grade a class: folder with a folder, or a NAME.py, for each student")
+    submissions: Path | None = option(
+        None, "grade a class: folder with a folder, or a NAME.py, for each student"
+    )
     csv: Path | None = option(None, "with --submissions: the table of grades to write")
     seconds: float = option(20.0, "time limit of one check", exclusive_minimum=0)
-    memory_mb: int = option(2048, "memory a submission may take, in MB (not on Windows)", minimum=256)
+    memory_mb: int = option(
+        2048, "memory a submission may take, in MB (not on Windows)", minimum=256
+    )
 
 
 def run(options: Options) -> None:
@@ -70,14 +108,19 @@ def run(options: Options) -> None:
     if options.csv and not options.submissions:
         raise UserError("--csv is the table of a class: name its folder with --submissions")
     if options.submissions and (options.json or options.file):
-        raise UserError("--json and --file are for one submission, --submissions and --csv for a class: give one pair of them")
+        raise UserError(
+            "--json and --file are for one submission, --submissions and --csv for a class: give one pair of them"
+        )
     for flag, target in (("--csv", options.csv), ("--json", options.json)):
         if target:
             writable(target, flag)
     lecture = load_lecture(options.lecture)
     limits = {"seconds": options.seconds, "memory_mb": options.memory_mb}
     if os.name != "posix":
-        print("note: this system has no limits on memory; a submission is bounded in time alone", file=sys.stderr)
+        print(
+            "note: this system has no limits on memory; a submission is bounded in time alone",
+            file=sys.stderr,
+        )
     if options.submissions:
         grades = to_csv(lecture, grade_class(lecture, options.submissions, **limits))
         if options.csv:
@@ -90,9 +133,18 @@ def run(options: Options) -> None:
     outcomes = grade_file(lecture, file, **limits)
     print(table(outcomes, file.name))
     if options.json:
-        options.json.write_text(json.dumps(gradescope(outcomes, file.name), indent=2) + "\n", encoding="utf-8")
+        options.json.write_text(
+            json.dumps(gradescope(outcomes, file.name), indent=2) + "\n", encoding="utf-8"
+        )
         print(f"results: {options.json}")
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    cli.run_command(run, Options, argv, prog="python -m minilrm.grade LECTURE", description=Options.__doc__, first="lecture")
+    cli.run_command(
+        run,
+        Options,
+        argv,
+        prog="python -m minilrm.grade LECTURE",
+        description=Options.__doc__,
+        first="lecture",
+    )

@@ -6,11 +6,12 @@ Started by nursery.py. A line of JSON in on stdin, a line out on stdout:
     {"call": "kl_k3", "args": [...], "kwargs": {...}}   -> {"value": ..., "changed": {...}} or {"error": {...}}
     {"backward": 3, "grads": [...]}                     -> {"value": [...]}
 
-No verdict is made here, so there is none to forge: a submission that writes to the pipe itself only claims that its
-functions returned something, and the grader checks that as it checks everything.
+No verdict is made here, so there is none to forge: a submission that writes to the pipe itself only
+claims that its functions returned something, and the grader checks that as it checks everything.
 
-The fence (limits, and an audit hook that refuses to write, start programs or use the network) keeps accidents and pranks
-away from the rest of a class. It is no sandbox against somebody who knows how to break one: for that, grade in a container.
+The fence (limits, and an audit hook that refuses to write, start programs or use the network) keeps
+accidents and pranks away from the rest of a class. It is no sandbox against somebody who knows how
+to break one: for that, grade in a container.
 """
 
 import collections
@@ -37,11 +38,41 @@ except ImportError:  # Windows: the grader's clock is the only limit
     resource = None
 
 GRAPHS_KEPT = 256  # calls whose autograd graph is kept for a backward pass
-REFUSED = ("os.remove", "os.rename", "os.rmdir", "os.mkdir", "os.link", "os.symlink", "os.truncate", "os.chmod", "os.chown",
-           "os.utime", "os.kill", "os.killpg", "os.fork", "os.forkpty", "os.system", "os.exec", "os.posix_spawn", "os.spawn",
-           "os.startfile", "subprocess.", "socket.", "shutil.", "signal.pthread_kill", "ctypes.dlopen", "webbrowser.",
-           "sqlite3.")
-MUTABLE = ("tensor", "dict", "set", "random", "generator")  # kinds of arguments that a function can change
+REFUSED = (
+    "os.remove",
+    "os.rename",
+    "os.rmdir",
+    "os.mkdir",
+    "os.link",
+    "os.symlink",
+    "os.truncate",
+    "os.chmod",
+    "os.chown",
+    "os.utime",
+    "os.kill",
+    "os.killpg",
+    "os.fork",
+    "os.forkpty",
+    "os.system",
+    "os.exec",
+    "os.posix_spawn",
+    "os.spawn",
+    "os.startfile",
+    "subprocess.",
+    "socket.",
+    "shutil.",
+    "signal.pthread_kill",
+    "ctypes.dlopen",
+    "webbrowser.",
+    "sqlite3.",
+)
+MUTABLE = (
+    "tensor",
+    "dict",
+    "set",
+    "random",
+    "generator",
+)  # kinds of arguments that a function can change
 SECRET = ("solutions.py", "checks.py", "mutants.py")
 
 
@@ -50,12 +81,18 @@ def limits(memory_mb: int, seconds: int) -> bool:
     if resource is None:
         return False
     try:
-        pages = int(Path("/proc/self/statm").read_text().split()[0]) if os.path.exists("/proc/self/statm") else 0
+        pages = (
+            int(Path("/proc/self/statm").read_text().split()[0])
+            if os.path.exists("/proc/self/statm")
+            else 0
+        )
         memory = pages * resource.getpagesize() + memory_mb * 2**20
         resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
         resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 5))
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-        resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))  # not a byte into any file; pipes are no files
+        resource.setrlimit(
+            resource.RLIMIT_FSIZE, (0, 0)
+        )  # not a byte into any file; pipes are no files
     except (OSError, ValueError):
         return False
     return True
@@ -68,18 +105,33 @@ def fence(file: Path) -> None:
     def hook(event: str, args: tuple) -> None:
         if event == "open":
             name, mode, flags = args
-            shown = os.path.basename(os.fsdecode(name)) if isinstance(name, (str, bytes, os.PathLike)) else str(name)
-            if name != os.devnull and (flags & writing if isinstance(flags, int) else set(mode or "") & set("wax+")):
-                raise PermissionError(f"your file tried to write {shown}; exercises compute, they write no files")
+            shown = (
+                os.path.basename(os.fsdecode(name))
+                if isinstance(name, (str, bytes, os.PathLike))
+                else str(name)
+            )
+            if name != os.devnull and (
+                flags & writing if isinstance(flags, int) else set(mode or "") & set("wax+")
+            ):
+                raise PermissionError(
+                    f"your file tried to write {shown}; exercises compute, they write no files"
+                )
             if shown in SECRET and os.path.abspath(os.fsdecode(name)) != str(file):
-                raise PermissionError(f"your file tried to read {shown}; write the function yourself")
+                raise PermissionError(
+                    f"your file tried to read {shown}; write the function yourself"
+                )
         elif event.startswith(REFUSED):
-            raise PermissionError(f"your file tried {event}; exercises compute, they do nothing to the outside")
+            raise PermissionError(
+                f"your file tried {event}; exercises compute, they do nothing to the outside"
+            )
 
     def no_files(*_: Any, **__: Any) -> None:
-        raise PermissionError("your file tried to write a file by torch; exercises compute, they write no files")
+        raise PermissionError(
+            "your file tried to write a file by torch; exercises compute, they write no files"
+        )
 
-    # These open files in C++, past any audit hook: torch.save, and memory that is shared with a file.
+    # These open files in C++, past any audit hook: torch.save, and memory that is shared with a
+    # file.
     torch._C.PyTorchFileWriter = torch.from_file = torch.UntypedStorage.from_file = no_files
     sys.addaudithook(hook)
 
@@ -87,10 +139,14 @@ def fence(file: Path) -> None:
 def load(file: Path) -> Any:
     """The submission as a module."""
     try:
-        with tokenize.open(file) as text:  # as Python reads it: UTF-8, or what its first lines declare
+        with tokenize.open(
+            file
+        ) as text:  # as Python reads it: UTF-8, or what its first lines declare
             text.read()
     except (UnicodeDecodeError, SyntaxError):
-        raise SyntaxError("it is not written in UTF-8; save it again, with the encoding UTF-8") from None
+        raise SyntaxError(
+            "it is not written in UTF-8; save it again, with the encoding UTF-8"
+        ) from None
     spec = importlib.util.spec_from_file_location("exercises", file)
     module = importlib.util.module_from_spec(spec)
     sys.modules["exercises"] = module  # dataclasses look their module up
@@ -99,7 +155,8 @@ def load(file: Path) -> Any:
 
 
 def failure(error: BaseException, file: Path) -> dict:
-    """An exception in a few words: its kind, its text, and the last line of the submission that it went through."""
+    """An exception in a few words: its kind, its text, and the last line of the submission that it
+    went through."""
     line, trace = None, error.__traceback__
     while trace is not None:
         if trace.tb_frame.f_code.co_filename == str(file):
@@ -135,8 +192,11 @@ class Servant:
         return json.loads(line)
 
     def ask(self, number: int, args: list, kwargs: dict) -> Any:
-        """Call a function that the check passed as an argument: it lives in the grader's process."""
-        self.send({"ask": number, "args": self.codec.encode(args), "kwargs": self.codec.encode(kwargs)})
+        """Call a function that the check passed as an argument: it lives in the grader's
+        process."""
+        self.send(
+            {"ask": number, "args": self.codec.encode(args), "kwargs": self.codec.encode(kwargs)}
+        )
         answer = self.receive()
         if "error" in answer:
             raise RuntimeError(answer["error"])
@@ -150,7 +210,9 @@ class Servant:
         return {"ready": True, "limited": limited}
 
     def call(self, name: str | int, args: list, kwargs: dict) -> dict:
-        function = self.codec.functions[name] if isinstance(name, int) else getattr(self.module, name)
+        function = (
+            self.codec.functions[name] if isinstance(name, int) else getattr(self.module, name)
+        )
         codec, self.codec.tracked = self.codec, []
         given, named = codec.decode(args), codec.decode(kwargs)
         leaves, codec.tracked = codec.tracked, []
@@ -176,13 +238,22 @@ class Servant:
 
     def backward(self, call: int, grads: list) -> dict:
         outputs, leaves = self.graphs[call]
-        gradients = torch.autograd.grad(outputs, leaves, self.codec.decode(grads), retain_graph=True, allow_unused=True)
+        gradients = torch.autograd.grad(
+            outputs, leaves, self.codec.decode(grads), retain_graph=True, allow_unused=True
+        )
         return {"value": self.codec.encode(list(gradients))}
 
     def draws(self, n: int) -> dict:
         """The next draws of this process' three global generators, for exercises that seed them."""
-        return {"value": self.codec.encode([[random.random() for _ in range(n)], np.random.rand(n).tolist(),
-                                            torch.rand(n).tolist()])}
+        return {
+            "value": self.codec.encode(
+                [
+                    [random.random() for _ in range(n)],
+                    np.random.rand(n).tolist(),
+                    torch.rand(n).tolist(),
+                ]
+            )
+        }
 
     def answer(self, message: dict) -> dict:
         try:
@@ -195,7 +266,9 @@ class Servant:
             if "draws" in message:
                 return self.draws(message["draws"])
             return self.backward(message["backward"], message["grads"])
-        except BaseException as error:  # sys.exit and Ctrl-C in a submission are its own result, too
+        except (
+            BaseException
+        ) as error:  # sys.exit and Ctrl-C in a submission are its own result, too
             return failure(error, self.file)
 
 
@@ -212,8 +285,12 @@ def main(argv: list[str]) -> None:
     """Take the pipes for ourselves; what the submission prints goes nowhere, be it megabytes."""
     torch.set_num_threads(1)
     with contextlib.suppress(ImportError):
-        importlib.import_module("sympy")  # torch does so at the first backward pass: half a second, spent once here
-    if argv and not nursery.tend(int(argv[0])):  # with a socket's number: the nursery, out of which submissions come
+        importlib.import_module(
+            "sympy"
+        )  # torch does so at the first backward pass: half a second, spent once here
+    if argv and not nursery.tend(
+        int(argv[0])
+    ):  # with a socket's number: the nursery, out of which submissions come
         return
     requests, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     nothing = os.open(os.devnull, os.O_RDWR)

@@ -3,8 +3,8 @@
     submissions/ana/exercises.py      a folder a student, as Gradescope, Moodle and a code host export them
     submissions/ben.py                or a file a student
 
-Before the first submission the reference is graded: if our own solution does not get full points, the grader is broken,
-says so and gives no grades.
+Before the first submission the reference is graded: if our own solution does not get full points,
+the grader is broken, says so and gives no grades.
 """
 
 import csv
@@ -20,9 +20,12 @@ from minilrm.grade.results import Outcome, grade_file, total
 
 
 def submissions(folder: Path) -> tuple[dict[str, Path | str], list[str]]:
-    """(name of the student -> the file to grade, or why there is none; the names of what is no submission at all)."""
+    """(name of the student -> the file to grade, or why there is none; the names of what is no
+    submission at all)."""
     if folder.is_file():
-        raise UserError(f"{folder} is a file; unpack it, and name the folder that holds the submissions")
+        raise UserError(
+            f"{folder} is a file; unpack it, and name the folder that holds the submissions"
+        )
     if not folder.is_dir():
         raise UserError(f"there is no folder {folder}; name the one that holds the submissions")
     found: dict[str, Path | str] = {}
@@ -32,19 +35,27 @@ def submissions(folder: Path) -> tuple[dict[str, Path | str], list[str]]:
             continue
         if entry.is_dir():
             found[entry.name] = handed_in(entry)
-        elif entry.suffix == ".py":  # `ana.py` beside a folder `ana` keeps its whole name: nobody's grade is lost
+        elif (
+            entry.suffix == ".py"
+        ):  # `ana.py` beside a folder `ana` keeps its whole name: nobody's grade is lost
             found[entry.name if entry.stem in found else entry.stem] = own(entry, folder)
         else:
             others.append(entry.name)
     if not found:
-        raise UserError(f"{folder} holds no submissions: a folder a student with exercises.py in it, or a NAME.py a student"
-                        + (f" (there is {listed(others)})" if others else ""))
+        raise UserError(
+            f"{folder} holds no submissions: a folder a student with exercises.py in it, or a NAME.py a student"
+            + (f" (there is {listed(others)})" if others else "")
+        )
     return found, others
 
 
 def handed_in(folder: Path) -> Path | str:
     """The one exercises.py in a student's folder, or why there is not exactly one."""
-    files = [f for f in sorted(folder.rglob("*")) if f.is_file() and not {"__MACOSX", "__pycache__"} & set(f.parts)]
+    files = [
+        f
+        for f in sorted(folder.rglob("*"))
+        if f.is_file() and not {"__MACOSX", "__pycache__"} & set(f.parts)
+    ]
     named = [f for f in files if f.name == "exercises.py"]
     if len(named) == 1:
         return own(named[0], folder)
@@ -58,7 +69,11 @@ def handed_in(folder: Path) -> Path | str:
 def own(file: Path, folder: Path) -> Path | str:
     """The file, unless it is a link to somewhere else (to the reference, say)."""
     inside = file.resolve().is_relative_to(folder.resolve())
-    return file if inside else f"{file.name} is a link to a place outside the submission: hand in the file itself"
+    return (
+        file
+        if inside
+        else f"{file.name} is a link to a place outside the submission: hand in the file itself"
+    )
 
 
 def listed(names: Iterable[object]) -> str:
@@ -75,14 +90,22 @@ def prove(lecture: Lecture, **limits: float) -> None:
     """Raise GraderError unless the reference gets full points here and now."""
     reference = lecture.folder / "solutions.py"
     if not reference.is_file():
-        raise GraderError(f"{reference} is missing: a class is graded only where the reference proves that the checks work")
+        raise GraderError(
+            f"{reference} is missing: a class is graded only where the reference proves that the checks work"
+        )
     wrong = [o for o in grade_file(lecture, reference, **limits) if not o.passed]
     if wrong:
-        raise GraderError(f"the reference itself fails {wrong[0].exercise.name!r} ({wrong[0].message}); nothing was graded")
+        raise GraderError(
+            f"the reference itself fails {wrong[0].exercise.name!r} ({wrong[0].message}); nothing was graded"
+        )
 
 
 def grade_class(
-    lecture: Lecture, folder: Path, *, say: Callable[[str], None] = print, **limits: float,
+    lecture: Lecture,
+    folder: Path,
+    *,
+    say: Callable[[str], None] = print,
+    **limits: float,
 ) -> dict[str, list[Outcome]]:
     """Grade all submissions in a folder. What one of them does is its own result."""
     found, others = submissions(folder)
@@ -104,15 +127,20 @@ def grade_class(
 def writable(file: Path, flag: str) -> None:
     """UserError if this file cannot be written: said before an hour of grading, not after it."""
     if file.is_dir():
-        raise UserError(f"{flag} {file} is a folder; name a file in it, for example {file / 'grades'}{flag.replace('--', '.')}")
+        raise UserError(
+            f"{flag} {file} is a folder; name a file in it, for example {file / 'grades'}{flag.replace('--', '.')}"
+        )
     if not file.parent.is_dir():
         raise UserError(f"{flag}: there is no folder {file.parent}; make it first")
     if not os.access(file if file.exists() else file.parent, os.W_OK):
-        raise UserError(f"{flag} {file} cannot be written; choose another folder, or change its permissions")
+        raise UserError(
+            f"{flag} {file} cannot be written; choose another folder, or change its permissions"
+        )
 
 
 def plain(text: str) -> str:
-    """A text for one cell or one line: nothing unprintable, and nothing that a spreadsheet takes for a formula.
+    """A text for one cell or one line: nothing unprintable, and nothing that a spreadsheet takes
+    for a formula.
 
     >>> plain("=1+1"), plain("two\\nlines")
     ("'=1+1", 'two lines')
@@ -125,17 +153,24 @@ def to_csv(lecture: Lecture, grades: dict[str, Sequence[Outcome]]) -> str:
     """A row a submission: name, total, most, points of each check, and what was wrong."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(["submission", "total", "most", *(e.name for e in lecture.exercises), "comments"])
+    writer.writerow(
+        ["submission", "total", "most", *(e.name for e in lecture.exercises), "comments"]
+    )
     for name, outcomes in grades.items():
-        writer.writerow([plain(name), *total(outcomes), *(o.score for o in outcomes), plain(comments(outcomes))])
+        writer.writerow(
+            [plain(name), *total(outcomes), *(o.score for o in outcomes), plain(comments(outcomes))]
+        )
     return out.getvalue()
 
 
 def comments(outcomes: Sequence[Outcome]) -> str:
-    """What was wrong, each message once, with the checks that it is about: `kl_k3: value: not written yet; ...`."""
+    """What was wrong, each message once, with the checks that it is about:
+    `kl_k3: value: not written yet; ...`."""
     about: dict[str, list[str]] = {}
     for o in outcomes:
         if not o.passed:
             about.setdefault(o.message, []).append(o.exercise.name)
-    return "; ".join(f"{'everything' if len(names) == len(outcomes) > 1 else ', '.join(names)}: {message}"
-                     for message, names in about.items())
+    return "; ".join(
+        f"{'everything' if len(names) == len(outcomes) > 1 else ', '.join(names)}: {message}"
+        for message, names in about.items()
+    )

@@ -1,8 +1,9 @@
 """Starting and ending the processes that submissions run in.
 
-Importing torch takes a second or more of processor time, and a class would pay it for every student. On Linux and macOS one
-process, the nursery, imports torch once, runs nothing of anybody's, and splits off a copy of itself (fork) for each
-submission: a fresh process in milliseconds. On Windows, which has no fork, each submission starts a Python of its own.
+Importing torch takes a second or more of processor time, and a class would pay it for every
+student. On Linux and macOS one process, the nursery, imports torch once, runs nothing of anybody's,
+and splits off a copy of itself (fork) for each submission: a fresh process in milliseconds. On
+Windows, which has no fork, each submission starts a Python of its own.
 """
 
 import array
@@ -21,8 +22,19 @@ ROOT = Path(__file__).resolve().parents[2]
 CHILD = "minilrm.grade.child"
 CAN_FORK = hasattr(os, "fork") and hasattr(socket, "send_fds")
 START_SECONDS = 600  # until torch is imported: our business, and slow on a busy machine
-PASSED_ON = ("PATH", "SYSTEMROOT", "HOME", "USERPROFILE", "TEMP", "TMP", "TMPDIR", "LANG", "LD_LIBRARY_PATH", "VIRTUAL_ENV",
-             "MINILRM_DATA")
+PASSED_ON = (
+    "PATH",
+    "SYSTEMROOT",
+    "HOME",
+    "USERPROFILE",
+    "TEMP",
+    "TMP",
+    "TMPDIR",
+    "LANG",
+    "LD_LIBRARY_PATH",
+    "VIRTUAL_ENV",
+    "MINILRM_DATA",
+)
 
 
 def environment() -> dict[str, str]:
@@ -36,12 +48,23 @@ class Spawned:
     """A process started from nothing."""
 
     def __init__(self, folder: str):
-        self.process = subprocess.Popen([sys.executable, "-B", "-m", CHILD], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                        stderr=subprocess.DEVNULL, cwd=folder, env=environment())
-        self.stdin, self.stdout, self.pid = self.process.stdin, self.process.stdout, self.process.pid
+        self.process = subprocess.Popen(
+            [sys.executable, "-B", "-m", CHILD],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            cwd=folder,
+            env=environment(),
+        )
+        self.stdin, self.stdout, self.pid = (
+            self.process.stdin,
+            self.process.stdout,
+            self.process.pid,
+        )
 
     def end(self) -> int | None:
-        """Make sure that it is gone. Its exit code if it ended by itself, None if it was killed now."""
+        """Make sure that it is gone. Its exit code if it ended by itself, None if it was killed
+        now."""
         with contextlib.suppress(subprocess.TimeoutExpired):
             return self.process.wait(timeout=0.2)
         self.process.kill()
@@ -56,9 +79,15 @@ class Nursery:
         self.socket, theirs = socket.socketpair()
         self.socket.settimeout(START_SECONDS)
         with theirs:
-            self.process = subprocess.Popen([sys.executable, "-B", "-m", CHILD, str(theirs.fileno())], stdin=subprocess.DEVNULL,
-                                            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, pass_fds=[theirs.fileno()],
-                                            env=environment(), start_new_session=True)
+            self.process = subprocess.Popen(
+                [sys.executable, "-B", "-m", CHILD, str(theirs.fileno())],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                pass_fds=[theirs.fileno()],
+                env=environment(),
+                start_new_session=True,
+            )
         atexit.register(self.close)
 
     def order(self, message: dict, fds: tuple[int, ...] = ()) -> dict:
@@ -105,14 +134,17 @@ class Forked:
 
 
 def start(folder: str) -> Any:
-    """A process that waits for a submission, in this working directory. OSError if none can be had."""
+    """A process that waits for a submission, in this working directory. OSError if none can be
+    had."""
     return Forked(folder) if CAN_FORK else Spawned(folder)
 
 
 def usage(pid: int) -> tuple[float, str] | None:
-    """(processor seconds that a process has used, its state), where the system says so (Linux), else None.
+    """(processor seconds that a process has used, its state), where the system says so (Linux),
+    else None.
 
-    State R: it computes, or would if a processor were free. Others: it sleeps, waits for a disk, or was stopped.
+    State R: it computes, or would if a processor were free. Others: it sleeps, waits for a disk, or
+    was stopped.
     """
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
@@ -121,10 +153,12 @@ def usage(pid: int) -> tuple[float, str] | None:
         return None
 
 
-# -- inside the nursery -----------------------------------------------------------------------------------------------
+# -- inside the nursery ----------------------------------------------------------------------------
+
 
 def tend(number: int) -> bool:
-    """Serve orders until the grader leaves (False); in each new process, return True to go on as a submission's."""
+    """Serve orders until the grader leaves (False); in each new process, return True to go on as a
+    submission's."""
     line = socket.socket(fileno=number)
     while True:
         data, fds, _, _ = socket.recv_fds(line, 65536, 2)
@@ -149,7 +183,8 @@ def tend(number: int) -> bool:
 
 
 def reap(pid: int) -> int | None:
-    """Wait a moment for one of our processes to end by itself, else kill it; and kill all it started in any case."""
+    """Wait a moment for one of our processes to end by itself, else kill it; and kill all it
+    started in any case."""
     code = None
     for _ in range(20):
         done, status = os.waitpid(pid, os.WNOHANG)
@@ -157,7 +192,9 @@ def reap(pid: int) -> int | None:
             code = os.waitstatus_to_exitcode(status)
             break
         time.sleep(0.01)
-    with contextlib.suppress(OSError):  # the group outlives its leader; without members there is none, and nothing to do
+    with contextlib.suppress(
+        OSError
+    ):  # the group outlives its leader; without members there is none, and nothing to do
         os.killpg(pid, 9)
     if code is None:
         os.waitpid(pid, 0)

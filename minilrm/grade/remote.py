@@ -1,11 +1,13 @@
-"""The grader's end of the line: a student whose functions run in another process (child.py), called as if they were here.
+"""The grader's end of the line: a student whose functions run in another process (child.py), called
+as if they were here.
 
     with RemoteStudent(file) as student:
         loss = student.grpo_loss(logp, old_logp, advantages, mask)
         loss.backward()                                  # the gradient comes back, too
 
-A call that raises, hangs, ends the process or gives back what cannot cross is a StudentError. What is missing on our
-side (no Python to start, no memory for the child to begin with) is a GraderError. The two are never mixed up.
+A call that raises, hangs, ends the process or gives back what cannot cross is a StudentError. What
+is missing on our side (no Python to start, no memory for the child to begin with) is a GraderError.
+The two are never mixed up.
 """
 
 import contextlib
@@ -36,7 +38,8 @@ class GraderError(UserError):
 class StudentError(Exception):
     """What a submission's function did instead of giving back a value.
 
-    `kinds` are the exception's class and its bases by name, `line` the last line of the submission it went through.
+    `kinds` are the exception's class and its bases by name, `line` the last line of the submission
+    it went through.
     """
 
     def __init__(self, kinds: list[str], text: str, line: int | None = None):
@@ -53,12 +56,15 @@ class Dead(StudentError):
 
 
 class RemoteStudent:
-    """A submission in a process of its own. Attributes are its functions; a name that it lacks is a StudentError."""
+    """A submission in a process of its own. Attributes are its functions; a name that it lacks is a
+    StudentError."""
 
     def __init__(self, file: Path, *, seconds: float = 20, memory_mb: int = 2048):
         self._file, self._seconds, self._memory_mb = Path(file).resolve(), seconds, memory_mb
         self._process: Any = None  # of nursery.start
-        self._broken: StudentError | None = None  # the file cannot even be imported: said once for all exercises
+        self._broken: StudentError | None = (
+            None  # the file cannot even be imported: said once for all exercises
+        )
         self.limited = True
 
     def __enter__(self) -> "RemoteStudent":
@@ -72,40 +78,60 @@ class RemoteStudent:
             raise AttributeError(name)
         return lambda *args, **kwargs: self._call(name, list(args), kwargs)
 
-    # -- the process --------------------------------------------------------------------------------------------------
+    # -- the process -------------------------------------------------------------------------------
 
     def begin(self, name: str) -> None:
-        """Before each exercise: a living process with the file imported, a fresh clock, and the function there."""
+        """Before each exercise: a living process with the file imported, a fresh clock, and the
+        function there."""
         if self._broken:
             raise self._broken
-        if self._process is not None and b"" in list(self._lines.queue):  # it left between two exercises
+        if self._process is not None and b"" in list(
+            self._lines.queue
+        ):  # it left between two exercises
             self._stop()
         if self._process is None:
             self._start()
         self._wind(self._seconds)
         if not self._request({"has": name})["value"]:
-            raise StudentError(["AttributeError"], f"there is no function {name} in {self._file.name}; put its `def` line back")
+            raise StudentError(
+                ["AttributeError"],
+                f"there is no function {name} in {self._file.name}; put its `def` line back",
+            )
 
     def _start(self) -> None:
-        self._folder = tempfile.TemporaryDirectory(prefix="minilrm-grade-", ignore_cleanup_errors=True)
+        self._folder = tempfile.TemporaryDirectory(
+            prefix="minilrm-grade-", ignore_cleanup_errors=True
+        )
         try:
             self._process = nursery.start(self._folder.name)
         except OSError as error:
-            raise GraderError(f"no process for the submission could be started ({error}); nothing was graded") from error
+            raise GraderError(
+                f"no process for the submission could be started ({error}); nothing was graded"
+            ) from error
         self._lines: queue.Queue = queue.Queue(maxsize=64)
-        threading.Thread(target=read_lines, args=(self._process.stdout, self._lines), daemon=True).start()
+        threading.Thread(
+            target=read_lines, args=(self._process.stdout, self._lines), daemon=True
+        ).start()
         self._codec = Codec(self._call)
         self._wind(nursery.START_SECONDS)
         try:
             self._receive()
         except StudentError as error:  # nothing of the student's has run yet
-            raise GraderError(f"the process for a submission did not start ({error.text}); nothing was graded") from error
+            raise GraderError(
+                f"the process for a submission did not start ({error.text}); nothing was graded"
+            ) from error
         self._wind(self._seconds)
-        start = {"file": str(self._file), "memory_mb": self._memory_mb, "seconds": int(20 * self._seconds) + 60}
+        start = {
+            "file": str(self._file),
+            "memory_mb": self._memory_mb,
+            "seconds": int(20 * self._seconds) + 60,
+        }
         try:
             self.limited = self._request({"start": start})["limited"]
         except StudentError as error:
-            self._broken = StudentError(error.kinds, f"the file cannot be imported: {error.text}", error.line)
+            self._broken = StudentError(
+                error.kinds, f"the file cannot be imported: {error.text}", error.line
+            )
             self._stop()
             raise self._broken from None
 
@@ -128,8 +154,9 @@ class RemoteStudent:
     def _left(self) -> float:
         """Seconds to wait before looking at the clock again; 0 or less: time is up.
 
-        The limit is on processor time where the system tells it, so that a busy machine costs nobody points; who sleeps
-        instead of computing is stopped after PATIENCE times the limit. A pause of the whole machine counts as a moment.
+        The limit is on processor time where the system tells it, so that a busy machine costs
+        nobody points; who sleeps instead of computing is stopped after PATIENCE times the limit. A
+        pause of the whole machine counts as a moment.
         """
         now, usage = time.monotonic(), nursery.usage(self._process.pid)
         if self._first is None or usage is None:
@@ -140,7 +167,7 @@ class RemoteStudent:
         self._seen = now
         return min(self._limit - (used - self._first[0]), PATIENCE * self._limit - self._idle)
 
-    # -- messages -----------------------------------------------------------------------------------------------------
+    # -- messages ----------------------------------------------------------------------------------
 
     def _send(self, message: dict) -> None:
         try:
@@ -157,8 +184,10 @@ class RemoteStudent:
                 line = self._lines.get(timeout=min(GLANCE, max(0.01, left)))
             except queue.Empty:
                 if left <= 0.01:
-                    self._die(f"took longer than {self._limit:g} s and was stopped: is there a loop that never ends?",
-                              "TimeoutError")
+                    self._die(
+                        f"took longer than {self._limit:g} s and was stopped: is there a loop that never ends?",
+                        "TimeoutError",
+                    )
         if not line:
             self._die("ended the process")
         if not line.endswith(b"\n"):
@@ -173,11 +202,18 @@ class RemoteStudent:
 
     def _die(self, text: str, kind: str = "SystemExit") -> None:
         code = self._stop()
-        ended = "" if code is None else f" (signal {-code}: out of time or memory?)" if code < 0 else f" (exit code {code})"
+        ended = (
+            ""
+            if code is None
+            else f" (signal {-code}: out of time or memory?)"
+            if code < 0
+            else f" (exit code {code})"
+        )
         raise Dead([kind], text + ended)
 
     def _request(self, message: dict) -> dict:
-        """Send a message and wait for its answer; meanwhile serve calls of functions that we passed as arguments."""
+        """Send a message and wait for its answer; meanwhile serve calls of functions that we passed
+        as arguments."""
         if self._process is None:
             raise Dead(["SystemExit"], "ended the process")
         self._send(message)
@@ -194,17 +230,26 @@ class RemoteStudent:
 
     def _serve(self, message: dict) -> None:
         try:
-            args, kwargs = self._codec.decode(message["args"]), self._codec.decode(message["kwargs"])
-            reply = {"value": self._codec.encode(self._codec.functions[message["ask"]](*args, **kwargs))}
+            args, kwargs = (
+                self._codec.decode(message["args"]),
+                self._codec.decode(message["kwargs"]),
+            )
+            reply = {
+                "value": self._codec.encode(self._codec.functions[message["ask"]](*args, **kwargs))
+            }
         except Exception as error:
             reply = {"error": f"{type(error).__name__}: {error}"[:400]}
         self._send(reply)
 
-    # -- calls --------------------------------------------------------------------------------------------------------
+    # -- calls -------------------------------------------------------------------------------------
 
     def _call(self, name: str | int, args: list, kwargs: dict) -> Any:
         self._codec.tracked = []
-        message = {"call": name, "args": self._codec.encode(args), "kwargs": self._codec.encode(kwargs)}
+        message = {
+            "call": name,
+            "args": self._codec.encode(args),
+            "kwargs": self._codec.encode(kwargs),
+        }
         leaves = self._codec.tracked
         answer = self._request(message)
         try:
@@ -259,7 +304,8 @@ def replace(value: Any, by: dict[int, torch.Tensor]) -> Any:
 
 
 def read_lines(pipe: Any, lines: queue.Queue) -> None:
-    """In a thread of its own: lines of the child into a queue; b"" at the end. (Pipes cannot be polled on Windows.)"""
+    """In a thread of its own: lines of the child into a queue; b"" at the end. (Pipes cannot be
+    polled on Windows.)"""
     with pipe, contextlib.suppress(OSError, ValueError):
         while True:
             line = pipe.readline(LONGEST_MESSAGE)
@@ -279,4 +325,3 @@ def student_error(error: Any) -> StudentError:
     text = "".join(c if c.isprintable() else " " for c in str(error.get("text", "")))
     line = error.get("line")
     return StudentError(kinds, text[:400].strip(), line if isinstance(line, int) else None)
-

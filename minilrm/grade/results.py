@@ -1,7 +1,8 @@
-"""From checks to a grade: run a lecture's checks on one submission, and show the outcome as a table or for Gradescope.
+"""From checks to a grade: run a lecture's checks on one submission, and show the outcome as a table
+or for Gradescope.
 
-A failed check is the student's. A check that fails for want of something on our side is a GraderError and ends the
-grading with exit code 2: no grade is better than a wrong 0.
+A failed check is the student's. A check that fails for want of something on our side is a
+GraderError and ends the grading with exit code 2: no grade is better than a wrong 0.
 """
 
 import ast
@@ -15,13 +16,21 @@ from minilrm.errors import UserError
 from minilrm.grade.lecture import Exercise, Lecture, Rejected
 from minilrm.grade.remote import Dead, GraderError, RemoteStudent, StudentError
 
-OURS = (ImportError, NameError, SyntaxError, OSError, MemoryError, RecursionError)  # in a check: nobody's answer does that
+OURS = (
+    ImportError,
+    NameError,
+    SyntaxError,
+    OSError,
+    MemoryError,
+    RecursionError,
+)  # in a check: nobody's answer does that
 WIDTH = 118
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What one check found. `message` is empty if it passed; `line` is a line of the submission, if one is known."""
+    """What one check found. `message` is empty if it passed; `line` is a line of the submission, if
+    one is known."""
 
     exercise: Exercise
     score: int
@@ -37,6 +46,7 @@ class Outcome:
 
 def run_check(exercise: Exercise, student: Any) -> Outcome:
     """One check of one student. Raises GraderError if the check itself cannot run."""
+
     def failed(message: str, **more: Any) -> Outcome:
         return Outcome(exercise, 0, message or "wrong", **more)
 
@@ -50,23 +60,38 @@ def run_check(exercise: Exercise, student: Any) -> Outcome:
             return failed("not written yet", line=error.line, unwritten=True)
         hung = isinstance(error, Dead)
         if error.isa(SystemExit) and not hung:
-            return failed("SystemExit: your code leaves the program (sys.exit, quit); take that out", line=error.line)
-        return failed(error.text if error.kinds[0] in ("TimeoutError", "AttributeError", "PermissionError") and error.text
-                      else f"{error.kinds[0]}: {error.text}", line=error.line, hung=hung)
+            return failed(
+                "SystemExit: your code leaves the program (sys.exit, quit); take that out",
+                line=error.line,
+            )
+        return failed(
+            error.text
+            if error.kinds[0] in ("TimeoutError", "AttributeError", "PermissionError")
+            and error.text
+            else f"{error.kinds[0]}: {error.text}",
+            line=error.line,
+            hung=hung,
+        )
     except GraderError:
         raise
     except OURS as error:
-        raise GraderError(f"the check {exercise.name!r} cannot run ({type(error).__name__}: {error}); "
-                          "nothing was graded") from error
+        raise GraderError(
+            f"the check {exercise.name!r} cannot run ({type(error).__name__}: {error}); "
+            "nothing was graded"
+        ) from error
     except Exception as error:
-        # `course check` proves each check on the reference, so it was the value that it stumbled over.
-        return failed(f"the check could make nothing of what your function returned ({type(error).__name__}: {error}): "
-                      "look at its type and shape in the docstring")
+        # `course check` proves each check on the reference, so it was the value that it stumbled
+        # over.
+        return failed(
+            f"the check could make nothing of what your function returned ({type(error).__name__}: {error}): "
+            "look at its type and shape in the docstring"
+        )
     return Outcome(exercise, exercise.points)
 
 
 def grade_student(lecture: Lecture, student: Any) -> list[Outcome]:
-    """All checks of a lecture on one student. An exercise that has hung once is not given the time to hang again."""
+    """All checks of a lecture on one student. An exercise that has hung once is not given the time
+    to hang again."""
     outcomes: list[Outcome] = []
     hung: dict[str, Outcome] = {}
     for exercise in lecture.exercises:
@@ -79,14 +104,20 @@ def grade_student(lecture: Lecture, student: Any) -> list[Outcome]:
     return outcomes
 
 
-def grade_file(lecture: Lecture, file: Path, *, seconds: float = 20, memory_mb: int = 2048) -> list[Outcome]:
-    """All checks on a submission, which is imported and called in a process of its own, never in this one."""
+def grade_file(
+    lecture: Lecture, file: Path, *, seconds: float = 20, memory_mb: int = 2048
+) -> list[Outcome]:
+    """All checks on a submission, which is imported and called in a process of its own, never in
+    this one."""
     if not Path(file).is_file():
         raise UserError(missing(Path(file), lecture.folder))
     found = forbidden_import(Path(file), lecture.forbidden)
     if found:
         line, name = found
-        return [Outcome(e, 0, f"imports {name}, where the answers stand: write it yourself", line) for e in lecture.exercises]
+        return [
+            Outcome(e, 0, f"imports {name}, where the answers stand: write it yourself", line)
+            for e in lecture.exercises
+        ]
     with RemoteStudent(file, seconds=seconds, memory_mb=memory_mb) as student:
         return grade_student(lecture, student)
 
@@ -103,10 +134,16 @@ def missing(file: Path, folder: Path) -> str:
 
 
 def forbidden_import(file: Path, names: Sequence[str]) -> tuple[int, str] | None:
-    """(line, module) of the first import of a module that holds the answers; None if there is none."""
+    """(line, module) of the first import of a module that holds the answers; None if there is
+    none."""
     try:
         tree = ast.parse(file.read_bytes())
-    except (SyntaxError, ValueError, RecursionError, MemoryError):  # the import in the child will say it better
+    except (
+        SyntaxError,
+        ValueError,
+        RecursionError,
+        MemoryError,
+    ):  # the import in the child will say it better
         return None
     for node in ast.walk(tree):
         modules = []
@@ -120,7 +157,8 @@ def forbidden_import(file: Path, names: Sequence[str]) -> tuple[int, str] | None
     return None
 
 
-# -- showing ----------------------------------------------------------------------------------------------------------
+# -- showing ---------------------------------------------------------------------------------------
+
 
 def total(outcomes: Sequence[Outcome]) -> tuple[int, int]:
     """(points reached, points in all)."""
@@ -138,9 +176,13 @@ def table(outcomes: Sequence[Outcome], file: str = "exercises.py") -> str:
     lines = []
     for before, o in zip([None, *outcomes], outcomes, strict=False):
         mark = "ok  " if o.passed else "-   " if o.unwritten else "no  "
-        again = before is not None and not o.passed and not o.unwritten and before.message == o.message
-        lines.append(f"{mark:<6}{o.exercise.name:<{width}}{o.score:>3} / {o.exercise.points}"
-                     + (f"   {o.message}" if o.unwritten else "   as above" if again else ""))
+        again = (
+            before is not None and not o.passed and not o.unwritten and before.message == o.message
+        )
+        lines.append(
+            f"{mark:<6}{o.exercise.name:<{width}}{o.score:>3} / {o.exercise.points}"
+            + (f"   {o.message}" if o.unwritten else "   as above" if again else "")
+        )
         if not (o.passed or o.unwritten or again):
             text = o.message + (f" ({where(o, file)})" if o.line else "")
             lines += textwrap.wrap(text, WIDTH, initial_indent=" " * 10, subsequent_indent=" " * 10)
@@ -150,9 +192,21 @@ def table(outcomes: Sequence[Outcome], file: str = "exercises.py") -> str:
 
 def gradescope(outcomes: Sequence[Outcome], file: str = "exercises.py") -> dict:
     """The object that Gradescope reads as results.json."""
-    tests = [{"name": o.exercise.name, "number": str(i), "score": o.score, "max_score": o.exercise.points,
-              "status": "passed" if o.passed else "failed",
-              "output": " ".join(filter(None, [o.message, where(o, file)])) or "right"}
-             for i, o in enumerate(outcomes, 1)]
+    tests = [
+        {
+            "name": o.exercise.name,
+            "number": str(i),
+            "score": o.score,
+            "max_score": o.exercise.points,
+            "status": "passed" if o.passed else "failed",
+            "output": " ".join(filter(None, [o.message, where(o, file)])) or "right",
+        }
+        for i, o in enumerate(outcomes, 1)
+    ]
     reached, most = total(outcomes)
-    return {"score": reached, "output": f"{reached} of {most} points", "visibility": "visible", "tests": tests}
+    return {
+        "score": reached,
+        "output": f"{reached} of {most} points",
+        "visibility": "visible",
+        "tests": tests,
+    }

@@ -1,15 +1,17 @@
-"""Values that cross between the grader's process and the student's: Python and torch values <-> JSON.
+"""Values that cross between the grader's process and the student's: Python and torch values <->
+JSON.
 
-The checks run in the grader's process and the student's functions in another; only values cross, so nothing that a
-submission does can change a verdict. JSON, because reading it never runs anything (pickle would). What JSON lacks is an
-object whose key "~" names the kind:
+The checks run in the grader's process and the student's functions in another; only values cross, so
+nothing that a submission does can change a verdict. JSON, because reading it never runs anything
+(pickle would). What JSON lacks is an object whose key "~" names the kind:
 
     (1, 2)                  {"~": "tuple", "items": [1, 2]}
     torch.tensor([1.0])     {"~": "tensor", "dtype": "float32", "shape": [1], "data": base64, "grad": 0}
     lambda x: x + 1         {"~": "function", "id": 3}      called by a message back to the process that has it
 
-"grad" numbers the tensors that autograd follows; remote.py carries gradients over. Left out: modules, files, classes of
-the student's own. A function that takes or gives back those cannot be an exercise.
+"grad" numbers the tensors that autograd follows; remote.py carries gradients over. Left out:
+modules, files, classes of the student's own. A function that takes or gives back those cannot be an
+exercise.
 """
 
 import base64
@@ -24,14 +26,30 @@ from typing import Any
 import numpy as np
 import torch
 
-LONGEST_ITERATOR = 10_000  # items taken from a generator that a function gives back; it might never end
-DTYPES = {name: getattr(torch, name) for name in
-          ("float32", "float64", "float16", "bfloat16", "int64", "int32", "int16", "int8", "uint8", "bool")}
+LONGEST_ITERATOR = (
+    10_000  # items taken from a generator that a function gives back; it might never end
+)
+DTYPES = {
+    name: getattr(torch, name)
+    for name in (
+        "float32",
+        "float64",
+        "float16",
+        "bfloat16",
+        "int64",
+        "int32",
+        "int16",
+        "int8",
+        "uint8",
+        "bool",
+    )
+}
 NUMPY = {"f", "i", "u", "b"}  # kinds of NumPy arrays that cross
 
 
 class Codec:
-    """Turns values into JSON and back, and keeps what stays behind: functions, and the tensors that autograd follows.
+    """Turns values into JSON and back, and keeps what stays behind: functions, and the tensors that
+    autograd follows.
 
     >>> codec = Codec(call=None)
     >>> codec.decode(codec.encode({"a": (1, {2.5}), "b": Fraction(1, 3)}))
@@ -41,7 +59,9 @@ class Codec:
     def __init__(self, call: Callable[[int, list, dict], Any] | None):
         self.call = call  # calls a function of the other process: (id, args, kwargs)
         self.functions: list[Callable] = []  # of ours that the other process knows by number
-        self.tracked: list[torch.Tensor] = []  # tensors of the current message that autograd follows, in order
+        self.tracked: list[
+            torch.Tensor
+        ] = []  # tensors of the current message that autograd follows, in order
 
     def encode(self, value: Any) -> Any:
         """A value as JSON; TypeError, with the type's name, for what cannot cross."""
@@ -56,12 +76,24 @@ class Codec:
         if isinstance(value, list):
             return [self.encode(item) for item in value]
         if isinstance(value, dict):
-            return {"~": "dict", "items": [[self.encode(k), self.encode(v)] for k, v in value.items()]}
+            return {
+                "~": "dict",
+                "items": [[self.encode(k), self.encode(v)] for k, v in value.items()],
+            }
         if isinstance(value, torch.Tensor):
             return self.encode_tensor(value)
         if dataclasses.is_dataclass(value) and type(value).__module__.startswith("minilrm."):
-            fields = {f.name: self.encode(getattr(value, f.name)) for f in dataclasses.fields(value) if f.init}
-            return {"~": "dataclass", "module": type(value).__module__, "name": type(value).__qualname__, "fields": fields}
+            fields = {
+                f.name: self.encode(getattr(value, f.name))
+                for f in dataclasses.fields(value)
+                if f.init
+            }
+            return {
+                "~": "dataclass",
+                "module": type(value).__module__,
+                "name": type(value).__qualname__,
+                "fields": fields,
+            }
         for kind, types in SEQUENCES.items():
             if isinstance(value, types):
                 return {"~": kind, "items": [self.encode(item) for item in value]}
@@ -76,24 +108,39 @@ class Codec:
         if isinstance(value, complex):
             return {"~": "complex", "items": [value.real, value.imag]}
         if isinstance(value, np.ndarray) and value.dtype.kind in NUMPY:
-            return {"~": "array", "dtype": value.dtype.str, "shape": list(value.shape), "data": text(value.tobytes())}
+            return {
+                "~": "array",
+                "dtype": value.dtype.str,
+                "shape": list(value.shape),
+                "data": text(value.tobytes()),
+            }
         if isinstance(value, random.Random):
             return {"~": "random", "state": self.encode(value.getstate())}
         if isinstance(value, torch.Generator):
             return {"~": "generator", "state": self.encode(value.get_state())}
         if isinstance(value, Iterator):
-            return {"~": "iterator", "items": [self.encode(x) for x in itertools.islice(value, LONGEST_ITERATOR)]}
+            return {
+                "~": "iterator",
+                "items": [self.encode(x) for x in itertools.islice(value, LONGEST_ITERATOR)],
+            }
         if callable(value) and not isinstance(value, (type, torch.nn.Module)):
             self.functions.append(value)
             return {"~": "function", "id": len(self.functions) - 1}
-        raise TypeError(f"{a_kind(value)}, which the grader cannot take over; numbers, texts, lists, dicts, tensors can")
+        raise TypeError(
+            f"{a_kind(value)}, which the grader cannot take over; numbers, texts, lists, dicts, tensors can"
+        )
 
     def encode_tensor(self, value: torch.Tensor) -> dict:
         kind = str(value.dtype).removeprefix("torch.")
         if kind not in DTYPES:
             raise TypeError(f"a tensor of {kind}, which the grader cannot take over")
         data = value.detach().cpu().contiguous().reshape(-1).view(torch.uint8)
-        message = {"~": "tensor", "dtype": kind, "shape": list(value.shape), "data": text(data.numpy().tobytes())}
+        message = {
+            "~": "tensor",
+            "dtype": kind,
+            "shape": list(value.shape),
+            "data": text(data.numpy().tobytes()),
+        }
         if value.requires_grad:
             message["grad"] = len(self.tracked)
             self.tracked.append(value)
@@ -115,7 +162,11 @@ class Codec:
         if kind == "bytes":
             return base64.b64decode(value["data"])
         if kind == "array" and np.dtype(value["dtype"]).kind in NUMPY:
-            return np.frombuffer(base64.b64decode(value["data"]), np.dtype(value["dtype"])).reshape(value["shape"]).copy()
+            return (
+                np.frombuffer(base64.b64decode(value["data"]), np.dtype(value["dtype"]))
+                .reshape(value["shape"])
+                .copy()
+            )
         if kind == "random":
             generator = random.Random()
             generator.setstate(self.decode(value["state"]))
@@ -140,7 +191,8 @@ class Codec:
         return tensor
 
     def decode_dataclass(self, value: dict) -> Any:
-        """One of the library's own dataclasses (a Problem, a Grade); no other class is ever looked up."""
+        """One of the library's own dataclasses (a Problem, a Grade); no other class is ever looked
+        up."""
         parts = str(value["module"]).split(".")
         if parts[0] != "minilrm" or parts[-1].startswith("_"):
             raise ValueError("a class that is not the library's")
@@ -151,8 +203,15 @@ class Codec:
 
 
 SEQUENCES = {"tuple": (tuple,), "set": (set,), "frozenset": (frozenset,), "range": (range,)}
-BUILDERS = {"tuple": tuple, "set": set, "frozenset": frozenset, "range": list, "iterator": iter,
-            "fraction": lambda pair: Fraction(*pair), "complex": lambda pair: complex(*pair)}
+BUILDERS = {
+    "tuple": tuple,
+    "set": set,
+    "frozenset": frozenset,
+    "range": list,
+    "iterator": iter,
+    "fraction": lambda pair: Fraction(*pair),
+    "complex": lambda pair: complex(*pair),
+}
 
 
 def text(data: bytes | bytearray) -> str:

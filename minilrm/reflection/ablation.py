@@ -1,7 +1,7 @@
 """Reflection taken away, and what that proves.
 
-The word is banned at decoding, so nothing of the model changes but what it may say. Accuracies are compared over the same
-problems, with the same random numbers.
+The word is banned at decoding, so nothing of the model changes but what it may say. Accuracies are
+compared over the same problems, with the same random numbers.
 """
 
 import re
@@ -25,13 +25,14 @@ CORRECTED_PER_SPOILED = 5  # what reflection must correct for one answer that it
 SEEDS = 3  # fewer make no claim
 
 
-# -- taking reflection away ------------------------------------------------------------------------------------------
+# -- taking reflection away ------------------------------------------------------------------------
+
 
 def reflection_ids(tokenizer: Tokenizer) -> list[int]:
     """The tokens without which the reflection word cannot be said, in one piece or several.
 
-    Those that hold it, and those that end in its beginning ("w", " wa"), which the next token might complete. The traces
-    have no other word that begins so; the "wer" of "answer" stays allowed.
+    Those that hold it, and those that end in its beginning ("w", " wa"), which the next token might
+    complete. The traces have no other word that begins so; the "wer" of "answer" stays allowed.
     """
     begun = "|".join(REFLECTION_WORD[:k] for k in range(1, len(REFLECTION_WORD)))
     dangerous = re.compile(rf"{REFLECTION_WORD}|(?:^|[^A-Za-z])(?:{begun})$".encode())
@@ -39,26 +40,32 @@ def reflection_ids(tokenizer: Tokenizer) -> list[int]:
 
 
 def ban_reflection(tokenizer: Tokenizer) -> Callable[[int, list[int]], Ban]:
-    """An `allowed` hook for `sampler.generate` that makes the reflection word impossible: one and the same ban always."""
+    """An `allowed` hook for `sampler.generate` that makes the reflection word impossible: one and
+    the same ban always."""
     ban = Ban(tuple(reflection_ids(tokenizer)))
     return lambda row, ids: ban
 
 
-def ablate(model: Transformer, tokenizer: Tokenizer, task: Task, problems: Sequence[Problem], **sampling
-           ) -> list[list[Episode]]:
-    """Groups of answers that cannot reflect. `sampling` as in `rollout`; of it, `seed` must be given."""
+def ablate(
+    model: Transformer, tokenizer: Tokenizer, task: Task, problems: Sequence[Problem], **sampling
+) -> list[list[Episode]]:
+    """Groups of answers that cannot reflect. `sampling` as in `rollout`; of it, `seed` must be
+    given."""
     sampling = {"max_new_tokens": task.max_new_tokens, **sampling}
     return rollout(model, tokenizer, task, problems, allowed=ban_reflection(tokenizer), **sampling)
 
 
 def difference(a: Groups, b: Groups) -> dict:
-    """Accuracy of `a` less that of `b` on the same problems, with its interval by paired bootstrap over the problems.
+    """Accuracy of `a` less that of `b` on the same problems, with its interval by paired bootstrap
+    over the problems.
 
     Raises ValueError unless the problems are the same, in the same order.
     """
     if [g[0].problem.key for g in a] != [g[0].problem.key for g in b]:
         raise ValueError("accuracies are compared over the same problems in the same order")
-    value, low, high = paired_bootstrap(*([mean([e.grade.correct for e in g]) for g in groups] for groups in (a, b)))
+    value, low, high = paired_bootstrap(
+        *([mean([e.grade.correct for e in g]) for g in groups] for groups in (a, b))
+    )
     return {"difference": value, "ci": [low, high], "n": len(a), "too_few": len(a) < TOO_FEW}
 
 
@@ -68,31 +75,40 @@ def ablation_gap(after: Groups, banned: Groups) -> dict:
 
 
 def decompose(before: Groups, after: Groups, banned: Groups) -> dict:
-    """The gain of training, split in two that add up to it: better without reflection (sharpening), and by reflection.
+    """The gain of training, split in two that add up to it: better without reflection (sharpening),
+    and by reflection.
 
     Shares are of the gain; None unless its interval is above 0, for shares of nothing mean nothing.
     """
-    parts = {"gain": difference(after, before), "sharpening": difference(banned, before),
-             "retrying": difference(after, banned)}
+    parts = {
+        "gain": difference(after, before),
+        "sharpening": difference(banned, before),
+        "retrying": difference(after, banned),
+    }
     gained = parts["gain"]["ci"][0] > 0 and not parts["gain"]["too_few"]
     for part in parts.values():
         part["share"] = part["difference"] / parts["gain"]["difference"] if gained else None
     return parts
 
 
-# -- judging ---------------------------------------------------------------------------------------------------------
+# -- judging ---------------------------------------------------------------------------------------
+
 
 def verdict(before: dict, after: dict, gap: dict) -> dict:
     """The verdict on one seed: {"verdict", "conditions", "failed", "evidence"}.
 
-    before, after: from `measures`; gap: from `ablation_gap`. "Rose" means that the intervals do not touch. A condition is
-    None where it rests on fewer than 20 cases (a base whose first tries hardly ever fail); if the verdict then hangs on
-    it, it is "too few".
+    before, after: from `measures`; gap: from `ablation_gap`. "Rose" means that the intervals do not
+    touch. A condition is None where it rests on fewer than 20 cases (a base whose first tries
+    hardly ever fail); if the verdict then hangs on it, it is "too few".
     """
     retry = before["retry_rate"], after["retry_rate"]
     conditions = {
-        "retry_rate_rose": None if any(r["too_few"] for r in retry) else retry[1]["ci"][0] > retry[0]["ci"][1],
-        "corrected_5_times_spoiled": 0 < after["corrected"] >= CORRECTED_PER_SPOILED * after["spoiled"],
+        "retry_rate_rose": None
+        if any(r["too_few"] for r in retry)
+        else retry[1]["ci"][0] > retry[0]["ci"][1],
+        "corrected_5_times_spoiled": 0
+        < after["corrected"]
+        >= CORRECTED_PER_SPOILED * after["spoiled"],
         "ablation_gap_above_0": None if gap["too_few"] else gap["ci"][0] > 0,
     }
     if conditions["retry_rate_rose"] is False:
@@ -102,16 +118,26 @@ def verdict(before: dict, after: dict, gap: dict) -> dict:
     else:
         word = "too few" if None in conditions.values() else "load-bearing"
     failed = [name for name, held in conditions.items() if held is False]
-    return {"verdict": word, "conditions": conditions, "failed": failed,
-            "evidence": {"retry_rate_before": retry[0], "retry_rate_after": retry[1], "corrected": after["corrected"],
-                         "spoiled": after["spoiled"], "ablation_gap": gap}}
+    return {
+        "verdict": word,
+        "conditions": conditions,
+        "failed": failed,
+        "evidence": {
+            "retry_rate_before": retry[0],
+            "retry_rate_after": retry[1],
+            "corrected": after["corrected"],
+            "spoiled": after["spoiled"],
+            "ablation_gap": gap,
+        },
+    }
 
 
 def verdict_over_seeds(verdicts: Sequence[dict]) -> dict:
-    """One verdict from those of the seeds, the weakest of them: a claim holds if it holds in every seed.
+    """One verdict from those of the seeds, the weakest of them: a claim holds if it holds in every
+    seed.
 
-    `claim` is False for fewer than three seeds, and where they differ. Of retry rate and ablation gap it keeps mean, minimum,
-    maximum and each.
+    `claim` is False for fewer than three seeds, and where they differ. Of retry rate and ablation
+    gap it keeps mean, minimum, maximum and each.
     """
     if not verdicts:
         raise ValueError("no seeds, no verdict")
@@ -120,49 +146,102 @@ def verdict_over_seeds(verdicts: Sequence[dict]) -> dict:
     gaps = [v["evidence"]["ablation_gap"]["difference"] for v in verdicts]
     rates = [v["evidence"]["retry_rate_after"]["rate"] for v in verdicts]
     claim = len(verdicts) >= SEEDS and len(set(each)) == 1
-    return {"verdict": word, "claim": claim, "each": each, "failed": [v["failed"] for v in verdicts],
-            "retry_rate": over_seeds(rates), "ablation_gap": over_seeds(gaps)}
+    return {
+        "verdict": word,
+        "claim": claim,
+        "each": each,
+        "failed": [v["failed"] for v in verdicts],
+        "retry_rate": over_seeds(rates),
+        "ablation_gap": over_seeds(gaps),
+    }
 
 
 def over_seeds(values: Sequence[float | None]) -> dict | None:
     if None in values:
         return None
-    return {"mean": mean(values), "minimum": min(values), "maximum": max(values), "each": list(values)}
+    return {
+        "mean": mean(values),
+        "minimum": min(values),
+        "maximum": max(values),
+        "each": list(values),
+    }
 
 
-# -- the whole of it -------------------------------------------------------------------------------------------------
+# -- the whole of it -------------------------------------------------------------------------------
 
-def study(model_before: Transformer | None, model_after: Transformer, tokenizer: Tokenizer, task: Task,
-          problems: Sequence[Problem], *, seed: int = 0, temperature: float = 1.0, samples: int = 1,
-          max_new_tokens: int | None = None, say: Callable[[str], None] = lambda line: None) -> dict:
-    """Everything about one trained model, ready for JSON: `after`, `after_banned`, `ablation_gap`, and, given the model
-    that it was trained from, `before`, `decomposition` and `verdict`. All answer the same problems with the same seed.
 
-    `right` keeps who was right (the first sample of each problem: "0110..."). `say` is told of each pass. Raises UserError
-    for a task without traces.
+def study(
+    model_before: Transformer | None,
+    model_after: Transformer,
+    tokenizer: Tokenizer,
+    task: Task,
+    problems: Sequence[Problem],
+    *,
+    seed: int = 0,
+    temperature: float = 1.0,
+    samples: int = 1,
+    max_new_tokens: int | None = None,
+    say: Callable[[str], None] = lambda line: None,
+) -> dict:
+    """Everything about one trained model, ready for JSON: `after`, `after_banned`, `ablation_gap`,
+    and, given the model that it was trained from, `before`, `decomposition` and `verdict`. All
+    answer the same problems with the same seed.
+
+    `right` keeps who was right (the first sample of each problem: "0110..."). `say` is told of each
+    pass. Raises UserError for a task without traces.
     """
     trace_of(task, "")  # complain before the work, not after
     started, device = time.perf_counter(), next(model_after.parameters()).device
     limit = max_new_tokens or task.max_new_tokens
-    context = min(model.config.max_seq_len for model in (model_before, model_after) if model is not None)
+    context = min(
+        model.config.max_seq_len for model in (model_before, model_after) if model is not None
+    )
     asked = fitting(task, tokenizer, problems, context - limit)
     if not asked:
-        raise UserError(f"no prompt leaves room for {limit} new tokens in a context of {context}; lower max_new_tokens")
-    sampling = {"seed": seed, "temperature": temperature, "max_new_tokens": limit, "group_size": samples,
-                "dtype": torch.bfloat16 if machine.bfloat16_pays(device) else None}
-    passes = {"before": (rollout, model_before), "after": (rollout, model_after), "after_banned": (ablate, model_after)}
+        raise UserError(
+            f"no prompt leaves room for {limit} new tokens in a context of {context}; lower max_new_tokens"
+        )
+    sampling = {
+        "seed": seed,
+        "temperature": temperature,
+        "max_new_tokens": limit,
+        "group_size": samples,
+        "dtype": torch.bfloat16 if machine.bfloat16_pays(device) else None,
+    }
+    passes = {
+        "before": (rollout, model_before),
+        "after": (rollout, model_after),
+        "after_banned": (ablate, model_after),
+    }
     groups = {}
     for name, (ask, model) in passes.items():
         if model is not None:
             groups[name] = ask(model, tokenizer, task, asked, **sampling)
-            say(f"{name}: {mean([e.grade.correct for e in flatten(groups[name])]):.1%} right, "
-                f"{time.perf_counter() - started:.0f} s so far")
+            say(
+                f"{name}: {mean([e.grade.correct for e in flatten(groups[name])]):.1%} right, "
+                f"{time.perf_counter() - started:.0f} s so far"
+            )
     result = {name: measures(task, answers) for name, answers in groups.items()}
     gap = ablation_gap(groups["after"], groups["after_banned"])
     if model_before is not None:
-        result["decomposition"] = decompose(groups["before"], groups["after"], groups["after_banned"])
+        result["decomposition"] = decompose(
+            groups["before"], groups["after"], groups["after_banned"]
+        )
         result["verdict"] = verdict(result["before"], result["after"], gap)
-    right = {name: "".join(str(int(g[0].grade.correct)) for g in answers) for name, answers in groups.items()}
-    return {"task": task.name, "n": len(asked), "too_long": len(problems) - len(asked), "samples": samples, "seed": seed,
-            "temperature": temperature, "max_new_tokens": limit, **result, "ablation_gap": gap, "right": right,
-            "seconds": time.perf_counter() - started}
+    right = {
+        name: "".join(str(int(g[0].grade.correct)) for g in answers)
+        for name, answers in groups.items()
+    }
+    return {
+        "task": task.name,
+        "n": len(asked),
+        "too_long": len(problems) - len(asked),
+        "samples": samples,
+        "seed": seed,
+        "temperature": temperature,
+        "max_new_tokens": limit,
+        **result,
+        "ablation_gap": gap,
+        "right": right,
+        "seconds": time.perf_counter() - started,
+    }

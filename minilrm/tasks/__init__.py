@@ -9,7 +9,8 @@ from minilrm.tasks.base import Grade, Problem, Task, split_of
 
 __all__ = ["TASKS", "Grade", "Problem", "Task", "get_task", "split_of", "task_class"]
 
-#: name -> "module:class". Modules are imported when asked for, so that one task costs nothing to the others.
+#: name -> "module:class". Modules are imported when asked for, so that one task costs nothing to
+#: the others.
 TASKS = {
     "arithmetic": "minilrm.tasks.arithmetic:Arithmetic",
     "general": "minilrm.tasks.general:General",
@@ -34,7 +35,9 @@ def get_task(name: str, **options) -> Task:
     known = inspect.signature(cls).parameters
     for option in given:
         if option not in known:
-            raise UserError(f"the task {name!r} has no option {option!r}; it has: {', '.join(known) or 'none'}")
+            raise UserError(
+                f"the task {name!r} has no option {option!r}; it has: {', '.join(known) or 'none'}"
+            )
     return cls(**given)
 
 

@@ -4,8 +4,9 @@ r"""GSM8K's convention for answers, and how to read it: sums in `<<...>>`, the a
     Natalia sold 48+24 = <<48+24=72>>72 clips altogether.
     #### 72
 
-Everything here is total: any string gets a verdict, at once. The patterns hold no nested repetition and their classes
-exclude `<`, so that no character is scanned twice and 100 kB of "<<" cost no more than 100 kB of prose.
+Everything here is total: any string gets a verdict, at once. The patterns hold no nested repetition
+and their classes exclude `<`, so that no character is scanned twice and 100 kB of "<<" cost no more
+than 100 kB of prose.
 """
 
 import re
@@ -29,7 +30,8 @@ def extract(text: str) -> list[str]:
 def grade_final(answer_gold: str, completion: str) -> Grade:
     r"""Judge by the final answer, compared as a number: 72, 72.0 and $72 are equal.
 
-    Exactly one `####` counts. Who writes two has not decided, and would otherwise be paid for guessing:
+    Exactly one `####` counts. Who writes two has not decided, and would otherwise be paid for
+    guessing:
 
     >>> grade_final("72", "\n<<48+24=72>>72 clips\n#### 72").reason
     'right'
@@ -51,12 +53,14 @@ def grade_final(answer_gold: str, completion: str) -> Grade:
 
 
 def after_answer(completion: str) -> str:
-    r"""What stands on the lines below the first answer: `after_answer("#### 7\nBye")` is `"Bye"`."""
+    r"""What stands on the lines below the first answer: `after_answer("#### 7\nBye")` is
+    `"Bye"`."""
     return completion.partition(MARK)[2].partition("\n")[2]
 
 
 def vote_key(answer: str | None) -> str | None:
-    """One spelling for each number, so that equal answers vote together; None (no vote) if it is none.
+    """One spelling for each number, so that equal answers vote together; None (no vote) if it is
+    none.
 
     >>> vote_key("$1,250.0"), vote_key("1250"), vote_key("many"), vote_key(None)
     ('1250', '1250', None, None)
@@ -75,10 +79,11 @@ def equations(text: str) -> list[tuple[str, str]]:
 
 
 def check_equation(expression: str, result: str) -> bool | None:
-    """Whether a sum has the result claimed; None if it is not well-formed (no sum, no value, no number).
+    """Whether a sum has the result claimed; None if it is not well-formed (no sum, no value, no
+    number).
 
-    Equal means exactly equal: nothing is rounded. GSM8K needs no rounding (its annotations are exact, `<<12/60=0.2>>`),
-    and a step that is off by a little is off.
+    Equal means exactly equal: nothing is rounded. GSM8K needs no rounding (its annotations are
+    exact, `<<12/60=0.2>>`), and a step that is off by a little is off.
 
     >>> check_equation("12/60", "0.2"), check_equation("10/3", "3.33"), check_equation("2**3", "8")
     (True, False, None)

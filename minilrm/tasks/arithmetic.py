@@ -7,8 +7,9 @@ r"""Bare sums: add, subtract, multiply and short chains, worked digit by digit.
     <<70+15=85>>85
     #### 85
 
-A solution is kept as a list of expressions (`["40+30", "7+8", "s1+s2"]`, where s1 is the result of the first step), so
-that a slip in one step can be carried on faithfully through the rest. `ood` has more digits than training ever sees.
+A solution is kept as a list of expressions (`["40+30", "7+8", "s1+s2"]`, where s1 is the result of
+the first step), so that a slip in one step can be carried on faithfully through the rest. `ood` has
+more digits than training ever sees.
 """
 
 import random
@@ -28,11 +29,24 @@ WORDINGS = {
 }
 PLACES = {
     "en": ("ones", "tens", "hundreds", "thousands", "ten thousands", "hundred thousands"),
-    "es": ("unidades", "decenas", "centenas", "millares", "decenas de millar", "centenas de millar"),
+    "es": (
+        "unidades",
+        "decenas",
+        "centenas",
+        "millares",
+        "decenas de millar",
+        "centenas de millar",
+    ),
 }
 PHRASES = {
     "en": {"plan": "Plan", "sum": "sum", "chain": "left to right", "check": "Check", "ok": "ok"},
-    "es": {"plan": "Plan", "sum": "suma", "chain": "de izquierda a derecha", "check": "Prueba", "ok": "bien"},
+    "es": {
+        "plan": "Plan",
+        "sum": "suma",
+        "chain": "de izquierda a derecha",
+        "check": "Prueba",
+        "ok": "bien",
+    },
 }
 MAX_OPTION_DIGITS = len(PLACES["en"]) - 1  # `ood` has one digit more, and every digit has a name
 TRIES = 10_000
@@ -41,19 +55,29 @@ TRIES = 10_000
 class Arithmetic(Task):
     """Sums of whole numbers; no result is negative.
 
-    min_digits, max_digits: length of the numbers. A product has one such number and a single digit; the numbers of a
-    chain are one digit shorter. spanish: share of the problems asked in Spanish. kinds: which of KINDS to draw.
+    min_digits, max_digits: length of the numbers. A product has one such number and a single digit;
+    the numbers of a chain are one digit shorter. spanish: share of the problems asked in Spanish.
+    kinds: which of KINDS to draw.
     """
 
     name = "arithmetic"
     max_new_tokens = 224
 
-    def __init__(self, min_digits: int = 2, max_digits: int = 3, spanish: float = 0.25, kinds: tuple = KINDS):
+    def __init__(
+        self, min_digits: int = 2, max_digits: int = 3, spanish: float = 0.25, kinds: tuple = KINDS
+    ):
         if not 1 <= min_digits <= max_digits <= MAX_OPTION_DIGITS:
-            raise UserError(f"arithmetic: needs 1 <= min_digits <= max_digits <= {MAX_OPTION_DIGITS}")
+            raise UserError(
+                f"arithmetic: needs 1 <= min_digits <= max_digits <= {MAX_OPTION_DIGITS}"
+            )
         if not kinds or set(kinds) - set(KINDS):
             raise UserError(f"arithmetic: kinds must be some of {', '.join(KINDS)}")
-        self.min_digits, self.max_digits, self.spanish, self.kinds = min_digits, max_digits, spanish, tuple(kinds)
+        self.min_digits, self.max_digits, self.spanish, self.kinds = (
+            min_digits,
+            max_digits,
+            spanish,
+            tuple(kinds),
+        )
 
     def sample(self, rng: random.Random, split: str = "train") -> Problem:
         for _ in range(TRIES):
@@ -62,21 +86,29 @@ class Arithmetic(Task):
             key = canonical_key(kind, expression)
             if split in ("ood", split_of(key)):
                 return self.make(rng, kind, expression, key)
-        raise UserError(f"arithmetic: these options leave no problem for the split {split!r}; raise max_digits")
+        raise UserError(
+            f"arithmetic: these options leave no problem for the split {split!r}; raise max_digits"
+        )
 
     def make(self, rng: random.Random, kind: str, expression: str, key: str) -> Problem:
         language = "es" if rng.random() < self.spanish else "en"
         steps = plan_steps(kind, expression)
         meta = {"kind": kind, "language": language, "expression": expression, "steps": steps}
-        return Problem(self.name, ask(expression, language, rng), work(steps)[-1][1], key, len(steps), meta)
+        return Problem(
+            self.name, ask(expression, language, rng), work(steps)[-1][1], key, len(steps), meta
+        )
 
     def draw(self, rng: random.Random, kind: str, larger: bool = False) -> str:
-        """An expression such as "47 + 38". `larger`: one of its numbers is longer than any that training sees."""
+        """An expression such as "47 + 38". `larger`: one of its numbers is longer than any that
+        training sees."""
         if kind == "chain":
             top = max(1, self.max_digits - 1) + larger
             return draw_chain(rng, top if larger else 1, top)
         top = self.max_digits + larger
-        a, b = draw_number(rng, top if larger else self.min_digits, top), draw_number(rng, self.min_digits, top)
+        a, b = (
+            draw_number(rng, top if larger else self.min_digits, top),
+            draw_number(rng, self.min_digits, top),
+        )
         if kind == "multiply":
             return f"{a} * {rng.randint(2, 9)}"
         if kind == "add":
@@ -106,10 +138,13 @@ class Arithmetic(Task):
 
     def reword(self, problem: Problem, rng: random.Random) -> Problem:
         prompt = ask(problem.meta["expression"], problem.meta["language"], rng)
-        return Problem(problem.task, prompt, problem.answer, problem.key, problem.difficulty, problem.meta)
+        return Problem(
+            problem.task, prompt, problem.answer, problem.key, problem.difficulty, problem.meta
+        )
 
     def problems(self, split: str, n: int, seed: int = 0) -> list[Problem]:
-        """A fixed set of a split in which no sum comes twice, so that n problems are n independent trials."""
+        """A fixed set of a split in which no sum comes twice, so that n problems are n independent
+        trials."""
         found: dict[str, Problem] = {}
         for index in range(50 * n + 1000):
             if len(found) >= n:
@@ -117,8 +152,10 @@ class Arithmetic(Task):
             problem = self.sample(problem_rng(seed, index, f"{self.name}/{split}"), split)
             found.setdefault(problem.key, problem)
         if len(found) < n:
-            raise UserError(f"arithmetic finds only {len(found)} different {split} problems of at most "
-                            f"{self.max_digits} digits, not {n}: ask for fewer or raise max_digits")
+            raise UserError(
+                f"arithmetic finds only {len(found)} different {split} problems of at most "
+                f"{self.max_digits} digits, not {n}: ask for fewer or raise max_digits"
+            )
         return list(found.values())
 
 
@@ -132,7 +169,8 @@ def draw_number(rng: random.Random, low_digits: int, high_digits: int) -> int:
 
 
 def draw_chain(rng: random.Random, low_digits: int, high_digits: int) -> str:
-    """Three or four numbers, as in "12 + 7 - 5": never below zero on the way, and only the first sign may be `*`.
+    """Three or four numbers, as in "12 + 7 - 5": never below zero on the way, and only the first
+    sign may be `*`.
 
     So "from left to right" is right, and no rule of precedence is needed.
     """
@@ -161,7 +199,10 @@ def canonical_key(kind: str, expression: str) -> str:
     for term in expression.replace("- ", "+ -").split(" + "):
         factors = sorted(int(factor) for factor in term.lstrip("-").split(" * "))
         (minus if term.startswith("-") else plus).append(factors)
-    sides = ["*".join(map(str, term)) for term in sorted(plus)], ["*".join(map(str, term)) for term in sorted(minus)]
+    sides = (
+        ["*".join(map(str, term)) for term in sorted(plus)],
+        ["*".join(map(str, term)) for term in sorted(minus)],
+    )
     return f"{kind}:" + "-".join(["+".join(sides[0]), *sides[1]])
 
 
@@ -205,7 +246,8 @@ def one_after_another(start: str, moves: list[str], done: int = 0) -> list[str]:
 
 
 def add_places(a: dict[int, int], b: dict[int, int]) -> tuple[list[str], list[str]]:
-    """Hundreds to hundreds, tens to tens: the steps, and what is then to be summed. Nothing is added to a zero.
+    """Hundreds to hundreds, tens to tens: the steps, and what is then to be summed. Nothing is
+    added to a zero.
 
     >>> add_places({1: 40, 0: 7}, {1: 30})
     (['40+30'], ['s1', '7'])
@@ -221,13 +263,19 @@ def add_places(a: dict[int, int], b: dict[int, int]) -> tuple[list[str], list[st
 
 
 def place_values(n: int) -> dict[int, int]:
-    """Place -> what the digit there is worth, without zeros: `place_values(407)` is `{2: 400, 0: 7}`."""
+    """Place -> what the digit there is worth, without zeros: `place_values(407)` is
+    `{2: 400, 0: 7}`."""
     digits = str(n)
-    return {p: int(d) * 10**p for p, d in zip(range(len(digits) - 1, -1, -1), digits, strict=True) if d != "0"}
+    return {
+        p: int(d) * 10**p
+        for p, d in zip(range(len(digits) - 1, -1, -1), digits, strict=True)
+        if d != "0"
+    }
 
 
 def work(steps: list[str], slip_at: int | None = None, slip: int = 0) -> list[tuple[str, str]]:
-    """Carry the steps out: (expression with its numbers, result) for each. Step `slip_at` goes wrong by `slip`.
+    """Carry the steps out: (expression with its numbers, result) for each. Step `slip_at` goes
+    wrong by `slip`.
 
     >>> work(["40+30", "7+8", "s1+s2"])
     [('40+30', '70'), ('7+8', '15'), ('70+15', '85')]
@@ -245,7 +293,8 @@ def work(steps: list[str], slip_at: int | None = None, slip: int = 0) -> list[tu
 
 
 def work_carelessly(steps: list[str], rng: random.Random) -> list[tuple[str, str]]:
-    """One step goes wrong, the rest is worked faithfully on it; as no step multiplies by 0, the result is wrong too."""
+    """One step goes wrong, the rest is worked faithfully on it; as no step multiplies by 0, the
+    result is wrong too."""
     for _ in range(20):
         chain = work(steps, rng.randrange(len(steps)), rng.choice((-10, -1, 1, 10)))
         if all(int(result) >= 0 for _, result in chain):
@@ -257,7 +306,8 @@ def work_carelessly(steps: list[str], rng: random.Random) -> list[tuple[str, str
 
 
 def write(problem: Problem, chain: list[tuple[str, str]], planned: bool = False) -> str:
-    """The worked steps, one a line. `planned` names them first, numbers them, and undoes the sum as a check."""
+    """The worked steps, one a line. `planned` names them first, numbers them, and undoes the sum as
+    a check."""
     lines = [f"<<{expression}={result}>>{result}" for expression, result in chain]
     if planned:
         words = PHRASES[problem.meta["language"]]
@@ -274,15 +324,22 @@ def outline(problem: Problem) -> str:
     if kind == "chain":
         return words["chain"]
     a, _, b = problem.meta["expression"].split()
-    counted = {"add": {**place_values(int(a)), **place_values(int(b))}, "subtract": place_values(int(b)),
-               "multiply": place_values(int(a))}[kind]
+    counted = {
+        "add": {**place_values(int(a)), **place_values(int(b))},
+        "subtract": place_values(int(b)),
+        "multiply": place_values(int(a)),
+    }[kind]
     names = [PLACES[language][place] for place in sorted(counted, reverse=True)]
     return ", ".join(names + [words["sum"]] if kind != "subtract" and len(names) > 1 else names)
 
 
 def check(problem: Problem, chain: list[tuple[str, str]]) -> str:
     """Undo the sum, or the last step of a chain: after 47 + 38 = 85 comes `<<85-38=47>>47`."""
-    expression = chain[-1][0] if problem.meta["kind"] == "chain" else problem.meta["expression"].replace(" ", "")
+    expression = (
+        chain[-1][0]
+        if problem.meta["kind"] == "chain"
+        else problem.meta["expression"].replace(" ", "")
+    )
     result = chain[-1][1]
     sign = next(c for c in expression if c in UNDO)
     left, right = expression.split(sign)

@@ -1,4 +1,5 @@
-"""What a task is: a supply of problems, one way to write a prompt, model solutions, and an exact grader.
+"""What a task is: a supply of problems, one way to write a prompt, model solutions, and an exact
+grader.
 
 The way of the data starts here: `Task -> Problem -> prompt`, and ends here: `completion -> grade`.
 """
@@ -18,9 +19,10 @@ SOLUTION_STYLES = ("reflex", "careless", "steps", "plan_verify")
 class Problem:
     """One question with its right answer.
 
-    `key` names the problem whatever its wording: two problems with one key are the same sum in other words, and
-    always fall into the same split. `difficulty` is the number of steps of the shortest solution. `meta` holds
-    whatever else the task wants to remember; it survives a round trip through JSON.
+    `key` names the problem whatever its wording: two problems with one key are the same sum in
+    other words, and always fall into the same split. `difficulty` is the number of steps of the
+    shortest solution. `meta` holds whatever else the task wants to remember; it survives a round
+    trip through JSON.
     """
 
     task: str
@@ -35,9 +37,9 @@ class Problem:
 class Grade:
     """The verdict on one completion.
 
-    `correct`: the answer given equals the right one. `formatted`: exactly one answer, written as the task asks, with
-    nothing after it. `answer`: what was read off (None if nothing could be). `reason`: one word or a short phrase,
-    "right", "wrong answer", "no answer", "two answers", ...
+    `correct`: the answer given equals the right one. `formatted`: exactly one answer, written as
+    the task asks, with nothing after it. `answer`: what was read off (None if nothing could be).
+    `reason`: one word or a short phrase, "right", "wrong answer", "no answer", "two answers", ...
     """
 
     correct: bool
@@ -47,10 +49,11 @@ class Grade:
 
 
 def split_of(key: str) -> str:
-    """The split a problem belongs to: 80 % train, 10 % validation, 10 % test, by a hash of its key alone.
+    """The split a problem belongs to: 80 % train, 10 % validation, 10 % test, by a hash of its key
+    alone.
 
-    A hash, not a shuffled list: the split never changes when templates or problems are added, and every wording,
-    name and language of one sum lands on the same side.
+    A hash, not a shuffled list: the split never changes when templates or problems are added, and
+    every wording, name and language of one sum lands on the same side.
 
     >>> [split_of(key) for key in ("buy:5", "buy:6", "buy:10")]
     ['train', 'validation', 'test']
@@ -60,7 +63,8 @@ def split_of(key: str) -> str:
 
 
 def problem_rng(seed: int, index: int, what: str = "") -> random.Random:
-    """A generator for problem number `index` of a run: any problem can be made again without those before it."""
+    """A generator for problem number `index` of a run: any problem can be made again without those
+    before it."""
     digest = hashlib.sha256(f"{what}:{seed}:{index}".encode()).digest()
     return random.Random(int.from_bytes(digest[:8], "big"))
 
@@ -83,17 +87,19 @@ class Task:
     def render(self, problem: Problem, style: str = "plain", examples: tuple = ()) -> str:
         """The prompt text. This is the only place that writes one.
 
-        `plain` asks; `cot` asks and begins the answer with "Let's think step by step."; `few_shot` puts solved
-        `examples` (pairs of problem and solution text) before it.
+        `plain` asks; `cot` asks and begins the answer with "Let's think step by step."; `few_shot`
+        puts solved `examples` (pairs of problem and solution text) before it.
         """
         raise NotImplementedError
 
     def solution(self, problem: Problem, rng: random.Random, style: str = "steps") -> str:
-        """A model completion for the `plain` prompt, in one of SOLUTION_STYLES, its leading space or newline included."""
+        """A model completion for the `plain` prompt, in one of SOLUTION_STYLES, its leading space
+        or newline included."""
         raise NotImplementedError
 
     def grade(self, problem: Problem, completion: str) -> Grade:
-        """Judge a completion. Total: any string gets a Grade, nothing raises, nothing is evaluated as code."""
+        """Judge a completion. Total: any string gets a Grade, nothing raises, nothing is evaluated
+        as code."""
         raise NotImplementedError
 
     def vote_key(self, problem: Problem, answer: str | None) -> str | None:
@@ -112,7 +118,8 @@ class Task:
         raise NotImplementedError
 
     def parse_trace(self, text: str) -> Trace | None:
-        """The attempts of a completion; None for a task without traces. Total: any string parses, at once."""
+        """The attempts of a completion; None for a task without traces. Total: any string parses,
+        at once."""
         return None
 
     def attempt_right(self, problem: Problem, attempt: Attempt) -> bool:
@@ -120,14 +127,16 @@ class Task:
         raise NotImplementedError
 
     def fails_check(self, problem: Problem, attempt: Attempt) -> bool:
-        """Whether the check that a writer has at hand, done with care, says no to what stands there. It may see less than
-        `attempt_right` does, and never fails a right attempt."""
+        """Whether the check that a writer has at hand, done with care, says no to what stands
+        there. It may see less than `attempt_right` does, and never fails a right attempt."""
         return not self.attempt_right(problem, attempt)
 
     def reword(self, problem: Problem, rng: random.Random) -> Problem:
-        """The same sum in other words (same key, same answer); tasks without wordings return it unchanged."""
+        """The same sum in other words (same key, same answer); tasks without wordings return it
+        unchanged."""
         return problem
 
     def problems(self, split: str, n: int, seed: int = 0) -> list[Problem]:
-        """`n` problems in a fixed order. Test and ood sets that are shipped override this with the shipped file."""
+        """`n` problems in a fixed order. Test and ood sets that are shipped override this with the
+        shipped file."""
         return [self.sample(problem_rng(seed, i, f"{self.name}/{split}"), split) for i in range(n)]

@@ -1,15 +1,16 @@
 """Exact arithmetic on text that nobody vouches for.
 
-A model's answer is text, and text is never run as code: `eval("9**9**9**9")` would hang the training run, and
-`eval("__import__('os')...")` would do worse. So sums are read by a grammar small enough to see through,
+A model's answer is text, and text is never run as code: `eval("9**9**9**9")` would hang the
+training run, and `eval("__import__('os')...")` would do worse. So sums are read by a grammar small
+enough to see through,
 
     sum     = product  { ("+" | "-") product }
     product = factor   { ("*" | "/") factor }
     factor  = "-" factor | "(" sum ")" | number
     number  = digits [ "." digits ] | "." digits
 
-with one function a rule ("recursive descent"), and computed in fractions, so that 1/3*3 is 1 and not 0.999...
-Length, digits and depth are bounded: whatever the input, the answer comes at once.
+with one function a rule ("recursive descent"), and computed in fractions, so that 1/3*3 is 1 and
+not 0.999... Length, digits and depth are bounded: whatever the input, the answer comes at once.
 """
 
 import re
@@ -19,11 +20,13 @@ MAX_LENGTH = 200
 MAX_DIGITS = 20  # in one number
 MAX_DEPTH = 20  # brackets and minus signs inside each other
 
-# [0-9] and not \d: \d also matches the digits of every other script ("٣", "३", "３"), and int() would read them.
+# [0-9] and not \d: \d also matches the digits of every other script ("٣", "३", "３"), and int()
+# would read them.
 TOKEN = re.compile(r" *([0-9]+\.[0-9]+|\.[0-9]+|[0-9]+|[-+*/()])")
 SPACES = re.compile(r" *")
 
-# A written answer: sign and dollar, then digits (in groups of three, or ungrouped), decimals, per cent.
+# A written answer: sign and dollar, then digits (in groups of three, or ungrouped), decimals, per
+# cent.
 ANSWER = re.compile(
     r"(?P<sign>-?)\$?(?P<sign2>-?)(?P<whole>[0-9]{1,3}(?:,[0-9]{3})+|[0-9]*)(?:\.(?P<decimals>[0-9]*))?%?"
 )
@@ -111,10 +114,11 @@ def read_factor(tokens: list[str], at: int, depth: int) -> tuple[Fraction, int]:
 def number(text: str) -> Fraction | None:
     """Read a written answer; None if it is not exactly one number.
 
-    Read: a minus sign, a dollar sign, commas between groups of three, decimals, a full stop left over from a sentence,
-    and a per-cent sign, which is a unit and does not divide ("50%" is 50, as in GSM8K, where "what percentage?" is
-    answered "#### 50"). Not read: a plus sign, other units, words, fractions or sums, exponents ("1e3"), commas
-    elsewhere ("1,5", "12,34"), digits of other scripts. Spaces around are ignored.
+    Read: a minus sign, a dollar sign, commas between groups of three, decimals, a full stop left
+    over from a sentence, and a per-cent sign, which is a unit and does not divide ("50%" is 50, as
+    in GSM8K, where "what percentage?" is answered "#### 50"). Not read: a plus sign, other units,
+    words, fractions or sums, exponents ("1e3"), commas elsewhere ("1,5", "12,34"), digits of other
+    scripts. Spaces around are ignored.
 
     >>> [str(number(t)) for t in ("1,234", "$18", "-3", "3.50", "12.", "50%", " .5 ", "-$7")]
     ['1234', '18', '-3', '7/2', '12', '50', '1/2', '-7']
@@ -143,13 +147,17 @@ def format_number(value: Fraction | int) -> str:
     places, rest = decimal_places(value.denominator)
     if rest > 1:
         return f"{value.numerator}/{value.denominator}"
-    sign, digits = "-" if value < 0 else "", str(abs(value.numerator) * 10**places // value.denominator)
+    sign, digits = (
+        "-" if value < 0 else "",
+        str(abs(value.numerator) * 10**places // value.denominator),
+    )
     digits = digits.rjust(places + 1, "0")
     return sign + (f"{digits[:-places]}.{digits[-places:]}" if places else digits)
 
 
 def decimal_places(denominator: int) -> tuple[int, int]:
-    """How many decimals a fraction needs, and what is left of its denominator without 2s and 5s (1: they suffice).
+    """How many decimals a fraction needs, and what is left of its denominator without 2s and 5s (1:
+    they suffice).
 
     >>> decimal_places(8), decimal_places(6)
     ((3, 1), (1, 3))

@@ -1,13 +1,15 @@
 """Expressions over whole numbers: read, valued, written, taken apart into steps, and found.
 
-An expression is a tree: a number, or (operator, left, right), so 4*7+25 is ("+", ("*", 4, 7), 25). The grammar is that of
-`calculator.py` without decimals and minus signs, which Countdown has no use for:
+An expression is a tree: a number, or (operator, left, right), so 4*7+25 is ("+", ("*", 4, 7), 25).
+The grammar is that of `calculator.py` without decimals and minus signs, which Countdown has no use
+for:
 
     sum = product { ("+" | "-") product }    product = factor { ("*" | "/") factor }    factor = number | "(" sum ")"
 
-The solver goes by halves. Whatever is made of a set of numbers ends in one step between what is made of some of them and
-what is made of the others; so the values within reach of 4, 7, 25 are those of (4 | 7, 25), (7 | 4, 25) and (25 | 4, 7).
-On the way all is whole and not negative, as on the television show; a division must come out even.
+The solver goes by halves. Whatever is made of a set of numbers ends in one step between what is
+made of some of them and what is made of the others; so the values within reach of 4, 7, 25 are
+those of (4 | 7, 25), (7 | 4, 25) and (25 | 4, 7). On the way all is whole and not negative, as on
+the television show; a division must come out even.
 """
 
 import random
@@ -24,7 +26,8 @@ Tree = int | tuple  # a number, or (operator, left tree, right tree)
 MAX_LENGTH = 100  # characters of an expression that is read; five numbers of two digits need 18
 MAX_REORDERED = 4  # longer series of steps (five numbers make four) are left in the order in which they were written
 
-# [0-9] and not \d, which also matches "٣" and "３". No number starts with an idle zero: "07" is "0" and then a stray "7".
+# [0-9] and not \d, which also matches "٣" and "３". No number starts with an idle zero: "07" is "0"
+# and then a stray "7".
 TOKEN = re.compile(r" *(0|[1-9][0-9]*|[-+*/()])")
 
 
@@ -40,10 +43,12 @@ class Step(NamedTuple):
         return f"{self.a}{self.op}{self.b}={self.result}"
 
 
-# -- reading ----------------------------------------------------------------------------------------------------------
+# -- reading ---------------------------------------------------------------------------------------
+
 
 def parse(text: str) -> Tree | None:
-    """The tree of an expression; None if the text is none. Total, and at once: length and depth are bounded.
+    """The tree of an expression; None if the text is none. Total, and at once: length and depth are
+    bounded.
 
     >>> parse("4*7 + 25"), parse("25-(7-4)")
     (('+', ('*', 4, 7), 25), ('-', 25, ('-', 7, 4)))
@@ -86,7 +91,9 @@ def read_product(tokens: list[str], at: int, depth: int) -> tuple[Tree, int]:
 
 def read_factor(tokens: list[str], at: int, depth: int) -> tuple[Tree, int]:
     if at == len(tokens) or depth > MAX_DEPTH:
-        raise CalculatorError("a number is missing at the end" if at == len(tokens) else "nested too deep")
+        raise CalculatorError(
+            "a number is missing at the end" if at == len(tokens) else "nested too deep"
+        )
     if tokens[at] == "(":
         tree, at = read_sum(tokens, at + 1, depth + 1)
         if at == len(tokens) or tokens[at] != ")":
@@ -98,7 +105,8 @@ def read_factor(tokens: list[str], at: int, depth: int) -> tuple[Tree, int]:
 
 
 def value(tree: Tree) -> Fraction | None:
-    """The exact value; None where a division by zero leaves none: `value(parse("8/(3-8/3)"))` is 24."""
+    """The exact value; None where a division by zero leaves none: `value(parse("8/(3-8/3)"))` is
+    24."""
     if isinstance(tree, int):
         return Fraction(tree)
     op, a, b = tree[0], value(tree[1]), value(tree[2])
@@ -108,11 +116,13 @@ def value(tree: Tree) -> Fraction | None:
 
 
 def leaves(tree: Tree) -> list[int]:
-    """The numbers of an expression, from left to right: `leaves(parse("4*7+25"))` is `[4, 7, 25]`."""
+    """The numbers of an expression, from left to right: `leaves(parse("4*7+25"))` is
+    `[4, 7, 25]`."""
     return [tree] if isinstance(tree, int) else leaves(tree[1]) + leaves(tree[2])
 
 
-# -- writing ----------------------------------------------------------------------------------------------------------
+# -- writing ---------------------------------------------------------------------------------------
+
 
 def rank(tree: Tree) -> int:
     """How tightly it holds together: a sum 1, a product 2, a number 3."""
@@ -128,7 +138,9 @@ def write(tree: Tree) -> str:
     if isinstance(tree, int):
         return str(tree)
     op, left, right = tree
-    loosest = rank(tree) + (op in "-/")  # what may stand bare on the right: a-(b+c), a/(b*c), but a+b+c, a*b*c
+    loosest = rank(tree) + (
+        op in "-/"
+    )  # what may stand bare on the right: a-(b+c), a/(b*c), but a+b+c, a*b*c
     a = write(left) if rank(left) >= rank(tree) else f"({write(left)})"
     b = write(right) if rank(right) >= loosest else f"({write(right)})"
     return a + op + b
@@ -143,19 +155,25 @@ def normal(tree: Tree) -> str:
     if isinstance(tree, int):
         return str(tree)
     ops = "+-" if tree[0] in "+-" else "*/"
-    parts = sorted((inverse, normal(part) if ops == "+-" or rank(part) > 1 else f"({normal(part)})")
-                   for inverse, part in flat(tree, ops))
-    return "".join(ops[inverse] + text for inverse, text in parts)[1:]  # less the first sign: one part has none
+    parts = sorted(
+        (inverse, normal(part) if ops == "+-" or rank(part) > 1 else f"({normal(part)})")
+        for inverse, part in flat(tree, ops)
+    )
+    return "".join(ops[inverse] + text for inverse, text in parts)[
+        1:
+    ]  # less the first sign: one part has none
 
 
 def flat(tree: Tree, ops: str, inverse: bool = False) -> list[tuple[bool, Tree]]:
-    """The terms of a sum (ops "+-") or the factors of a product ("*/"); `inverse`: taken away, or divided by."""
+    """The terms of a sum (ops "+-") or the factors of a product ("*/"); `inverse`: taken away, or
+    divided by."""
     if isinstance(tree, int) or tree[0] not in ops:
         return [(inverse, tree)]
     return flat(tree[1], ops, inverse) + flat(tree[2], ops, inverse != (tree[0] == ops[1]))
 
 
-# -- steps ------------------------------------------------------------------------------------------------------------
+# -- steps -----------------------------------------------------------------------------------------
+
 
 def steps(tree: Tree) -> list[Step]:
     """The sums that an expression is worked out by. All on the way must be whole.
@@ -169,11 +187,18 @@ def steps(tree: Tree) -> list[Step]:
     before, after = steps(left), steps(right)
     a = before[-1].result if before else left
     b = after[-1].result if after else right
-    return [*before, *after, Step(a, op, b, a + b if op == "+" else a - b if op == "-" else a * b if op == "*" else a // b)]
+    return [
+        *before,
+        *after,
+        Step(
+            a, op, b, a + b if op == "+" else a - b if op == "-" else a * b if op == "*" else a // b
+        ),
+    ]
 
 
 def is_true(step: Step) -> bool:
-    """Whether the sum is right: `is_true(Step(4, "*", 7, 27))` is False. Nothing divides by 0, whatever the result."""
+    """Whether the sum is right: `is_true(Step(4, "*", 7, 27))` is False. Nothing divides by 0,
+    whatever the result."""
     a, op, b, result = step
     if op == "/":
         return b != 0 and a == b * result
@@ -181,7 +206,8 @@ def is_true(step: Step) -> bool:
 
 
 def runs(series: list[Step] | tuple[Step, ...], numbers: Counter) -> bool:
-    """Whether each step finds its two operands among the numbers and the results not yet used. Sums are not checked."""
+    """Whether each step finds its two operands among the numbers and the results not yet used. Sums
+    are not checked."""
     pool = numbers.copy()
     for step in series:
         for operand in (step.a, step.b):
@@ -193,16 +219,24 @@ def runs(series: list[Step] | tuple[Step, ...], numbers: Counter) -> bool:
 
 
 def normal_form(series: list[Step]) -> str:
-    """One text for all series that differ in the order of commuting operands or of independent steps.
+    """One text for all series that differ in the order of commuting operands or of independent
+    steps.
 
-    Steps that cannot be done in the order in which they are written (18 is used before it is made) keep that order.
+    Steps that cannot be done in the order in which they are written (18 is used before it is made)
+    keep that order.
 
     >>> normal_form(steps(("+", 25, ("*", 4, 7)))), normal_form([Step(18, "+", 4, 22), Step(25, "-", 7, 18)])
     ('7*4=28, 28+25=53', '18+4=22, 25-7=18')
     """
-    tidy = [step._replace(a=max(step.a, step.b), b=min(step.a, step.b)) if step.op in "+*" else step for step in series]
+    tidy = [
+        step._replace(a=max(step.a, step.b), b=min(step.a, step.b)) if step.op in "+*" else step
+        for step in series
+    ]
     if 1 < len(tidy) <= MAX_REORDERED:
-        used, made = Counter(), Counter(step.result for step in tidy[:-1])  # the last result is what remains
+        used, made = (
+            Counter(),
+            Counter(step.result for step in tidy[:-1]),
+        )  # the last result is what remains
         for step in tidy:
             used.update((step.a, step.b))
         if made <= used and runs(tidy, used - made):
@@ -210,7 +244,8 @@ def normal_form(series: list[Step]) -> str:
     return ", ".join(map(str, tidy))
 
 
-# -- finding ----------------------------------------------------------------------------------------------------------
+# -- finding ---------------------------------------------------------------------------------------
+
 
 def moves(a: int, b: int) -> list[Step]:
     """All that one step can make of two numbers, whole and not negative.
@@ -219,7 +254,11 @@ def moves(a: int, b: int) -> list[Step]:
     ['6+3=9', '6-3=3', '6*3=18', '6/3=2']
     """
     high, low = max(a, b), min(a, b)
-    found = [Step(high, "+", low, high + low), Step(high, "-", low, high - low), Step(high, "*", low, high * low)]
+    found = [
+        Step(high, "+", low, high + low),
+        Step(high, "-", low, high - low),
+        Step(high, "*", low, high * low),
+    ]
     if low and high % low == 0:
         found.append(Step(high, "/", low, high // low))
     elif high and not low:
@@ -234,9 +273,14 @@ def halves(numbers: tuple[int, ...]) -> set[tuple[tuple[int, ...], tuple[int, ..
     [((4,), (7, 25)), ((4, 7), (25,)), ((4, 25), (7,))]
     """
     first, rest = numbers[0], numbers[1:]
-    return {((first, *(n for n, mine in zip(rest, choice, strict=True) if mine)),
-             tuple(n for n, mine in zip(rest, choice, strict=True) if not mine))
-            for choice in product((False, True), repeat=len(rest)) if not all(choice)}
+    return {
+        (
+            (first, *(n for n, mine in zip(rest, choice, strict=True) if mine)),
+            tuple(n for n, mine in zip(rest, choice, strict=True) if not mine),
+        )
+        for choice in product((False, True), repeat=len(rest))
+        if not all(choice)
+    }
 
 
 def reachable(numbers: tuple[int, ...]) -> frozenset[int]:
@@ -245,22 +289,29 @@ def reachable(numbers: tuple[int, ...]) -> frozenset[int]:
     >>> sorted(reachable((2, 6)))
     [3, 4, 8, 12]
     """
-    # Three numbers have some 15 values, five have thousands: only what is small and asked for again is kept.
+    # Three numbers have some 15 values, five have thousands: only what is small and asked for again
+    # is kept.
     return reachable_kept(numbers) if len(numbers) <= 3 else search(numbers)
 
 
 def search(numbers: tuple[int, ...]) -> frozenset[int]:
     if len(numbers) == 1:
         return frozenset(numbers)
-    return frozenset(step.result for left, right in halves(numbers)
-                     for a in reachable(left) for b in reachable(right) for step in moves(a, b))
+    return frozenset(
+        step.result
+        for left, right in halves(numbers)
+        for a in reachable(left)
+        for b in reachable(right)
+        for step in moves(a, b)
+    )
 
 
 reachable_kept = lru_cache(maxsize=8192)(search)
 
 
 def trees(numbers: tuple[int, ...], target: int) -> list[Tree]:
-    """The expressions of that value, one for each way of working it out (in the sense of `normal_form`), in fixed order.
+    """The expressions of that value, one for each way of working it out (in the sense of
+    `normal_form`), in fixed order.
 
     >>> [write(tree) for tree in trees((2, 3, 6), 12)]
     ['3*2+6', '(6-2)*3']
@@ -277,24 +328,34 @@ def all_trees(numbers: tuple[int, ...], target: int) -> list[Tree]:
         for a, b in product(reachable(left), reachable(right)):
             for step in moves(a, b):
                 if step.result == target:
-                    first, second = ((left, a), (right, b)) if step.a == a else ((right, b), (left, a))
-                    found += [(step.op, x, y) for x in all_trees(*first) for y in all_trees(*second)]
+                    first, second = (
+                        ((left, a), (right, b)) if step.a == a else ((right, b), (left, a))
+                    )
+                    found += [
+                        (step.op, x, y) for x in all_trees(*first) for y in all_trees(*second)
+                    ]
     return found
 
 
 def solve(numbers: list[int] | tuple[int, ...], target: int) -> list[str]:
-    """All right expressions, those apart that differ in order and brackets alone; the shortest first. [] if there is none.
+    """All right expressions, those apart that differ in order and brackets alone; the shortest
+    first. [] if there is none.
 
     >>> solve([7, 4, 25], 53), solve([1, 1, 1], 50)
     (['25+4*7'], [])
     """
-    return sorted({normal(tree) for tree in all_trees(tuple(sorted(numbers)), target)}, key=lambda text: (len(text), text))
+    return sorted(
+        {normal(tree) for tree in all_trees(tuple(sorted(numbers)), target)},
+        key=lambda text: (len(text), text),
+    )
 
 
-# -- drawing ----------------------------------------------------------------------------------------------------------
+# -- drawing ---------------------------------------------------------------------------------------
+
 
 def random_tree(numbers: list[int], rng: random.Random) -> Tree:
-    """Somebody who plays about: any two numbers, any operator that fits, until one number is left."""
+    """Somebody who plays about: any two numbers, any operator that fits, until one number is
+    left."""
     pool: list[tuple[int, Tree]] = [(n, n) for n in numbers]
     while len(pool) > 1:
         (a, left), (b, right) = (pool.pop(rng.randrange(len(pool))) for _ in range(2))

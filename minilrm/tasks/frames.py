@@ -10,13 +10,18 @@ from minilrm.tasks.base import PROMPT_STYLES, Problem
 
 FRAMES = {"en": "Question: {prompt}\nAnswer:", "es": "Pregunta: {prompt}\nRespuesta:"}
 NUDGES = {"en": " Let's think step by step.", "es": " Pensemos paso a paso."}
-SEPARATOR = "\n\n"  # between the solved examples of a few-shot prompt; `Task.separator` says the same
+SEPARATOR = (
+    "\n\n"  # between the solved examples of a few-shot prompt; `Task.separator` says the same
+)
 
 
-def render_frame(problem: Problem, style: str = "plain", examples: tuple[tuple[Problem, str], ...] = ()) -> str:
+def render_frame(
+    problem: Problem, style: str = "plain", examples: tuple[tuple[Problem, str], ...] = ()
+) -> str:
     r"""The prompt text of a problem, in the language that its `meta` names.
 
-    `few_shot` puts solved examples before the question, each the plain prompt followed by its solution:
+    `few_shot` puts solved examples before the question, each the plain prompt followed by its
+    solution:
 
     >>> sum1, sum2 = Problem("demo", "1 + 1?", "2", "a"), Problem("demo", "¿2 + 2?", "4", "b", meta={"language": "es"})
     >>> render_frame(sum2, "cot")
@@ -25,7 +30,9 @@ def render_frame(problem: Problem, style: str = "plain", examples: tuple[tuple[P
     'Question: 1 + 1?\nAnswer: #### 2\n\nPregunta: ¿2 + 2?\nRespuesta:'
     """
     if style not in PROMPT_STYLES:
-        raise ValueError(f"no prompt style is called {style!r}; there are {', '.join(PROMPT_STYLES)}")
+        raise ValueError(
+            f"no prompt style is called {style!r}; there are {', '.join(PROMPT_STYLES)}"
+        )
     if examples and style != "few_shot":
         raise ValueError(f"examples belong to the style 'few_shot', not to {style!r}")
     if style == "few_shot":

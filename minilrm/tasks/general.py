@@ -3,12 +3,14 @@
     Question: Say hello to Ana.
     Answer: Hello, Ana!
 
-A model that thinks about sums should still answer these at once and rightly; this task supplies them, for the training
-corpus and for measuring what reinforcement learning on sums does to everything else.
+A model that thinks about sums should still answer these at once and rightly; this task supplies
+them, for the training corpus and for measuring what reinforcement learning on sums does to
+everything else.
 
-What is held out. A *skill* (copy, plural, quote ...) is held out by its content: the words of a test problem were never
-seen in training. A *fact* cannot be worked out, so what is held out is its wording: Oslo was seen, but not in answer to
-this very sentence. `ood` are skills on more words than in training.
+What is held out. A *skill* (copy, plural, quote ...) is held out by its content: the words of a
+test problem were never seen in training. A *fact* cannot be worked out, so what is held out is its
+wording: Oslo was seen, but not in answer to this very sentence. `ood` are skills on more words than
+in training.
 """
 
 import random
@@ -29,8 +31,13 @@ NAMES = (
 
 
 def rows(text: str) -> tuple[tuple[str, ...], ...]:
-    """A table out of lines: `rows("red/rojo, blue/azul")` is `(('red', 'rojo'), ('blue', 'azul'))`."""
-    return tuple(tuple(entry.strip().split("/")) for entry in text.replace("\n", ",").split(",") if entry.strip())
+    """A table out of lines: `rows("red/rojo, blue/azul")` is
+    `(('red', 'rojo'), ('blue', 'azul'))`."""
+    return tuple(
+        tuple(entry.strip().split("/"))
+        for entry in text.replace("\n", ",").split(",")
+        if entry.strip()
+    )
 
 
 # English/Spanish
@@ -45,10 +52,14 @@ COMMON = rows("""
     street/calle, bridge/puente, city/ciudad, school/escuela, friend/amigo, garden/jardín, king/rey, queen/reina
     shirt/camisa, shoe/zapato, hat/sombrero, coat/abrigo, ring/anillo
 """)
-DAYS = rows("Monday/lunes, Tuesday/martes, Wednesday/miércoles, Thursday/jueves, Friday/viernes, Saturday/sábado, "
-            "Sunday/domingo")
-MONTHS = rows("January/enero, February/febrero, March/marzo, April/abril, May/mayo, June/junio, July/julio, "
-              "August/agosto, September/septiembre, October/octubre, November/noviembre, December/diciembre")
+DAYS = rows(
+    "Monday/lunes, Tuesday/martes, Wednesday/miércoles, Thursday/jueves, Friday/viernes, Saturday/sábado, "
+    "Sunday/domingo"
+)
+MONTHS = rows(
+    "January/enero, February/febrero, March/marzo, April/abril, May/mayo, June/junio, July/julio, "
+    "August/agosto, September/septiembre, October/octubre, November/noviembre, December/diciembre"
+)
 # asked in English/answer in English/asked in Spanish/answer in Spanish
 CAPITALS = rows("""
     France/Paris/Francia/París, Spain/Madrid/España/Madrid, Portugal/Lisbon/Portugal/Lisboa, Italy/Rome/Italia/Roma
@@ -100,9 +111,9 @@ OPPOSITES += tuple((b, a, d, c) for a, b, c, d in OPPOSITES)  # and the other wa
 class Kind:
     """One kind of prompt.
 
-    draw: (rng, column, larger) -> (what is asked about, the answer, its name in the key); column 0 is English.
-    wordings: one tuple a language, `{x}` where the thing asked about stands.
-    fact: must be known, so wordings are held out, not contents. grows: has larger instances for `ood`.
+    draw: (rng, column, larger) -> (what is asked about, the answer, its name in the key); column 0
+    is English. wordings: one tuple a language, `{x}` where the thing asked about stands. fact: must
+    be known, so wordings are held out, not contents. grows: has larger instances for `ood`.
     case_matters: "cat" is no right answer where "Cat" was asked for.
     """
 
@@ -179,48 +190,139 @@ def draw_translation(rng: random.Random, column: int, larger: bool) -> tuple[str
 
 
 KINDS = (
-    Kind("greet", draw_names(("Hello, {x}!", "¡Hola, {x}!")),
-         (("Say hello to {x}.", "Greet {x}."), ("Saluda a {x}.", "Di hola a {x}.")), grows=True),
-    Kind("thank", draw_names(("Thank you, {x}!", "¡Gracias, {x}!")),
-         (("Say thank you to {x}.", "Thank {x}."), ("Da las gracias a {x}.", "Agradece a {x}.")), grows=True),
-    Kind("copy", draw_words(" ".join), (("Copy: {x}", "Repeat: {x}"), ("Copia: {x}", "Repite: {x}")), grows=True),
-    Kind("reverse", draw_words(lambda words: " ".join(reversed(words))),
-         (("Reverse the words: {x}", "Write the words from last to first: {x}"),
-          ("Invierte las palabras: {x}", "Escribe las palabras de la última a la primera: {x}")), grows=True),
-    Kind("first", draw_words(lambda words: words[0]),
-         (("Give the first word: {x}", "Write only the first word: {x}"),
-          ("Di la primera palabra: {x}", "Escribe solo la primera palabra: {x}")), grows=True),
-    Kind("quote", draw_words(lambda words: '"' + " ".join(words) + '"'),
-         (("Put in quotes: {x}", "Write with quotes around it: {x}"),
-          ("Pon entre comillas: {x}", "Escribe entre comillas: {x}")), grows=True),
-    Kind("capitalize", draw_one_word(str, str.capitalize),
-         (("Begin with a capital letter: {x}", "Write with a capital first letter: {x}"),
-          ("Empieza con mayúscula: {x}", "Escribe con la primera letra mayúscula: {x}")), case_matters=True),
-    Kind("lower", draw_one_word(str.upper, str),
-         (("Write in small letters: {x}", "Put in lower case: {x}"),
-          ("Escribe en minúsculas: {x}", "Pon en minúsculas: {x}")), case_matters=True),
-    Kind("plural", draw_pair(PLURALS),
-         (("What is the plural of {x}?", "Write the plural: {x}"),
-          ("¿Cuál es el plural de {x}?", "Escribe el plural: {x}"))),
-    Kind("capital", draw_pair(CAPITALS),
-         (("What is the capital of {x}?", "Name the capital of {x}.", "Which city is the capital of {x}?"),
-          ("¿Cuál es la capital de {x}?", "Nombra la capital de {x}.", "¿Qué ciudad es la capital de {x}?")),
-         fact=True),
-    Kind("opposite", draw_pair(OPPOSITES),
-         (("What is the opposite of {x}?", "Name the opposite of {x}."),
-          ("¿Qué es lo contrario de {x}?", "Di lo contrario de {x}.")), fact=True),
-    Kind("day_after", draw_neighbour(DAYS, 1),
-         (("What day comes after {x}?", "Which day follows {x}?"),
-          ("¿Qué día viene después del {x}?", "¿Qué día sigue al {x}?")), fact=True),
-    Kind("day_before", draw_neighbour(DAYS, -1),
-         (("What day comes before {x}?", "Which day is just before {x}?"),
-          ("¿Qué día viene antes del {x}?", "¿Qué día está justo antes del {x}?")), fact=True),
-    Kind("month_after", draw_neighbour(MONTHS, 1),
-         (("What month comes after {x}?", "Which month follows {x}?"),
-          ("¿Qué mes viene después de {x}?", "¿Qué mes sigue a {x}?")), fact=True),
-    Kind("translate", draw_translation,
-         (("What is {x} in Spanish?", "Translate into Spanish: {x}"),
-          ("¿Cómo se dice {x} en inglés?", "Traduce al inglés: {x}")), fact=True),
+    Kind(
+        "greet",
+        draw_names(("Hello, {x}!", "¡Hola, {x}!")),
+        (("Say hello to {x}.", "Greet {x}."), ("Saluda a {x}.", "Di hola a {x}.")),
+        grows=True,
+    ),
+    Kind(
+        "thank",
+        draw_names(("Thank you, {x}!", "¡Gracias, {x}!")),
+        (("Say thank you to {x}.", "Thank {x}."), ("Da las gracias a {x}.", "Agradece a {x}.")),
+        grows=True,
+    ),
+    Kind(
+        "copy",
+        draw_words(" ".join),
+        (("Copy: {x}", "Repeat: {x}"), ("Copia: {x}", "Repite: {x}")),
+        grows=True,
+    ),
+    Kind(
+        "reverse",
+        draw_words(lambda words: " ".join(reversed(words))),
+        (
+            ("Reverse the words: {x}", "Write the words from last to first: {x}"),
+            ("Invierte las palabras: {x}", "Escribe las palabras de la última a la primera: {x}"),
+        ),
+        grows=True,
+    ),
+    Kind(
+        "first",
+        draw_words(lambda words: words[0]),
+        (
+            ("Give the first word: {x}", "Write only the first word: {x}"),
+            ("Di la primera palabra: {x}", "Escribe solo la primera palabra: {x}"),
+        ),
+        grows=True,
+    ),
+    Kind(
+        "quote",
+        draw_words(lambda words: '"' + " ".join(words) + '"'),
+        (
+            ("Put in quotes: {x}", "Write with quotes around it: {x}"),
+            ("Pon entre comillas: {x}", "Escribe entre comillas: {x}"),
+        ),
+        grows=True,
+    ),
+    Kind(
+        "capitalize",
+        draw_one_word(str, str.capitalize),
+        (
+            ("Begin with a capital letter: {x}", "Write with a capital first letter: {x}"),
+            ("Empieza con mayúscula: {x}", "Escribe con la primera letra mayúscula: {x}"),
+        ),
+        case_matters=True,
+    ),
+    Kind(
+        "lower",
+        draw_one_word(str.upper, str),
+        (
+            ("Write in small letters: {x}", "Put in lower case: {x}"),
+            ("Escribe en minúsculas: {x}", "Pon en minúsculas: {x}"),
+        ),
+        case_matters=True,
+    ),
+    Kind(
+        "plural",
+        draw_pair(PLURALS),
+        (
+            ("What is the plural of {x}?", "Write the plural: {x}"),
+            ("¿Cuál es el plural de {x}?", "Escribe el plural: {x}"),
+        ),
+    ),
+    Kind(
+        "capital",
+        draw_pair(CAPITALS),
+        (
+            (
+                "What is the capital of {x}?",
+                "Name the capital of {x}.",
+                "Which city is the capital of {x}?",
+            ),
+            (
+                "¿Cuál es la capital de {x}?",
+                "Nombra la capital de {x}.",
+                "¿Qué ciudad es la capital de {x}?",
+            ),
+        ),
+        fact=True,
+    ),
+    Kind(
+        "opposite",
+        draw_pair(OPPOSITES),
+        (
+            ("What is the opposite of {x}?", "Name the opposite of {x}."),
+            ("¿Qué es lo contrario de {x}?", "Di lo contrario de {x}."),
+        ),
+        fact=True,
+    ),
+    Kind(
+        "day_after",
+        draw_neighbour(DAYS, 1),
+        (
+            ("What day comes after {x}?", "Which day follows {x}?"),
+            ("¿Qué día viene después del {x}?", "¿Qué día sigue al {x}?"),
+        ),
+        fact=True,
+    ),
+    Kind(
+        "day_before",
+        draw_neighbour(DAYS, -1),
+        (
+            ("What day comes before {x}?", "Which day is just before {x}?"),
+            ("¿Qué día viene antes del {x}?", "¿Qué día está justo antes del {x}?"),
+        ),
+        fact=True,
+    ),
+    Kind(
+        "month_after",
+        draw_neighbour(MONTHS, 1),
+        (
+            ("What month comes after {x}?", "Which month follows {x}?"),
+            ("¿Qué mes viene después de {x}?", "¿Qué mes sigue a {x}?"),
+        ),
+        fact=True,
+    ),
+    Kind(
+        "translate",
+        draw_translation,
+        (
+            ("What is {x} in Spanish?", "Translate into Spanish: {x}"),
+            ("¿Cómo se dice {x} en inglés?", "Traduce al inglés: {x}"),
+        ),
+        fact=True,
+    ),
 )
 BY_NAME = {kind.name: kind for kind in KINDS}
 
@@ -228,7 +330,8 @@ BY_NAME = {kind.name: kind for kind in KINDS}
 class General(Task):
     """Short prompts with one short right answer. spanish: share of them asked in Spanish.
 
-    There are only so many facts, so unlike the other tasks a fixed set of many problems may hold one of them twice.
+    There are only so many facts, so unlike the other tasks a fixed set of many problems may hold
+    one of them twice.
     """
 
     name = "general"
@@ -252,13 +355,16 @@ class General(Task):
         return render_frame(problem, style, examples)
 
     def solution(self, problem: Problem, rng: random.Random, style: str = "steps") -> str:
-        """The answer at once, whatever the style: there is nothing to work out. `careless`: some other answer."""
+        """The answer at once, whatever the style: there is nothing to work out. `careless`: some
+        other answer."""
         if style not in SOLUTION_STYLES:
             raise ValueError(f"no solution style is called {style!r}")
         if style != "careless":
             return f" {problem.answer}"
         while True:
-            other = make(BY_NAME[problem.meta["kind"]], rng, problem.meta["language"], problem.meta["larger"])
+            other = make(
+                BY_NAME[problem.meta["kind"]], rng, problem.meta["language"], problem.meta["larger"]
+            )
             if not self.grade(problem, other.answer).correct:
                 return f" {other.answer}"
 
@@ -276,7 +382,9 @@ class General(Task):
         exact = BY_NAME[problem.meta["kind"]].case_matters
         correct = plain(answer, exact) == plain(problem.answer, exact)
         formatted = len(lines) == 1
-        reason = "wrong answer" if not correct else "right" if formatted else "text after the answer"
+        reason = (
+            "wrong answer" if not correct else "right" if formatted else "text after the answer"
+        )
         return Grade(correct, formatted, answer, reason)
 
     def vote_key(self, problem: Problem, answer: str | None) -> str | None:
@@ -286,12 +394,17 @@ class General(Task):
         return answers.thinks(completion)
 
     def reword(self, problem: Problem, rng: random.Random) -> Problem:
-        """Another wording of the same prompt; a fact's key names its wording, so a fact stays as it is."""
+        """Another wording of the same prompt; a fact's key names its wording, so a fact stays as it
+        is."""
         kind, language = BY_NAME[problem.meta["kind"]], problem.meta["language"]
         if kind.fact:
             return problem
-        prompt = rng.choice(kind.wordings[LANGUAGES.index(language)]).replace("{x}", problem.meta["x"])
-        return Problem(problem.task, prompt, problem.answer, problem.key, problem.difficulty, problem.meta)
+        prompt = rng.choice(kind.wordings[LANGUAGES.index(language)]).replace(
+            "{x}", problem.meta["x"]
+        )
+        return Problem(
+            problem.task, prompt, problem.answer, problem.key, problem.difficulty, problem.meta
+        )
 
 
 def make(kind: Kind, rng: random.Random, language: str, larger: bool) -> Problem:

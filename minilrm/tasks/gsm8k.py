@@ -1,8 +1,10 @@
-"""GSM8K, or any file of your own in its format: one JSON object a line, `{"question": ..., "answer": "... #### 72"}`.
+"""GSM8K, or any file of your own in its format: one JSON object a line,
+`{"question": ..., "answer": "... #### 72"}`.
 
     python -m minilrm.evaluate --task gsm8k --data FILE
 
-Optional fields, which the files that minilrm ships have: "key" (text), "difficulty" (steps), "meta" (an object).
+Optional fields, which the files that minilrm ships have: "key" (text), "difficulty" (steps), "meta"
+(an object).
 """
 
 import hashlib
@@ -20,8 +22,9 @@ from minilrm.tasks.frames import render_frame
 class GSM8K(Task):
     """The problems of a file.
 
-    data: the file. split_all: the file is one split already (such as GSM8K's own test.jsonl), so every split is the
-    whole of it; otherwise its problems are split by their keys, 80 : 10 : 10, and there is no `ood`.
+    data: the file. split_all: the file is one split already (such as GSM8K's own test.jsonl), so
+    every split is the whole of it; otherwise its problems are split by their keys, 80 : 10 : 10,
+    and there is no `ood`.
     """
 
     name = "gsm8k"
@@ -29,8 +32,10 @@ class GSM8K(Task):
 
     def __init__(self, data: str | Path | None = None, split_all: bool = False):
         if data is None:
-            raise UserError("gsm8k is a data set of your own: name its file with --data FILE (JSON lines with "
-                            '"question" and "answer")')
+            raise UserError(
+                "gsm8k is a data set of your own: name its file with --data FILE (JSON lines with "
+                '"question" and "answer")'
+            )
         self.data = Path(data)
         found = load_jsonl(self.data, self.name)
         self.by_split = {s: [p for p in found if split_all or split_of(p.key) == s] for s in SPLITS}
@@ -39,12 +44,15 @@ class GSM8K(Task):
         return rng.choice(self._of(split))
 
     def problems(self, split: str, n: int, seed: int = 0) -> list[Problem]:
-        """The first `n` problems of a split in the file's own order; all of them if there are fewer."""
+        """The first `n` problems of a split in the file's own order; all of them if there are
+        fewer."""
         return self._of(split)[:n]
 
     def _of(self, split: str) -> list[Problem]:
         if not self.by_split.get(split):
-            raise UserError(f"{self.data} has no problem in the split {split!r}; with split_all the whole file is used")
+            raise UserError(
+                f"{self.data} has no problem in the split {split!r}; with split_all the whole file is used"
+            )
         return self.by_split[split]
 
     def render(self, problem: Problem, style: str = "plain", examples: tuple = ()) -> str:
@@ -73,14 +81,18 @@ class GSM8K(Task):
 
 
 def load_jsonl(path: str | Path, task: str = "gsm8k") -> list[Problem]:
-    """Read a file of problems; whatever is wrong with it is a UserError that names the file and the line."""
+    """Read a file of problems; whatever is wrong with it is a UserError that names the file and the
+    line."""
     path = Path(path).expanduser()
     try:
-        # Bytes are cut at "\n" only: str.splitlines() would also cut at the U+2028 that a question may hold.
+        # Bytes are cut at "\n" only: str.splitlines() would also cut at the U+2028 that a question
+        # may hold.
         lines = path.read_bytes().split(b"\n")
     except (OSError, ValueError) as error:  # a name with a null character is a ValueError
         why = getattr(error, "strerror", None) or error
-        raise UserError(f"cannot read {path}: {why}; name a file of JSON lines with --data FILE") from error
+        raise UserError(
+            f"cannot read {path}: {why}; name a file of JSON lines with --data FILE"
+        ) from error
     lines[0] = lines[0].removeprefix(b"\xef\xbb\xbf")  # the byte order mark that some editors write
     found = []
     for i, line in enumerate(lines, 1):
@@ -90,7 +102,9 @@ def load_jsonl(path: str | Path, task: str = "gsm8k") -> list[Problem]:
             except ValueError as error:
                 raise UserError(f"{path}, line {i}: {error}") from error
     if not found:
-        raise UserError(f"{path} holds no problems; it needs JSON lines with \"question\" and \"answer\"")
+        raise UserError(
+            f'{path} holds no problems; it needs JSON lines with "question" and "answer"'
+        )
     return found
 
 
@@ -132,7 +146,9 @@ def text_field(record: dict, name: str) -> str:
         raise ValueError(f'the field "{name}" is missing or is no text')
     try:
         value.encode("utf-8")
-    except UnicodeEncodeError as error:  # JSON may spell half a surrogate pair, which is no character
+    except (
+        UnicodeEncodeError
+    ) as error:  # JSON may spell half a surrogate pair, which is no character
         raise ValueError(f'the field "{name}" is no valid Unicode text') from error
     return value
 

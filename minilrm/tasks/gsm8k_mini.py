@@ -1,8 +1,10 @@
-"""gsm8k-mini: grade-school word problems in GSM8K's own schema, small enough for a model of two million parameters.
+"""gsm8k-mini: grade-school word problems in GSM8K's own schema, small enough for a model of two
+million parameters.
 
-The stories are hand-written templates (`tasks/templates/`), each in English and Spanish, with numbers, names, things
-and wordings left open. `ood` holds what training never sees: half of it whole stories (`templates.HELD_OUT`), half of
-it known stories with larger numbers. The name says mini: its figures are never GSM8K's.
+The stories are hand-written templates (`tasks/templates/`), each in English and Spanish, with
+numbers, names, things and wordings left open. `ood` holds what training never sees: half of it
+whole stories (`templates.HELD_OUT`), half of it known stories with larger numbers. The name says
+mini: its figures are never GSM8K's.
 """
 
 import random
@@ -21,15 +23,18 @@ from minilrm.tasks.templates import HELD_OUT, TRAINING
 from minilrm.tasks.templates.template import Template, draw_numbers, fill, solve, substitute
 
 OPPOSITE = {"+": "-", "-": "+", "*": "/", "/": "*"}
-PHRASES = {"en": {"plan": "Plan", "check": "Check", "ok": "ok"},
-           "es": {"plan": "Plan", "check": "Prueba", "ok": "bien"}}
+PHRASES = {
+    "en": {"plan": "Plan", "check": "Check", "ok": "ok"},
+    "es": {"plan": "Plan", "check": "Prueba", "ok": "bien"},
+}
 SHIPPED_WITH = (0.25, 0.2)  # shares of Spanish and of distractors in the shipped files
 
 
 class GSM8KMini(Task):
     """Word problems of 2 to 5 steps.
 
-    spanish: share of the problems that are told in Spanish. distractors: share with a number that does not matter.
+    spanish: share of the problems that are told in Spanish. distractors: share with a number that
+    does not matter.
     """
 
     name = "gsm8k-mini"
@@ -49,8 +54,14 @@ class GSM8KMini(Task):
             if split == "ood" or split_of(key) == split:
                 break
         language = "es" if rng.random() < self.spanish else "en"
-        problem = fill(template, rng, language, numbers=numbers, task=self.name,
-                       distractor=rng.random() < self.distractors)
+        problem = fill(
+            template,
+            rng,
+            language,
+            numbers=numbers,
+            task=self.name,
+            distractor=rng.random() < self.distractors,
+        )
         if split == "ood":
             problem.meta["ood"] = "larger numbers" if larger else "new story"
         return problem
@@ -78,14 +89,26 @@ class GSM8KMini(Task):
 
     def reword(self, problem: Problem, rng: random.Random) -> Problem:
         meta = problem.meta
-        return fill(self.templates[meta["template"]], rng, meta["language"], numbers=meta["numbers"], task=self.name,
-                    distractor=meta["distractor"])
+        return fill(
+            self.templates[meta["template"]],
+            rng,
+            meta["language"],
+            numbers=meta["numbers"],
+            task=self.name,
+            distractor=meta["distractor"],
+        )
 
     def problems(self, split: str, n: int, seed: int = 0) -> list[Problem]:
-        """A fixed set of a split. Of test and ood, the first `n` in the shipped file, where it holds as many."""
+        """A fixed set of a split. Of test and ood, the first `n` in the shipped file, where it
+        holds as many."""
         shipped = shipped_file(split)
-        if shipped and (seed, self.spanish, self.distractors) == (0, *SHIPPED_WITH):  # else other problems are wanted
-            found = [restore(problem, self.templates) for problem in load_jsonl(shipped, self.name)[:n]]
+        if shipped and (seed, self.spanish, self.distractors) == (
+            0,
+            *SHIPPED_WITH,
+        ):  # else other problems are wanted
+            found = [
+                restore(problem, self.templates) for problem in load_jsonl(shipped, self.name)[:n]
+            ]
             if len(found) == n:
                 return found
         return self.make(split, n, seed)
@@ -102,7 +125,8 @@ class GSM8KMini(Task):
 
 
 def problem_key(template: Template, numbers: dict) -> str:
-    """The sum behind a story: the template and its numbers; names, wording and language do not count."""
+    """The sum behind a story: the template and its numbers; names, wording and language do not
+    count."""
     return template.name + ":" + "-".join(str(numbers[v]) for v in template.numbers)
 
 
@@ -114,13 +138,15 @@ def worked_steps(problem: Problem) -> list[tuple[str, int]]:
 
 
 def slip(problem: Problem, rng: random.Random) -> list[tuple[str, str]]:
-    """A careless chain: one step goes wrong, the rest is carried out faithfully on the wrong result.
+    """A careless chain: one step goes wrong, the rest is carried out faithfully on the wrong
+    result.
 
     Either the sum is slightly off, or a wrong operation is used. The final answer is always wrong.
     """
     right = worked_steps(problem)
     for attempt in range(60):
-        # A slip early on can make a later division come out uneven; then another one is tried, at last the last step.
+        # A slip early on can make a later division come out uneven; then another one is tried, at
+        # last the last step.
         at = rng.randrange(len(right)) if attempt < 40 else len(right) - 1
         chain = _carry_on(problem, at, *_wrong_step(right[at][0], right[at][1], rng))
         if chain and chain[-1][1] != problem.answer:
@@ -137,8 +163,11 @@ def _wrong_step(expression: str, result: int, rng: random.Random) -> tuple[str, 
     return expression, result + rng.choice((-10, -2, -1, -1, 1, 1, 2, 10))
 
 
-def _carry_on(problem: Problem, at: int, expression: str, result: int) -> list[tuple[str, str]] | None:
-    """The chain with step `at` replaced; None if a later step does not come out whole and positive."""
+def _carry_on(
+    problem: Problem, at: int, expression: str, result: int
+) -> list[tuple[str, str]] | None:
+    """The chain with step `at` replaced; None if a later step does not come out whole and
+    positive."""
     values = dict(problem.meta["numbers"])
     chain = []
     for i, step in enumerate(problem.meta["expressions"]):
@@ -157,11 +186,14 @@ def _carry_on(problem: Problem, at: int, expression: str, result: int) -> list[t
 def write_chain(problem: Problem, chain: list[tuple[str, str]], planned: bool = False) -> str:
     """The chain in words, with GSM8K's calculator annotations and its `#### answer` line.
 
-    `planned` puts a plan before, numbers the steps, and checks the last one by the opposite operation.
+    `planned` puts a plan before, numbers the steps, and checks the last one by the opposite
+    operation.
     """
     language = problem.meta["language"]
-    lines = [sentence.replace("{calc}", f"<<{e}={v}>>{v}")
-             for sentence, (e, v) in zip(problem.meta["sentences"], chain, strict=True)]
+    lines = [
+        sentence.replace("{calc}", f"<<{e}={v}>>{v}")
+        for sentence, (e, v) in zip(problem.meta["sentences"], chain, strict=True)
+    ]
     if planned:
         phrases = PHRASES[language]
         lines = [f"{i}. {line}" for i, line in enumerate(lines, 1)]
@@ -182,10 +214,12 @@ def check_last(expression: str, result: str) -> str:
     return f"<<{result}{OPPOSITE[op]}{right}={left}>>{left}"
 
 
-# -- the shipped files ------------------------------------------------------------------------------------------------
+# -- the shipped files -----------------------------------------------------------------------------
+
 
 def shipped_file(split: str) -> Path | None:
-    """The file of a split that comes with the project (`scripts/make_data.py` made it), if there is one."""
+    """The file of a split that comes with the project (`scripts/make_data.py` made it), if there is
+    one."""
     with suppress(UserError):  # no data folder, no file
         path = machine.data_folder() / "gsm8k-mini" / f"{split}.jsonl"
         return path if split in ("test", "ood") and path.is_file() else None
@@ -193,22 +227,39 @@ def shipped_file(split: str) -> Path | None:
 
 
 def to_record(problem: Problem) -> dict:
-    """A problem as a line of a file in GSM8K's schema. Of `meta` stays what `restore` cannot find out."""
+    """A problem as a line of a file in GSM8K's schema. Of `meta` stays what `restore` cannot find
+    out."""
     chain = [(e, str(v)) for e, v in worked_steps(problem)]
-    kept = {name: value for name, value in problem.meta.items() if name not in ("expressions", "sentences")}
-    return {"question": problem.prompt, "answer": write_chain(problem, chain).removeprefix("\n"), "key": problem.key,
-            "difficulty": problem.difficulty, "meta": kept}
+    kept = {
+        name: value
+        for name, value in problem.meta.items()
+        if name not in ("expressions", "sentences")
+    }
+    return {
+        "question": problem.prompt,
+        "answer": write_chain(problem, chain).removeprefix("\n"),
+        "key": problem.key,
+        "difficulty": problem.difficulty,
+        "meta": kept,
+    }
 
 
 def restore(problem: Problem, templates: dict[str, Template]) -> Problem:
-    """A problem as read from a line, with all of its `meta`: the sentences are the lines of its solution."""
+    """A problem as read from a line, with all of its `meta`: the sentences are the lines of its
+    solution."""
     meta = dict(problem.meta)
     lines = meta.pop("solution").split("\n")
     try:
-        bare = replace(problem, meta={**meta, "expressions": list(templates[meta["template"]].steps)})
-        sentences = [line.replace(f"<<{e}={v}>>{v}", "{calc}")
-                     for line, (e, v) in zip(lines, worked_steps(bare), strict=False)]
+        bare = replace(
+            problem, meta={**meta, "expressions": list(templates[meta["template"]].steps)}
+        )
+        sentences = [
+            line.replace(f"<<{e}={v}>>{v}", "{calc}")
+            for line, (e, v) in zip(lines, worked_steps(bare), strict=False)
+        ]
     except (KeyError, ValueError, TypeError, ArithmeticError) as error:
-        raise UserError(f"the shipped problem {problem.key!r} is of no story that is known now ({error!r}); make the "
-                        "files anew: python scripts/make_data.py") from error
+        raise UserError(
+            f"the shipped problem {problem.key!r} is of no story that is known now ({error!r}); make the "
+            "files anew: python scripts/make_data.py"
+        ) from error
     return replace(bare, meta={**bare.meta, "sentences": sentences})

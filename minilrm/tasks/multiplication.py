@@ -5,27 +5,31 @@ r"""Products of longer numbers, each attempt checked by another route: casting o
     wait, 347*86=27760+2082=29842~25~7, 14~5 14~5 5*5~7 ok
     #### 29842
 
-An attempt is what stands on paper after a long multiplication: a row for the tens of the second number (347*80), a row for
-its ones (347*6), and their sum. The check works with remainders alone. `~` means "leaves the same remainder when divided by
-nine", and as 10 ~ 1, a number leaves that of the sum of its digits (casting out nines; Fibonacci, Liber Abaci, 1202):
+An attempt is what stands on paper after a long multiplication: a row for the tens of the second
+number (347*80), a row for its ones (347*6), and their sum. The check works with remainders alone.
+`~` means "leaves the same remainder when divided by nine", and as 10 ~ 1, a number leaves that of
+the sum of its digits (casting out nines; Fibonacci, Liber Abaci, 1202):
 
     29842 ~ 2+9+8+4+2 = 25 ~ 7,    347 ~ 3+4+7 = 14 ~ 5,    86 ~ 8+6 = 14 ~ 5,    5 * 5 ~ 7    they agree: ok
 
-The sums of digits are written down: a small model that has to put the remainder of 347 without them guesses it (LOG.md).
+The sums of digits are written down: a small model that has to put the remainder of 347 without them
+guesses it (LOG.md).
 
-A right product passes. A wrong one passes too if it is off by a multiple of 9, which happens one time in nine: so an honest
-"ok" may stand after a wrong result. `attempt_right` knows, for it multiplies; the check cannot.
+A right product passes. A wrong one passes too if it is off by a multiple of 9, which happens one
+time in nine: so an honest "ok" may stand after a wrong result. `attempt_right` knows, for it
+multiplies; the check cannot.
 
-A slip is one row, or the sum, that comes out wrong by d * 10^k with d of 1..9 up or down; all else is worked rightly on what
-stands there. As 10^k ~ 1, the product is off by d, and only d = 9 escapes the check: exactly one slip in nine. For each of
-the places a slip has 18 values, so that each wrong digit is less likely than the right one, and greedy decoding can be right
-where sampling often is not.
+A slip is one row, or the sum, that comes out wrong by d * 10^k with d of 1..9 up or down; all else
+is worked rightly on what stands there. As 10^k ~ 1, the product is off by d, and only d = 9 escapes
+the check: exactly one slip in nine. For each of the places a slip has 18 values, so that each wrong
+digit is less likely than the right one, and greedy decoding can be right where sampling often is
+not.
 
-By default 72,000 products of three digits by two: 57,635 to train on, 7,178 for validation, 7,187 for the test. With digits=2
-there are only 4,040, few enough to learn by heart.
+By default 72,000 products of three digits by two: 57,635 to train on, 7,178 for validation, 7,187
+for the test. With digits=2 there are only 4,040, few enough to learn by heart.
 
-Left out: second numbers of more than two digits, negative numbers, Spanish, a second check by elevens (which would find most
-of what nines miss).
+Left out: second numbers of more than two digits, negative numbers, Spanish, a second check by
+elevens (which would find most of what nines miss).
 """
 
 import random
@@ -49,9 +53,11 @@ AGAIN = f"\n{REFLECTION_WORD}, "
 
 
 class Multiplication(Task):
-    """A number of `digits` digits times a number of two, 12 to 99 and no multiple of ten (so that there are two rows).
+    """A number of `digits` digits times a number of two, 12 to 99 and no multiple of ten (so that
+    there are two rows).
 
-    digits: 2, 3 or 4. The first number of an `ood` problem has one digit more. UserError for another value.
+    digits: 2, 3 or 4. The first number of an `ood` problem has one digit more. UserError for
+    another value.
     """
 
     name = "multiplication"
@@ -66,7 +72,9 @@ class Multiplication(Task):
 
     def sample(self, rng: random.Random, split: str = "train") -> Problem:
         if split not in SPLITS:
-            raise UserError(f"multiplication has no split {split!r}; there are: {', '.join(SPLITS)}")
+            raise UserError(
+                f"multiplication has no split {split!r}; there are: {', '.join(SPLITS)}"
+            )
         while True:
             problem = pose(*draw_factors(rng, self.digits + (split == "ood")))
             if split in ("ood", split_of(problem.key)):
@@ -76,7 +84,8 @@ class Multiplication(Task):
         return render_frame(problem, style, examples)
 
     def solution(self, problem: Problem, rng: random.Random, style: str = "steps") -> str:
-        """reflex: the answer alone. careless: a slip, accepted. steps: right. plan_verify: a slip, found, then right."""
+        """reflex: the answer alone. careless: a slip, accepted. steps: right. plan_verify: a slip,
+        found, then right."""
         if style not in SOLUTION_STYLES:
             raise ValueError(f"no solution style is called {style!r}")
         if style == "reflex":
@@ -85,15 +94,24 @@ class Multiplication(Task):
         right, wrong = multiply(*factors), slip(*factors, rng)
         while style == "plan_verify" and passes(wrong):
             wrong = slip(*factors, rng)
-        tries = {"steps": [(right, True)], "careless": [(wrong, True)], "plan_verify": [(wrong, False), (right, True)]}
+        tries = {
+            "steps": [(right, True)],
+            "careless": [(wrong, True)],
+            "plan_verify": [(wrong, False), (right, True)],
+        }
         return write_trace(tries[style])
 
     def write(self, problem: Problem, rng: random.Random, writer: Writer) -> str:
-        """What this writer puts down. The remainders are always worked rightly: who is careless says "ok" although they
-        are seen to differ."""
+        """What this writer puts down. The remainders are always worked rightly: who is careless
+        says "ok" although they are seen to differ."""
         tries: list[tuple[Work, bool]] = []
         while True:
-            work = fresh_attempt(*problem.meta["factors"], rng, writer.chance(len(tries)), {made for made, _ in tries})
+            work = fresh_attempt(
+                *problem.meta["factors"],
+                rng,
+                writer.chance(len(tries)),
+                {made for made, _ in tries},
+            )
             overlooks = rng.random() < writer.careless
             tries.append((work, passes(work) or overlooks))
             if tries[-1][1] or not writer.reflects or len(tries) >= writer.longest:
@@ -119,7 +137,8 @@ class Multiplication(Task):
         return bool(self.parse_trace(completion).attempts)
 
     def problems(self, split: str, n: int, seed: int = 0) -> list[Problem]:
-        """A fixed set of a split. Of test and ood, the first `n` in the shipped file, where it holds as many."""
+        """A fixed set of a split. Of test and ood, the first `n` in the shipped file, where it
+        holds as many."""
         shipped = shipped_file(split)
         if shipped and (seed, self.digits) == (0, DEFAULT_DIGITS):  # else other problems are wanted
             found = [restore(problem) for problem in load_jsonl(shipped, self.name)[:n]]
@@ -128,7 +147,8 @@ class Multiplication(Task):
         return self.make(split, n, seed)
 
     def make(self, split: str, n: int, seed: int = 0) -> list[Problem]:
-        """`n` problems made anew: problem i comes from (seed, i) alone, and no product comes twice."""
+        """`n` problems made anew: problem i comes from (seed, i) alone, and no product comes
+        twice."""
         found: dict[str, Problem] = {}
         index, last = 0, 0  # the problem to draw, and the last one that was new
         while len(found) < n and index - last < PATIENCE:
@@ -137,8 +157,10 @@ class Multiplication(Task):
                 last = index
             index += 1
         if len(found) < n:
-            raise UserError(f"multiplication finds only {len(found)} different {split} problems with digits="
-                            f"{self.digits}, not {n}: ask for fewer or raise digits")
+            raise UserError(
+                f"multiplication finds only {len(found)} different {split} problems with digits="
+                f"{self.digits}, not {n}: ask for fewer or raise digits"
+            )
         return list(found.values())
 
 
@@ -146,9 +168,14 @@ class Multiplication(Task):
 
 
 def draw_factors(rng: random.Random, digits: int) -> tuple[int, int]:
-    """A number of so many digits, and one of 12..99 that does not end in zero; each pair is as likely as any other."""
+    """A number of so many digits, and one of 12..99 that does not end in zero; each pair is as
+    likely as any other."""
     second = 10 * rng.randint(1, 9) + rng.randint(1, 9)
-    return (rng.randint(10 ** (digits - 1), 10**digits - 1), second) if second > 11 else draw_factors(rng, digits)
+    return (
+        (rng.randint(10 ** (digits - 1), 10**digits - 1), second)
+        if second > 11
+        else draw_factors(rng, digits)
+    )
 
 
 def pose(a: int, b: int) -> Problem:
@@ -158,8 +185,14 @@ def pose(a: int, b: int) -> Problem:
     ('What is 347 * 86?', '29842', 'multiply:86*347')
     """
     product = f"{a} * {b}"
-    return Problem("multiplication", WORDINGS["en"][0].replace("{sum}", product), str(a * b),
-                   canonical_key("multiply", product), difficulty=3, meta={"factors": [a, b]})
+    return Problem(
+        "multiplication",
+        WORDINGS["en"][0].replace("{sum}", product),
+        str(a * b),
+        canonical_key("multiply", product),
+        difficulty=3,
+        meta={"factors": [a, b]},
+    )
 
 
 # ---- working them
@@ -167,7 +200,8 @@ def pose(a: int, b: int) -> Problem:
 
 @dataclass(frozen=True)
 class Work:
-    """What one attempt puts down: the factors, the rows of the second one's tens and ones, and the rows' sum."""
+    """What one attempt puts down: the factors, the rows of the second one's tens and ones, and the
+    rows' sum."""
 
     a: int
     b: int
@@ -177,7 +211,8 @@ class Work:
 
 
 def multiply(a: int, b: int, slip_at: int | None = None, off: int = 0) -> Work:
-    """Work a product; the row of the tens (`slip_at` 0), of the ones (1) or the sum (2) is off by so much.
+    """Work a product; the row of the tens (`slip_at` 0), of the ones (1) or the sum (2) is off by
+    so much.
 
     >>> multiply(347, 86)
     Work(a=347, b=86, tens=27760, ones=2082, result=29842)
@@ -190,11 +225,13 @@ def multiply(a: int, b: int, slip_at: int | None = None, off: int = 0) -> Work:
 
 
 def slip(a: int, b: int, rng: random.Random) -> Work:
-    """An attempt with one slip: always a wrong result, and one time in nine a remainder that gives nothing away."""
+    """An attempt with one slip: always a wrong result, and one time in nine a remainder that gives
+    nothing away."""
     right = multiply(a, b)
     at = rng.randrange(3)
     value = (right.tens, right.ones, right.result)[at]
-    # Any place but the first digit's, so that the wrong number stays positive; nobody misses the zero behind the tens.
+    # Any place but the first digit's, so that the wrong number stays positive; nobody misses the
+    # zero behind the tens.
     place = rng.randrange(1 if at == 0 else 0, len(str(value)) - 1)
     return multiply(a, b, at, rng.choice((-1, 1)) * rng.randint(1, 9) * 10**place)
 
@@ -205,7 +242,9 @@ def fresh_attempt(a: int, b: int, rng: random.Random, skill: float, made: set[Wo
         for _ in range(TRIES):
             if (work := slip(a, b, rng)) not in made:
                 return work
-    return multiply(a, b)  # new: it would have passed, and ended the trace; and all that is left when each slip was made
+    return multiply(
+        a, b
+    )  # new: it would have passed, and ended the trace; and all that is left when each slip was made
 
 
 def passes(work: Work) -> bool:
@@ -227,20 +266,30 @@ def write_attempt(work: Work, accepted: bool) -> str:
     '347*86=27760+2092=29852~26~8, 14~5 14~5 5*5~7 no'
     """
     a, b = work.a % 9, work.b % 9
-    result, first, second = (f"{sum(map(int, str(n)))}~{n % 9}" for n in (work.result, work.a, work.b))
-    return (f"{work.a}*{work.b}={work.tens}+{work.ones}={work.result}~{result}, {first} {second} {a}*{b}~{a * b % 9} "
-            f"{ACCEPT if accepted else REJECT}")
+    result, first, second = (
+        f"{sum(map(int, str(n)))}~{n % 9}" for n in (work.result, work.a, work.b)
+    )
+    return (
+        f"{work.a}*{work.b}={work.tens}+{work.ones}={work.result}~{result}, {first} {second} {a}*{b}~{a * b % 9} "
+        f"{ACCEPT if accepted else REJECT}"
+    )
 
 
 def write_trace(tries: list[tuple[Work, bool]]) -> str:
     """All attempts with their verdicts; the last one's result is the answer."""
-    return " " + AGAIN.join(write_attempt(*one) for one in tries) + f"\n{answers.MARK} {tries[-1][0].result}"
+    return (
+        " "
+        + AGAIN.join(write_attempt(*one) for one in tries)
+        + f"\n{answers.MARK} {tries[-1][0].result}"
+    )
 
 
 # ---- reading them back
 
 N = "([0-9]{1,12})"
-WORK = re.compile(rf"{N}\*{N}={N}\+{N}={N}(?=~)")  # a result counts as read when something stands behind it
+WORK = re.compile(
+    rf"{N}\*{N}={N}\+{N}={N}(?=~)"
+)  # a result counts as read when something stands behind it
 CAST = "[0-9]{1,2}~[0-9]"  # a sum of digits and its remainder
 CHECK = re.compile(rf"~{CAST}, {CAST} {CAST} [0-9]\*[0-9]~[0-9] ({ACCEPT}|{REJECT})(?![a-z0-9])")
 LEAD = re.compile(rf"[ \n]?(?:({REFLECTION_WORD}),? ?)?")
@@ -248,10 +297,11 @@ ANSWER = re.compile(rf"\n{answers.MARK} [0-9]{{1,12}}")
 
 
 def parse_trace(text: str) -> Trace:
-    r"""Read the attempts of a completion, one after the other. Total, and linear: each pattern sees a bounded stretch.
+    r"""Read the attempts of a completion, one after the other. Total, and linear: each pattern sees
+    a bounded stretch.
 
-    A second attempt counts without the reflection word too, but is not well-formed. Reading ends where no attempt stands,
-    or where one has no verdict.
+    A second attempt counts without the reflection word too, but is not well-formed. Reading ends
+    where no attempt stands, or where one has no verdict.
 
     >>> trace = parse_trace(" 47*86=3760+292=4052~11~2, 11~2 14~5 2*5~1 no\nwait, "
     ...                     "47*86=3760+282=4042~10~1, 11~2 14~5 2*5~1 ok\n#### 4042")
@@ -275,11 +325,14 @@ def parse_trace(text: str) -> Trace:
         if not check:
             break
     judged = bool(attempts) and attempts[-1].accepted is not None
-    return Trace(tuple(attempts), reflections, judged and well_led and ANSWER.fullmatch(text, at) is not None)
+    return Trace(
+        tuple(attempts), reflections, judged and well_led and ANSWER.fullmatch(text, at) is not None
+    )
 
 
 def normal_form(work: re.Match) -> str:
-    """The steps without leading zeros: "047*86=3760+282=4042" is the attempt "47*86=3760+282=4042"."""
+    """The steps without leading zeros: "047*86=3760+282=4042" is the attempt
+    "47*86=3760+282=4042"."""
     a, b, tens, ones, result = map(int, work.groups())
     return f"{a}*{b}={tens}+{ones}={result}"
 
@@ -288,7 +341,8 @@ def normal_form(work: re.Match) -> str:
 
 
 def shipped_file(split: str) -> Path | None:
-    """The file of a split that comes with the project (`scripts/make_data_multiplication.py` made it), if there is one."""
+    """The file of a split that comes with the project (`scripts/make_data_multiplication.py` made
+    it), if there is one."""
     with suppress(UserError):  # no data folder, no file
         path = machine.data_folder() / "multiplication" / f"{split}.jsonl"
         return path if split in ("test", "ood") and path.is_file() else None
@@ -298,8 +352,13 @@ def shipped_file(split: str) -> Path | None:
 def to_record(problem: Problem) -> dict:
     """A problem as a line of a file in GSM8K's schema."""
     worked = write_trace([(multiply(*problem.meta["factors"]), True)])
-    return {"question": problem.prompt, "answer": worked.removeprefix(" "), "key": problem.key,
-            "difficulty": problem.difficulty, "meta": problem.meta}
+    return {
+        "question": problem.prompt,
+        "answer": worked.removeprefix(" "),
+        "key": problem.key,
+        "difficulty": problem.difficulty,
+        "meta": problem.meta,
+    }
 
 
 def restore(line: Problem) -> Problem:
@@ -308,5 +367,7 @@ def restore(line: Problem) -> Problem:
         a, b = line.meta["factors"]
         if (problem := pose(a, b)).key == line.key and problem.answer == line.answer:
             return problem
-    raise UserError(f"the shipped problem {line.key!r} is no product as they are posed now; make the files anew: "
-                    "python scripts/make_data_multiplication.py")
+    raise UserError(
+        f"the shipped problem {line.key!r} is no product as they are posed now; make the files anew: "
+        "python scripts/make_data_multiplication.py"
+    )

@@ -1,12 +1,13 @@
 """Traces: a completion read as a series of attempts, each with the writer's own verdict on it.
 
-Both tasks on which reflection is measured (`countdown`, `multiplication`) write their work in a small grammar:
+Both tasks on which reflection is measured (`countdown`, `multiplication`) write their work in a
+small grammar:
 
     trace      =  attempt { NEWLINE "wait, " attempt } NEWLINE answer
     attempt    =  steps and a check of the task's own, then " ok" or " no"
 
-A task parses its completions into a `Trace` (`Task.parse_trace`), and judges each attempt exactly (`Task.attempt_right`),
-whatever the writer says of it. `reflection/` counts.
+A task parses its completions into a `Trace` (`Task.parse_trace`), and judges each attempt exactly
+(`Task.attempt_right`), whatever the writer says of it. `reflection/` counts.
 """
 
 from dataclasses import dataclass
@@ -17,8 +18,9 @@ ACCEPT, REJECT = "ok", "no"
 
 @dataclass(frozen=True)
 class Attempt:
-    """One try. `start`, `end`: its characters in the text. `content`: what was tried, in a normal form: two attempts of equal
-    content are the same attempt. `accepted`: the writer's verdict; None where the text breaks off before it."""
+    """One try. `start`, `end`: its characters in the text. `content`: what was tried, in a normal
+    form: two attempts of equal content are the same attempt. `accepted`: the writer's verdict; None
+    where the text breaks off before it."""
 
     start: int
     end: int
@@ -28,8 +30,9 @@ class Attempt:
 
 @dataclass(frozen=True)
 class Trace:
-    """A completion, parsed. `reflections`: how many attempts are announced by the reflection word. `well_formed`: the whole
-    text follows the grammar up to its end; else `attempts` holds what could be read before it broke."""
+    """A completion, parsed. `reflections`: how many attempts are announced by the reflection word.
+    `well_formed`: the whole text follows the grammar up to its end; else `attempts` holds what
+    could be read before it broke."""
 
     attempts: tuple[Attempt, ...]
     reflections: int
@@ -40,10 +43,11 @@ class Trace:
 class Writer:
     """How one person of the corpus works, for `Task.write(problem, rng, writer)`.
 
-    skill: probability that the first attempt is right. skill_again: that a further one is, as who has failed found the problem
-    hard; None: as `skill`. careless: probability that a wrong attempt is nevertheless accepted.
-    reflects: whether a rejected attempt is followed by another one, never one that was made before, until one is accepted or
-    `longest` attempts are made; who does not reflect gives the rejected attempt as the answer.
+    skill: probability that the first attempt is right. skill_again: that a further one is, as who
+    has failed found the problem hard; None: as `skill`. careless: probability that a wrong attempt
+    is nevertheless accepted. reflects: whether a rejected attempt is followed by another one, never
+    one that was made before, until one is accepted or `longest` attempts are made; who does not
+    reflect gives the rejected attempt as the answer.
     """
 
     skill: float = 0.4

@@ -9,25 +9,44 @@ TEMPLATES = (
         steps=("a*b", "m-c", "s1-s2"),
         text={
             "en": (
-                ("A theater has {a} rows of {b} seats.", "In a theater there are {a} rows with {b} seats each."),
-                ("{m} people buy a ticket, but {c} of them stay at home.",
-                 "Of the {m} people with a ticket, {c} do not come."),
+                (
+                    "A theater has {a} rows of {b} seats.",
+                    "In a theater there are {a} rows with {b} seats each.",
+                ),
+                (
+                    "{m} people buy a ticket, but {c} of them stay at home.",
+                    "Of the {m} people with a ticket, {c} do not come.",
+                ),
                 ("How many seats are empty?", "How many seats does nobody use?"),
             ),
             "es": (
-                ("Un teatro tiene {a} filas de {b} sillas.", "En un teatro hay {a} filas con {b} sillas cada una."),
-                ("{m} personas compran una entrada, pero {c} de ellas se quedan en casa.",
-                 "De las {m} personas con entrada, {c} no vienen."),
+                (
+                    "Un teatro tiene {a} filas de {b} sillas.",
+                    "En un teatro hay {a} filas con {b} sillas cada una.",
+                ),
+                (
+                    "{m} personas compran una entrada, pero {c} de ellas se quedan en casa.",
+                    "De las {m} personas con entrada, {c} no vienen.",
+                ),
                 ("¿Cuántas sillas quedan vacías?", "¿Cuántas sillas no usa nadie?"),
             ),
         },
         working={
-            "en": ("The theater has {calc} seats.", "In the end {calc} people come.", "Then {calc} seats are empty."),
-            "es": ("El teatro tiene {calc} sillas.", "Al final vienen {calc} personas.",
-                   "Entonces quedan vacías {calc} sillas."),
+            "en": (
+                "The theater has {calc} seats.",
+                "In the end {calc} people come.",
+                "Then {calc} seats are empty.",
+            ),
+            "es": (
+                "El teatro tiene {calc} sillas.",
+                "Al final vienen {calc} personas.",
+                "Entonces quedan vacías {calc} sillas.",
+            ),
         },
-        plan={"en": ("all seats", "the people", "empty seats"),
-              "es": ("todas las sillas", "las personas", "sillas vacías")},
+        plan={
+            "en": ("all seats", "the people", "empty seats"),
+            "es": ("todas las sillas", "las personas", "sillas vacías"),
+        },
         distractors={
             "en": ("A ticket costs {d} dollars.", "The theater is {d} years old."),
             "es": ("Una entrada cuesta {d} euros.", "El teatro tiene {d} años."),
@@ -40,30 +59,52 @@ TEMPLATES = (
         steps=("a+b", "2*s1", "s2/k", "s3*p"),
         text={
             "en": (
-                ("A field is {a} meters long and {b} meters wide.",
-                 "{name} has a field {a} meters long and {b} meters wide."),
-                ("All around it stands a fence with a post every {k} meters.",
-                 "The fence all around has one post for every {k} meters."),
-                ("How much do the posts cost at {p} dollars each?",
-                 "What is the cost of the posts if each is {p} dollars?"),
+                (
+                    "A field is {a} meters long and {b} meters wide.",
+                    "{name} has a field {a} meters long and {b} meters wide.",
+                ),
+                (
+                    "All around it stands a fence with a post every {k} meters.",
+                    "The fence all around has one post for every {k} meters.",
+                ),
+                (
+                    "How much do the posts cost at {p} dollars each?",
+                    "What is the cost of the posts if each is {p} dollars?",
+                ),
             ),
             "es": (
-                ("Un campo mide {a} metros de largo y {b} metros de ancho.",
-                 "{name} tiene un campo de {a} metros de largo y {b} metros de ancho."),
-                ("Alrededor hay una valla con un poste cada {k} metros.",
-                 "La valla que lo rodea tiene un poste por cada {k} metros."),
-                ("¿Cuánto cuestan los postes a {p} euros cada uno?",
-                 "¿Cuánto valen los postes si cada uno cuesta {p} euros?"),
+                (
+                    "Un campo mide {a} metros de largo y {b} metros de ancho.",
+                    "{name} tiene un campo de {a} metros de largo y {b} metros de ancho.",
+                ),
+                (
+                    "Alrededor hay una valla con un poste cada {k} metros.",
+                    "La valla que lo rodea tiene un poste por cada {k} metros.",
+                ),
+                (
+                    "¿Cuánto cuestan los postes a {p} euros cada uno?",
+                    "¿Cuánto valen los postes si cada uno cuesta {p} euros?",
+                ),
             ),
         },
         working={
-            "en": ("Two sides are {calc} meters.", "All sides are {calc} meters.", "That takes {calc} posts.",
-                   "They cost {calc} dollars."),
-            "es": ("Dos lados miden {calc} metros.", "Todos los lados miden {calc} metros.",
-                   "Hacen falta {calc} postes.", "Cuestan {calc} euros."),
+            "en": (
+                "Two sides are {calc} meters.",
+                "All sides are {calc} meters.",
+                "That takes {calc} posts.",
+                "They cost {calc} dollars.",
+            ),
+            "es": (
+                "Dos lados miden {calc} metros.",
+                "Todos los lados miden {calc} metros.",
+                "Hacen falta {calc} postes.",
+                "Cuestan {calc} euros.",
+            ),
         },
-        plan={"en": ("two sides", "all sides", "the posts", "the cost"),
-              "es": ("dos lados", "todos los lados", "los postes", "el coste")},
+        plan={
+            "en": ("two sides", "all sides", "the posts", "the cost"),
+            "es": ("dos lados", "todos los lados", "los postes", "el coste"),
+        },
         distractors={
             "en": ("There are {d} cows in the field.", "{other} works there for {d} hours."),
             "es": ("Hay {d} vacas en el campo.", "{other} trabaja allí {d} horas."),
@@ -76,28 +117,46 @@ TEMPLATES = (
         steps=("b*a", "m/2", "k*s2", "s1-s3"),
         text={
             "en": (
-                ("A printer has {b} packs of {a} sheets of paper.",
-                 "{name} has {b} packs of paper with {a} sheets each."),
-                ("{name} prints {k} copies of a book of {m} pages, 2 pages on each sheet.",
-                 "With 2 pages on each sheet, {name} prints a book of {m} pages {k} times."),
+                (
+                    "A printer has {b} packs of {a} sheets of paper.",
+                    "{name} has {b} packs of paper with {a} sheets each.",
+                ),
+                (
+                    "{name} prints {k} copies of a book of {m} pages, 2 pages on each sheet.",
+                    "With 2 pages on each sheet, {name} prints a book of {m} pages {k} times.",
+                ),
                 ("How many sheets are left?", "How many sheets of paper does {name} not use?"),
             ),
             "es": (
-                ("Una impresora tiene {b} paquetes de {a} hojas de papel.",
-                 "{name} tiene {b} paquetes de papel con {a} hojas cada uno."),
-                ("{name} imprime {k} copias de un libro de {m} páginas, 2 páginas en cada hoja.",
-                 "Con 2 páginas en cada hoja, {name} imprime un libro de {m} páginas {k} veces."),
+                (
+                    "Una impresora tiene {b} paquetes de {a} hojas de papel.",
+                    "{name} tiene {b} paquetes de papel con {a} hojas cada uno.",
+                ),
+                (
+                    "{name} imprime {k} copias de un libro de {m} páginas, 2 páginas en cada hoja.",
+                    "Con 2 páginas en cada hoja, {name} imprime un libro de {m} páginas {k} veces.",
+                ),
                 ("¿Cuántas hojas quedan?", "¿Cuántas hojas de papel no usa {name}?"),
             ),
         },
         working={
-            "en": ("There are {calc} sheets.", "One book takes {calc} sheets.", "All the copies take {calc} sheets.",
-                   "Then {calc} sheets are left."),
-            "es": ("Hay {calc} hojas.", "Un libro necesita {calc} hojas.", "Todas las copias necesitan {calc} hojas.",
-                   "Entonces quedan {calc} hojas."),
+            "en": (
+                "There are {calc} sheets.",
+                "One book takes {calc} sheets.",
+                "All the copies take {calc} sheets.",
+                "Then {calc} sheets are left.",
+            ),
+            "es": (
+                "Hay {calc} hojas.",
+                "Un libro necesita {calc} hojas.",
+                "Todas las copias necesitan {calc} hojas.",
+                "Entonces quedan {calc} hojas.",
+            ),
         },
-        plan={"en": ("all sheets", "one book", "all copies", "what is left"),
-              "es": ("todas las hojas", "un libro", "todas las copias", "lo que queda")},
+        plan={
+            "en": ("all sheets", "one book", "all copies", "what is left"),
+            "es": ("todas las hojas", "un libro", "todas las copias", "lo que queda"),
+        },
         distractors={
             "en": ("The work takes {d} minutes.", "The printer is {d} years old."),
             "es": ("El trabajo dura {d} minutos.", "La impresora tiene {d} años."),
@@ -110,31 +169,74 @@ TEMPLATES = (
         steps=("m/a", "s1*p", "s1*q", "s3+r", "s4-s2"),
         text={
             "en": (
-                ("A swimming race is {m} meters in a pool of {a} meters.",
-                 "{name} and {other} swim {m} meters in a pool of {a} meters."),
-                ("{name} needs {p} seconds a length and {other} {q}.",
-                 "{name} swims a length in {p} seconds, {other} in {q} seconds."),
-                ("{other} also rests once for {r} seconds.", "{other} also loses {r} seconds at the start."),
-                ("By how many seconds does {name} win?", "How many seconds before {other} does {name} finish?"),
+                (
+                    "A swimming race is {m} meters in a pool of {a} meters.",
+                    "{name} and {other} swim {m} meters in a pool of {a} meters.",
+                ),
+                (
+                    "{name} needs {p} seconds a length and {other} {q}.",
+                    "{name} swims a length in {p} seconds, {other} in {q} seconds.",
+                ),
+                (
+                    "{other} also rests once for {r} seconds.",
+                    "{other} also loses {r} seconds at the start.",
+                ),
+                (
+                    "By how many seconds does {name} win?",
+                    "How many seconds before {other} does {name} finish?",
+                ),
             ),
             "es": (
-                ("Una carrera es de {m} metros en una piscina de {a} metros.",
-                 "{name} y {other} nadan {m} metros en una piscina de {a} metros."),
-                ("{name} tarda {p} segundos por largo y {other} {q}.",
-                 "{name} nada un largo en {p} segundos, {other} en {q} segundos."),
-                ("{other} además descansa una vez {r} segundos.", "{other} además pierde {r} segundos en la salida."),
-                ("¿Por cuántos segundos gana {name}?", "¿Cuántos segundos antes que {other} termina {name}?"),
+                (
+                    "Una carrera es de {m} metros en una piscina de {a} metros.",
+                    "{name} y {other} nadan {m} metros en una piscina de {a} metros.",
+                ),
+                (
+                    "{name} tarda {p} segundos por largo y {other} {q}.",
+                    "{name} nada un largo en {p} segundos, {other} en {q} segundos.",
+                ),
+                (
+                    "{other} además descansa una vez {r} segundos.",
+                    "{other} además pierde {r} segundos en la salida.",
+                ),
+                (
+                    "¿Por cuántos segundos gana {name}?",
+                    "¿Cuántos segundos antes que {other} termina {name}?",
+                ),
             ),
         },
         working={
-            "en": ("The race has {calc} lengths.", "{name} needs {calc} seconds.", "{other} swims for {calc} seconds.",
-                   "In total {other} needs {calc} seconds.", "{name} wins by {calc} seconds."),
-            "es": ("La carrera tiene {calc} largos.", "{name} necesita {calc} segundos.",
-                   "{other} nada {calc} segundos.", "En total {other} necesita {calc} segundos.",
-                   "{name} gana por {calc} segundos."),
+            "en": (
+                "The race has {calc} lengths.",
+                "{name} needs {calc} seconds.",
+                "{other} swims for {calc} seconds.",
+                "In total {other} needs {calc} seconds.",
+                "{name} wins by {calc} seconds.",
+            ),
+            "es": (
+                "La carrera tiene {calc} largos.",
+                "{name} necesita {calc} segundos.",
+                "{other} nada {calc} segundos.",
+                "En total {other} necesita {calc} segundos.",
+                "{name} gana por {calc} segundos.",
+            ),
         },
-        plan={"en": ("the lengths", "time of {name}", "swim of {other}", "time of {other}", "the difference"),
-              "es": ("los largos", "tiempo de {name}", "nado de {other}", "tiempo de {other}", "la diferencia")},
+        plan={
+            "en": (
+                "the lengths",
+                "time of {name}",
+                "swim of {other}",
+                "time of {other}",
+                "the difference",
+            ),
+            "es": (
+                "los largos",
+                "tiempo de {name}",
+                "nado de {other}",
+                "tiempo de {other}",
+                "la diferencia",
+            ),
+        },
         distractors={
             "en": ("The pool is {d} years old.", "{d} people watch the race."),
             "es": ("La piscina tiene {d} años.", "{d} personas miran la carrera."),
@@ -147,23 +249,50 @@ TEMPLATES = (
         steps=("a+b", "m/s1", "s2*a"),
         text={
             "en": (
-                ("For pink paint {name} mixes {a} liters of red with every {b} liters of white.",
-                 "Pink paint takes {a} liters of red for every {b} liters of white."),
-                ("{name} wants {m} liters of pink paint.", "{name} makes {m} liters of pink paint."),
-                ("How many liters of red paint are needed?", "How many liters of red does {name} use?"),
+                (
+                    "For pink paint {name} mixes {a} liters of red with every {b} liters of white.",
+                    "Pink paint takes {a} liters of red for every {b} liters of white.",
+                ),
+                (
+                    "{name} wants {m} liters of pink paint.",
+                    "{name} makes {m} liters of pink paint.",
+                ),
+                (
+                    "How many liters of red paint are needed?",
+                    "How many liters of red does {name} use?",
+                ),
             ),
             "es": (
-                ("Para hacer pintura rosa {name} mezcla {a} litros de roja con cada {b} litros de blanca.",
-                 "La pintura rosa lleva {a} litros de roja por cada {b} litros de blanca."),
-                ("{name} quiere {m} litros de pintura rosa.", "{name} hace {m} litros de pintura rosa."),
-                ("¿Cuántos litros de pintura roja hacen falta?", "¿Cuántos litros de roja usa {name}?"),
+                (
+                    "Para hacer pintura rosa {name} mezcla {a} litros de roja con cada {b} litros de blanca.",
+                    "La pintura rosa lleva {a} litros de roja por cada {b} litros de blanca.",
+                ),
+                (
+                    "{name} quiere {m} litros de pintura rosa.",
+                    "{name} hace {m} litros de pintura rosa.",
+                ),
+                (
+                    "¿Cuántos litros de pintura roja hacen falta?",
+                    "¿Cuántos litros de roja usa {name}?",
+                ),
             ),
         },
         working={
-            "en": ("One mix has {calc} liters.", "That takes {calc} mixes.", "That needs {calc} liters of red."),
-            "es": ("Una mezcla tiene {calc} litros.", "Son {calc} mezclas.", "Llevan {calc} litros de roja."),
+            "en": (
+                "One mix has {calc} liters.",
+                "That takes {calc} mixes.",
+                "That needs {calc} liters of red.",
+            ),
+            "es": (
+                "Una mezcla tiene {calc} litros.",
+                "Son {calc} mezclas.",
+                "Llevan {calc} litros de roja.",
+            ),
         },
-        plan={"en": ("one mix", "the mixes", "the red"), "es": ("una mezcla", "las mezclas", "la roja")},
+        plan={
+            "en": ("one mix", "the mixes", "the red"),
+            "es": ("una mezcla", "las mezclas", "la roja"),
+        },
         distractors={
             "en": ("{name} paints for {d} hours.", "The house is {d} years old."),
             "es": ("{name} pinta durante {d} horas.", "La casa tiene {d} años."),
@@ -176,30 +305,59 @@ TEMPLATES = (
         steps=("a*b", "s1-c", "s2/2", "p+t", "s3*s4"),
         text={
             "en": (
-                ("A tournament has {a} groups of {b} teams.", "{a} groups of {b} teams play in a tournament."),
-                ("{c} teams go home, and then half of the rest.",
-                 "First {c} teams leave, then half of the other teams."),
-                ("Each team has {p} players and {t} trainers.", "A team has {p} players and {t} trainers."),
+                (
+                    "A tournament has {a} groups of {b} teams.",
+                    "{a} groups of {b} teams play in a tournament.",
+                ),
+                (
+                    "{c} teams go home, and then half of the rest.",
+                    "First {c} teams leave, then half of the other teams.",
+                ),
+                (
+                    "Each team has {p} players and {t} trainers.",
+                    "A team has {p} players and {t} trainers.",
+                ),
                 ("How many people stay?", "How many players and trainers stay in total?"),
             ),
             "es": (
-                ("Un torneo tiene {a} grupos de {b} equipos.", "{a} grupos de {b} equipos juegan en un torneo."),
-                ("{c} equipos se van a casa, y luego la mitad del resto.",
-                 "Primero se van {c} equipos, luego la mitad de los otros equipos."),
-                ("Cada equipo tiene {p} jugadores y {t} entrenadores.",
-                 "Un equipo tiene {p} jugadores y {t} entrenadores."),
-                ("¿Cuántas personas se quedan?",
-                 "¿Cuántos jugadores y entrenadores se quedan en total?"),
+                (
+                    "Un torneo tiene {a} grupos de {b} equipos.",
+                    "{a} grupos de {b} equipos juegan en un torneo.",
+                ),
+                (
+                    "{c} equipos se van a casa, y luego la mitad del resto.",
+                    "Primero se van {c} equipos, luego la mitad de los otros equipos.",
+                ),
+                (
+                    "Cada equipo tiene {p} jugadores y {t} entrenadores.",
+                    "Un equipo tiene {p} jugadores y {t} entrenadores.",
+                ),
+                (
+                    "¿Cuántas personas se quedan?",
+                    "¿Cuántos jugadores y entrenadores se quedan en total?",
+                ),
             ),
         },
         working={
-            "en": ("There are {calc} teams.", "The rest is {calc} teams.", "Half is {calc} teams.",
-                   "A team has {calc} people.", "In total {calc} people stay."),
-            "es": ("Hay {calc} equipos.", "El resto es {calc} equipos.", "La mitad es {calc} equipos.",
-                   "Un equipo tiene {calc} personas.", "En total se quedan {calc} personas."),
+            "en": (
+                "There are {calc} teams.",
+                "The rest is {calc} teams.",
+                "Half is {calc} teams.",
+                "A team has {calc} people.",
+                "In total {calc} people stay.",
+            ),
+            "es": (
+                "Hay {calc} equipos.",
+                "El resto es {calc} equipos.",
+                "La mitad es {calc} equipos.",
+                "Un equipo tiene {calc} personas.",
+                "En total se quedan {calc} personas.",
+            ),
         },
-        plan={"en": ("all teams", "the rest", "half", "one team", "the people"),
-              "es": ("todos los equipos", "el resto", "la mitad", "un equipo", "las personas")},
+        plan={
+            "en": ("all teams", "the rest", "half", "one team", "the people"),
+            "es": ("todos los equipos", "el resto", "la mitad", "un equipo", "las personas"),
+        },
         distractors={
             "en": ("A game takes {d} minutes.", "The prize is {d} dollars."),
             "es": ("Un partido dura {d} minutos.", "El premio es de {d} euros."),
@@ -212,15 +370,25 @@ TEMPLATES = (
         steps=("a+b", "m/s1"),
         text={
             "en": (
-                ("A phone costs {a} dollars a month for calls and {b} dollars a month for messages.",
-                 "Each month {name} pays {a} dollars for calls and {b} dollars for messages."),
-                ("{name} has {m} dollars for the phone.", "For the phone {name} has saved {m} dollars."),
+                (
+                    "A phone costs {a} dollars a month for calls and {b} dollars a month for messages.",
+                    "Each month {name} pays {a} dollars for calls and {b} dollars for messages.",
+                ),
+                (
+                    "{name} has {m} dollars for the phone.",
+                    "For the phone {name} has saved {m} dollars.",
+                ),
                 ("For how many months is the money enough?", "For how many months can {name} pay?"),
             ),
             "es": (
-                ("Un teléfono cuesta {a} euros al mes por llamadas y {b} euros al mes por mensajes.",
-                 "Cada mes {name} paga {a} euros por llamadas y {b} euros por mensajes."),
-                ("{name} tiene {m} euros para el teléfono.", "Para el teléfono {name} ha ahorrado {m} euros."),
+                (
+                    "Un teléfono cuesta {a} euros al mes por llamadas y {b} euros al mes por mensajes.",
+                    "Cada mes {name} paga {a} euros por llamadas y {b} euros por mensajes.",
+                ),
+                (
+                    "{name} tiene {m} euros para el teléfono.",
+                    "Para el teléfono {name} ha ahorrado {m} euros.",
+                ),
                 ("¿Para cuántos meses alcanza el dinero?", "¿Cuántos meses puede pagar {name}?"),
             ),
         },
@@ -241,16 +409,32 @@ TEMPLATES = (
         steps=("m/n", "c-s1"),
         text={
             "en": (
-                ("{n} friends share a library fine of {m} dollars equally.",
-                 "A library fine of {m} dollars is paid in equal parts by {n} friends."),
-                ("{name} is one of them and has {c} dollars.", "One of them is {name}, who has {c} dollars."),
-                ("How much money is left for {name}?", "How many dollars does {name} have after paying?"),
+                (
+                    "{n} friends share a library fine of {m} dollars equally.",
+                    "A library fine of {m} dollars is paid in equal parts by {n} friends.",
+                ),
+                (
+                    "{name} is one of them and has {c} dollars.",
+                    "One of them is {name}, who has {c} dollars.",
+                ),
+                (
+                    "How much money is left for {name}?",
+                    "How many dollars does {name} have after paying?",
+                ),
             ),
             "es": (
-                ("{n} amigos se reparten por igual una multa de la biblioteca de {m} euros.",
-                 "Una multa de la biblioteca de {m} euros se paga a partes iguales entre {n} amigos."),
-                ("{name} está en el grupo y tiene {c} euros.", "En el grupo está {name}, que tiene {c} euros."),
-                ("¿Cuánto dinero le queda a {name}?", "¿Cuántos euros tiene {name} después de pagar?"),
+                (
+                    "{n} amigos se reparten por igual una multa de la biblioteca de {m} euros.",
+                    "Una multa de la biblioteca de {m} euros se paga a partes iguales entre {n} amigos.",
+                ),
+                (
+                    "{name} está en el grupo y tiene {c} euros.",
+                    "En el grupo está {name}, que tiene {c} euros.",
+                ),
+                (
+                    "¿Cuánto dinero le queda a {name}?",
+                    "¿Cuántos euros tiene {name} después de pagar?",
+                ),
             ),
         },
         working={

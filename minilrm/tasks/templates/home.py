@@ -9,15 +9,28 @@ TEMPLATES = (
         steps=("n*b", "a+s1"),
         text={
             "en": (
-                ("The oven takes {a} minutes to get hot.", "{name} waits {a} minutes until the oven is hot."),
-                ("Then {name} bakes {n} trays, one by one, {b} minutes each.",
-                 "Then {n} trays bake one after another for {b} minutes each."),
-                ("How many minutes does it all take?", "After how many minutes is everything ready?"),
+                (
+                    "The oven takes {a} minutes to get hot.",
+                    "{name} waits {a} minutes until the oven is hot.",
+                ),
+                (
+                    "Then {name} bakes {n} trays, one by one, {b} minutes each.",
+                    "Then {n} trays bake one after another for {b} minutes each.",
+                ),
+                (
+                    "How many minutes does it all take?",
+                    "After how many minutes is everything ready?",
+                ),
             ),
             "es": (
-                ("El horno tarda {a} minutos en calentarse.", "{name} espera {a} minutos a que el horno se caliente."),
-                ("Luego {name} hornea {n} bandejas, una por una, {b} minutos cada una.",
-                 "Luego se hornean {n} bandejas, una tras otra, {b} minutos cada una."),
+                (
+                    "El horno tarda {a} minutos en calentarse.",
+                    "{name} espera {a} minutos a que el horno se caliente.",
+                ),
+                (
+                    "Luego {name} hornea {n} bandejas, una por una, {b} minutos cada una.",
+                    "Luego se hornean {n} bandejas, una tras otra, {b} minutos cada una.",
+                ),
                 ("¿Cuántos minutos pasan en total?", "¿En cuántos minutos está todo listo?"),
             ),
         },
@@ -38,22 +51,37 @@ TEMPLATES = (
         where=lambda v: v["s1"] > 1 and v["a"] != v["c"],
         text={
             "en": (
-                ("A soup for {a} people needs {b} spoons of rice.",
-                 "In a soup for {a} people, {name} uses {b} spoons of rice."),
-                ("Today {name} makes the soup for {c} people.", "Today the soup is for {c} people."),
-                ("How many spoons of rice does {name} need today?", "How many spoons of rice go into the soup today?"),
+                (
+                    "A soup for {a} people needs {b} spoons of rice.",
+                    "In a soup for {a} people, {name} uses {b} spoons of rice.",
+                ),
+                (
+                    "Today {name} makes the soup for {c} people.",
+                    "Today the soup is for {c} people.",
+                ),
+                (
+                    "How many spoons of rice does {name} need today?",
+                    "How many spoons of rice go into the soup today?",
+                ),
             ),
             "es": (
-                ("Una sopa para {a} personas lleva {b} cucharadas de arroz.",
-                 "En una sopa para {a} personas, {name} usa {b} cucharadas de arroz."),
+                (
+                    "Una sopa para {a} personas lleva {b} cucharadas de arroz.",
+                    "En una sopa para {a} personas, {name} usa {b} cucharadas de arroz.",
+                ),
                 ("Hoy {name} hace la sopa para {c} personas.", "Hoy la sopa es para {c} personas."),
-                ("¿Cuántas cucharadas de arroz necesita hoy {name}?",
-                 "¿Cuántas cucharadas de arroz lleva hoy la sopa?"),
+                (
+                    "¿Cuántas cucharadas de arroz necesita hoy {name}?",
+                    "¿Cuántas cucharadas de arroz lleva hoy la sopa?",
+                ),
             ),
         },
         working={
             "en": ("One person needs {calc} spoons.", "Today it is {calc} spoons of rice."),
-            "es": ("Una persona necesita {calc} cucharadas.", "Hoy son {calc} cucharadas de arroz."),
+            "es": (
+                "Una persona necesita {calc} cucharadas.",
+                "Hoy son {calc} cucharadas de arroz.",
+            ),
         },
         plan={"en": ("for one person", "for today"), "es": ("por persona", "para hoy")},
         distractors={
@@ -69,14 +97,21 @@ TEMPLATES = (
         text={
             "en": (
                 ("{name} bakes {a} cookies.", "{name} makes {a} cookies at home."),
-                ("{name} keeps {b} and shares the rest equally among {n} friends.",
-                 "{b} cookies burn, and {n} friends share the rest equally."),
-                ("How many cookies does each friend get?", "How many cookies are there for each friend?"),
+                (
+                    "{name} keeps {b} and shares the rest equally among {n} friends.",
+                    "{b} cookies burn, and {n} friends share the rest equally.",
+                ),
+                (
+                    "How many cookies does each friend get?",
+                    "How many cookies are there for each friend?",
+                ),
             ),
             "es": (
                 ("{name} hornea {a} galletas.", "{name} hace {a} galletas en casa."),
-                ("{name} guarda {b} y reparte el resto por igual entre {n} amigos.",
-                 "Se queman {b} galletas y {n} amigos se reparten el resto por igual."),
+                (
+                    "{name} guarda {b} y reparte el resto por igual entre {n} amigos.",
+                    "Se queman {b} galletas y {n} amigos se reparten el resto por igual.",
+                ),
                 ("¿Cuántas galletas recibe cada amigo?", "¿Cuántas galletas hay para cada amigo?"),
             ),
         },
@@ -98,27 +133,51 @@ TEMPLATES = (
         text={
             "en": (
                 ("A book has {p} pages.", "{name} starts a book of {p} pages."),
-                ("{name} reads {a} pages a day for {b} days.", "For {b} days {name} reads {a} pages each day."),
-                ("After that, {name} reads {c} pages a day.", "Then {name} changes to {c} pages a day."),
-                ("How many more days does {name} need to finish?", "How many more days until the book is done?"),
+                (
+                    "{name} reads {a} pages a day for {b} days.",
+                    "For {b} days {name} reads {a} pages each day.",
+                ),
+                (
+                    "After that, {name} reads {c} pages a day.",
+                    "Then {name} changes to {c} pages a day.",
+                ),
+                (
+                    "How many more days does {name} need to finish?",
+                    "How many more days until the book is done?",
+                ),
             ),
             "es": (
                 ("Un libro tiene {p} páginas.", "{name} empieza un libro de {p} páginas."),
-                ("{name} lee {a} páginas al día durante {b} días.",
-                 "Durante {b} días {name} lee {a} páginas cada día."),
-                ("Después {name} lee {c} páginas al día.", "Luego {name} pasa a {c} páginas al día."),
-                ("¿Cuántos días más necesita {name} para terminar?",
-                 "¿Cuántos días más faltan para acabar el libro?"),
+                (
+                    "{name} lee {a} páginas al día durante {b} días.",
+                    "Durante {b} días {name} lee {a} páginas cada día.",
+                ),
+                (
+                    "Después {name} lee {c} páginas al día.",
+                    "Luego {name} pasa a {c} páginas al día.",
+                ),
+                (
+                    "¿Cuántos días más necesita {name} para terminar?",
+                    "¿Cuántos días más faltan para acabar el libro?",
+                ),
             ),
         },
         working={
-            "en": ("At first {name} reads {calc} pages.", "Then {calc} pages are left.",
-                   "That takes {calc} more days."),
-            "es": ("Primero {name} lee {calc} páginas.", "Entonces quedan {calc} páginas.",
-                   "Eso lleva {calc} días más."),
+            "en": (
+                "At first {name} reads {calc} pages.",
+                "Then {calc} pages are left.",
+                "That takes {calc} more days.",
+            ),
+            "es": (
+                "Primero {name} lee {calc} páginas.",
+                "Entonces quedan {calc} páginas.",
+                "Eso lleva {calc} días más.",
+            ),
         },
-        plan={"en": ("the pages read", "the pages left", "the days"),
-              "es": ("las páginas leídas", "las páginas que quedan", "los días")},
+        plan={
+            "en": ("the pages read", "the pages left", "the days"),
+            "es": ("las páginas leídas", "las páginas que quedan", "los días"),
+        },
         distractors={
             "en": ("The book costs {d} dollars.", "{other} is {d} years old."),
             "es": ("El libro cuesta {d} euros.", "{other} tiene {d} años."),
@@ -130,25 +189,36 @@ TEMPLATES = (
         steps=("b*r", "s1*n", "s2-k"),
         text={
             "en": (
-                ("A garden has {b} beds with {r} rows each.", "{name} makes {b} garden beds with {r} rows in each."),
+                (
+                    "A garden has {b} beds with {r} rows each.",
+                    "{name} makes {b} garden beds with {r} rows in each.",
+                ),
                 ("Each row has {n} flowers.", "There are {n} flowers in every row."),
                 ("A dog eats {k} flowers.", "The cold kills {k} flowers."),
                 ("How many flowers are left?", "How many flowers does the garden still have?"),
             ),
             "es": (
-                ("Un jardín tiene {b} parcelas con {r} filas cada una.",
-                 "{name} hace {b} parcelas en el jardín con {r} filas en cada una."),
+                (
+                    "Un jardín tiene {b} parcelas con {r} filas cada una.",
+                    "{name} hace {b} parcelas en el jardín con {r} filas en cada una.",
+                ),
                 ("Cada fila tiene {n} flores.", "Hay {n} flores en cada fila."),
                 ("Un perro se come {k} flores.", "El frío mata {k} flores."),
                 ("¿Cuántas flores quedan?", "¿Cuántas flores tiene aún el jardín?"),
             ),
         },
         working={
-            "en": ("There are {calc} rows.", "They have {calc} flowers.", "Then {calc} flowers are left."),
+            "en": (
+                "There are {calc} rows.",
+                "They have {calc} flowers.",
+                "Then {calc} flowers are left.",
+            ),
             "es": ("Hay {calc} filas.", "Tienen {calc} flores.", "Entonces quedan {calc} flores."),
         },
-        plan={"en": ("the rows", "all the flowers", "the flowers left"),
-              "es": ("las filas", "todas las flores", "las flores que quedan")},
+        plan={
+            "en": ("the rows", "all the flowers", "the flowers left"),
+            "es": ("las filas", "todas las flores", "las flores que quedan"),
+        },
         distractors={
             "en": ("{other} works for {d} minutes.", "A tree in the garden is {d} years old."),
             "es": ("{other} trabaja {d} minutos.", "Un árbol del jardín tiene {d} años."),
@@ -161,28 +231,54 @@ TEMPLATES = (
         where=lambda v: v["s3"] > 1,
         text={
             "en": (
-                ("{name} paints a floor of {a} by {b} meters.", "The floor of a room is {a} by {b} meters."),
-                ("A can of paint costs {p} dollars and covers {c} square meters.",
-                 "A can of paint covers {c} square meters and costs {p} dollars."),
+                (
+                    "{name} paints a floor of {a} by {b} meters.",
+                    "The floor of a room is {a} by {b} meters.",
+                ),
+                (
+                    "A can of paint costs {p} dollars and covers {c} square meters.",
+                    "A can of paint covers {c} square meters and costs {p} dollars.",
+                ),
                 ("{name} already has {e} cans.", "At home {name} has {e} cans."),
-                ("How much do the missing cans cost?", "How many dollars do the missing cans cost?"),
+                (
+                    "How much do the missing cans cost?",
+                    "How many dollars do the missing cans cost?",
+                ),
             ),
             "es": (
-                ("{name} pinta un suelo de {a} por {b} metros.", "El suelo de una habitación mide {a} por {b} metros."),
-                ("Un bote de pintura cuesta {p} euros y cubre {c} metros cuadrados.",
-                 "Un bote de pintura cubre {c} metros cuadrados y cuesta {p} euros."),
+                (
+                    "{name} pinta un suelo de {a} por {b} metros.",
+                    "El suelo de una habitación mide {a} por {b} metros.",
+                ),
+                (
+                    "Un bote de pintura cuesta {p} euros y cubre {c} metros cuadrados.",
+                    "Un bote de pintura cubre {c} metros cuadrados y cuesta {p} euros.",
+                ),
                 ("{name} ya tiene {e} botes.", "En casa {name} tiene {e} botes."),
-                ("¿Cuánto cuestan los botes que faltan?", "¿Cuántos euros cuestan los botes que faltan?"),
+                (
+                    "¿Cuánto cuestan los botes que faltan?",
+                    "¿Cuántos euros cuestan los botes que faltan?",
+                ),
             ),
         },
         working={
-            "en": ("The floor has {calc} square meters.", "That takes {calc} cans.", "So {calc} cans are missing.",
-                   "They cost {calc} dollars."),
-            "es": ("El suelo tiene {calc} metros cuadrados.", "Eso lleva {calc} botes.", "Así que faltan {calc} botes.",
-                   "Cuestan {calc} euros."),
+            "en": (
+                "The floor has {calc} square meters.",
+                "That takes {calc} cans.",
+                "So {calc} cans are missing.",
+                "They cost {calc} dollars.",
+            ),
+            "es": (
+                "El suelo tiene {calc} metros cuadrados.",
+                "Eso lleva {calc} botes.",
+                "Así que faltan {calc} botes.",
+                "Cuestan {calc} euros.",
+            ),
         },
-        plan={"en": ("the floor", "all the cans", "the missing cans", "the cost"),
-              "es": ("el suelo", "todos los botes", "los botes que faltan", "el coste")},
+        plan={
+            "en": ("the floor", "all the cans", "the missing cans", "the cost"),
+            "es": ("el suelo", "todos los botes", "los botes que faltan", "el coste"),
+        },
         distractors={
             "en": ("{other} helps for {d} minutes.", "The house is {d} years old."),
             "es": ("{other} ayuda {d} minutos.", "La casa tiene {d} años."),
@@ -195,28 +291,56 @@ TEMPLATES = (
         where=lambda v: v["s1"] > 1,
         text={
             "en": (
-                ("A shower uses {a} liters of water a minute.", "The shower at home uses {a} liters a minute."),
-                ("{name} showers for {t} minutes, {other} for {e} less.",
-                 "{name} takes {t} minutes, and {other} takes {e} less."),
+                (
+                    "A shower uses {a} liters of water a minute.",
+                    "The shower at home uses {a} liters a minute.",
+                ),
+                (
+                    "{name} showers for {t} minutes, {other} for {e} less.",
+                    "{name} takes {t} minutes, and {other} takes {e} less.",
+                ),
                 ("The tank had {m} liters of water.", "Before, the tank had {m} liters."),
-                ("How many liters are left in the tank?", "How many liters does the tank have now?"),
+                (
+                    "How many liters are left in the tank?",
+                    "How many liters does the tank have now?",
+                ),
             ),
             "es": (
-                ("Una ducha gasta {a} litros de agua por minuto.", "La ducha de casa gasta {a} litros por minuto."),
-                ("{name} se ducha {t} minutos y {other}, {e} menos.",
-                 "{name} tarda {t} minutos y {other} tarda {e} menos."),
+                (
+                    "Una ducha gasta {a} litros de agua por minuto.",
+                    "La ducha de casa gasta {a} litros por minuto.",
+                ),
+                (
+                    "{name} se ducha {t} minutos y {other}, {e} menos.",
+                    "{name} tarda {t} minutos y {other} tarda {e} menos.",
+                ),
                 ("El tanque tenía {m} litros de agua.", "Antes, el tanque tenía {m} litros."),
                 ("¿Cuántos litros quedan en el tanque?", "¿Cuántos litros tiene ahora el tanque?"),
             ),
         },
         working={
-            "en": ("{other} takes {calc} minutes.", "Together it is {calc} minutes.", "They use {calc} liters.",
-                   "There are {calc} liters left."),
-            "es": ("{other} tarda {calc} minutos.", "En total son {calc} minutos.", "Gastan {calc} litros.",
-                   "Quedan {calc} litros."),
+            "en": (
+                "{other} takes {calc} minutes.",
+                "Together it is {calc} minutes.",
+                "They use {calc} liters.",
+                "There are {calc} liters left.",
+            ),
+            "es": (
+                "{other} tarda {calc} minutos.",
+                "En total son {calc} minutos.",
+                "Gastan {calc} litros.",
+                "Quedan {calc} litros.",
+            ),
         },
-        plan={"en": ("the time of {other}", "the total time", "the water used", "the water left"),
-              "es": ("el tiempo de {other}", "el tiempo total", "el agua gastada", "el agua que queda")},
+        plan={
+            "en": ("the time of {other}", "the total time", "the water used", "the water left"),
+            "es": (
+                "el tiempo de {other}",
+                "el tiempo total",
+                "el agua gastada",
+                "el agua que queda",
+            ),
+        },
         distractors={
             "en": ("{name} is {d} years old.", "The house is {d} years old."),
             "es": ("{name} tiene {d} años.", "La casa tiene {d} años."),
@@ -229,27 +353,46 @@ TEMPLATES = (
         text={
             "en": (
                 ("{name} has {a} cats and {b} dogs.", "{name} feeds {a} cats and {b} dogs."),
-                ("A cat eats {c} cups a day, a dog eats {e} more.",
-                 "Each cat gets {c} cups a day, each dog gets {e} more."),
+                (
+                    "A cat eats {c} cups a day, a dog eats {e} more.",
+                    "Each cat gets {c} cups a day, each dog gets {e} more.",
+                ),
                 ("There are {m} cups of food.", "{name} has {m} cups of food."),
                 ("How many cups are left after one day?", "After one day, how many cups are left?"),
             ),
             "es": (
                 ("{name} tiene {a} gatos y {b} perros.", "{name} cuida {a} gatos y {b} perros."),
-                ("Un gato come {c} tazas al día y un perro come {e} más.",
-                 "Cada gato recibe {c} tazas al día y cada perro recibe {e} más."),
+                (
+                    "Un gato come {c} tazas al día y un perro come {e} más.",
+                    "Cada gato recibe {c} tazas al día y cada perro recibe {e} más.",
+                ),
                 ("Hay {m} tazas de comida.", "{name} tiene {m} tazas de comida."),
-                ("¿Cuántas tazas quedan después de un día?", "Después de un día, ¿cuántas tazas quedan?"),
+                (
+                    "¿Cuántas tazas quedan después de un día?",
+                    "Después de un día, ¿cuántas tazas quedan?",
+                ),
             ),
         },
         working={
-            "en": ("A dog eats {calc} cups.", "The cats eat {calc} cups.", "The dogs eat {calc} cups.",
-                   "Together they eat {calc} cups.", "There are {calc} cups left."),
-            "es": ("Un perro come {calc} tazas.", "Los gatos comen {calc} tazas.", "Los perros comen {calc} tazas.",
-                   "En total comen {calc} tazas.", "Quedan {calc} tazas."),
+            "en": (
+                "A dog eats {calc} cups.",
+                "The cats eat {calc} cups.",
+                "The dogs eat {calc} cups.",
+                "Together they eat {calc} cups.",
+                "There are {calc} cups left.",
+            ),
+            "es": (
+                "Un perro come {calc} tazas.",
+                "Los gatos comen {calc} tazas.",
+                "Los perros comen {calc} tazas.",
+                "En total comen {calc} tazas.",
+                "Quedan {calc} tazas.",
+            ),
         },
-        plan={"en": ("one dog", "the cats", "the dogs", "the total", "the food left"),
-              "es": ("un perro", "los gatos", "los perros", "el total", "la comida que queda")},
+        plan={
+            "en": ("one dog", "the cats", "the dogs", "the total", "the food left"),
+            "es": ("un perro", "los gatos", "los perros", "el total", "la comida que queda"),
+        },
         distractors={
             "en": ("{other} lives {d} minutes away.", "The food costs {d} dollars."),
             "es": ("{other} vive a {d} minutos.", "La comida cuesta {d} euros."),
@@ -261,29 +404,68 @@ TEMPLATES = (
         steps=("a*b", "c*e", "s1+s2", "s3/2", "s4-k"),
         text={
             "en": (
-                ("A room takes {b} minutes to clean, a window {e}.",
-                 "Cleaning takes {b} minutes a room and {e} a window."),
-                ("There are {a} rooms and {c} windows.", "The house has {a} rooms and {c} windows."),
-                ("{name} must do half and has worked {k} minutes.",
-                 "{name} does half the work and has done {k} minutes."),
-                ("How many more minutes must {name} work?", "How many minutes are left for {name}?"),
+                (
+                    "A room takes {b} minutes to clean, a window {e}.",
+                    "Cleaning takes {b} minutes a room and {e} a window.",
+                ),
+                (
+                    "There are {a} rooms and {c} windows.",
+                    "The house has {a} rooms and {c} windows.",
+                ),
+                (
+                    "{name} must do half and has worked {k} minutes.",
+                    "{name} does half the work and has done {k} minutes.",
+                ),
+                (
+                    "How many more minutes must {name} work?",
+                    "How many minutes are left for {name}?",
+                ),
             ),
             "es": (
-                ("Una habitación se limpia en {b} minutos y una ventana en {e}.",
-                 "Limpiar lleva {b} minutos por habitación y {e} por ventana."),
-                ("Hay {a} habitaciones y {c} ventanas.", "La casa tiene {a} habitaciones y {c} ventanas."),
-                ("{name} hace la mitad y ya lleva {k} minutos.", "A {name} le toca la mitad y ya lleva {k} minutos."),
-                ("¿Cuántos minutos más debe trabajar {name}?", "¿Cuántos minutos le quedan a {name}?"),
+                (
+                    "Una habitación se limpia en {b} minutos y una ventana en {e}.",
+                    "Limpiar lleva {b} minutos por habitación y {e} por ventana.",
+                ),
+                (
+                    "Hay {a} habitaciones y {c} ventanas.",
+                    "La casa tiene {a} habitaciones y {c} ventanas.",
+                ),
+                (
+                    "{name} hace la mitad y ya lleva {k} minutos.",
+                    "A {name} le toca la mitad y ya lleva {k} minutos.",
+                ),
+                (
+                    "¿Cuántos minutos más debe trabajar {name}?",
+                    "¿Cuántos minutos le quedan a {name}?",
+                ),
             ),
         },
         working={
-            "en": ("The rooms take {calc} minutes.", "The windows take {calc} minutes.", "Together {calc} minutes.",
-                   "Half of it is {calc} minutes.", "{name} must work {calc} more minutes."),
-            "es": ("Las habitaciones llevan {calc} minutos.", "Las ventanas llevan {calc} minutos.",
-                   "En total {calc} minutos.", "La mitad son {calc} minutos.", "A {name} le quedan {calc} minutos."),
+            "en": (
+                "The rooms take {calc} minutes.",
+                "The windows take {calc} minutes.",
+                "Together {calc} minutes.",
+                "Half of it is {calc} minutes.",
+                "{name} must work {calc} more minutes.",
+            ),
+            "es": (
+                "Las habitaciones llevan {calc} minutos.",
+                "Las ventanas llevan {calc} minutos.",
+                "En total {calc} minutos.",
+                "La mitad son {calc} minutos.",
+                "A {name} le quedan {calc} minutos.",
+            ),
         },
-        plan={"en": ("the rooms", "the windows", "the total", "half of it", "the time left"),
-              "es": ("las habitaciones", "las ventanas", "el total", "la mitad", "el tiempo que queda")},
+        plan={
+            "en": ("the rooms", "the windows", "the total", "half of it", "the time left"),
+            "es": (
+                "las habitaciones",
+                "las ventanas",
+                "el total",
+                "la mitad",
+                "el tiempo que queda",
+            ),
+        },
         distractors={
             "en": ("The house is {d} years old.", "{other} has {d} {thing}."),
             "es": ("La casa tiene {d} años.", "{other} tiene {d} {thing}."),

@@ -9,25 +9,52 @@ TEMPLATES = (
         steps=("2*a", "4*b", "s1+s2"),
         text={
             "en": (
-                ("A farm has {a} hens and {b} cows.", "{name} has {a} hens and {b} cows.",
-                 "{name} sees {a} hens and {b} cows."),
-                ("A hen has 2 legs and a cow has 4 legs.", "Each hen has 2 legs and each cow has 4."),
-                ("How many legs do all the hens and cows have?", "How many legs do the animals have in total?"),
+                (
+                    "A farm has {a} hens and {b} cows.",
+                    "{name} has {a} hens and {b} cows.",
+                    "{name} sees {a} hens and {b} cows.",
+                ),
+                (
+                    "A hen has 2 legs and a cow has 4 legs.",
+                    "Each hen has 2 legs and each cow has 4.",
+                ),
+                (
+                    "How many legs do all the hens and cows have?",
+                    "How many legs do the animals have in total?",
+                ),
             ),
             "es": (
-                ("Una granja tiene {a} gallinas y {b} vacas.", "{name} tiene {a} gallinas y {b} vacas.",
-                 "{name} ve {a} gallinas y {b} vacas."),
-                ("Una gallina tiene 2 patas y una vaca tiene 4 patas.", "Cada gallina tiene 2 patas y cada vaca 4."),
-                ("¿Cuántas patas tienen todas las gallinas y vacas?", "¿Cuántas patas tienen los animales en total?"),
+                (
+                    "Una granja tiene {a} gallinas y {b} vacas.",
+                    "{name} tiene {a} gallinas y {b} vacas.",
+                    "{name} ve {a} gallinas y {b} vacas.",
+                ),
+                (
+                    "Una gallina tiene 2 patas y una vaca tiene 4 patas.",
+                    "Cada gallina tiene 2 patas y cada vaca 4.",
+                ),
+                (
+                    "¿Cuántas patas tienen todas las gallinas y vacas?",
+                    "¿Cuántas patas tienen los animales en total?",
+                ),
             ),
         },
         working={
-            "en": ("The hens have {calc} legs.", "The cows have {calc} legs.", "Together they have {calc} legs."),
-            "es": ("Las gallinas tienen {calc} patas.", "Las vacas tienen {calc} patas.",
-                   "Juntas tienen {calc} patas."),
+            "en": (
+                "The hens have {calc} legs.",
+                "The cows have {calc} legs.",
+                "Together they have {calc} legs.",
+            ),
+            "es": (
+                "Las gallinas tienen {calc} patas.",
+                "Las vacas tienen {calc} patas.",
+                "Juntas tienen {calc} patas.",
+            ),
         },
-        plan={"en": ("legs of hens", "legs of cows", "the total"),
-              "es": ("patas de gallinas", "patas de vacas", "el total")},
+        plan={
+            "en": ("legs of hens", "legs of cows", "the total"),
+            "es": ("patas de gallinas", "patas de vacas", "el total"),
+        },
         distractors={
             "en": ("The barn is {d} years old.", "{other} works {d} hours on the farm."),
             "es": ("El granero tiene {d} años.", "{other} trabaja {d} horas en la granja."),
@@ -39,28 +66,46 @@ TEMPLATES = (
         steps=("a+b", "s1*k", "s2-c", "s3/n"),
         text={
             "en": (
-                ("Each day {name} collects {a} eggs in the morning and {b} in the evening.",
-                 "The hens lay {a} eggs each morning and {b} eggs each evening."),
-                ("After {k} days, {c} eggs break and the rest go into boxes of {n}.",
-                 "In {k} days {c} eggs break. The others go into boxes of {n} eggs."),
+                (
+                    "Each day {name} collects {a} eggs in the morning and {b} in the evening.",
+                    "The hens lay {a} eggs each morning and {b} eggs each evening.",
+                ),
+                (
+                    "After {k} days, {c} eggs break and the rest go into boxes of {n}.",
+                    "In {k} days {c} eggs break. The others go into boxes of {n} eggs.",
+                ),
                 ("How many boxes are there?", "How many boxes of eggs does this make?"),
             ),
             "es": (
-                ("Cada día {name} recoge {a} huevos por la mañana y {b} por la tarde.",
-                 "Las gallinas ponen {a} huevos cada mañana y {b} huevos cada tarde."),
-                ("Tras {k} días, se rompen {c} huevos y el resto va en cajas de {n}.",
-                 "En {k} días se rompen {c} huevos. Los otros van en cajas de {n} huevos."),
+                (
+                    "Cada día {name} recoge {a} huevos por la mañana y {b} por la tarde.",
+                    "Las gallinas ponen {a} huevos cada mañana y {b} huevos cada tarde.",
+                ),
+                (
+                    "Tras {k} días, se rompen {c} huevos y el resto va en cajas de {n}.",
+                    "En {k} días se rompen {c} huevos. Los otros van en cajas de {n} huevos.",
+                ),
                 ("¿Cuántas cajas hay?", "¿Cuántas cajas de huevos se llenan?"),
             ),
         },
         working={
-            "en": ("A day gives {calc} eggs.", "All the days give {calc} eggs.", "The rest is {calc} eggs.",
-                   "They fill {calc} boxes."),
-            "es": ("Un día da {calc} huevos.", "Todos los días dan {calc} huevos.", "El resto es {calc} huevos.",
-                   "Llenan {calc} cajas."),
+            "en": (
+                "A day gives {calc} eggs.",
+                "All the days give {calc} eggs.",
+                "The rest is {calc} eggs.",
+                "They fill {calc} boxes.",
+            ),
+            "es": (
+                "Un día da {calc} huevos.",
+                "Todos los días dan {calc} huevos.",
+                "El resto es {calc} huevos.",
+                "Llenan {calc} cajas.",
+            ),
         },
-        plan={"en": ("eggs a day", "all eggs", "the rest", "the boxes"),
-              "es": ("huevos al día", "todos los huevos", "el resto", "las cajas")},
+        plan={
+            "en": ("eggs a day", "all eggs", "the rest", "the boxes"),
+            "es": ("huevos al día", "todos los huevos", "el resto", "las cajas"),
+        },
         distractors={
             "en": ("{other} has {d} sheep.", "The farm is {d} years old."),
             "es": ("{other} tiene {d} ovejas.", "La granja tiene {d} años."),
@@ -74,14 +119,18 @@ TEMPLATES = (
         text={
             "en": (
                 ("A park has {m} trees.", "There are {m} trees in a park."),
-                ("In spring {a} of them fall, and in winter {b} more fall.",
-                 "One storm breaks {a} trees and the next storm breaks {b} more."),
+                (
+                    "In spring {a} of them fall, and in winter {b} more fall.",
+                    "One storm breaks {a} trees and the next storm breaks {b} more.",
+                ),
                 ("How many trees still stand?", "How many trees are left in the park?"),
             ),
             "es": (
                 ("Un parque tiene {m} árboles.", "Hay {m} árboles en un parque."),
-                ("En primavera caen {a} de ellos y en invierno caen {b} más.",
-                 "Una tormenta tira {a} árboles y la siguiente tira {b} más."),
+                (
+                    "En primavera caen {a} de ellos y en invierno caen {b} más.",
+                    "Una tormenta tira {a} árboles y la siguiente tira {b} más.",
+                ),
                 ("¿Cuántos árboles siguen en pie?", "¿Cuántos árboles quedan en el parque?"),
             ),
         },
@@ -89,7 +138,10 @@ TEMPLATES = (
             "en": ("In total {calc} trees fall.", "Then {calc} trees are left."),
             "es": ("En total caen {calc} árboles.", "Entonces quedan {calc} árboles."),
         },
-        plan={"en": ("all that fall", "what is left"), "es": ("todos los que caen", "lo que queda")},
+        plan={
+            "en": ("all that fall", "what is left"),
+            "es": ("todos los que caen", "lo que queda"),
+        },
         distractors={
             "en": ("{name} walks there for {d} minutes.", "The park is {d} years old."),
             "es": ("{name} camina allí durante {d} minutos.", "El parque tiene {d} años."),
@@ -103,28 +155,47 @@ TEMPLATES = (
         text={
             "en": (
                 ("A tank has {m} liters of water.", "There are {m} liters of water in a tank."),
-                ("Rain adds {a} liters an hour for {t} hours.", "For {t} hours the rain adds {a} liters an hour."),
-                ("Then {name} takes {c} buckets of {b} liters.",
-                 "Later {name} takes out {c} buckets of {b} liters."),
+                (
+                    "Rain adds {a} liters an hour for {t} hours.",
+                    "For {t} hours the rain adds {a} liters an hour.",
+                ),
+                (
+                    "Then {name} takes {c} buckets of {b} liters.",
+                    "Later {name} takes out {c} buckets of {b} liters.",
+                ),
                 ("How many liters are left in the tank?", "How many liters of water are left?"),
             ),
             "es": (
                 ("Un tanque tiene {m} litros de agua.", "Hay {m} litros de agua en un tanque."),
-                ("La lluvia añade {a} litros por hora durante {t} horas.",
-                 "Durante {t} horas la lluvia añade {a} litros por hora."),
-                ("Luego {name} saca {c} cubos de {b} litros.",
-                 "Más tarde {name} saca {c} cubos de {b} litros."),
+                (
+                    "La lluvia añade {a} litros por hora durante {t} horas.",
+                    "Durante {t} horas la lluvia añade {a} litros por hora.",
+                ),
+                (
+                    "Luego {name} saca {c} cubos de {b} litros.",
+                    "Más tarde {name} saca {c} cubos de {b} litros.",
+                ),
                 ("¿Cuántos litros quedan en el tanque?", "¿Cuántos litros de agua quedan?"),
             ),
         },
         working={
-            "en": ("The rain adds {calc} liters.", "Then the tank has {calc} liters.", "{name} takes {calc} liters.",
-                   "Now {calc} liters are left."),
-            "es": ("La lluvia añade {calc} litros.", "Entonces el tanque tiene {calc} litros.",
-                   "{name} saca {calc} litros.", "Ahora quedan {calc} litros."),
+            "en": (
+                "The rain adds {calc} liters.",
+                "Then the tank has {calc} liters.",
+                "{name} takes {calc} liters.",
+                "Now {calc} liters are left.",
+            ),
+            "es": (
+                "La lluvia añade {calc} litros.",
+                "Entonces el tanque tiene {calc} litros.",
+                "{name} saca {calc} litros.",
+                "Ahora quedan {calc} litros.",
+            ),
         },
-        plan={"en": ("the rain", "after the rain", "the buckets", "what is left"),
-              "es": ("la lluvia", "tras la lluvia", "los cubos", "lo que queda")},
+        plan={
+            "en": ("the rain", "after the rain", "the buckets", "what is left"),
+            "es": ("la lluvia", "tras la lluvia", "los cubos", "lo que queda"),
+        },
         distractors={
             "en": ("The tank is {d} years old.", "{other} has {d} plants."),
             "es": ("El tanque tiene {d} años.", "{other} tiene {d} plantas."),
@@ -137,32 +208,60 @@ TEMPLATES = (
         steps=("2*a", "s1+b", "a+s1", "s3+s2", "s4/n"),
         text={
             "en": (
-                ("The first tree gives {a} kilos of fruit, the second twice as much "
-                 "and the third {b} more than the second.",
-                 "One tree gives {a} kilos of fruit, a second tree twice as much "
-                 "and a third {b} kilos more than the second."),
-                ("{n} families share it all equally.", "All of it is shared equally by {n} families."),
-                ("How many kilos does each family get?", "How many kilos are there for each family?"),
+                (
+                    "The first tree gives {a} kilos of fruit, the second twice as much "
+                    "and the third {b} more than the second.",
+                    "One tree gives {a} kilos of fruit, a second tree twice as much "
+                    "and a third {b} kilos more than the second.",
+                ),
+                (
+                    "{n} families share it all equally.",
+                    "All of it is shared equally by {n} families.",
+                ),
+                (
+                    "How many kilos does each family get?",
+                    "How many kilos are there for each family?",
+                ),
             ),
             "es": (
-                ("El primer árbol da {a} kilos de fruta, el segundo el doble y el tercero {b} más que el segundo.",
-                 "Un árbol da {a} kilos de fruta, un segundo árbol el doble "
-                 "y un tercero {b} kilos más que el segundo."),
-                ("{n} familias se lo reparten todo por igual.",
-                 "Todo se reparte por igual entre {n} familias."),
+                (
+                    "El primer árbol da {a} kilos de fruta, el segundo el doble y el tercero {b} más que el segundo.",
+                    "Un árbol da {a} kilos de fruta, un segundo árbol el doble "
+                    "y un tercero {b} kilos más que el segundo.",
+                ),
+                (
+                    "{n} familias se lo reparten todo por igual.",
+                    "Todo se reparte por igual entre {n} familias.",
+                ),
                 ("¿Cuántos kilos recibe cada familia?", "¿Cuántos kilos son para cada familia?"),
             ),
         },
         working={
-            "en": ("The second tree gives {calc} kilos.", "The third tree gives {calc} kilos.",
-                   "The first two give {calc} kilos.", "All three give {calc} kilos.",
-                   "Each family gets {calc} kilos."),
-            "es": ("El segundo árbol da {calc} kilos.", "El tercer árbol da {calc} kilos.",
-                   "Los dos primeros dan {calc} kilos.", "Los tres dan {calc} kilos.",
-                   "Cada familia recibe {calc} kilos."),
+            "en": (
+                "The second tree gives {calc} kilos.",
+                "The third tree gives {calc} kilos.",
+                "The first two give {calc} kilos.",
+                "All three give {calc} kilos.",
+                "Each family gets {calc} kilos.",
+            ),
+            "es": (
+                "El segundo árbol da {calc} kilos.",
+                "El tercer árbol da {calc} kilos.",
+                "Los dos primeros dan {calc} kilos.",
+                "Los tres dan {calc} kilos.",
+                "Cada familia recibe {calc} kilos.",
+            ),
         },
-        plan={"en": ("the second tree", "the third tree", "the first two", "all three", "one share"),
-              "es": ("el segundo árbol", "el tercer árbol", "los dos primeros", "los tres", "una parte")},
+        plan={
+            "en": ("the second tree", "the third tree", "the first two", "all three", "one share"),
+            "es": (
+                "el segundo árbol",
+                "el tercer árbol",
+                "los dos primeros",
+                "los tres",
+                "una parte",
+            ),
+        },
         distractors={
             "en": ("{name} works {d} hours.", "The {place} is {d} minutes away."),
             "es": ("{name} trabaja {d} horas.", "La {place} está a {d} minutos."),
@@ -175,24 +274,44 @@ TEMPLATES = (
         steps=("a-b", "a+s1", "s2*c"),
         text={
             "en": (
-                ("A bee makes {a} trips in the morning and {b} fewer in the afternoon.",
-                 "In the morning a bee makes {a} trips, and in the afternoon {b} trips fewer."),
+                (
+                    "A bee makes {a} trips in the morning and {b} fewer in the afternoon.",
+                    "In the morning a bee makes {a} trips, and in the afternoon {b} trips fewer.",
+                ),
                 ("On each trip it visits {c} flowers.", "It visits {c} flowers a trip."),
-                ("How many flowers does the bee visit that day?", "How many flowers does the bee visit in total?"),
+                (
+                    "How many flowers does the bee visit that day?",
+                    "How many flowers does the bee visit in total?",
+                ),
             ),
             "es": (
-                ("Una abeja hace {a} viajes por la mañana y {b} menos por la tarde.",
-                 "Por la mañana una abeja hace {a} viajes, y por la tarde {b} viajes menos."),
+                (
+                    "Una abeja hace {a} viajes por la mañana y {b} menos por la tarde.",
+                    "Por la mañana una abeja hace {a} viajes, y por la tarde {b} viajes menos.",
+                ),
                 ("En cada viaje visita {c} flores.", "Visita {c} flores por viaje."),
-                ("¿Cuántas flores visita la abeja ese día?", "¿Cuántas flores visita la abeja en total?"),
+                (
+                    "¿Cuántas flores visita la abeja ese día?",
+                    "¿Cuántas flores visita la abeja en total?",
+                ),
             ),
         },
         working={
-            "en": ("The afternoon has {calc} trips.", "The day has {calc} trips.", "The bee visits {calc} flowers."),
-            "es": ("La tarde tiene {calc} viajes.", "El día tiene {calc} viajes.", "La abeja visita {calc} flores."),
+            "en": (
+                "The afternoon has {calc} trips.",
+                "The day has {calc} trips.",
+                "The bee visits {calc} flowers.",
+            ),
+            "es": (
+                "La tarde tiene {calc} viajes.",
+                "El día tiene {calc} viajes.",
+                "La abeja visita {calc} flores.",
+            ),
         },
-        plan={"en": ("afternoon trips", "all trips", "the flowers"),
-              "es": ("viajes de la tarde", "todos los viajes", "las flores")},
+        plan={
+            "en": ("afternoon trips", "all trips", "the flowers"),
+            "es": ("viajes de la tarde", "todos los viajes", "las flores"),
+        },
         distractors={
             "en": ("{name} watches the bee for {d} minutes.", "{name} has {d} cups of honey."),
             "es": ("{name} mira la abeja durante {d} minutos.", "{name} tiene {d} tazas de miel."),
@@ -206,26 +325,43 @@ TEMPLATES = (
         text={
             "en": (
                 ("A lake has {m} fish.", "There are {m} fish in a lake."),
-                ("Each day {name} takes out {a} fish and puts in {b} new ones.",
-                 "Each day {a} fish are taken out and {b} new fish are put in."),
-                ("How many fish does the lake have after {k} days?", "How many fish are in the lake {k} days later?"),
+                (
+                    "Each day {name} takes out {a} fish and puts in {b} new ones.",
+                    "Each day {a} fish are taken out and {b} new fish are put in.",
+                ),
+                (
+                    "How many fish does the lake have after {k} days?",
+                    "How many fish are in the lake {k} days later?",
+                ),
             ),
             "es": (
                 ("Un lago tiene {m} peces.", "Hay {m} peces en un lago."),
-                ("Cada día {name} saca {a} peces y mete {b} nuevos.",
-                 "Cada día se sacan {a} peces y se meten {b} peces nuevos."),
-                ("¿Cuántos peces tiene el lago después de {k} días?",
-                 "¿Cuántos peces hay en el lago {k} días más tarde?"),
+                (
+                    "Cada día {name} saca {a} peces y mete {b} nuevos.",
+                    "Cada día se sacan {a} peces y se meten {b} peces nuevos.",
+                ),
+                (
+                    "¿Cuántos peces tiene el lago después de {k} días?",
+                    "¿Cuántos peces hay en el lago {k} días más tarde?",
+                ),
             ),
         },
         working={
-            "en": ("Each day the lake loses {calc} fish.", "In all the days it loses {calc} fish.",
-                   "The lake has {calc} fish left."),
-            "es": ("Cada día el lago pierde {calc} peces.", "En todos los días pierde {calc} peces.",
-                   "En el lago quedan {calc} peces."),
+            "en": (
+                "Each day the lake loses {calc} fish.",
+                "In all the days it loses {calc} fish.",
+                "The lake has {calc} fish left.",
+            ),
+            "es": (
+                "Cada día el lago pierde {calc} peces.",
+                "En todos los días pierde {calc} peces.",
+                "En el lago quedan {calc} peces.",
+            ),
         },
-        plan={"en": ("lost each day", "lost in total", "what is left"),
-              "es": ("lo perdido al día", "lo perdido en total", "lo que queda")},
+        plan={
+            "en": ("lost each day", "lost in total", "what is left"),
+            "es": ("lo perdido al día", "lo perdido en total", "lo que queda"),
+        },
         distractors={
             "en": ("{other} has {d} boats.", "The {place} is {d} minutes from the lake."),
             "es": ("{other} tiene {d} barcos.", "La {place} está a {d} minutos del lago."),
@@ -238,23 +374,42 @@ TEMPLATES = (
         steps=("m/n", "s1+c"),
         text={
             "en": (
-                ("{name} puts {m} seeds into {n} pots, the same number in each.",
-                 "{name} shares {m} seeds equally among {n} pots."),
-                ("Then {other} adds {c} more seeds to each pot.", "Later {c} more seeds go into each pot."),
-                ("How many seeds are in each pot now?", "How many seeds does one pot have in the end?"),
+                (
+                    "{name} puts {m} seeds into {n} pots, the same number in each.",
+                    "{name} shares {m} seeds equally among {n} pots.",
+                ),
+                (
+                    "Then {other} adds {c} more seeds to each pot.",
+                    "Later {c} more seeds go into each pot.",
+                ),
+                (
+                    "How many seeds are in each pot now?",
+                    "How many seeds does one pot have in the end?",
+                ),
             ),
             "es": (
-                ("{name} pone {m} semillas en {n} macetas, el mismo número en cada una.",
-                 "{name} reparte {m} semillas por igual en {n} macetas."),
-                ("Luego {other} añade {c} semillas más a cada maceta.", "Después van {c} semillas más a cada maceta."),
-                ("¿Cuántas semillas hay ahora en cada maceta?", "¿Cuántas semillas tiene una maceta al final?"),
+                (
+                    "{name} pone {m} semillas en {n} macetas, el mismo número en cada una.",
+                    "{name} reparte {m} semillas por igual en {n} macetas.",
+                ),
+                (
+                    "Luego {other} añade {c} semillas más a cada maceta.",
+                    "Después van {c} semillas más a cada maceta.",
+                ),
+                (
+                    "¿Cuántas semillas hay ahora en cada maceta?",
+                    "¿Cuántas semillas tiene una maceta al final?",
+                ),
             ),
         },
         working={
             "en": ("Each pot gets {calc} seeds.", "In the end it has {calc} seeds."),
             "es": ("Cada maceta recibe {calc} semillas.", "Al final tiene {calc} semillas."),
         },
-        plan={"en": ("seeds at first", "seeds in the end"), "es": ("semillas al principio", "semillas al final")},
+        plan={
+            "en": ("seeds at first", "seeds in the end"),
+            "es": ("semillas al principio", "semillas al final"),
+        },
         distractors={
             "en": ("{name} is {d} years old.", "They work {d} minutes in the garden."),
             "es": ("{name} tiene {d} años.", "Trabajan {d} minutos en el jardín."),

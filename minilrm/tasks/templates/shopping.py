@@ -9,12 +9,18 @@ TEMPLATES = (
         steps=("a*b", "m-s1"),
         text={
             "en": (
-                ("{name} buys {a} {thing} at {b} dollars each.", "{name} takes {a} {thing}, each for {b} dollars."),
+                (
+                    "{name} buys {a} {thing} at {b} dollars each.",
+                    "{name} takes {a} {thing}, each for {b} dollars.",
+                ),
                 ("{name} pays with {m} dollars.", "{name} hands over {m} dollars."),
                 ("How much change does {name} get?", "How many dollars come back?"),
             ),
             "es": (
-                ("{name} compra {a} {thing} a {b} euros cada una.", "{name} lleva {a} {thing}, cada una a {b} euros."),
+                (
+                    "{name} compra {a} {thing} a {b} euros cada una.",
+                    "{name} lleva {a} {thing}, cada una a {b} euros.",
+                ),
                 ("{name} paga con {m} euros.", "{name} entrega {m} euros."),
                 ("¿Cuánto cambio recibe {name}?", "¿Cuántos euros le devuelven a {name}?"),
             ),
@@ -35,26 +41,40 @@ TEMPLATES = (
         steps=("a*b", "c*e", "s1+s2", "s3/n"),
         text={
             "en": (
-                ("{n} friends buy {a} {thing} at {b} dollars each and {c} {thing2} at {e} dollars each.",
-                 "{n} friends want {a} {thing} for {b} dollars each and {c} {thing2} for {e} dollars each."),
+                (
+                    "{n} friends buy {a} {thing} at {b} dollars each and {c} {thing2} at {e} dollars each.",
+                    "{n} friends want {a} {thing} for {b} dollars each and {c} {thing2} for {e} dollars each.",
+                ),
                 ("They share the cost equally.", "They split the bill evenly."),
                 ("How much does each friend pay?", "How many dollars is that for each friend?"),
             ),
             "es": (
-                ("{n} amigos compran {a} {thing} a {b} euros cada una y {c} {thing2} a {e} euros cada una.",
-                 "{n} amigos quieren {a} {thing} de {b} euros y {c} {thing2} de {e} euros."),
+                (
+                    "{n} amigos compran {a} {thing} a {b} euros cada una y {c} {thing2} a {e} euros cada una.",
+                    "{n} amigos quieren {a} {thing} de {b} euros y {c} {thing2} de {e} euros.",
+                ),
                 ("Reparten el coste por igual.", "Pagan a partes iguales."),
                 ("¿Cuánto paga cada amigo?", "¿Cuántos euros pone cada amigo?"),
             ),
         },
         working={
-            "en": ("The {thing} cost {calc} dollars.", "The {thing2} cost {calc} dollars.", "Together {calc} dollars.",
-                   "Each pays {calc} dollars."),
-            "es": ("Las {thing} cuestan {calc} euros.", "Las {thing2} cuestan {calc} euros.", "En total {calc} euros.",
-                   "Cada uno paga {calc} euros."),
+            "en": (
+                "The {thing} cost {calc} dollars.",
+                "The {thing2} cost {calc} dollars.",
+                "Together {calc} dollars.",
+                "Each pays {calc} dollars.",
+            ),
+            "es": (
+                "Las {thing} cuestan {calc} euros.",
+                "Las {thing2} cuestan {calc} euros.",
+                "En total {calc} euros.",
+                "Cada uno paga {calc} euros.",
+            ),
         },
-        plan={"en": ("the {thing}", "the {thing2}", "the total", "one share"),
-              "es": ("las {thing}", "las {thing2}", "el total", "una parte")},
+        plan={
+            "en": ("the {thing}", "the {thing2}", "the total", "one share"),
+            "es": ("las {thing}", "las {thing2}", "el total", "una parte"),
+        },
         distractors={
             "en": ("{name} is {d} years old.", "The {place} is {d} minutes away."),
             "es": ("{name} tiene {d} años.", "La {place} está a {d} minutos."),
@@ -67,13 +87,25 @@ TEMPLATES = (
         text={
             "en": (
                 ("A chair costs {p} dollars.", "The price of a chair is {p} dollars."),
-                ("Today each chair is {c} dollars cheaper.", "Today the shop takes {c} dollars off each chair."),
-                ("How much do {n} chairs cost today?", "How many dollars does {name} pay today for {n} chairs?"),
+                (
+                    "Today each chair is {c} dollars cheaper.",
+                    "Today the shop takes {c} dollars off each chair.",
+                ),
+                (
+                    "How much do {n} chairs cost today?",
+                    "How many dollars does {name} pay today for {n} chairs?",
+                ),
             ),
             "es": (
                 ("Una silla cuesta {p} euros.", "El precio de una silla es de {p} euros."),
-                ("Hoy cada silla cuesta {c} euros menos.", "Hoy la tienda descuenta {c} euros en cada silla."),
-                ("¿Cuánto cuestan hoy {n} sillas?", "¿Cuántos euros paga hoy {name} por {n} sillas?"),
+                (
+                    "Hoy cada silla cuesta {c} euros menos.",
+                    "Hoy la tienda descuenta {c} euros en cada silla.",
+                ),
+                (
+                    "¿Cuánto cuestan hoy {n} sillas?",
+                    "¿Cuántos euros paga hoy {name} por {n} sillas?",
+                ),
             ),
         },
         working={
@@ -122,24 +154,46 @@ TEMPLATES = (
         where=lambda v: v["s2"] > 1,
         text={
             "en": (
-                ("{name} brings {b} boxes of {n} plates to the market.", "{name} has {b} boxes with {n} plates each."),
+                (
+                    "{name} brings {b} boxes of {n} plates to the market.",
+                    "{name} has {b} boxes with {n} plates each.",
+                ),
                 ("On the way {q} plates break.", "Sadly, {q} plates break."),
-                ("{name} sells the rest at {p} dollars each.", "All the others are sold at {p} dollars each."),
+                (
+                    "{name} sells the rest at {p} dollars each.",
+                    "All the others are sold at {p} dollars each.",
+                ),
                 ("How much does {name} get?", "How many dollars does {name} get for the plates?"),
             ),
             "es": (
-                ("{name} lleva {b} cajas de {n} platos al mercado.", "{name} tiene {b} cajas con {n} platos cada una."),
+                (
+                    "{name} lleva {b} cajas de {n} platos al mercado.",
+                    "{name} tiene {b} cajas con {n} platos cada una.",
+                ),
                 ("En el camino se rompen {q} platos.", "Por desgracia, se rompen {q} platos."),
-                ("{name} vende el resto a {p} euros cada uno.", "Todos los demás se venden a {p} euros cada uno."),
+                (
+                    "{name} vende el resto a {p} euros cada uno.",
+                    "Todos los demás se venden a {p} euros cada uno.",
+                ),
                 ("¿Cuánto dinero recibe {name}?", "¿Cuántos euros recibe {name} por los platos?"),
             ),
         },
         working={
-            "en": ("There are {calc} plates.", "After that {calc} plates are left.", "They sell for {calc} dollars."),
-            "es": ("Hay {calc} platos.", "Después quedan {calc} platos.", "Se venden por {calc} euros."),
+            "en": (
+                "There are {calc} plates.",
+                "After that {calc} plates are left.",
+                "They sell for {calc} dollars.",
+            ),
+            "es": (
+                "Hay {calc} platos.",
+                "Después quedan {calc} platos.",
+                "Se venden por {calc} euros.",
+            ),
         },
-        plan={"en": ("all the plates", "the plates left", "the money"),
-              "es": ("todos los platos", "los platos que quedan", "el dinero")},
+        plan={
+            "en": ("all the plates", "the plates left", "the money"),
+            "es": ("todos los platos", "los platos que quedan", "el dinero"),
+        },
         distractors={
             "en": ("The trip takes {d} minutes.", "{other} is {d} years old."),
             "es": ("El viaje dura {d} minutos.", "{other} tiene {d} años."),
@@ -151,27 +205,58 @@ TEMPLATES = (
         steps=("b-a", "s1*n", "s2-r"),
         text={
             "en": (
-                ("{name} buys {n} {thing} at {a} dollars each.", "{name} gets {n} {thing} for {a} dollars each."),
-                ("{name} sells them all at {b} dollars each.", "Then all are sold at {b} dollars each."),
-                ("A table to sell on costs {r} dollars.", "{name} also pays {r} dollars for a table."),
-                ("How much does {name} earn after all costs?", "How much profit does {name} make in the end?"),
+                (
+                    "{name} buys {n} {thing} at {a} dollars each.",
+                    "{name} gets {n} {thing} for {a} dollars each.",
+                ),
+                (
+                    "{name} sells them all at {b} dollars each.",
+                    "Then all are sold at {b} dollars each.",
+                ),
+                (
+                    "A table to sell on costs {r} dollars.",
+                    "{name} also pays {r} dollars for a table.",
+                ),
+                (
+                    "How much does {name} earn after all costs?",
+                    "How much profit does {name} make in the end?",
+                ),
             ),
             "es": (
-                ("{name} compra {n} {thing} a {a} euros cada una.",
-                 "{name} consigue {n} {thing} por {a} euros cada una."),
-                ("Luego las vende todas a {b} euros cada una.", "Después vende todas a {b} euros cada una."),
-                ("Una mesa para vender cuesta {r} euros.", "{name} también paga {r} euros por una mesa."),
-                ("¿Cuánto gana {name} después de pagarlo todo?", "¿Cuántos euros de ganancia tiene {name} al final?"),
+                (
+                    "{name} compra {n} {thing} a {a} euros cada una.",
+                    "{name} consigue {n} {thing} por {a} euros cada una.",
+                ),
+                (
+                    "Luego las vende todas a {b} euros cada una.",
+                    "Después vende todas a {b} euros cada una.",
+                ),
+                (
+                    "Una mesa para vender cuesta {r} euros.",
+                    "{name} también paga {r} euros por una mesa.",
+                ),
+                (
+                    "¿Cuánto gana {name} después de pagarlo todo?",
+                    "¿Cuántos euros de ganancia tiene {name} al final?",
+                ),
             ),
         },
         working={
-            "en": ("Each one brings a gain of {calc} dollars.", "All the {thing} bring {calc} dollars.",
-                   "After the cost of the table it is {calc} dollars."),
-            "es": ("Con cada una gana {calc} euros.", "Con todas las {thing} gana {calc} euros.",
-                   "Después de pagar la mesa son {calc} euros."),
+            "en": (
+                "Each one brings a gain of {calc} dollars.",
+                "All the {thing} bring {calc} dollars.",
+                "After the cost of the table it is {calc} dollars.",
+            ),
+            "es": (
+                "Con cada una gana {calc} euros.",
+                "Con todas las {thing} gana {calc} euros.",
+                "Después de pagar la mesa son {calc} euros.",
+            ),
         },
-        plan={"en": ("the gain on one", "the gain on all", "the rest"),
-              "es": ("la ganancia por una", "la ganancia por todas", "el resto")},
+        plan={
+            "en": ("the gain on one", "the gain on all", "the rest"),
+            "es": ("la ganancia por una", "la ganancia por todas", "el resto"),
+        },
         distractors={
             "en": ("{other} stays for {d} minutes.", "The market is {d} years old."),
             "es": ("{other} se queda {d} minutos.", "El mercado tiene {d} años."),
@@ -184,25 +269,55 @@ TEMPLATES = (
         where=lambda v: 1 < v["s3"] <= 40,
         text={
             "en": (
-                ("{name} wants a bike that costs {p} dollars.", "A bike for {name} costs {p} dollars."),
-                ("{name} has {h} dollars and gets {g} more.", "{name} has {h} dollars, and {other} gives {g} more."),
+                (
+                    "{name} wants a bike that costs {p} dollars.",
+                    "A bike for {name} costs {p} dollars.",
+                ),
+                (
+                    "{name} has {h} dollars and gets {g} more.",
+                    "{name} has {h} dollars, and {other} gives {g} more.",
+                ),
                 ("Each week {name} saves {w} dollars.", "Now {name} saves {w} dollars a week."),
-                ("How many weeks until {name} can buy the bike?", "After how many weeks can {name} buy the bike?"),
+                (
+                    "How many weeks until {name} can buy the bike?",
+                    "After how many weeks can {name} buy the bike?",
+                ),
             ),
             "es": (
-                ("{name} quiere una bici que cuesta {p} euros.", "Una bici para {name} cuesta {p} euros."),
-                ("{name} tiene {h} euros y recibe {g} más.", "{name} tiene {h} euros y {other} le da {g} más."),
-                ("Cada semana {name} ahorra {w} euros.", "Ahora {name} ahorra {w} euros por semana."),
-                ("¿Cuántas semanas faltan para comprar la bici?",
-                 "¿En cuántas semanas puede {name} comprar la bici?"),
+                (
+                    "{name} quiere una bici que cuesta {p} euros.",
+                    "Una bici para {name} cuesta {p} euros.",
+                ),
+                (
+                    "{name} tiene {h} euros y recibe {g} más.",
+                    "{name} tiene {h} euros y {other} le da {g} más.",
+                ),
+                (
+                    "Cada semana {name} ahorra {w} euros.",
+                    "Ahora {name} ahorra {w} euros por semana.",
+                ),
+                (
+                    "¿Cuántas semanas faltan para comprar la bici?",
+                    "¿En cuántas semanas puede {name} comprar la bici?",
+                ),
             ),
         },
         working={
-            "en": ("{name} has {calc} dollars.", "The bike needs {calc} dollars more.", "That takes {calc} weeks."),
-            "es": ("{name} tiene {calc} euros.", "Para la bici faltan {calc} euros.", "Eso lleva {calc} semanas."),
+            "en": (
+                "{name} has {calc} dollars.",
+                "The bike needs {calc} dollars more.",
+                "That takes {calc} weeks.",
+            ),
+            "es": (
+                "{name} tiene {calc} euros.",
+                "Para la bici faltan {calc} euros.",
+                "Eso lleva {calc} semanas.",
+            ),
         },
-        plan={"en": ("the money now", "the money missing", "the weeks"),
-              "es": ("el dinero actual", "el dinero que falta", "las semanas")},
+        plan={
+            "en": ("the money now", "the money missing", "the weeks"),
+            "es": ("el dinero actual", "el dinero que falta", "las semanas"),
+        },
         distractors={
             "en": ("The shop is {d} minutes away.", "{other} is {d} years old."),
             "es": ("La tienda está a {d} minutos.", "{other} tiene {d} años."),
@@ -214,27 +329,51 @@ TEMPLATES = (
         steps=("2*a", "s1+b", "a+s2", "m-s3"),
         text={
             "en": (
-                ("{name} spends {a} dollars at the {place}.", "At the {place}, {name} spends {a} dollars."),
-                ("{other} spends twice as much plus {b} dollars more.",
-                 "{other} spends {b} dollars more than twice that."),
-                ("Before, they had {m} dollars together.", "Together they had {m} dollars at first."),
-                ("How many dollars do they have left together?", "How much money is left in total?"),
+                (
+                    "{name} spends {a} dollars at the {place}.",
+                    "At the {place}, {name} spends {a} dollars.",
+                ),
+                (
+                    "{other} spends twice as much plus {b} dollars more.",
+                    "{other} spends {b} dollars more than twice that.",
+                ),
+                (
+                    "Before, they had {m} dollars together.",
+                    "Together they had {m} dollars at first.",
+                ),
+                (
+                    "How many dollars do they have left together?",
+                    "How much money is left in total?",
+                ),
             ),
             "es": (
                 ("{name} gasta {a} euros en la {place}.", "En la {place}, {name} gasta {a} euros."),
-                ("{other} gasta el doble y {b} euros más.", "{other} gasta {b} euros más que el doble de eso."),
+                (
+                    "{other} gasta el doble y {b} euros más.",
+                    "{other} gasta {b} euros más que el doble de eso.",
+                ),
                 ("Antes tenían {m} euros en total.", "Al principio tenían {m} euros en total."),
                 ("¿Cuántos euros les quedan en total?", "¿Cuánto dinero les queda en total?"),
             ),
         },
         working={
-            "en": ("Twice as much is {calc} dollars.", "{other} spends {calc} dollars.",
-                   "Together they spend {calc} dollars.", "They have {calc} dollars left."),
-            "es": ("El doble es {calc} euros.", "{other} gasta {calc} euros.",
-                   "En total gastan {calc} euros.", "Les quedan {calc} euros."),
+            "en": (
+                "Twice as much is {calc} dollars.",
+                "{other} spends {calc} dollars.",
+                "Together they spend {calc} dollars.",
+                "They have {calc} dollars left.",
+            ),
+            "es": (
+                "El doble es {calc} euros.",
+                "{other} gasta {calc} euros.",
+                "En total gastan {calc} euros.",
+                "Les quedan {calc} euros.",
+            ),
         },
-        plan={"en": ("twice as much", "what {other} spends", "the total cost", "the money left"),
-              "es": ("el doble", "el gasto de {other}", "el gasto total", "el dinero que queda")},
+        plan={
+            "en": ("twice as much", "what {other} spends", "the total cost", "the money left"),
+            "es": ("el doble", "el gasto de {other}", "el gasto total", "el dinero que queda"),
+        },
         distractors={
             "en": ("The bus comes in {d} minutes.", "{name} is {d} years old."),
             "es": ("El autobús llega en {d} minutos.", "{name} tiene {d} años."),
@@ -246,28 +385,45 @@ TEMPLATES = (
         steps=("n*p", "s1+q", "s2-c", "s3/w"),
         text={
             "en": (
-                ("{name} buys {n} shirts at {p} dollars each and a coat for {q} dollars.",
-                 "{name} buys a coat for {q} dollars and {n} shirts at {p} dollars each."),
-                ("The shop takes {c} dollars off the total.", "{name} gets {c} dollars off the total."),
+                (
+                    "{name} buys {n} shirts at {p} dollars each and a coat for {q} dollars.",
+                    "{name} buys a coat for {q} dollars and {n} shirts at {p} dollars each.",
+                ),
+                (
+                    "The shop takes {c} dollars off the total.",
+                    "{name} gets {c} dollars off the total.",
+                ),
                 ("{name} pays in {w} equal parts.", "It is paid in {w} equal parts."),
                 ("How much is each part?", "How much is one part?"),
             ),
             "es": (
-                ("{name} compra {n} camisas a {p} euros cada una y un abrigo de {q} euros.",
-                 "{name} quiere un abrigo de {q} euros y {n} camisas a {p} euros cada una."),
+                (
+                    "{name} compra {n} camisas a {p} euros cada una y un abrigo de {q} euros.",
+                    "{name} quiere un abrigo de {q} euros y {n} camisas a {p} euros cada una.",
+                ),
                 ("La tienda descuenta {c} euros del total.", "Del total le descuentan {c} euros."),
                 ("{name} paga en {w} partes iguales.", "Se paga en {w} partes iguales."),
                 ("¿De cuánto es cada parte?", "¿De cuántos euros es cada parte?"),
             ),
         },
         working={
-            "en": ("The shirts cost {calc} dollars.", "With the coat it is {calc} dollars.",
-                   "{name} has to pay {calc} dollars.", "Each part is {calc} dollars."),
-            "es": ("Las camisas cuestan {calc} euros.", "Con el abrigo son {calc} euros.",
-                   "{name} debe pagar {calc} euros.", "Cada parte es de {calc} euros."),
+            "en": (
+                "The shirts cost {calc} dollars.",
+                "With the coat it is {calc} dollars.",
+                "{name} has to pay {calc} dollars.",
+                "Each part is {calc} dollars.",
+            ),
+            "es": (
+                "Las camisas cuestan {calc} euros.",
+                "Con el abrigo son {calc} euros.",
+                "{name} debe pagar {calc} euros.",
+                "Cada parte es de {calc} euros.",
+            ),
         },
-        plan={"en": ("the shirts", "the total", "the new total", "one part"),
-              "es": ("las camisas", "el total", "el nuevo total", "una parte")},
+        plan={
+            "en": ("the shirts", "the total", "the new total", "one part"),
+            "es": ("las camisas", "el total", "el nuevo total", "una parte"),
+        },
         distractors={
             "en": ("{other} waits {d} minutes.", "The coat has {d} buttons."),
             "es": ("{other} espera {d} minutos.", "El abrigo tiene {d} botones."),
@@ -280,29 +436,53 @@ TEMPLATES = (
         where=lambda v: v["s1"] > 1,
         text={
             "en": (
-                ("A ticket costs {t} dollars, and children pay half.",
-                 "Adults pay {t} dollars and children half of that."),
-                ("{name} buys tickets for {a} adults and {c} children.",
-                 "{name} pays for {a} adults and {c} children."),
+                (
+                    "A ticket costs {t} dollars, and children pay half.",
+                    "Adults pay {t} dollars and children half of that.",
+                ),
+                (
+                    "{name} buys tickets for {a} adults and {c} children.",
+                    "{name} pays for {a} adults and {c} children.",
+                ),
                 ("Before, {name} had {m} dollars.", "{name} came with {m} dollars."),
-                ("How many dollars does {name} have left?", "How much money does {name} have left?"),
+                (
+                    "How many dollars does {name} have left?",
+                    "How much money does {name} have left?",
+                ),
             ),
             "es": (
-                ("Una entrada cuesta {t} euros y los niños pagan la mitad.",
-                 "Los adultos pagan {t} euros y los niños la mitad."),
-                ("{name} compra entradas para {a} adultos y {c} niños.", "{name} paga por {a} adultos y {c} niños."),
+                (
+                    "Una entrada cuesta {t} euros y los niños pagan la mitad.",
+                    "Los adultos pagan {t} euros y los niños la mitad.",
+                ),
+                (
+                    "{name} compra entradas para {a} adultos y {c} niños.",
+                    "{name} paga por {a} adultos y {c} niños.",
+                ),
                 ("Antes, {name} tenía {m} euros.", "{name} llevaba {m} euros."),
                 ("¿Cuántos euros le quedan a {name}?", "¿Cuánto dinero le queda a {name}?"),
             ),
         },
         working={
-            "en": ("A child pays {calc} dollars.", "The adults pay {calc} dollars.", "The children pay {calc} dollars.",
-                   "Together they pay {calc} dollars.", "{name} has {calc} dollars left."),
-            "es": ("Un niño paga {calc} euros.", "Los adultos pagan {calc} euros.", "Los niños pagan {calc} euros.",
-                   "En total pagan {calc} euros.", "A {name} le quedan {calc} euros."),
+            "en": (
+                "A child pays {calc} dollars.",
+                "The adults pay {calc} dollars.",
+                "The children pay {calc} dollars.",
+                "Together they pay {calc} dollars.",
+                "{name} has {calc} dollars left.",
+            ),
+            "es": (
+                "Un niño paga {calc} euros.",
+                "Los adultos pagan {calc} euros.",
+                "Los niños pagan {calc} euros.",
+                "En total pagan {calc} euros.",
+                "A {name} le quedan {calc} euros.",
+            ),
         },
-        plan={"en": ("half price", "the adults", "the children", "the total", "the money left"),
-              "es": ("la mitad", "los adultos", "los niños", "el total", "el dinero que queda")},
+        plan={
+            "en": ("half price", "the adults", "the children", "the total", "the money left"),
+            "es": ("la mitad", "los adultos", "los niños", "el total", "el dinero que queda"),
+        },
         distractors={
             "en": ("The show begins in {d} minutes.", "{other} is {d} years old."),
             "es": ("La función empieza en {d} minutos.", "{other} tiene {d} años."),

@@ -1,7 +1,8 @@
 """A word problem with its numbers, names and wordings left open, and how to fill them in.
 
-A `Template` is data: the sentences of one small story in English and Spanish, the ranges of its numbers, and its
-solution as a chain of arithmetic expressions. `fill` draws the numbers and the words and makes a `Problem` of them.
+A `Template` is data: the sentences of one small story in English and Spanish, the ranges of its
+numbers, and its solution as a chain of arithmetic expressions. `fill` draws the numbers and the
+words and makes a `Problem` of them.
 """
 
 import operator
@@ -24,16 +25,16 @@ Alternatives = tuple[str, ...]
 class Template:
     """One story.
 
-    name: unique, snake_case.
-    numbers: variable -> (low, high), both included.
-    steps: expressions of the solution in order; `s1`, `s2`, ... stand for the results of earlier steps.
-    text: language -> the sentences of the question in order, each a tuple of wordings to choose from. The last one asks.
-    working: language -> one sentence a step, with `{calc}` where the sum stands.
-    plan: language -> what each step finds, a few words each.
-    distractors: language -> sentences with a number `{d}` that does not matter; one may be put before the question.
-    where: a further condition on the values (variables and s1, s2, ...).
+    name: unique, snake_case. numbers: variable -> (low, high), both included. steps: expressions of
+    the solution in order; `s1`, `s2`, ... stand for the results of earlier steps. text: language ->
+    the sentences of the question in order, each a tuple of wordings to choose from. The last one
+    asks. working: language -> one sentence a step, with `{calc}` where the sum stands. plan:
+    language -> what each step finds, a few words each. distractors: language -> sentences with a
+    number `{d}` that does not matter; one may be put before the question. where: a further
+    condition on the values (variables and s1, s2, ...).
 
-    Sentences may use every variable and the words that `words()` draws: {name} {other} {thing} {thing2} {place}.
+    Sentences may use every variable and the words that `words()` draws: {name} {other} {thing}
+    {thing2} {place}.
     """
 
     name: str
@@ -47,19 +48,23 @@ class Template:
 
 
 NAMES = {
-    "en": "Ana Ben Carl Dan Emma Eva Fay Finn Gus Hana Ivan Jack Jill Kate Leo Lily Max Mia Nora Omar Paul Rosa Sam Tom"
-    .split(),
+    "en": "Ana Ben Carl Dan Emma Eva Fay Finn Gus Hana Ivan Jack Jill Kate Leo Lily Max Mia Nora Omar Paul Rosa Sam Tom".split(),
     "es": "Ana Luis Carlos Dani Emma Eva Marta Hugo Inés Iván Jorge Julia Leo Lola Marcos María Nora Omar Pablo Rosa "
     "Sara Tomás Vera Zoe".split(),
 }
-# Countable things in the plural; in Spanish all feminine, so that every template can say "cuántas {thing}".
+# Countable things in the plural; in Spanish all feminine, so that every template can say "cuántas
+# {thing}".
 THINGS = tuple(
-    pair.split("/") for pair in "apples/manzanas pears/peras cards/cartas coins/monedas balls/pelotas flowers/flores "
+    pair.split("/")
+    for pair in "apples/manzanas pears/peras cards/cartas coins/monedas balls/pelotas flowers/flores "
     "cookies/galletas candles/velas shirts/camisas boxes/cajas eggs/docenas chairs/sillas cups/tazas lamps/lámparas "
-    "stamps/estampas shells/conchas beads/cuentas plants/plantas".replace("eggs/docenas ", "").split()
+    "stamps/estampas shells/conchas beads/cuentas plants/plantas".replace(
+        "eggs/docenas ", ""
+    ).split()
 )
 PLACES = tuple(
-    pair.split("/") for pair in "market/feria shop/tienda school/escuela park/plaza library/biblioteca farm/granja".split()
+    pair.split("/")
+    for pair in "market/feria shop/tienda school/escuela park/plaza library/biblioteca farm/granja".split()
 )
 
 
@@ -69,14 +74,20 @@ def words(rng: random.Random, language: str) -> dict[str, str]:
     name, other = rng.sample(NAMES[language], 2)
     thing, thing2 = rng.sample(THINGS, 2)
     place = rng.choice(PLACES)
-    return {"name": name, "other": other, "thing": thing[column], "thing2": thing2[column], "place": place[column]}
+    return {
+        "name": name,
+        "other": other,
+        "thing": thing[column],
+        "thing2": thing2[column],
+        "place": place[column],
+    }
 
 
 @cache
 def parse_step(step: str) -> tuple[str, str, str]:
     """`"s1-b"` is ("s1", "-", "b"): each step is one operation on two things."""
     at = next(i for i, ch in enumerate(step) if ch in OPERATIONS)
-    return step[:at].strip(), step[at], step[at + 1:].strip()
+    return step[:at].strip(), step[at], step[at + 1 :].strip()
 
 
 def substitute(step: str, values: Mapping[str, int]) -> str:
@@ -89,7 +100,9 @@ def substitute(step: str, values: Mapping[str, int]) -> str:
     return f"{values.get(left, left)}{op}{values.get(right, right)}"
 
 
-def solve(steps: tuple[str, ...] | list[str], numbers: Mapping[str, int]) -> dict[str, int | Fraction]:
+def solve(
+    steps: tuple[str, ...] | list[str], numbers: Mapping[str, int]
+) -> dict[str, int | Fraction]:
     """All values of a story: its numbers and the result of each step.
 
     >>> solve(("a*b", "m-s1"), {"a": 3, "b": 4, "m": 20})
@@ -118,8 +131,10 @@ def draw_numbers(template: Template, rng: random.Random, larger: bool = False) -
     """
     limit = LARGEST_OOD if larger else LARGEST
     for _ in range(10_000):
-        numbers = {v: rng.randint(hi + 1, 2 * hi) if larger else rng.randint(lo, hi)
-                   for v, (lo, hi) in template.numbers.items()}
+        numbers = {
+            v: rng.randint(hi + 1, 2 * hi) if larger else rng.randint(lo, hi)
+            for v, (lo, hi) in template.numbers.items()
+        }
         try:
             values = solve(template.steps, numbers)
         except ArithmeticError:
@@ -131,8 +146,15 @@ def draw_numbers(template: Template, rng: random.Random, larger: bool = False) -
     raise ValueError(f"template {template.name!r} finds no numbers that fit (larger={larger})")
 
 
-def fill(template: Template, rng: random.Random, language: str, *, numbers: Mapping[str, int], task: str,
-         distractor: bool = False) -> Problem:
+def fill(
+    template: Template,
+    rng: random.Random,
+    language: str,
+    *,
+    numbers: Mapping[str, int],
+    task: str,
+    distractor: bool = False,
+) -> Problem:
     """Put numbers and words into a template's sentences."""
     slots = {**words(rng, language), **numbers, "d": rng.randint(2, 30)}
     sentences = [rng.choice(alternatives) for alternatives in template.text[language]]
@@ -141,10 +163,19 @@ def fill(template: Template, rng: random.Random, language: str, *, numbers: Mapp
     values = solve(template.steps, numbers)
     key = template.name + ":" + "-".join(str(numbers[v]) for v in template.numbers)
     meta = {
-        "template": template.name, "language": language, "numbers": dict(numbers), "distractor": distractor,
+        "template": template.name,
+        "language": language,
+        "numbers": dict(numbers),
+        "distractor": distractor,
         "expressions": list(template.steps),
         "sentences": [s.format(calc="{calc}", **slots) for s in template.working[language]],
         "plan": [p.format(**slots) for p in template.plan[language]],
     }
-    return Problem(task=task, prompt=" ".join(s.format(**slots) for s in sentences),
-                   answer=str(values[f"s{len(template.steps)}"]), key=key, difficulty=len(template.steps), meta=meta)
+    return Problem(
+        task=task,
+        prompt=" ".join(s.format(**slots) for s in sentences),
+        answer=str(values[f"s{len(template.steps)}"]),
+        key=key,
+        difficulty=len(template.steps),
+        meta=meta,
+    )

@@ -9,15 +9,25 @@ TEMPLATES = (
         steps=("b+c", "a*s1"),
         text={
             "en": (
-                ("{name} earns {a} dollars an hour.", "{name} gets {a} dollars for each hour of work."),
-                ("{name} works {b} hours on Saturday and {c} hours on Sunday.",
-                 "On Saturday {name} works {b} hours, and on Sunday {c} hours."),
+                (
+                    "{name} earns {a} dollars an hour.",
+                    "{name} gets {a} dollars for each hour of work.",
+                ),
+                (
+                    "{name} works {b} hours on Saturday and {c} hours on Sunday.",
+                    "On Saturday {name} works {b} hours, and on Sunday {c} hours.",
+                ),
                 ("How much does {name} earn in all?", "How many dollars does {name} earn?"),
             ),
             "es": (
-                ("{name} gana {a} euros por hora.", "{name} cobra {a} euros por cada hora de trabajo."),
-                ("Trabaja {b} horas el sábado y {c} horas el domingo.",
-                 "El sábado trabaja {b} horas y el domingo {c} horas."),
+                (
+                    "{name} gana {a} euros por hora.",
+                    "{name} cobra {a} euros por cada hora de trabajo.",
+                ),
+                (
+                    "Trabaja {b} horas el sábado y {c} horas el domingo.",
+                    "El sábado trabaja {b} horas y el domingo {c} horas.",
+                ),
                 ("¿Cuánto gana {name} en total?", "¿Cuántos euros gana {name}?"),
             ),
         },
@@ -38,20 +48,35 @@ TEMPLATES = (
         text={
             "en": (
                 ("A wall takes {t} hours of work.", "Building a wall takes {t} hours of work."),
-                ("{name} works {a} hours a day for {b} days, then {other} works {c} hours.",
-                 "For {b} days {name} works {a} hours a day, and then {other} works {c} hours."),
+                (
+                    "{name} works {a} hours a day for {b} days, then {other} works {c} hours.",
+                    "For {b} days {name} works {a} hours a day, and then {other} works {c} hours.",
+                ),
                 ("How many hours of work are left?", "How many hours are still to do?"),
             ),
             "es": (
-                ("Un muro lleva {t} horas de trabajo.", "Hacer un muro lleva {t} horas de trabajo."),
-                ("{name} trabaja {a} horas al día durante {b} días y luego {other} trabaja {c} horas.",
-                 "Durante {b} días {name} trabaja {a} horas al día, y luego {other} trabaja {c} horas."),
+                (
+                    "Un muro lleva {t} horas de trabajo.",
+                    "Hacer un muro lleva {t} horas de trabajo.",
+                ),
+                (
+                    "{name} trabaja {a} horas al día durante {b} días y luego {other} trabaja {c} horas.",
+                    "Durante {b} días {name} trabaja {a} horas al día, y luego {other} trabaja {c} horas.",
+                ),
                 ("¿Cuántas horas de trabajo quedan?", "¿Cuántas horas faltan?"),
             ),
         },
         working={
-            "en": ("{name} works {calc} hours.", "Both work {calc} hours.", "There are {calc} hours left."),
-            "es": ("{name} trabaja {calc} horas.", "En total trabajan {calc} horas.", "Quedan {calc} horas."),
+            "en": (
+                "{name} works {calc} hours.",
+                "Both work {calc} hours.",
+                "There are {calc} hours left.",
+            ),
+            "es": (
+                "{name} trabaja {calc} horas.",
+                "En total trabajan {calc} horas.",
+                "Quedan {calc} horas.",
+            ),
         },
         plan={
             "en": ("hours of {name}", "hours of both", "hours left"),
@@ -68,12 +93,18 @@ TEMPLATES = (
         steps=("t/b", "a*s1"),
         text={
             "en": (
-                ("{name} packs {a} boxes every {b} minutes.", "Every {b} minutes {name} packs {a} boxes."),
+                (
+                    "{name} packs {a} boxes every {b} minutes.",
+                    "Every {b} minutes {name} packs {a} boxes.",
+                ),
                 ("The work lasts {t} minutes.", "{name} works for {t} minutes."),
                 ("How many boxes does {name} pack?", "How many boxes does {name} pack in all?"),
             ),
             "es": (
-                ("{name} llena {a} cajas cada {b} minutos.", "Cada {b} minutos {name} llena {a} cajas."),
+                (
+                    "{name} llena {a} cajas cada {b} minutos.",
+                    "Cada {b} minutos {name} llena {a} cajas.",
+                ),
                 ("El trabajo dura {t} minutos.", "{name} trabaja {t} minutos."),
                 ("¿Cuántas cajas llena {name}?", "¿Cuántas cajas llena {name} en total?"),
             ),
@@ -95,22 +126,39 @@ TEMPLATES = (
         steps=("a+b", "a+s1", "t/s2"),
         text={
             "en": (
-                ("{name} packs {a} {thing} an hour, and {other} packs {b} more an hour than {name}.",
-                 "Each hour {name} packs {a} {thing}, and {other} packs {b} more than {name}."),
-                ("They work together to pack {t} {thing}.", "Together they have to pack {t} {thing}."),
+                (
+                    "{name} packs {a} {thing} an hour, and {other} packs {b} more an hour than {name}.",
+                    "Each hour {name} packs {a} {thing}, and {other} packs {b} more than {name}.",
+                ),
+                (
+                    "They work together to pack {t} {thing}.",
+                    "Together they have to pack {t} {thing}.",
+                ),
                 ("How many hours do they need?", "How many hours does the work take?"),
             ),
             "es": (
-                ("{name} empaqueta {a} {thing} por hora, y {other}, {b} más por hora que {name}.",
-                 "Cada hora {name} empaqueta {a} {thing}, y {other}, {b} más que {name}."),
-                ("Trabajan en equipo para empaquetar {t} {thing}.", "En equipo deben empaquetar {t} {thing}."),
+                (
+                    "{name} empaqueta {a} {thing} por hora, y {other}, {b} más por hora que {name}.",
+                    "Cada hora {name} empaqueta {a} {thing}, y {other}, {b} más que {name}.",
+                ),
+                (
+                    "Trabajan en equipo para empaquetar {t} {thing}.",
+                    "En equipo deben empaquetar {t} {thing}.",
+                ),
                 ("¿Cuántas horas necesitan?", "¿Cuántas horas dura el trabajo?"),
             ),
         },
         working={
-            "en": ("{other} packs {calc} an hour.", "Together they pack {calc} an hour.", "They need {calc} hours."),
-            "es": ("{other} empaqueta {calc} por hora.", "En equipo empaquetan {calc} por hora.",
-                   "Necesitan {calc} horas."),
+            "en": (
+                "{other} packs {calc} an hour.",
+                "Together they pack {calc} an hour.",
+                "They need {calc} hours.",
+            ),
+            "es": (
+                "{other} empaqueta {calc} por hora.",
+                "En equipo empaquetan {calc} por hora.",
+                "Necesitan {calc} horas.",
+            ),
         },
         plan={
             "en": ("{other} in an hour", "both in an hour", "the hours"),
@@ -129,26 +177,42 @@ TEMPLATES = (
         text={
             "en": (
                 ("A van starts with {m} boxes.", "There are {m} boxes in a van."),
-                ("It leaves {a} boxes at each of {b} shops, then picks up {c} more.",
-                 "After leaving {a} boxes at each of {b} shops, it picks up {c} more."),
-                ("It then shares what it has equally among {n} houses.",
-                 "Now it shares all its boxes equally among {n} houses."),
+                (
+                    "It leaves {a} boxes at each of {b} shops, then picks up {c} more.",
+                    "After leaving {a} boxes at each of {b} shops, it picks up {c} more.",
+                ),
+                (
+                    "It then shares what it has equally among {n} houses.",
+                    "Now it shares all its boxes equally among {n} houses.",
+                ),
                 ("How many boxes does each house get?", "How many boxes go to each house?"),
             ),
             "es": (
                 ("Una furgoneta sale con {m} cajas.", "En una furgoneta hay {m} cajas."),
-                ("Deja {a} en cada una de {b} tiendas y al final recoge {c} más.",
-                 "Tras dejar {a} cajas en cada una de {b} tiendas, recoge {c} más."),
-                ("Luego reparte lo que lleva por igual entre {n} casas.",
-                 "Ahora reparte por igual todo lo que lleva entre {n} casas."),
+                (
+                    "Deja {a} en cada una de {b} tiendas y al final recoge {c} más.",
+                    "Tras dejar {a} cajas en cada una de {b} tiendas, recoge {c} más.",
+                ),
+                (
+                    "Luego reparte lo que lleva por igual entre {n} casas.",
+                    "Ahora reparte por igual todo lo que lleva entre {n} casas.",
+                ),
                 ("¿Cuántas cajas recibe cada casa?", "¿Cuántas cajas van a cada casa?"),
             ),
         },
         working={
-            "en": ("The shops get {calc} boxes.", "The van has {calc} boxes left.", "Now it has {calc} boxes.",
-                   "Each house gets {calc} boxes."),
-            "es": ("Las tiendas reciben {calc} cajas.", "En la furgoneta quedan {calc} cajas.",
-                   "Ahora lleva {calc} cajas.", "Cada casa recibe {calc} cajas."),
+            "en": (
+                "The shops get {calc} boxes.",
+                "The van has {calc} boxes left.",
+                "Now it has {calc} boxes.",
+                "Each house gets {calc} boxes.",
+            ),
+            "es": (
+                "Las tiendas reciben {calc} cajas.",
+                "En la furgoneta quedan {calc} cajas.",
+                "Ahora lleva {calc} cajas.",
+                "Cada casa recibe {calc} cajas.",
+            ),
         },
         plan={
             "en": ("for the shops", "boxes left", "boxes now", "one house"),
@@ -165,21 +229,34 @@ TEMPLATES = (
         steps=("a*b", "s1-c", "s2/n"),
         text={
             "en": (
-                ("A baker makes {a} trays of {b} rolls.", "A baker fills {a} trays with {b} rolls each."),
-                ("Of all the rolls {c} burn, and the rest go into bags of {n}.",
-                 "The baker burns {c} rolls and puts the rest in bags of {n}."),
+                (
+                    "A baker makes {a} trays of {b} rolls.",
+                    "A baker fills {a} trays with {b} rolls each.",
+                ),
+                (
+                    "Of all the rolls {c} burn, and the rest go into bags of {n}.",
+                    "The baker burns {c} rolls and puts the rest in bags of {n}.",
+                ),
                 ("How many bags are there?", "How many bags does the baker fill?"),
             ),
             "es": (
-                ("Una panadera hace {a} bandejas de {b} panes.",
-                 "Una panadera llena {a} bandejas con {b} panes cada una."),
-                ("De todos los panes se queman {c}, y el resto va en bolsas de {n}.",
-                 "La panadera quema {c} panes y pone el resto en bolsas de {n}."),
+                (
+                    "Una panadera hace {a} bandejas de {b} panes.",
+                    "Una panadera llena {a} bandejas con {b} panes cada una.",
+                ),
+                (
+                    "De todos los panes se queman {c}, y el resto va en bolsas de {n}.",
+                    "La panadera quema {c} panes y pone el resto en bolsas de {n}.",
+                ),
                 ("¿Cuántas bolsas hay?", "¿Cuántas bolsas llena la panadera?"),
             ),
         },
         working={
-            "en": ("There are {calc} rolls.", "There are {calc} good rolls.", "They fill {calc} bags."),
+            "en": (
+                "There are {calc} rolls.",
+                "There are {calc} good rolls.",
+                "They fill {calc} bags.",
+            ),
             "es": ("Hay {calc} panes.", "Hay {calc} panes buenos.", "Llenan {calc} bolsas."),
         },
         plan={
@@ -198,24 +275,41 @@ TEMPLATES = (
         steps=("p/2", "a*p", "b*s1", "s2+s3"),
         text={
             "en": (
-                ("{name} repairs a bike for {p} dollars and a radio for half as much.",
-                 "{name} asks {p} dollars to repair a bike and half of that for a radio."),
-                ("This week {name} repairs {a} bikes and {b} radios.",
-                 "On Monday {name} repairs {b} radios and {a} bikes."),
+                (
+                    "{name} repairs a bike for {p} dollars and a radio for half as much.",
+                    "{name} asks {p} dollars to repair a bike and half of that for a radio.",
+                ),
+                (
+                    "This week {name} repairs {a} bikes and {b} radios.",
+                    "On Monday {name} repairs {b} radios and {a} bikes.",
+                ),
                 ("How much does {name} earn?", "How many dollars does {name} get in all?"),
             ),
             "es": (
-                ("{name} arregla una bici por {p} euros y una radio por la mitad.",
-                 "{name} cobra {p} euros por arreglar una bici y la mitad por una radio."),
-                ("Esta semana arregla {a} bicis y {b} radios.", "El lunes arregla {b} radios y {a} bicis."),
+                (
+                    "{name} arregla una bici por {p} euros y una radio por la mitad.",
+                    "{name} cobra {p} euros por arreglar una bici y la mitad por una radio.",
+                ),
+                (
+                    "Esta semana arregla {a} bicis y {b} radios.",
+                    "El lunes arregla {b} radios y {a} bicis.",
+                ),
                 ("¿Cuánto gana {name}?", "¿Cuántos euros cobra {name} en total?"),
             ),
         },
         working={
-            "en": ("One radio pays {calc} dollars.", "The bikes pay {calc} dollars.", "The radios pay {calc} dollars.",
-                   "{name} earns {calc} dollars."),
-            "es": ("Una radio vale {calc} euros.", "Las bicis suman {calc} euros.", "Las radios suman {calc} euros.",
-                   "{name} gana {calc} euros."),
+            "en": (
+                "One radio pays {calc} dollars.",
+                "The bikes pay {calc} dollars.",
+                "The radios pay {calc} dollars.",
+                "{name} earns {calc} dollars.",
+            ),
+            "es": (
+                "Una radio vale {calc} euros.",
+                "Las bicis suman {calc} euros.",
+                "Las radios suman {calc} euros.",
+                "{name} gana {calc} euros.",
+            ),
         },
         plan={
             "en": ("one radio", "the bikes", "the radios", "the total"),
@@ -232,27 +326,51 @@ TEMPLATES = (
         steps=("2*a", "s1-b", "a+s1", "s3+s2", "s4/n"),
         text={
             "en": (
-                ("A shop gets {a} orders on Monday and twice as many on Tuesday.",
-                 "On Monday a shop gets {a} orders, and on Tuesday twice as many."),
-                ("On Wednesday it gets {b} fewer than on Tuesday.", "Wednesday brings {b} fewer than Tuesday."),
-                ("All the orders are shared equally by {n} workers.", "Then {n} workers share all the orders equally."),
+                (
+                    "A shop gets {a} orders on Monday and twice as many on Tuesday.",
+                    "On Monday a shop gets {a} orders, and on Tuesday twice as many.",
+                ),
+                (
+                    "On Wednesday it gets {b} fewer than on Tuesday.",
+                    "Wednesday brings {b} fewer than Tuesday.",
+                ),
+                (
+                    "All the orders are shared equally by {n} workers.",
+                    "Then {n} workers share all the orders equally.",
+                ),
                 ("How many orders does each worker get?", "How many orders go to each worker?"),
             ),
             "es": (
-                ("Una tienda recibe {a} pedidos el lunes y el doble el martes.",
-                 "El lunes una tienda recibe {a} pedidos, y el martes, el doble."),
-                ("El miércoles recibe {b} menos que el martes.", "El miércoles llegan {b} menos que el martes."),
-                ("Todos los pedidos se reparten por igual entre {n} personas.",
-                 "Luego {n} personas se reparten todos los pedidos por igual."),
+                (
+                    "Una tienda recibe {a} pedidos el lunes y el doble el martes.",
+                    "El lunes una tienda recibe {a} pedidos, y el martes, el doble.",
+                ),
+                (
+                    "El miércoles recibe {b} menos que el martes.",
+                    "El miércoles llegan {b} menos que el martes.",
+                ),
+                (
+                    "Todos los pedidos se reparten por igual entre {n} personas.",
+                    "Luego {n} personas se reparten todos los pedidos por igual.",
+                ),
                 ("¿Cuántos pedidos recibe cada persona?", "¿Cuántos pedidos tiene cada persona?"),
             ),
         },
         working={
-            "en": ("Tuesday has {calc} orders.", "Wednesday has {calc} orders.", "The first two days have {calc}.",
-                   "All days have {calc} orders.", "Each worker gets {calc} orders."),
-            "es": ("El martes hay {calc} pedidos.", "El miércoles hay {calc} pedidos.",
-                   "Los dos primeros días hay {calc}.", "En total hay {calc} pedidos.",
-                   "Cada persona recibe {calc} pedidos."),
+            "en": (
+                "Tuesday has {calc} orders.",
+                "Wednesday has {calc} orders.",
+                "The first two days have {calc}.",
+                "All days have {calc} orders.",
+                "Each worker gets {calc} orders.",
+            ),
+            "es": (
+                "El martes hay {calc} pedidos.",
+                "El miércoles hay {calc} pedidos.",
+                "Los dos primeros días hay {calc}.",
+                "En total hay {calc} pedidos.",
+                "Cada persona recibe {calc} pedidos.",
+            ),
         },
         plan={
             "en": ("Tuesday", "Wednesday", "the first two", "all days", "one worker"),
@@ -269,26 +387,43 @@ TEMPLATES = (
         steps=("a*h", "a+c", "s2*e", "s1+s3", "s4-t"),
         text={
             "en": (
-                ("A normal hour pays {a} dollars, and an extra hour {c} dollars more.",
-                 "An extra hour pays {c} dollars more than a normal hour, which pays {a} dollars."),
-                ("{name} works {h} normal hours and {e} extra hours, then spends {t} dollars.",
-                 "After {h} normal hours and {e} extra hours, {name} spends {t} dollars."),
+                (
+                    "A normal hour pays {a} dollars, and an extra hour {c} dollars more.",
+                    "An extra hour pays {c} dollars more than a normal hour, which pays {a} dollars.",
+                ),
+                (
+                    "{name} works {h} normal hours and {e} extra hours, then spends {t} dollars.",
+                    "After {h} normal hours and {e} extra hours, {name} spends {t} dollars.",
+                ),
                 ("How much of the pay is left?", "How many dollars of the pay are left?"),
             ),
             "es": (
-                ("Una hora normal se paga a {a} euros, y una hora extra, a {c} euros más.",
-                 "Por una hora normal pagan {a} euros y por una hora extra {c} euros más."),
-                ("{name} trabaja {h} horas normales y {e} horas extra, y gasta {t} euros.",
-                 "Tras {h} horas normales y {e} horas extra, {name} gasta {t} euros."),
+                (
+                    "Una hora normal se paga a {a} euros, y una hora extra, a {c} euros más.",
+                    "Por una hora normal pagan {a} euros y por una hora extra {c} euros más.",
+                ),
+                (
+                    "{name} trabaja {h} horas normales y {e} horas extra, y gasta {t} euros.",
+                    "Tras {h} horas normales y {e} horas extra, {name} gasta {t} euros.",
+                ),
                 ("¿Cuánto queda del sueldo?", "¿Cuántos euros del sueldo quedan?"),
             ),
         },
         working={
-            "en": ("The normal hours pay {calc} dollars.", "An extra hour pays {calc} dollars.",
-                   "The extra hours pay {calc} dollars.", "The pay is {calc} dollars.",
-                   "There are {calc} dollars left."),
-            "es": ("Las horas normales suman {calc} euros.", "Una hora extra vale {calc} euros.",
-                   "Las horas extra suman {calc} euros.", "El sueldo es de {calc} euros.", "Quedan {calc} euros."),
+            "en": (
+                "The normal hours pay {calc} dollars.",
+                "An extra hour pays {calc} dollars.",
+                "The extra hours pay {calc} dollars.",
+                "The pay is {calc} dollars.",
+                "There are {calc} dollars left.",
+            ),
+            "es": (
+                "Las horas normales suman {calc} euros.",
+                "Una hora extra vale {calc} euros.",
+                "Las horas extra suman {calc} euros.",
+                "El sueldo es de {calc} euros.",
+                "Quedan {calc} euros.",
+            ),
         },
         plan={
             "en": ("normal hours", "one extra hour", "extra hours", "the pay", "what is left"),
