@@ -40,7 +40,7 @@ mutants:
 	@$(SETUP) --extras dev --run -m tests.mutants
 
 check:
-	@$(SETUP) --extras dev --run -m minilrm.course check $(ARGS)
+	@$(SETUP) --extras dev --run -m course check $(ARGS)
 
 notebooks:
 	@$(SETUP) --extras dev --run scripts/notebooks.py $(ARGS)

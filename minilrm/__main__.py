@@ -16,8 +16,6 @@ COMMANDS = {
     "report": "draw the page of a run again: curves, transcripts, cost",
     "doctor": "say in which known state a run is, on what evidence, and what to change",
     "failures": "run a classic bug beside a healthy run and draw both",
-    "grade": "check the exercises of a lecture, yours or those of a class",
-    "course": "prove the course right, write the students' files, build what they get",
     "corpus": "write training documents of a task to look at",
 }
 

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from minilrm import course, grade
+from course import build as course
+from course import grade
 from minilrm.errors import UserError
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -25,7 +26,7 @@ def double(x: float) -> float:
     return 2 * x
     ### END SOLUTION
 '''
-CHECKS = """from minilrm.grade import exercise, expect_close, mutant
+CHECKS = """from course.grade import exercise, expect_close, mutant
 
 
 @exercise("double", points=1)
@@ -161,7 +162,7 @@ def test_mutants_may_stand_in_a_file_of_their_own(tmp_path):
     """Catches: mutants.py not read at all, or left unable to use what checks.py has."""
     inside, mutants = CHECKS.split("### BEGIN MUTANTS")
     lecture = a_course(tmp_path, checks=inside + "\n\ndef times(x, n):\n    return x * n\n")
-    head = "from checks import times\n\nfrom minilrm.grade import mutant\n\n"
+    head = "from checks import times\n\nfrom course.grade import mutant\n\n"
     body = mutants.replace("### END MUTANTS\n", "").replace("return x * x", "return times(x, x)")
     (lecture / "mutants.py").write_text(head + body)
     assert list(course.problems(lecture)) == []

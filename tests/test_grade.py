@@ -14,13 +14,13 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from minilrm import grade
+from course import grade
+from course.grade import classroom, lecture, nursery, remote, results, wire
 from minilrm.errors import UserError
-from minilrm.grade import classroom, lecture, nursery, remote, results, wire
 
 CHECKS = """
 import torch
-from minilrm.grade import exercise, expect, expect_close, gradients
+from course.grade import exercise, expect, expect_close, gradients
 
 FORBIDDEN = ("minilrm.objectives",)
 
@@ -308,7 +308,7 @@ def test_a_reference_that_fails_ends_the_grading(toy, monkeypatch):
 
 
 def test_a_check_that_cannot_run_is_an_error_of_the_grader(capsys, tmp_path, monkeypatch):
-    checks = "from minilrm.grade import exercise\n@exercise('double', points=1)\ndef value(student): import no_such_thing\n"
+    checks = "from course.grade import exercise\n@exercise('double', points=1)\ndef value(student): import no_such_thing\n"
     broken = grade.load_lecture(a_lecture(tmp_path / "02_broken", checks))
     with pytest.raises(grade.GraderError, match="no_such_thing"):
         grade.grade_student(broken, grade.LocalStudent({"double": abs}))

@@ -29,8 +29,7 @@ FLOORS = [
     },  # rl: what the loops above share that sample from their policy
     {"grpo", "ppo", "distill"},
     {"pipeline", "speedrun"},
-    {"ask", "compare", "feedback", "doctor", "failures", "grade"},
-    {"course"},  # builds and proves what `grade` checks
+    {"ask", "compare", "feedback", "doctor", "failures"},
 ]
 # Side rooms: every floor may import them; they import nothing of the floors, and of each other only
 # this.

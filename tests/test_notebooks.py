@@ -12,7 +12,7 @@ nbformat = pytest.importorskip("nbformat")
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "scripts"))
 import notebooks  # noqa: E402
-from minilrm import grade  # noqa: E402
+from course import grade  # noqa: E402
 
 SOURCES = notebooks.sources()
 SMALL = "# %% [markdown]\n# # Title\n\n# %%\nx = 1\n\n# %%\nprint(x)\n"

@@ -6,7 +6,7 @@ import random
 import numpy as np
 import torch
 
-from minilrm.grade import StudentError, exercise, expect, expect_close, mutant, reject
+from course.grade import StudentError, exercise, expect, expect_close, mutant, reject
 
 FORBIDDEN = ("minilrm.machine",)
 

@@ -1,6 +1,6 @@
 """Lecture 0, setting out: the exercise. Write the function below, then check it:
 
-    python -m minilrm.grade lectures/00_setting_out
+    python -m course.grade lectures/00_setting_out
 
 Three lines are enough.
 """

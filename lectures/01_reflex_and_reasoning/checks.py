@@ -5,7 +5,7 @@ import random
 import re
 from collections import Counter
 
-from minilrm.grade import StudentError, exercise, expect, expect_close, reject
+from course.grade import StudentError, exercise, expect, expect_close, reject
 
 FORBIDDEN = (
     "minilrm.tasks",

@@ -8,7 +8,7 @@ from fractions import Fraction
 
 from checks import SPLITS, side
 
-from minilrm.grade import mutant
+from course.grade import mutant
 
 
 def problem_of(first, terms):

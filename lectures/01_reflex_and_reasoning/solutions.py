@@ -1,6 +1,6 @@
 """Lecture 1, reflex and reasoning: the exercises. Write the functions below, then check them:
 
-    python -m minilrm.grade lectures/01_reflex_and_reasoning
+    python -m course.grade lectures/01_reflex_and_reasoning
 
 The four of them are what a task is made of: problems, a split, a grader, and the price of an
 answer.

@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import regex
 
-from minilrm.grade import StudentError, exercise, expect, reject
+from course.grade import StudentError, exercise, expect, reject
 
 FORBIDDEN = ("minilrm.tokenizer", "minilrm.Tokenizer", "tiktoken", "tokenizers")
 

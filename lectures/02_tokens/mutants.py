@@ -7,7 +7,7 @@ from itertools import pairwise
 import regex
 from checks import SPECIALS, WORD, bytes_of, encoded, join, train
 
-from minilrm.grade import mutant
+from course.grade import mutant
 
 
 @mutant("merge_pair", "every occurrence")

@@ -1,6 +1,6 @@
 """Lecture 2, tokens: the exercises. Write the functions below, then check them:
 
-    python -m minilrm.grade lectures/02_tokens
+    python -m course.grade lectures/02_tokens
 
 Together they are a byte-pair encoder that can read and write any text. Ids, in this order:
 

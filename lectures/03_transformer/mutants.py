@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 from checks import attention, count, neighbours, rope
 
-from minilrm.grade import mutant
+from course.grade import mutant
 
 
 @mutant("rms_norm", "their mean")

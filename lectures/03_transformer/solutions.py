@@ -1,7 +1,7 @@
 """Lecture 3, a transformer you can hold in your head: the exercises. Write the functions below,
 then check them:
 
-    python -m minilrm.grade lectures/03_transformer
+    python -m course.grade lectures/03_transformer
 
 Shapes: B sequences, H heads, T tokens, d numbers a head, D the width of the model. None needs a
 loop over tokens, and none needs more than eight lines. Matrix products (`@`) work on the last two

@@ -5,7 +5,7 @@ import math
 
 import torch
 
-from minilrm.grade import close, exercise, expect, expect_close, gradients, reject
+from course.grade import close, exercise, expect, expect_close, gradients, reject
 
 FORBIDDEN = ("minilrm.objectives", "minilrm.training", "minilrm.pretrain")
 

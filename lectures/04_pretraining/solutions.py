@@ -1,6 +1,6 @@
 """Lecture 4, pretraining: the exercises. Write the functions below, then check them:
 
-    python -m minilrm.grade lectures/04_pretraining
+    python -m course.grade lectures/04_pretraining
 
 Shapes: B sequences, T tokens, V vocabulary. `lr_at` and `data_mixture` need no torch.
 """

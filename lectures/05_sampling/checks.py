@@ -3,7 +3,7 @@ with fixed seeds."""
 
 import torch
 
-from minilrm.grade import exercise, expect
+from course.grade import exercise, expect
 
 FORBIDDEN = (
     "minilrm.sampler",

@@ -1,7 +1,7 @@
 r"""Lecture 5, sampling and the chain of thought: the exercises. Write the functions below, then
 check them:
 
-    python -m minilrm.grade lectures/05_sampling
+    python -m course.grade lectures/05_sampling
 
 Shapes: B rows, V vocabulary. The first exercise needs torch, the others only Python.
 """

@@ -5,7 +5,7 @@ import re
 
 import torch
 
-from minilrm.grade import mutant
+from course.grade import mutant
 
 
 def nucleus(p, top_p, extra=0.0):

@@ -5,7 +5,7 @@ import itertools
 import math
 import random
 
-from minilrm.grade import close, exercise, expect, expect_close, expect_raises, mutant, reject
+from course.grade import close, exercise, expect, expect_close, expect_raises, mutant, reject
 
 FORBIDDEN = ("minilrm.intervals", "minilrm.evaluate")
 

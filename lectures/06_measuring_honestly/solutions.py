@@ -1,6 +1,6 @@
 """Lecture 6, measuring honestly: the exercises. Write the functions below, then check them:
 
-    python -m minilrm.grade lectures/06_measuring_honestly
+    python -m course.grade lectures/06_measuring_honestly
 
 All four work on plain Python values. None needs a tensor, and the longest needs about ten lines.
 """

@@ -3,7 +3,7 @@ fixed-point iteration."""
 
 import torch
 
-from minilrm.grade import exercise, expect, expect_close, mutant
+from course.grade import exercise, expect, expect_close, mutant
 
 FORBIDDEN = ("minilrm.critic", "minilrm.objectives")
 

@@ -1,7 +1,7 @@
 """Lecture 9, bandits, Markov decision processes, returns: the exercises. Write the functions below,
 then check them:
 
-    python -m minilrm.grade lectures/09_bandits
+    python -m course.grade lectures/09_bandits
 
 Shapes: K arms, T steps, S states, A actions. None of the functions needs more than six lines.
 """

@@ -5,7 +5,7 @@ import itertools
 
 import torch
 
-from minilrm.grade import exercise, expect, expect_close, mutant
+from course.grade import exercise, expect, expect_close, mutant
 
 FORBIDDEN = ("minilrm.critic", "minilrm.objectives")
 

@@ -1,6 +1,6 @@
 """Lecture 10, values: the exercises. Write the functions below, then check them:
 
-    python -m minilrm.grade lectures/10_values
+    python -m course.grade lectures/10_values
 
 Shapes: S states, A actions. `transition[s, a]` holds the probabilities of the next state,
 `rewards[s, a]` the expected reward of action a in state s, as in lecture 9. None of the functions

@@ -5,7 +5,7 @@ import itertools
 
 import torch
 
-from minilrm.grade import exercise, expect, expect_close, gradients, mutant
+from course.grade import exercise, expect, expect_close, gradients, mutant
 
 FORBIDDEN = ("minilrm.objectives", "minilrm.critic", "minilrm.grpo", "minilrm.ppo")
 

@@ -1,6 +1,6 @@
 """Lecture 11, policy gradients: the exercises. Write the functions below, then check them:
 
-    python -m minilrm.grade lectures/11_policy_gradients
+    python -m course.grade lectures/11_policy_gradients
 
 A bandit with K arms: `theta[K]` are logits, the policy is pi = softmax(theta), pulling an arm earns
 a reward. Other shapes: N samples; B sequences, T tokens. In the examples pi = (1/2, 1/4, 1/4), that

@@ -1,7 +1,7 @@
 """Lecture 12, actor-critic, trust regions, PPO: the exercises. Write the functions below, then
 check them:
 
-    python -m minilrm.grade lectures/12_ppo
+    python -m course.grade lectures/12_ppo
 
 Shapes: T steps (tokens) of one episode, N tokens of a batch, V vocabulary. None of the functions
 needs more than eight lines.

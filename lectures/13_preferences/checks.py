@@ -4,7 +4,7 @@ import math
 
 import torch
 
-from minilrm.grade import exercise, expect, expect_close, gradients, mutant
+from course.grade import exercise, expect, expect_close, gradients, mutant
 
 FORBIDDEN = ("minilrm.critic", "minilrm.objectives", "minilrm.ppo")
 

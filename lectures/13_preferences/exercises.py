@@ -1,7 +1,7 @@
 """Lecture 13, language as a decision process, people's preferences: the exercises. Write the
 functions below, then check them:
 
-    python -m minilrm.grade lectures/13_preferences
+    python -m course.grade lectures/13_preferences
 
 Shapes: N comparisons, B sequences, T tokens. None of the functions needs more than six lines.
 """

@@ -6,7 +6,7 @@ import re
 from fractions import Fraction
 from pathlib import Path
 
-from minilrm.grade import exercise, expect, reject
+from course.grade import exercise, expect, reject
 
 FORBIDDEN = ("minilrm.rewards", "minilrm.tasks.answers", "minilrm.tasks.calculator")
 MOST_CALLS = 50

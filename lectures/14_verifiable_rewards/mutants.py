@@ -4,7 +4,7 @@ message that it must get."""
 import re
 from fractions import Fraction
 
-from minilrm.grade import mutant
+from course.grade import mutant
 
 GRAMMAR = r"-?[0-9]+(\.[0-9]+|/[0-9]+)?"
 

@@ -1,7 +1,7 @@
 r"""Lecture 14, rewards that can be checked: the exercises. Write the functions below, then check
 them:
 
-    python -m minilrm.grade lectures/14_verifiable_rewards
+    python -m course.grade lectures/14_verifiable_rewards
 
 The first three write graders, the last one breaks them. All work on plain texts; none needs torch.
 A completion should look like `<think>3 boxes of 4 are 12</think> <answer>12</answer>`, but a policy

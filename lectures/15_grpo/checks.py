@@ -3,7 +3,7 @@ tests/test_objectives.py."""
 
 import torch
 
-from minilrm.grade import close, exercise, expect, expect_close, gradients, mutant
+from course.grade import close, exercise, expect, expect_close, gradients, mutant
 
 FORBIDDEN = ("minilrm.objectives", "minilrm.grpo")
 

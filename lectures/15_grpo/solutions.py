@@ -1,6 +1,6 @@
 """Lecture 15, GRPO: the exercises. Write the functions below, then check them:
 
-    python -m minilrm.grade lectures/15_grpo
+    python -m course.grade lectures/15_grpo
 
 Shapes: P prompts, G completions a prompt, B sequences (B = P * G), T tokens, V vocabulary. Each
 function is worth writing on paper first. None needs a loop over tokens, and none needs more than

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from minilrm.grade import close, exercise, expect, expect_close, expect_raises, gradients
+from course.grade import close, exercise, expect, expect_close, expect_raises, gradients
 
 FORBIDDEN = ("minilrm.objectives", "minilrm.grpo")
 RECORDINGS = Path(__file__).resolve().parent / "recordings"

@@ -4,7 +4,7 @@ message that it must get."""
 import torch
 from checks import surrogate
 
-from minilrm.grade import mutant
+from course.grade import mutant
 
 
 def centred(rewards):

@@ -1,6 +1,6 @@
 """Lecture 16, variants and pathologies: the exercises. Write the functions below, then check them:
 
-    python -m minilrm.grade lectures/16_variants_and_pathologies
+    python -m course.grade lectures/16_variants_and_pathologies
 
 Shapes: P prompts, G completions a prompt, B sequences (B = P * G), T tokens. `mask[B, T]` is 1 on
 the tokens that the policy sampled, EOS included. Where it is 0 an entry may hold anything that is

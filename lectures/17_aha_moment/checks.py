@@ -6,7 +6,7 @@ import math
 
 import torch
 
-from minilrm.grade import close, exercise, expect, expect_raises, reject
+from course.grade import close, exercise, expect, expect_raises, reject
 from minilrm.tasks.countdown import Countdown, make_problem
 
 FORBIDDEN = ("minilrm.reflection", "minilrm.reflection.reading", "minilrm.reflection.ablation")

@@ -5,7 +5,7 @@ import math
 
 import torch
 
-from minilrm.grade import mutant
+from course.grade import mutant
 
 
 def first(t):

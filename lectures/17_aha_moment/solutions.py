@@ -1,6 +1,6 @@
 r"""Lecture 17, the aha moment: the exercises. Write the functions below, then check them:
 
-    python -m minilrm.grade lectures/17_aha_moment
+    python -m course.grade lectures/17_aha_moment
 
 Read what a model wrote, take the word away, judge: one function for each. They are small versions
 of minilrm.reflection, which may not be imported.

@@ -29,8 +29,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from minilrm.grade import nursery
-from minilrm.grade.wire import Codec
+from course.grade import nursery
+from course.grade.wire import Codec
 
 try:
     import resource

@@ -22,9 +22,9 @@ from typing import Any
 
 import torch
 
+from course.grade import nursery
+from course.grade.wire import Codec, write_back
 from minilrm.errors import UserError
-from minilrm.grade import nursery
-from minilrm.grade.wire import Codec, write_back
 
 LONGEST_MESSAGE = 32 * 2**20  # bytes of one answer
 PATIENCE = 4  # a check may sleep for so many times its limit

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
-CHILD = "minilrm.grade.child"
+CHILD = "course.grade.child"
 CAN_FORK = hasattr(os, "fork") and hasattr(socket, "send_fds")
 START_SECONDS = 600  # until torch is imported: our business, and slow on a busy machine
 PASSED_ON = (

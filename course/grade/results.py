@@ -12,9 +12,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from course.grade.lecture import Exercise, Lecture, Rejected
+from course.grade.remote import Dead, GraderError, RemoteStudent, StudentError
 from minilrm.errors import UserError
-from minilrm.grade.lecture import Exercise, Lecture, Rejected
-from minilrm.grade.remote import Dead, GraderError, RemoteStudent, StudentError
 
 OURS = (
     ImportError,
@@ -129,7 +129,7 @@ def missing(file: Path, folder: Path) -> str:
     if file != folder / "exercises.py":
         return f"there is no file {file}; name the submission with --file"
     if (folder / "solutions.py").is_file():
-        return f"there is no file {file}; `python -m minilrm.course generate` writes a fresh one"
+        return f"there is no file {file}; `python -m course generate` writes a fresh one"
     return f"there is no file {file}; copy it anew from what you were given"
 
 

@@ -13,10 +13,10 @@ import os
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
+from course.grade.lecture import Lecture
+from course.grade.remote import GraderError
+from course.grade.results import Outcome, grade_file, total
 from minilrm.errors import UserError
-from minilrm.grade.lecture import Lecture
-from minilrm.grade.remote import GraderError
-from minilrm.grade.results import Outcome, grade_file, total
 
 
 def submissions(folder: Path) -> tuple[dict[str, Path | str], list[str]]:

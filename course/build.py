@@ -1,9 +1,9 @@
 """The course as instructors keep it: one source an exercise, from which all else is made and by
 which all is proved.
 
-    python -m minilrm.course check               everything below, for all lectures or those named by --lectures
-    python -m minilrm.course generate            write exercises.py from solutions.py
-    python -m minilrm.course release --out DIR   what students get: no solutions, no mutants
+    python -m course check               everything below, for all lectures or those named by --lectures
+    python -m course generate            write exercises.py from solutions.py
+    python -m course release --out DIR   what students get: no solutions, no mutants
 
 `check` proves of each lecture that its solutions get full points (in a process of their own, as a
 submission does), that each function not yet written fails with NotImplementedError and nothing
@@ -24,11 +24,12 @@ from dataclasses import dataclass
 from dataclasses import field as dataclass_field
 from pathlib import Path
 
-from minilrm import cli, grade
+from course import grade
+from course.grade import Lecture, LocalStudent
+from course.grade.lecture import load_module
+from minilrm import cli
 from minilrm.cli import option
 from minilrm.errors import UserError
-from minilrm.grade import Lecture, LocalStudent
-from minilrm.grade.lecture import load_module
 
 ROOT = Path(__file__).resolve().parent.parent
 BEGIN, END = "### BEGIN SOLUTION", "### END SOLUTION"
@@ -116,9 +117,9 @@ def problems(folder: Path) -> Iterator[str]:
     made = student_version(source, str(folder / "solutions.py"))
     exercises = folder / "exercises.py"
     if holds_answers(exercises):
-        yield "exercises.py holds answers, so it is somebody's work: move it away, then `python -m minilrm.course generate`"
+        yield "exercises.py holds answers, so it is somebody's work: move it away, then `python -m course generate`"
     elif not exercises.is_file() or exercises.read_text(encoding="utf-8") != made:
-        yield "exercises.py is stale: run `python -m minilrm.course generate`"
+        yield "exercises.py is stale: run `python -m course generate`"
     for outcome in grade.grade_file(lecture, folder / "solutions.py"):
         if not outcome.passed:
             yield f"the solution fails {outcome.exercise.name!r}: {outcome.message}"
@@ -308,7 +309,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         run,
         Options,
         argv,
-        prog="python -m minilrm.course check|generate|release",
+        prog="python -m course check|generate|release",
         description=Options.__doc__,
         first="action",
     )

@@ -25,9 +25,9 @@ from typing import Any, NoReturn
 
 import torch
 
+from course.grade.remote import GraderError, StudentError
+from course.grade.wire import a_kind
 from minilrm.errors import UserError
-from minilrm.grade.remote import GraderError, StudentError
-from minilrm.grade.wire import a_kind
 
 
 class Rejected(Exception):
@@ -143,7 +143,7 @@ def expect_close(
 
     >>> expect_close(2.0, 1.0, "the mean is wrong", {"you took the sum, not the mean": 2.0})
     Traceback (most recent call last):
-    minilrm.grade.lecture.Rejected: you took the sum, not the mean
+    course.grade.lecture.Rejected: you took the sum, not the mean
     """
     if close(actual, wanted, tolerance):
         return

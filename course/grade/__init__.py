@@ -1,8 +1,8 @@
 """Exercises that check themselves: a student's file in place, or a whole class.
 
-    python -m minilrm.grade lectures/15_grpo                                     your own exercises.py
-    python -m minilrm.grade lectures/15_grpo --file answers.py --json results.json      in Gradescope's format
-    python -m minilrm.grade lectures/15_grpo --submissions FOLDER --csv grades.csv
+    python -m course.grade lectures/15_grpo                                     your own exercises.py
+    python -m course.grade lectures/15_grpo --file answers.py --json results.json      in Gradescope's format
+    python -m course.grade lectures/15_grpo --submissions FOLDER --csv grades.csv
 
 `lecture.py` is what a lecture's checks.py is written with, `results.py` makes outcomes and tables
 of it, `classroom.py` grades many. The student's functions run in another process (`child.py`); the
@@ -20,11 +20,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from minilrm import cli
-from minilrm.cli import option
-from minilrm.errors import UserError
-from minilrm.grade.classroom import grade_class, to_csv, writable
-from minilrm.grade.lecture import (
+from course.grade.classroom import grade_class, to_csv, writable
+from course.grade.lecture import (
     Exercise,
     Lecture,
     LocalStudent,
@@ -41,8 +38,8 @@ from minilrm.grade.lecture import (
     mutant,
     reject,
 )
-from minilrm.grade.remote import GraderError, RemoteStudent, StudentError
-from minilrm.grade.results import (
+from course.grade.remote import GraderError, RemoteStudent, StudentError
+from course.grade.results import (
     Outcome,
     grade_file,
     grade_student,
@@ -51,6 +48,9 @@ from minilrm.grade.results import (
     table,
     total,
 )
+from minilrm import cli
+from minilrm.cli import option
+from minilrm.errors import UserError
 
 __all__ = [
     "Exercise",
@@ -104,7 +104,7 @@ class Options:
 def run(options: Options) -> None:
     """Do what the command line asks for."""
     if options.lecture is None:
-        raise UserError("name a lecture: python -m minilrm.grade lectures/15_grpo")
+        raise UserError("name a lecture: python -m course.grade lectures/15_grpo")
     if options.csv and not options.submissions:
         raise UserError("--csv is the table of a class: name its folder with --submissions")
     if options.submissions and (options.json or options.file):
@@ -144,7 +144,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         run,
         Options,
         argv,
-        prog="python -m minilrm.grade LECTURE",
+        prog="python -m course.grade LECTURE",
         description=Options.__doc__,
         first="lecture",
     )

@@ -1,0 +1,5 @@
+"""`python -m course check|generate|release`."""
+
+from course.build import main
+
+main()

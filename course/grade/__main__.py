@@ -1,0 +1,5 @@
+"""`python -m course.grade LECTURE`."""
+
+from course.grade import main
+
+main()

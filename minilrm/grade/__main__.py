@@ -1,5 +1,0 @@
-"""`python -m minilrm.grade LECTURE`."""
-
-from minilrm.grade import main
-
-main()
