@@ -116,7 +116,8 @@ def cost(
     The prompt is read once for all samples. The result has
 
         "tokens"    all that are read or written
-        "flops"     2 x parameters for each of them: one multiplication and one addition a parameter (attention left out)
+        "flops"     2 x parameters for each of them: one multiplication and one addition per
+                    parameter (attention left out)
         "money"     price_in for each *million* tokens read, price_out for each million written
 
     `cost(50, 70, 1, 2_558_784, 1.0, 4.0)` gives 120 tokens, 614_108_160 flops and 0.00033 of money.
