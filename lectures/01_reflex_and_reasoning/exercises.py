@@ -58,14 +58,12 @@ def check_answer(gold: str, completion: str) -> bool:
 
     1. The completion holds `####` exactly once. (`"########"` holds it twice.)
     2. What stands between it and the end of its line (the next "\\n"), blanks around it aside, is
-    one number of at most 30
-       characters and nothing else:
-           a minus sign, or none; then a dollar sign, or none; digits 0-9, either bare ("1250") or
-           with commas between groups of three ("1,250"); a point and further digits ("3.50"), a
-           point alone ("12.": the end of a sentence), or neither; a per-cent sign, or none.
+       one number of at most 30 characters and nothing else: a minus sign, or none; then a dollar
+       sign, or none; digits 0-9, either bare ("1250") or with commas between groups of three
+       ("1,250"); a point and further digits ("3.50"), a point alone ("12.": the end of a sentence),
+       or neither; a per-cent sign, or none.
     3. That number equals `gold`, written by the same rules. Equal means exactly equal: no rounding.
-    Dollar and per cent are
-       units and change nothing: "$50", "50%", "50.0" and "50" are equal.
+       Dollar and per cent are units and change nothing: "$50", "50%", "50.0" and "50" are equal.
 
     Text of strangers is never run as code: "#### 48+24" is no number. What stands on later lines
     does not matter.
