@@ -1,13 +1,13 @@
 """The mutants of lecture 6: wrong answers that checks.py must reject, each with the piece of the
 message that it must get."""
 
-import torch
+import math
+import re
+from collections import Counter
+
+from checks import wald
 
 from course.grade import mutant
-
-
-import re  # noqa: E402
-from collections import Counter  # noqa: E402
 
 
 @mutant("pass_at_k", "with replacement")
@@ -67,7 +67,7 @@ def last_of_equals(answers):
     return max(reversed(votes), key=votes.count, default=None)
 
 
-@mutant("majority_vote", "a set has no order")
+@mutant("majority_vote", "A set has no order")
 def by_the_alphabet(answers):
     votes = Counter(a for a in answers if a is not None)
     return min(votes, key=lambda a: (-votes[a], a), default=None)
@@ -82,6 +82,44 @@ def greatest_answer(answers):
 def nobody_voted(answers):
     votes = Counter(a for a in answers if a is not None)
     return max(votes, key=votes.__getitem__)
+
+
+@mutant("majority_vote", "only None abstains")
+def empty_answers_abstain(answers):
+    votes = Counter(a for a in answers if a)
+    return max(votes, key=votes.__getitem__, default=None)
+
+
+@mutant("majority_vote", "compared as they are")
+def spaces_stripped(answers):
+    votes = Counter(a.strip() for a in answers if a is not None)
+    return max(votes, key=votes.__getitem__, default=None)
+
+
+@mutant("majority_vote", "which answer is complete first")
+def first_to_get_there(answers):
+    votes, best = Counter(), None
+    for answer in answers:
+        votes[answer] += answer is not None
+        if answer is not None and (best is None or votes[answer] > votes[best]):
+            best = answer
+    return best
+
+
+def wilson(successes, n, z=1.96):
+    p, square = successes / n, z * z / n
+    half = z * math.sqrt(p * (1 - p) / n + square / (4 * n))
+    return (p + square / 2 - half) / (1 + square), (p + square / 2 + half) / (1 + square)
+
+
+@mutant("wilson_interval", "3 of 7, z = 2.576")
+def two_z(successes, n, z=1.96):
+    return wilson(successes, n, z if z == 1.96 else 1.0) if n else (0.0, 1.0)
+
+
+@mutant("wilson_interval", "50 of 400")
+def small_samples(successes, n, z=1.96):
+    return wilson(successes, n, z) if 0 < n <= 20 else (0.0, 1.0)
 
 
 @mutant("wilson_interval", "the interval that Wilson's replaces")
@@ -200,3 +238,35 @@ def empty_texts_leak(train, test, n=8):
     return sorted(
         {*judge(train, test, n), *(i for i, text in enumerate(test) if not words_of(text))}
     )
+
+
+@mutant("leakage", "three words in a row")
+def four_or_eight(train, test, n=8):
+    return judge(train, test, 4 if n < 8 else n)
+
+
+@mutant("leakage", "eleven words in a row")
+def nine_at_most(train, test, n=8):
+    return judge(train, test, n) if n < 10 else []
+
+
+@mutant("leakage", "compare words, not letters")
+def in_the_joined_text(train, test, n=8):
+    pages, found = [" ".join(words_of(text)) for text in train], []
+    for i, text in enumerate(test):
+        words = words_of(text)
+        length = min(n, len(words))
+        runs = [" ".join(words[j : j + length]) for j in range(len(words) - length + 1)]
+        if length and any(run in page for run in runs for page in pages):
+            found.append(i)
+    return found
+
+
+@mutant("leakage", "also if it comes twice")
+def each_text_once(train, test, n=8):
+    return [i for i in judge(train, test, n) if test[i] not in test[:i]]
+
+
+@mutant("leakage", "letters with accents")
+def ascii_letters(train, test, n=8):
+    return judge(train, test, n, split=lambda text: re.findall(r"[a-z0-9]+", text.lower()))
