@@ -26,6 +26,31 @@ def constant_step(mean, n, reward):
     return mean + 0.1 * (reward - mean)
 
 
+@mutant("running_mean", "after 11 rewards")
+def ten_rewards_at_most(mean, n, reward):
+    return mean + (reward - mean) / min(n + 1, 10)
+
+
+@mutant("epsilon_greedy", "always shared among four arms")
+def four_arms(values, epsilon):
+    best = (values == values.max()).to(values.dtype)
+    return epsilon / 4 + (1 - epsilon) * best / best.sum()
+
+
+@mutant("epsilon_greedy", "compare exactly")
+def nearly_equal(values, epsilon):
+    best = torch.isclose(values, values.max(), atol=1e-3).to(values.dtype)
+    return epsilon / len(values) + (1 - epsilon) * best / best.sum()
+
+
+@mutant("epsilon_greedy", "three equally good arms")
+def two_of_equals(values, epsilon):
+    best = (values == values.max()).to(values.dtype)
+    if 2 < best.sum() < len(values):
+        best = torch.where(best.cumsum(0) > 2, 0.0, best)
+    return epsilon / len(values) + (1 - epsilon) * best / best.sum()
+
+
 @mutant("epsilon_greedy", "among the other arms only")
 def explores_elsewhere(values, epsilon):
     out = torch.full_like(values, epsilon / (len(values) - 1))
@@ -105,6 +130,37 @@ def in_place(rewards, gamma):
     return rewards
 
 
+def right_returns(rewards, gamma):
+    out = rewards.clone()
+    for t in reversed(range(len(out) - 1)):
+        out[t] += gamma * out[t + 1]
+    return out
+
+
+@mutant("discounted_return", "gamma 0.3")
+def two_gammas(rewards, gamma):
+    return right_returns(rewards, 0.9 if 0 < gamma < 1 else gamma)
+
+
+@mutant("discounted_return", "one return for each step")
+def five_steps(rewards, gamma):
+    return right_returns(rewards[:5], gamma)
+
+
+@mutant("discounted_return", "9 rewards, gamma 0.99")
+def five_steps_ahead(rewards, gamma):
+    n = len(rewards)
+    return torch.stack(
+        [sum(gamma**k * rewards[t + k] for k in range(min(5, n - t))) for t in range(n)]
+    )
+
+
+@mutant("discounted_return", "never divide by them")
+def divides_by_powers(rewards, gamma):
+    powers = gamma ** torch.arange(len(rewards), dtype=rewards.dtype)
+    return (powers * rewards).flip(0).cumsum(0).flip(0) / powers
+
+
 def averaged(transition, rewards, policy):
     return (policy * rewards).sum(1), torch.einsum("sa,sat->st", policy, transition)
 
@@ -130,7 +186,7 @@ def ten_sweeps(transition, rewards, policy, gamma):
     return values
 
 
-@mutant("policy_value", "gamma 0.9999")
+@mutant("policy_value", "sweeps come near")
 def many_sweeps(transition, rewards, policy, gamma):
     earned, moves = averaged(transition, rewards, policy)
     values = torch.zeros_like(earned)
@@ -153,3 +209,24 @@ def late(transition, rewards, policy, gamma):
     return gamma * torch.linalg.solve(
         torch.eye(len(earned), dtype=earned.dtype) - gamma * moves, earned
     )
+
+
+def right_values(transition, rewards, policy, gamma):
+    earned, moves = averaged(transition, rewards, policy)
+    return torch.linalg.solve(torch.eye(len(earned), dtype=earned.dtype) - gamma * moves, earned)
+
+
+@mutant("policy_value", "RuntimeError")
+def four_states_only(transition, rewards, policy, gamma):
+    earned, moves = averaged(transition, rewards, policy)
+    return torch.linalg.solve(torch.eye(4, dtype=earned.dtype) - gamma * moves, earned)
+
+
+@mutant("policy_value", "3 states, 3 actions, gamma 0.5")
+def two_actions_only(transition, rewards, policy, gamma):
+    return right_values(transition[:, :2], rewards[:, :2], policy[:, :2], gamma)
+
+
+@mutant("policy_value", "3 states, 3 actions, gamma 0.5")
+def two_discounts(transition, rewards, policy, gamma):
+    return right_values(transition, rewards, policy, gamma if gamma > 0.99 else 0.9)
