@@ -35,7 +35,46 @@ def least(transition, rewards, gamma, tolerance=1e-10):
 
 @mutant("value_iteration", "apart")
 def two_maxima(transition, rewards, gamma, tolerance=1e-10):
-    return apart(transition, rewards, gamma)
+    values = torch.zeros(len(rewards), dtype=rewards.dtype)
+    for _ in range(600):
+        values = rewards.amax(1) + gamma * (transition @ values).amax(1)
+    return values
+
+
+def until(transition, rewards, gamma, done):
+    values = torch.zeros(len(rewards), dtype=rewards.dtype)
+    for _ in range(20_000):
+        new = (rewards + gamma * (transition @ values)).amax(1)
+        if done(new - values):
+            break
+        values = new
+    return new
+
+
+@mutant("value_iteration", "6 states, 1 actions, gamma 0.995")
+def six_hundred_sweeps(transition, rewards, gamma, tolerance=1e-10):
+    return swept(transition, rewards, gamma, lambda q: q.amax(1), 600)
+
+
+@mutant("value_iteration", "values may be negative")
+def never_below_zero(transition, rewards, gamma, tolerance=1e-10):
+    return until(transition, rewards, gamma, lambda d: d.abs().max() <= tolerance).clamp(min=0)
+
+
+@mutant("value_iteration", "up or down")
+def looks_for_rises(transition, rewards, gamma, tolerance=1e-10):
+    return until(transition, rewards, gamma, lambda d: d.max() <= tolerance)
+
+
+@mutant("value_iteration", "Use the argument `tolerance`")
+def own_tolerance(transition, rewards, gamma, tolerance=1e-10):
+    return until(transition, rewards, gamma, lambda d: d.abs().max() <= 1e-10)
+
+
+@mutant("value_iteration", "4 states, 3 actions")
+def two_actions(transition, rewards, gamma, tolerance=1e-10):
+    first = transition[:, :2], rewards[:, :2]
+    return until(*first, gamma, lambda d: d.abs().max() <= tolerance)
 
 
 @mutant("greedy_policy", "next reward alone")
@@ -61,6 +100,34 @@ def optimist(transition, rewards, values, gamma):
 @mutant("greedy_policy", "argmax")
 def outlooks(transition, rewards, values, gamma):
     return (rewards + gamma * (transition @ values)).amax(1)
+
+
+def right_actions(transition, rewards, values, gamma):
+    return (rewards + gamma * (transition @ values)).argmax(1)
+
+
+@mutant("greedy_policy", "4 states, 3 actions")
+def two_actions_only(transition, rewards, values, gamma):
+    return right_actions(transition[:, :2], rewards[:, :2], values, gamma)
+
+
+@mutant("greedy_policy", "a whole number")
+def actions_as_floats(transition, rewards, values, gamma):
+    return right_actions(transition, rewards, values, gamma).double()
+
+
+@mutant("greedy_policy", "the first is taken")
+def last_of_equals(transition, rewards, values, gamma):
+    outlook = rewards + gamma * (transition @ values)
+    if (outlook == outlook[0, 0]).all():
+        return torch.full((len(rewards),), outlook.shape[1] - 1)
+    return outlook.argmax(1)
+
+
+@mutant("greedy_policy", "gamma 0: the action")
+def three_discounts(transition, rewards, values, gamma):
+    near = min((0.1, 0.3, 0.9), key=lambda g: abs(g - gamma))
+    return right_actions(transition, rewards, values, near)
 
 
 def visits(episode, gamma):
@@ -114,6 +181,27 @@ def nan_where_unseen(episodes, states, gamma):
     return total / count
 
 
+def right_means(episodes, states, gamma):
+    pairs = [pair for e in episodes for pair in dict(visits(e, gamma)[::-1]).items()]
+    return averaged(pairs, states)
+
+
+@mutant("mc_value", "gamma 0.9, and seven states")
+def two_discounts(episodes, states, gamma):
+    return right_means(episodes, states, 1.0 if gamma == 1 else 0.5)
+
+
+@mutant("mc_value", "no episode at all")
+def needs_an_episode(episodes, states, gamma):
+    return right_means(episodes, states, gamma) if episodes else None
+
+
+@mutant("mc_value", "from that visit on")
+def sums_where_states_come_again(episodes, states, gamma):
+    again = any(len({s for s, _ in e}) < len(e) for e in episodes)
+    return right_means(episodes, states, 1.0 if again else gamma)
+
+
 def moved(values, state, by):
     new = values.clone()
     new[state] = by
@@ -154,6 +242,22 @@ def in_place(values, state, reward, next_state, alpha, gamma):
     following = 0.0 if next_state is None else values[next_state]
     values[state] += alpha * (reward + gamma * following - values[state])
     return values
+
+
+@mutant("td0_update", "the next state is 0")
+def state_0_is_the_end(values, state, reward, next_state, alpha, gamma):
+    following = values[next_state] if next_state else 0.0
+    error = reward + gamma * following - values[state]
+    return moved(values, state, values[state] + alpha * error)
+
+
+@mutant("td0_update", "it stays where it is")
+def nothing_new_at_home(values, state, reward, next_state, alpha, gamma):
+    if next_state == state:
+        return values.clone()
+    following = 0.0 if next_state is None else values[next_state]
+    error = reward + gamma * following - values[state]
+    return moved(values, state, values[state] + alpha * error)
 
 
 @mutant("td0_update", "gamma does not enter")
