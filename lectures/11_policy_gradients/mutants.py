@@ -4,6 +4,7 @@ message that it must get."""
 import torch
 
 from course.grade import mutant
+from minilrm import objectives
 
 
 def pi_of(theta):
@@ -32,6 +33,24 @@ def flipped(theta, action):
 @mutant("score", "subtract the probabilities")
 def minus_logits(theta, action):
     return hot(action, theta) - theta
+
+
+@mutant("score", "logits of a thousand")
+def bare_exponentials(theta, action):
+    return hot(action, theta) - theta.exp() / theta.exp().sum()
+
+
+@mutant("score", "7 arms")
+def four_arms(theta, action):
+    out = hot(action, theta)
+    out[:4] -= pi_of(theta)[:4]
+    return out
+
+
+@mutant("reinforce_gradient", "2 arms, 1 samples")
+def four_or_five_samples(theta, actions, rewards):
+    n = 4 if len(actions) == 4 else 5
+    return (rewards[:, None] * (hot(actions, theta) - pi_of(theta))).sum(0) / n
 
 
 @mutant("reinforce_gradient", "take their mean")
@@ -95,6 +114,11 @@ def over_n(rewards):
     return (rewards.sum() - rewards) / len(rewards)
 
 
+@mutant("baseline", "5 rewards")
+def three_others_at_most(rewards):
+    return (rewards.sum() - rewards) / min(3, len(rewards) - 1)
+
+
 def weighed(logp, rewards, baselines, mask):
     return (rewards - baselines).detach()[:, None] * torch.where(mask.bool(), logp, 0.0)
 
@@ -142,3 +166,30 @@ def mask_by_product(logp, rewards, baselines, mask):
 @mutant("reinforce_loss", "no gradient flows")
 def all_detached(logp, rewards, baselines, mask):
     return -weighed(logp.detach(), rewards, baselines, mask).sum(1).mean()
+
+
+def right_loss(logp, rewards, baselines, mask):
+    settings = {"objective": "reinforce", "aggregation": "constant", "max_length": 1}
+    return objectives.policy_loss(logp, None, rewards - baselines, mask, **settings)[0]
+
+
+@mutant("reinforce_loss", "may stand anywhere")
+def first_tokens(logp, rewards, baselines, mask):
+    sums = [row[:n].sum() for row, n in zip(logp, mask.sum(1).tolist(), strict=True)]
+    return -((rewards - baselines).detach() * torch.stack(sums)).mean()
+
+
+@mutant("reinforce_loss", "3 answers")
+def two_answers(logp, rewards, baselines, mask):
+    return right_loss(logp, rewards, baselines, mask) * len(rewards) / min(2, len(rewards))
+
+
+@mutant("reinforce_loss", "into the rewards")
+def trains_the_rewards(logp, rewards, baselines, mask):
+    log_pi = torch.where(mask.bool(), logp, 0.0).sum(1)
+    return -((rewards - baselines.detach()) * log_pi).mean()
+
+
+@mutant("reinforce_loss", "here nan")
+def infinities_cut(logp, rewards, baselines, mask):
+    return -((rewards - baselines).detach() * (logp.clamp(-1e6, 1e6) * mask).sum(1)).mean()
