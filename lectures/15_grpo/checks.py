@@ -64,9 +64,7 @@ def table(student):
             objectives.group_advantages(rewards, eps=eps),
             f"{prompts} groups of {group} random rewards, eps {eps}",
             {
-                "eps is always 1e-4 in your function; use the argument": (
-                    objectives.group_advantages(rewards)
-                ),
+                "here your eps is 1e-4; use the argument": (objectives.group_advantages(rewards)),
                 "eps stands beside the std, not under the root beside the variance": (
                     (rewards - rewards.mean(1, keepdim=True)) / (spread + eps).sqrt()
                 ),
@@ -358,7 +356,7 @@ def mean_over_tokens(student):
             right(batch[3], clip),
             f"a random batch of {rows} rows of {width}, with clip {clip}",
             {
-                "your clip range is always 0.2; use the argument `clip`": right(batch[3], 0.2),
+                "here your clip range is 0.2; use the argument `clip`": right(batch[3], 0.2),
                 "you take the first mask.sum(1) tokens of each row; the ones of the mask may stand "
                 "anywhere": right(prefix(batch[3]), clip),
             },
