@@ -231,10 +231,10 @@ CASES = [
 
 
 def one_token(ratio, advantage):
-    """A sequence of one token with this ratio, ready for autograd."""
+    """A sequence of one token with this ratio."""
     old = torch.tensor([[-1.0]], dtype=DOUBLE)
-    logp = (old + math.log(ratio)).requires_grad_(True)
-    return logp, old, torch.tensor([advantage], dtype=DOUBLE), torch.ones(1, 1)
+    logp, weight = old + math.log(ratio), torch.tensor([advantage], dtype=DOUBLE)
+    return logp, old, weight, torch.ones(1, 1)
 
 
 def mistakes_in(advantage, ratio):
@@ -284,8 +284,8 @@ def gradient(student):
     """The same six cases, by gradient; and none through the old policy and the advantages."""
     for advantage, ratio, _, wanted in CASES:
         logp, old, weight, mask = one_token(ratio, advantage)
-        old.requires_grad_(True)
-        weight.requires_grad_(True)
+        for leaf in (logp, old, weight):
+            leaf.requires_grad_(True)
         loss = student.grpo_loss(logp, old, weight, mask)
         found, through_old, through_weight = gradients(loss, logp, old, weight)
         case = f"A = {advantage:g}, ratio {ratio}"
