@@ -6,7 +6,7 @@ import math
 
 import torch
 
-from course.grade import close, exercise, expect, expect_raises, reject
+from course.grade import StudentError, close, exercise, expect, expect_raises, reject
 from minilrm.tasks.countdown import Countdown, make_problem
 
 FORBIDDEN = ("minilrm.reflection", "minilrm.reflection.reading", "minilrm.reflection.ablation")
@@ -198,7 +198,15 @@ def nothing_to_count(student):
 def banned_by(student, vocabulary: list[str], word: str = "wait") -> list[bool]:
     """Which tokens the student's function bans; the others' logits must be as they were."""
     logits = torch.linspace(-2.0, 2.0, len(vocabulary) + 1)
-    found = student.ban_token(logits, [*vocabulary, "?"], word)
+    try:
+        found = student.ban_token(logits.clone(), [*vocabulary, "?"], word)
+    except StudentError as error:
+        if not error.isa(ValueError):
+            raise
+        reject(
+            f"with the word {word!r} your function raises ValueError, as if every token were "
+            f"banned, and {'?'!r} has nothing to do with it (re.escape makes signs plain)"
+        )
     expect(
         isinstance(found, torch.Tensor) and found.shape == logits.shape,
         "return a tensor of the shape of the logits",

@@ -189,7 +189,7 @@ def words_of_one_letter(logits, vocabulary, word):
     return masked(logits, [with_pieces(t, word) for t in vocabulary])
 
 
-@mutant("ban_token", "nothing to do with the word '...'")
+@mutant("ban_token", "re.escape makes signs plain")
 def signs_as_they_are(logits, vocabulary, word):
     begun = len(word) > 1
     gone = [with_pieces(t, word, escape=str) if begun else word in t for t in vocabulary]

@@ -32,7 +32,7 @@ def reflection_stats(traces: list[dict]) -> dict:
 
         final_accuracy      of all traces:                    the final answer is right
         first_try_accuracy  of all traces:                    the first try reaches the target
-        retry_rate          of traces with a WRONG first try: there is a second attempt, even cut off
+        retry_rate          of traces with a WRONG first try: there is a second attempt, also cut
         false_accept        of WRONG attempts with a verdict: the verdict is ok
         corrected           a count of traces:                first try wrong, final answer right
         spoiled             a count of traces:                first try right, final answer wrong
