@@ -3,43 +3,28 @@ and a truth table."""
 
 import itertools
 import math
+from pathlib import Path
 
 import torch
 
 from course.grade import StudentError, close, exercise, expect, expect_raises, reject
+from course.grade.lecture import load_module
 from minilrm.tasks.countdown import Countdown, make_problem
 
 FORBIDDEN = ("minilrm.reflection", "minilrm.reflection.reading", "minilrm.reflection.ablation")
 
 # -- traces: what writers put down below "Make 53 with 4, 7, 25." ----------------------------------
 
+CASES = load_module(Path(__file__).with_name("cases.py"), "lecture_17_cases")
 PROBLEM, TASK = make_problem([4, 7, 25], 53), Countdown()
-TRACES = {
-    "corrected": " 25-7=18, 18+4=22 no\nwait, 4*7=28, 28+25=53 ok\n<answer>4*7+25</answer>",
-    "careless": " 25-7=18, 18+4=22 ok\n<answer>25-7+4</answer>",
-    "right": " 4*7=28, 28+25=53 ok\n<answer>4*7+25</answer>",
-    "spoiled": " 4*7=28, 28+25=53 no\nwait, 25-7=18, 18+4=22 ok\n<answer>25-7+4</answer>",
-    "doubted": " 4*7=28, 28+25=53 no\nwait, 7*4=28, 25+28=53 ok\n<answer>25+7*4</answer>",
-    "leaves it": " 25-7=18, 18+4=22 no\n<answer>25-7+4</answer>",
-    "third time": " 25-7=18, 18+4=22 no\nwait, 4+7=11, 25+11=36 no\n"
-    "wait, 4*7=28, 28+25=53 ok\n<answer>4*7+25</answer>",
-    "answers better": " 25-7=18, 18+4=22 no\n<answer>4*7+25</answer>",
-    "answers worse": " 4*7=28, 28+25=53 ok\n<answer>25-7+4</answer>",
-    "no word": " 25-7=18, 18+4=22 no\n4*7=28, 28+25=53 ok\n<answer>4*7+25</answer>",
-    "copied wrongly": " 25-7=18, 18+4=22 no\nwait, 4*7=28, 28+25=53 ok\n<answer>25-7+4</answer>",
-    "cut later": " 25-7=18, 18+4=22 no\nwait, 4+7=11, 25+",
-    "blue": "\n<answer>4*7+25</answer>",
-    "cut": " 25-7=18, 18",
-    "cut before ok": " 4*7=28, 28+25=53 o",
-}
 
 
 def trace(name: str) -> dict:
     """A trace cut into parts, each attempt judged by the library."""
-    parsed = TASK.parse_trace(TRACES[name])
+    parsed = TASK.parse_trace(CASES.TRACES[name])
     return {
         "attempts": [(TASK.attempt_right(PROBLEM, a), a.accepted) for a in parsed.attempts],
-        "right": TASK.grade(PROBLEM, TRACES[name]).correct,
+        "right": TASK.grade(PROBLEM, CASES.TRACES[name]).correct,
     }
 
 
@@ -205,7 +190,7 @@ def banned_by(student, vocabulary: list[str], word: str = "wait") -> list[bool]:
             raise
         reject(
             f"with the word {word!r} your function raises ValueError, as if every token were "
-            f"banned, and {'?'!r} has nothing to do with it (re.escape makes signs plain)"
+            "banned, and '?' has nothing to do with it (re.escape makes signs plain)"
         )
     expect(
         isinstance(found, torch.Tensor) and found.shape == logits.shape,
