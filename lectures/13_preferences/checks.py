@@ -146,7 +146,7 @@ def shares(student):
                 "you ask whether the preferred score is positive; compare it with the other one": (
                     (c > 0).double().mean()
                 ),
-                "this is the mean probability sigmoid(chosen - rejected); count who is ahead": (
+                "this is the mean probability sigmoid(chosen - rejected); count comparisons": (
                     (c - r).sigmoid().mean()
                 ),
                 "in percent; a share from 0 to 1 is asked for": wanted * 100,
@@ -268,7 +268,7 @@ def price_of_moving_away(student):
                     END != 0, END, -beta * d
                 ),
                 "the whole price stands at the last token; each token pays its own, so that the "
-                "critic can learn who costs what": END - beta * only_last,
+                "critic can learn what each costs": END - beta * only_last,
                 "this is the estimator k3; in a reward it is k1, logp - ref_logp, that has the "
                 "right gradient": END - beta * k3,
                 "you take the absolute difference; a token that became less likely gets something "
