@@ -18,7 +18,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))  # so that the clone that holds this script is used, installed or not
 
-from minilrm.runlog import write_bytes_atomic  # noqa: E402
+from minilrm.files import write_bytes_atomic  # noqa: E402
 from minilrm.tasks import countdown, gsm8k_mini  # noqa: E402
 
 FILES = {"test": "test", "ood": "ood", "train_sample": "train"}  # of gsm8k-mini: file -> split

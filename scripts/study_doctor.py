@@ -30,7 +30,8 @@ from minilrm import checkpoint, doctor, grpo, machine  # noqa: E402
 from minilrm.doctor import recordings  # noqa: E402
 from minilrm.failures import faults, toy  # noqa: E402
 from minilrm.failures.faults import Fault  # noqa: E402
-from minilrm.runlog import RunLog, write_bytes_atomic  # noqa: E402
+from minilrm.files import write_bytes_atomic  # noqa: E402
+from minilrm.runlog import RunLog  # noqa: E402
 
 FOLDER = ROOT / "tests" / "data" / "doctor"
 CHEAP = {
