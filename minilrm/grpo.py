@@ -35,6 +35,7 @@ from minilrm.cli import option
 from minilrm.report import write_report
 from minilrm.rl import means, stack, valid_ones
 from minilrm.rollout import Episode, episode_logprobs
+from minilrm.tasks import TASKS, task_class
 from minilrm.training import Guard, adamw, add_gradients, falling, set_lr
 
 
@@ -88,19 +89,9 @@ class Options(rl.Options):
     )
 
 
-# What countdown wants otherwise (tuned on validation, LOG.md). The command line takes these where
-# nothing else is said; in Python: Options(task="countdown", **RECIPES["countdown"]). multiplication
-# learns at less than a third of countdown's rate: faster, its base unlearns to check (LOG.md).
-RECIPES = {
-    "countdown": {"steps": 100, "group_size": 16, "lr": 5e-4, "lr_hold": 40, "eval_every": 25},
-    "multiplication": {
-        "steps": 120,
-        "group_size": 16,
-        "lr": 1.5e-4,
-        "lr_hold": 90,
-        "eval_every": 30,
-    },
-}
+# What a task wants otherwise. The command line takes these where nothing else is said; in Python:
+# Options(task="countdown", **RECIPES["countdown"]).
+RECIPES = {name: dict(recipe) for name in TASKS if (recipe := task_class(name).recipe)}
 
 
 class Trainer(rl.Trainer):

@@ -26,7 +26,7 @@ from minilrm.errors import UserError
 from minilrm.model import SCALES, Transformer, count_parameters
 from minilrm.report import write_report
 from minilrm.runlog import Interrupt, Progress, RunLog, version
-from minilrm.tasks import get_task
+from minilrm.tasks import TASKS, get_task
 from minilrm.tokenizer import Tokenizer
 from minilrm.training import (
     Guard,
@@ -51,9 +51,7 @@ ROUND = 16  # rows are padded to a multiple of this, so that buffers come in few
 class Options:
     """Train a base model from random weights on a task's corpus."""
 
-    task: str = option(
-        "gsm8k-mini", "whose corpus to read", choices=("gsm8k-mini", *corpus.traced_tasks())
-    )
+    task: str = option("gsm8k-mini", "whose corpus to read", choices=tuple(TASKS))
     scale: str = option("micro", "size of the model and the batch", choices=tuple(SCALES))
     seed: int = option(0, "seed of weights, documents and order")
     tokens: int | None = option(

@@ -29,19 +29,13 @@ from minilrm.model import SCALES, Transformer, count_parameters
 from minilrm.rollout import Episode, episode_logprobs, group_metrics, micro_batches, rollout
 from minilrm.runlog import Interrupt, Progress, RunLog, version
 from minilrm.sampler import WORTH_SHARING, workers
-from minilrm.tasks import TASKS, Problem, Task, get_task
+from minilrm.tasks import TASKS, Problem, Task, TracedTask, get_task, task_class
 from minilrm.tasks.base import problem_rng
 from minilrm.tokenizer import Tokenizer
 from minilrm.training import Guard
 
 # A shipped model that has read problems of this kind, to start from.
-BASES = {
-    "gsm8k-mini": "gsm8k-mini-base",
-    "arithmetic": "gsm8k-mini-base",
-    "general": "gsm8k-mini-base",
-    "countdown": "countdown-base",
-    "multiplication": "multiplication-base",
-}
+BASES = {name: base for name in TASKS if (base := task_class(name).base)}
 
 
 @dataclass
@@ -533,7 +527,7 @@ def pieces(task: Task, episode: Episode) -> list | None:
     to read."""
     return (
         reflection.highlight(task, episode.problem, episode.text)
-        if reflection.has_traces(task)
+        if isinstance(task, TracedTask)
         else None
     )
 

@@ -70,11 +70,11 @@ class Example:
     prompt: int
 
 
-def build_example(tokenizer: Tokenizer, prompt: str, answer: str) -> Example:
+def build_example(task: Task, tokenizer: Tokenizer, prompt: str, answer: str) -> Example:
     """Prompt, answer, end of text. Each part is encoded alone, as at generation, where the prompt
     stands alone too."""
-    head = tokenizer.encode(prompt)
-    return Example([*head, *tokenizer.encode(answer), tokenizer.eos_id], len(head))
+    head = task.encode(tokenizer, prompt)
+    return Example([*head, *task.encode(tokenizer, answer), tokenizer.eos_id], len(head))
 
 
 def draw(
@@ -89,7 +89,7 @@ def draw(
         rng = problem_rng(options.seed, step * 100 * options.batch + i, f"{task.name}/sft")
         problem = task.sample(rng, "train")
         example = build_example(
-            tokenizer, task.render(problem), task.solution(problem, rng, options.style)
+            task, tokenizer, task.render(problem), task.solution(problem, rng, options.style)
         )
         if len(example.ids) <= context:
             examples.append(example)
