@@ -39,7 +39,8 @@ import torch
 from benchmarks import common, same
 from benchmarks.common import Link, Worker
 from minilrm import checkpoint, grpo, rewards
-from minilrm.cli import option, run_command
+from minilrm.cli import run_command
+from minilrm.options import option
 from minilrm.rollout import rollout
 from minilrm.tasks import get_task
 from minilrm.tokenizer import Tokenizer

@@ -25,9 +25,10 @@ import torch
 from benchmarks import common
 from benchmarks.common import Link, Worker
 from minilrm import grpo, machine
-from minilrm.cli import option, run_command
+from minilrm.cli import run_command
 from minilrm.files import read_json, write_bytes_atomic
 from minilrm.model import count_parameters
+from minilrm.options import option
 from minilrm.rollout import Episode
 
 GROUP = 8

@@ -59,7 +59,7 @@ def fitting(
 ) -> list[Problem]:
     """The problems whose prompt leaves room for a completion. Prompts are dropped and counted,
     never cut."""
-    return [p for p in problems if len(tokenizer.encode(task.render(p, style))) <= room]
+    return [p for p in problems if len(task.encode(tokenizer, task.render(p, style))) <= room]
 
 
 def rollout(
@@ -81,7 +81,7 @@ def rollout(
     style: how the prompt is written (`cot` forces thinking). dtype: precision to decode in. Further
     keywords go to `sampler.generate`.
     """
-    prompts = [tokenizer.encode(task.render(p, style)) for p in problems]
+    prompts = [task.encode(tokenizer, task.render(p, style)) for p in problems]
     groups = generate(
         model,
         tokenizer,

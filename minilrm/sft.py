@@ -10,6 +10,7 @@ leaves out: packing, chat templates, low-rank adapters, mixing in pretraining te
 
 from __future__ import annotations
 
+import random
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -125,18 +126,17 @@ class Trainer(loop.Trainer):
 # -- pure pieces -----------------------------------------------------------------------------------
 
 
-def solved_example(task: Task, tokenizer: Tokenizer, rng: Any, style: str) -> Example:
+def solved_example(task: Task, tokenizer: Tokenizer, rng: random.Random, style: str) -> Example:
     """A problem of the training split with one of its solutions."""
     problem = task.sample(rng, "train")
-    solution = task.solution(problem, rng, style)
-    return build_example(tokenizer, task.render(problem), solution, special=task.special_tokens)
+    return build_example(task, tokenizer, task.render(problem), task.solution(problem, rng, style))
 
 
-def build_example(tokenizer: Tokenizer, prompt: str, answer: str, special: bool = False) -> Example:
+def build_example(task: Task, tokenizer: Tokenizer, prompt: str, answer: str) -> Example:
     """Prompt, answer, end of text. Each part is encoded alone, as at generation, where the prompt
-    stands alone too. `special`: the answer was written by a task that uses special tokens."""
-    completion = [*tokenizer.encode(answer, allow_special=special), tokenizer.eos_id]
-    return Example(tokenizer.encode(prompt), completion, [1] * len(completion))
+    stands alone too."""
+    completion = [*task.encode(tokenizer, answer), tokenizer.eos_id]
+    return Example(task.encode(tokenizer, prompt), completion, [1] * len(completion))
 
 
 def loss_of(

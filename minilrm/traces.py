@@ -114,7 +114,9 @@ def read_pool(path: Path, task: Task, tokenizer: Tokenizer) -> Pool:
             raise ValueError(f"they are of the task {counts['task']}")
         examples = [
             Example(
-                tokenizer.encode(r["prompt"]), r["completion_ids"], [1] * len(r["completion_ids"])
+                task.encode(tokenizer, r["prompt"]),
+                r["completion_ids"],
+                [1] * len(r["completion_ids"]),
             )
             for r in records
             if tokenizer.decode(r["completion_ids"][:-1]) == r["completion"]

@@ -33,7 +33,7 @@ import torch  # noqa: E402
 
 from minilrm import checkpoint, cli, files, grpo, intervals, machine, pretrain, reflection, runlog  # noqa: E402
 from minilrm.errors import UserError  # noqa: E402
-from minilrm.evaluate import TEMPERATURES, fingerprint, quick  # noqa: E402
+from minilrm.evaluate import TEMPERATURES, fingerprint  # noqa: E402
 from minilrm.rollout import Episode, fitting, rollout  # noqa: E402
 from minilrm.tasks import Problem, get_task  # noqa: E402
 

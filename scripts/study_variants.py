@@ -40,7 +40,7 @@ import torch  # noqa: E402
 from figures_text import LEAST_SEEDS, put  # noqa: E402
 from variants_figures import draw, tables  # noqa: E402
 
-from minilrm import checkpoint, cli, evaluate, files, grpo, machine, ppo, rl, runlog  # noqa: E402
+from minilrm import checkpoint, cli, evaluate, files, grpo, machine, measure, ppo, rl, runlog  # noqa: E402
 from minilrm.errors import UserError  # noqa: E402
 from minilrm.intervals import TOO_FEW, mean, paired_bootstrap, pass_at_k, wilson_interval  # noqa: E402
 from minilrm.tasks import get_task  # noqa: E402
@@ -152,12 +152,12 @@ def best_arms() -> list[str]:
 # -- measuring -------------------------------------------------------------------------------------
 
 
-def asker(where: str | Path, task_name: str, n: int) -> evaluate.Asker:
+def asker(where: str | Path, task_name: str, n: int) -> measure.Evaluator:
     """A checkpoint before the test problems of a task."""
     model, tokenizer, _ = checkpoint.load(checkpoint.resolve(str(where)))
     task = get_task(task_name)
     dtype = torch.bfloat16 if machine.bfloat16_pays(next(model.parameters()).device) else None
-    return evaluate.Asker(
+    return measure.Evaluator(
         model.eval(),
         tokenizer,
         task,

@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from minilrm import __main__ as listing
-from minilrm.cli import check, describe, fill, option, parse, resumed, run_command, to_dict
+from minilrm.cli import parse, run_command
 from minilrm.errors import UserError
+from minilrm.options import check, describe, fill, option, resumed, to_dict
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -464,7 +464,7 @@ def test_the_files_can_be_made_again(make_data, split):
     everything again."""
     text = (FOLDER / f"{split}.jsonl").read_text(encoding="utf-8")
     assert len(text) < 150_000 and text.count("\n") == 1000
-    assert text.splitlines()[:60] == make_data.countdown_lines(split, 60)
+    assert text.splitlines()[:60] == make_data.lines("countdown", split, 60)
 
 
 @pytest.mark.parametrize("split", ["test", "ood"])
@@ -496,7 +496,7 @@ def test_a_damaged_file_says_what_to_do(tmp_path, monkeypatch):
     assert machine.data_folder() == tmp_path and TASK.problems("test", 5) == TASK.make(
         "test", 5
     )  # no file: made anew
-    good = json.dumps(countdown.to_record(P))
+    good = json.dumps(TASK.to_record(P))
     for line in (
         '{"numbers": [4, 7',
         good.replace("53", "54"),

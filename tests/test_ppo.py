@@ -13,7 +13,7 @@ import pytest
 import safetensors.torch
 import torch
 
-from minilrm import checkpoint, cli, ppo, rewards, rl
+from minilrm import checkpoint, cli, ppo, rewards, rollout
 from minilrm.errors import UserError
 from minilrm.rollout import episode_states
 from minilrm.runlog import RunLog
@@ -64,7 +64,7 @@ def answered(trainer, shake=True):
             ).mul_(0.05)
     groups = trainer.sample(0)
     trainer.look_back(groups)
-    ppo.give_credit(rl.valid_ones(groups), trainer.options)
+    ppo.give_credit(rollout.valid_episodes(groups), trainer.options)
     return groups
 
 
@@ -186,7 +186,7 @@ def test_tool_text_and_invalid_episodes_teach_nothing(make_trainer, full_precisi
     with_tool, spoiled = groups[0][0], groups[1][2]
     with_tool.mask = [1, 0, 0] + [1] * (len(with_tool.mask) - 3)
     spoiled.valid, spoiled.reward = False, math.nan
-    ppo.give_credit(rl.valid_ones(groups), trainer.options)
+    ppo.give_credit(rollout.valid_episodes(groups), trainer.options)
     assert with_tool.advantages[1:3].tolist() == [0, 0] and with_tool.advantages[0] != 0
     whole, _ = caught_gradients(trainer, groups)
     assert all(g.isfinite().all() for g in whole.values())
@@ -283,11 +283,11 @@ def test_the_kl_is_paid_out_of_the_reward(make_trainer, full_precision):
     trainer.state["step"] = 1
     groups = trainer.sample(1)
     trainer.look_back(groups)
-    for e in rl.valid_ones(groups):
+    for e in rollout.valid_episodes(groups):
         e.values = torch.zeros(len(e.completion_ids))
     trainer.options.lam = 1.0
-    figures = ppo.give_credit(rl.valid_ones(groups), trainer.options)
-    for e in rl.valid_ones(groups):
+    figures = ppo.give_credit(rollout.valid_episodes(groups), trainer.options)
+    for e in rollout.valid_episodes(groups):
         k1 = e.old_logprobs - e.ref_logprobs
         assert e.advantages[0].item() == pytest.approx(parity(e) - 0.5 * k1.sum().item(), abs=1e-5)
         assert e.advantages[-1].item() == pytest.approx(parity(e) - 0.5 * k1[-1].item(), abs=1e-5)

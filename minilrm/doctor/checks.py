@@ -15,7 +15,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from minilrm.doctor.run import FIRST, Run
-from minilrm.tasks import answers
 
 
 @dataclass(frozen=True)
@@ -159,12 +158,8 @@ RUNS_ON = 0.5  # share of completions cut off at the limit, and of those answere
 
 def eos_not_learnt(run: Run) -> Finding | None:
     """Completions go on after their answer until they are cut off."""
-    answered = [text for text in run.texts if answers.extract(text)]
-    going_on = [
-        text
-        for text in answered  # on other lines or, where it should have ended, on the same
-        if answers.after_answer(text).strip() or answers.vote_key(answers.extract(text)[0]) is None
-    ]
+    answered = [text for text in run.texts if run.task.answers_in(text)]
+    going_on = [text for text in answered if run.task.runs_on(text)]
     cut_off = run.end("completions/clipped_ratio")
     if (
         not cut_off >= RUNS_ON
@@ -205,17 +200,18 @@ def length_runaway(run: Run) -> Finding | None:
 def truncation(run: Run) -> Finding | None:
     """Completions are cut off before they come to an answer, from the start."""
     cut_off = run.first("completions/clipped_ratio")
-    open_ended = [text for text in run.texts if not answers.extract(text)]
+    open_ended = [text for text in run.texts if not run.task.answers_in(text)]
+    marked = f" behind {run.task.mark}" if run.task.mark else ""
     still, limit = run.end("completions/clipped_ratio"), run.option("max_new_tokens")
     if not cut_off >= CUT_OFF or learnt(run) and still < CUT_OFF:
         return None
     return problem(
         "truncation",
         f"{cut_off:.0%} of the completions were cut off at first and {still:.0%} at last "
-        f"(limit{f': {limit:g} tokens' if limit else ' of the task'}); {len(open_ended)} of {len(run.texts)} "
-        "transcripts have no answer behind ####",
-        "raise --max-new-tokens to twice the mean length of right answers, or the policy learns to be short "
-        "instead of right",
+        f"(limit{f': {limit:g} tokens' if limit else ' of the task'}); {len(open_ended)} of "
+        f"{len(run.texts)} transcripts have no answer{marked}",
+        "raise --max-new-tokens to twice the mean length of right answers, or the policy learns to "
+        "be short instead of right",
     )
 
 

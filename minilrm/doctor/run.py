@@ -9,6 +9,7 @@ import numpy as np
 
 from minilrm.errors import UserError
 from minilrm.runlog import RunLog
+from minilrm.tasks import TASKS, Task, task_class
 
 COMMANDS = ("grpo", "ppo")  # whose logs have what the checks read
 NEEDED = (
@@ -52,6 +53,13 @@ class Run:
         """Optimizer steps on one batch of rollouts; 1 is on-policy. A batch is cut by question, so
         at most `prompts` times."""
         return min(self.option("updates", 1), self.option("prompts", 32)) * self.option("epochs", 1)
+
+    @property
+    def task(self) -> type[Task]:
+        """The class of the run's task, which finds the answers in its transcripts. A task that is
+        not known here is taken to follow the base class's convention."""
+        name = self.options.get("task")
+        return task_class(name) if name in TASKS else Task
 
     @property
     def texts(self) -> list[str]:

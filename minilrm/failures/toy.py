@@ -24,7 +24,7 @@ from types import SimpleNamespace
 
 import torch
 
-from minilrm import checkpoint, grpo, machine, rl, sft, tasks
+from minilrm import batches, checkpoint, grpo, machine, progress, rl, sft, tasks
 from minilrm.errors import UserError
 from minilrm.model import ModelConfig, Transformer
 from minilrm.optim import lr_factor, pretraining_optimizers, set_lr
@@ -73,6 +73,7 @@ class Sums(Arithmetic):
     name = "sums"
     max_new_tokens = 48
     smallest, largest = 1, 5
+    repeats = True
 
     def __init__(self):
         super().__init__(min_digits=1, max_digits=1, spanish=0.0, kinds=("chain",))
@@ -82,10 +83,6 @@ class Sums(Arithmetic):
         first = "-" if b <= a and rng.random() < 0.5 else "+"
         total = a + b if first == "+" else a - b
         return f"{a} {first} {b} {'-' if c <= total and rng.random() < 0.5 else '+'} {c}"
-
-    def problems(self, split: str, n: int, seed: int = 0) -> list[Problem]:
-        # there are few sums this small: one may come twice
-        return Task.problems(self, split, n, seed)
 
 
 class HardSums(Sums):
@@ -135,7 +132,7 @@ def answer(task: Task, problem: Problem, rng: random.Random, way: str) -> str:
 
 def documents(
     task: Task, tokenizer: Tokenizer, corpus: str, step: int, batch: int = 64
-) -> list[sft.Example]:
+) -> list[batches.Example]:
     """The examples of one step of the base's training: question, answer, and (mostly) the end of
     the text."""
     ways = dict(CORPORA[corpus])
@@ -155,9 +152,9 @@ def documents(
             rest = tokenizer.encode(texts[1]) + tokenizer.encode(
                 "\n\n" + "\n\n".join(map("".join, (texts[2:4], texts[4:])))
             )
-            examples.append(sft.Example([*head, *rest][:100], len(head)))
+            examples.append(batches.Example([*head, *rest][:100], len(head)))
         else:
-            examples.append(sft.build_example(tokenizer, *texts[:2]))
+            examples.append(sft.build_example(task, tokenizer, *texts[:2]))
     return examples
 
 
@@ -197,7 +194,7 @@ def read(model: Transformer, tokenizer: Tokenizer, corpus: str, steps: int, peak
             examples = documents(task, tokenizer, corpus, step)
             set_lr(optimizers, peak * lr_factor(step, steps, warmup=10, final=0.05))
             learnt = sum(len(e.ids) - e.prompt for e in examples)
-            for ids, mask in sft.micro_batches(examples, max_tokens=16_384):
+            for ids, mask in batches.example_batches(examples, max_tokens=16_384):
                 sft.loss_of(model, ids, mask, learnt, device).backward()
             for optimizer in optimizers.values():
                 optimizer.step()
@@ -227,14 +224,14 @@ def float32() -> Iterator[None]:
 def ctrl_c_ends_it() -> Iterator[None]:
     """Inside, Ctrl-C is a KeyboardInterrupt. grpo's own way, save and say how to resume, is not
     worth it for seconds of work, and its command does not know the toy task."""
-    kept, rl.Interrupt = (
-        rl.Interrupt,
+    kept, progress.Interrupt = (
+        progress.Interrupt,
         lambda: contextlib.nullcontext(SimpleNamespace(requested=False)),
     )
     try:
         yield
     finally:
-        rl.Interrupt = kept
+        progress.Interrupt = kept
 
 
 def run(

@@ -177,7 +177,7 @@ class Trainer:
     def fits(self, problem: Problem) -> bool:
         """Whether a prompt leaves room for a completion. Prompts that do not are dropped, never cut."""
         room = self.model.config.max_seq_len - self.max_new_tokens
-        return len(self.tokenizer.encode(self.task.render(problem, self.style))) <= room
+        return len(self.task.encode(self.tokenizer, self.task.render(problem, self.style))) <= room
 
     def evaluate(self, full: bool) -> Evaluation:
         """Fresh problems of the validation split, one answer each; before and after (`full`) also greedily."""
