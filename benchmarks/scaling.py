@@ -89,7 +89,7 @@ def step_of(link: Link, scale: str, sequences: int, length: int, max_tokens_per_
             rollout=metrics["seconds/rollout"],
             update=metrics["seconds/update"],
             mean_length=metrics["completions/mean_length"],
-            parameters=count_parameters(trainer.policy),
+            parameters=count_parameters(trainer.model),
             helpers_mb=trainer.workers.peaks_mb if trainer.workers else [],
         )
 

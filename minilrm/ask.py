@@ -44,7 +44,7 @@ class Options:
         "newest finished grpo run of the task, else the shipped base",
     )
     task: str = option(
-        "gsm8k-mini", "how the question is put and the answer read", choices=tuple(TASKS)
+        "gsm8k-mini", "how the question is put and the answer read", choices=TASKS
     )
     question: str | None = option(None, "ask this one question, then end")
     temperature: float | None = option(None, "0 (greedy) if not given; with --samples 1", minimum=0)

@@ -127,7 +127,7 @@ class Options(loop.Options):
     )
     clip: float = option(1.0, "largest gradient norm", exclusive_minimum=0, group="optimizer")
     max_tokens_per_batch: int = option(
-        8192, "tokens in a micro-batch, with padding", minimum=256, group="optimizer"
+        8192, "tokens in a micro-batch, with padding", minimum=1, group="optimizer"
     )
     eval_every: int = option(100, "steps between evaluations", minimum=1, group="evaluation")
 

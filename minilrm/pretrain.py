@@ -56,10 +56,10 @@ class Options(loop.Options):
 
     scale: str = option("micro", "size of the model and the batch", choices=tuple(SCALES))
     tokens: int | None = option(
-        None, "tokens to read; the scale's own if not given", minimum=10_000
+        None, "tokens to read; the scale's own if not given", minimum=1
     )
     max_tokens_per_batch: int = option(
-        4096, "tokens in a micro-batch, padding included: bounds the memory", minimum=512
+        4096, "tokens in a micro-batch, padding included: bounds the memory", minimum=1
     )
     accumulate: int | None = option(
         None, "micro-batches per step; the scale's own if not given", minimum=1

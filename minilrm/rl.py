@@ -33,7 +33,7 @@ from minilrm.rollout import (
     valid_episodes,
 )
 from minilrm.sampler import WORTH_SHARING, workers
-from minilrm.tasks import Problem, task_class
+from minilrm.tasks import Problem, TracedTask, task_class
 from minilrm.tasks.base import problem_rng
 from minilrm.tokenizer import Tokenizer
 
@@ -100,7 +100,7 @@ class Options(loop.Options):
     max_tokens_per_batch: int = option(
         4096,
         "completion tokens in a micro-batch, padding included: bounds the memory",
-        minimum=256,
+        minimum=1,
         group="optimizer",
     )
     eval_every: int = option(20, "steps between evaluations", minimum=1, group="evaluation")
@@ -297,8 +297,9 @@ class Trainer(loop.Trainer):
     def transcript(self, episode: Episode) -> dict[str, Any]:
         """With the completion cut into (piece, kind) for the report to highlight, where there is a
         trace to read."""
-        traced = reflection.has_traces(self.task)
-        pieces = reflection.highlight(self.task, episode.problem, episode.text) if traced else None
+        pieces = None
+        if isinstance(self.task, TracedTask):
+            pieces = reflection.highlight(self.task, episode.problem, episode.text)
         return {**super().transcript(episode), "pieces": pieces}
 
     def summary(self, after: Scores | None, last: Path) -> dict[str, Any]:

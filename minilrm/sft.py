@@ -44,7 +44,7 @@ class Options(loop.Options):
     warmup: int = option(10, "steps over which the learning rate rises", minimum=0)
     clip: float = option(1.0, "largest gradient norm", exclusive_minimum=0)
     max_tokens_per_batch: int = option(
-        16_384, "tokens in a micro-batch, padding included", minimum=256
+        16_384, "tokens in a micro-batch, padding included", minimum=1
     )
 
 

@@ -68,7 +68,7 @@ PLANS = {
         Plan("numbers of three digits", {"task": "sums-hard"}),
         Plan(
             "numbers of three digits, no pay for the form",
-            {"task": "sums-hard", "format_weight": 0.0},
+            {"task": "sums-hard", "reward": {"accuracy": 1.0}},
         ),
     ],
     "saturated": [
@@ -90,7 +90,7 @@ PLANS = {
     "format_only": [
         Plan(
             f"format {f}, accuracy {a}",
-            {"format_weight": f, "accuracy_weight": a, "normalize": "none"},
+            {"reward": {"accuracy": a, "format": f}, "normalize": "none"},
             corpus="sloppy",
         )
         for f, a in ((1.0, 0.1), (1.0, 0.0), (0.5, 0.05))

@@ -121,7 +121,7 @@ def study_expert(seed: int) -> dict:
         steps=STEPS // 2,
         normalize="reward",
         objective="reinforce",
-        format_weight=0.0,
+        reward={"accuracy": 1.0},
         eval_quick=N,
     )
     while (end := log.metrics("train")[-1])["tokens"] < goal and end[

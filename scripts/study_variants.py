@@ -83,7 +83,7 @@ ARMS = {  # arm: (what is other than in the default, its options)
             "objective": "reinforce",
             "normalize": "reward",
             "aggregation": "token",
-            "format_weight": 0.0,
+            "reward": {"accuracy": 1.0},
         },
     ),
 }

@@ -244,7 +244,7 @@ def test_a_step_moves_the_student_alone_and_by_the_loss_alone(
     # nobody learns his own samples by heart
     own = {"lmbda": 1.0, "hard_weight": 0.4} if way == "on-policy" else {}
     run = distill.Distiller(distill.settle(options(base, student, way=way, **own), None))
-    rows = run.ask(run.student if own else run.teacher, run.task.problems("train", 6), 1, "test", 0)
+    rows = run.ask(run.model if own else run.teacher, run.task.problems("train", 6), 1, "test", 0)
     run.own_samples, run.pool = lambda step: (rows, {}), rows
     caught, before = [], [p.clone() for p in run.teacher.parameters()]
     run.guard.step = lambda model, *_: (
@@ -259,10 +259,10 @@ def test_a_step_moves_the_student_alone_and_by_the_loss_alone(
         "denominator": count,
     }
     loss = distill.loss_of(
-        run.student, run.teacher, *next(batches.example_batches(rows, 10_000)), **how
+        run.model, run.teacher, *next(batches.example_batches(rows, 10_000)), **how
     )
     for found, wanted in zip(
-        caught, torch.autograd.grad(loss, list(run.student.parameters())), strict=True
+        caught, torch.autograd.grad(loss, list(run.model.parameters())), strict=True
     ):
         assert (found - wanted).norm() <= 1e-4 * wanted.norm() + 1e-9
     assert any(g.norm() > 0 for g in caught)

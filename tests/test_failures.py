@@ -148,7 +148,7 @@ def test_each_changes_what_is_learnt(failure, base, small, healthy_weights):
             trainer = grpo.Trainer(grpo.Options(**options))
             for step in range(2):
                 trainer.step(step)
-        return trainer.policy.embed_tokens.weight.detach().clone()
+        return trainer.model.embed_tokens.weight.detach().clone()
 
     kind = str(failure.options)
     if kind not in healthy_weights:
@@ -174,7 +174,7 @@ def test_several_updates_on_stale_rollouts_know_who_wrote_them(base, small, monk
             )
         )
         ratios = [trainer.step(step)["ratio/mean"] for step in range(3)]
-    assert asked == [True] * 3 and trainer.policy is trainer.learning
+    assert asked == [True] * 3 and trainer.model is trainer.learning
     assert abs(ratios[-1] - 1) > 1e-3
 
 

@@ -23,7 +23,7 @@ from minilrm.tokenizer import Tokenizer
 class Options:
     """Print the mix of a base corpus with a sample of each kind, or write documents to a file."""
 
-    task: str = option("gsm8k-mini", "whose base reads it", choices=tuple(TASKS))
+    task: str = option("gsm8k-mini", "whose base reads it", choices=TASKS)
     seed: int = option(0, "seed of the documents")
     spanish: float = option(0.25, "share of Spanish, for gsm8k-mini", minimum=0.0, maximum=1.0)
     reflection: float | None = option(

@@ -32,7 +32,7 @@ class Options:
         None, "the checkpoint that training began from: adds the split of the gain and the verdict"
     )
     task: str | None = option(
-        None, "what to ask; the checkpoint's own task if not given", choices=tuple(TASKS)
+        None, "what to ask; the checkpoint's own task if not given", choices=TASKS
     )
     split: str = option("test", "which problems", choices=SPLITS)
     n: int = option(1000, "problems", minimum=1)
