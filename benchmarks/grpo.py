@@ -108,13 +108,13 @@ def ours(link: Link, folder: Path, prompts: int, max_new_tokens: int, reward: st
                 "the two sides do not get the same prompts; bring same.training_problems up to date"
             )
         link.next()
-        before = trainer.state["tokens_generated"]
+        before = trainer.state.tokens_generated
         started = time.perf_counter()
         metrics = trainer.step(step)
         link.answer(
             seconds=time.perf_counter() - started,
             work=1,
-            tokens=trainer.state["tokens_generated"] - before,
+            tokens=trainer.state.tokens_generated - before,
             rollout_seconds=metrics["seconds/rollout"],
             update_seconds=metrics["seconds/update"],
             reward=metrics["reward"],
@@ -325,7 +325,7 @@ def verify(link: Link, folder: Path, prompts: int, max_new_tokens: int | None) -
         style=STYLE,
         max_new_tokens=o.max_new_tokens,
         seed=0,
-        dtype=trainer.rollout_dtype,
+        dtype=trainer.decoding_dtype,
     )
     reward = rewards.weighted(WEIGHTS)
     while True:

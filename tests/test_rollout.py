@@ -1,12 +1,9 @@
-"""Rollouts, the trainer's log-probs of them, and their rewards."""
-
-import math
+"""Rollouts, and the trainer's log-probs of them."""
 
 import pytest
 import torch
 
-from minilrm import checkpoint, objectives, rewards
-from minilrm.grpo import give_advantages
+from minilrm import checkpoint, objectives
 from minilrm.model import EXPLICIT_UP_TO
 from minilrm.rollout import (
     Episode,
@@ -226,66 +223,7 @@ def test_prompts_that_leave_no_room_are_dropped_not_cut(tokenizer, task):
     assert fitting(task, tokenizer, problems, 0) == []
 
 
-# -- rewards ---------------------------------------------------------------------------------------
-
-
-def raising(episode):
-    raise RuntimeError("the grader fell over")
-
-
-@pytest.mark.parametrize(
-    "bad",
-    [
-        raising,
-        lambda e: math.nan,
-        lambda e: math.inf,
-        lambda e: -math.inf,
-        lambda e: None,
-        lambda e: "high",
-        lambda e: torch.tensor([1.0, 2.0]),
-    ],
-)
-def test_a_reward_function_that_fails_makes_the_episode_invalid_not_wrong(bad):
-    """Catches: a failed grader counted as reward 0, which would teach away from what may have been
-    right."""
-    group = [make_episode(correct=i < 2) for i in range(4)]
-    assert rewards.apply([group], lambda e: bad(e) if e is group[0] else rewards.accuracy(e)) == 1
-    assert [e.valid for e in group] == [False, True, True, True] and [e.reward for e in group] == [
-        0,
-        1,
-        0,
-        0,
-    ]
-    give_advantages([group], "none")
-    assert [e.advantage for e in group] == pytest.approx(
-        [0, 2 / 3, -1 / 3, -1 / 3]
-    )  # the mean of three, not of four
-
-
-def test_an_episode_becomes_valid_again_and_interrupts_pass():
-    group = [make_episode(valid=False)]
-    assert rewards.apply([group], lambda e: torch.tensor(0.5)) == 0
-    assert group[0].valid and group[0].reward == 0.5
-
-    def interrupted(episode):
-        raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        rewards.apply([group], interrupted)
-
-
-def test_named_rewards_are_weighed():
-    right = make_episode(correct=True, finish="eos")
-    cut_off = make_episode(correct=True, finish="length")
-    reward = rewards.weighted({"accuracy": 1.0, "format": 0.1})
-    assert (reward(right), reward(cut_off), reward(make_episode())) == (
-        pytest.approx(1.1),
-        1.0,
-        0.0,
-    )
-    assert rewards.weighted({"accuracy": 1.0, "format": 0.0})(right) == 1.0
-    with pytest.raises(KeyError):
-        rewards.weighted({"acuracy": 1.0})
+# -- metrics ---------------------------------------------------------------------------------------
 
 
 def test_group_metrics_have_trls_names_and_leave_the_invalid_out():

@@ -8,8 +8,9 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from conftest import pay
 
-from minilrm import grpo, rewards, runlog
+from minilrm import grpo, runlog
 from minilrm.tasks.gsm8k_mini import GSM8KMini
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "scripts"))
@@ -22,9 +23,7 @@ import study_main  # noqa: E402
 def study(base, tmp_path, monkeypatch):
     """The study with two steps, a tiny model, and no measurements but their names."""
     monkeypatch.setattr(GSM8KMini, "max_new_tokens", 8)
-    monkeypatch.setattr(
-        rewards, "weighted", lambda weights: lambda episode: float(sum(episode.completion_ids) % 2)
-    )
+    pay(monkeypatch)
     monkeypatch.setattr(grpo, "write_report", lambda folder: folder)
     monkeypatch.chdir(tmp_path)
     options = functools.partial(

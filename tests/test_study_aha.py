@@ -7,8 +7,9 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from conftest import pay
 
-from minilrm import checkpoint, grpo, reflection, rewards, runlog
+from minilrm import checkpoint, grpo, reflection, runlog
 from minilrm.errors import UserError
 from minilrm.tasks.countdown import Countdown
 from minilrm.tasks.traces import Attempt, Trace
@@ -28,9 +29,7 @@ def study(base, tmp_path, monkeypatch):
     monkeypatch.setattr(
         Countdown, "problems", lambda self, split, n, seed=0: problems("validation", n, seed)
     )
-    monkeypatch.setattr(
-        rewards, "weighted", lambda weights: lambda episode: float(sum(episode.completion_ids) % 2)
-    )
+    pay(monkeypatch)
     monkeypatch.setattr(grpo, "write_report", lambda folder: folder)
     monkeypatch.setattr(study_aha, "base_of", lambda task, seeded=True: str(base))
     monkeypatch.chdir(tmp_path)

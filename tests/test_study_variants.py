@@ -8,8 +8,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from conftest import pay
 
-from minilrm import rewards, runlog
+from minilrm import runlog
 from minilrm.errors import UserError
 from minilrm.intervals import paired_bootstrap
 from minilrm.tasks.arithmetic import Arithmetic
@@ -34,9 +35,7 @@ def study(base, tmp_path, monkeypatch):
             "problems",
             lambda self, split, n: [self.sample(random.Random(i), "train") for i in range(n)],
         )
-    monkeypatch.setattr(
-        rewards, "weighted", lambda weights: lambda episode: float(sum(episode.completion_ids) % 2)
-    )
+    pay(monkeypatch)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(
         study_variants,
