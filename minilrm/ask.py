@@ -20,11 +20,12 @@ from pathlib import Path
 
 import torch
 
-from minilrm import cli, machine, runlog
-from minilrm.cli import option
+from minilrm import cli, files, machine
+from minilrm.checkpoint import open_model
 from minilrm.errors import UserError
-from minilrm.evaluate import majority, open_model
+from minilrm.intervals import majority
 from minilrm.model import Transformer
+from minilrm.options import option
 from minilrm.sampler import Completion, generate
 from minilrm.tasks import TASKS, Task, task_class
 from minilrm.tasks.base import Problem
@@ -43,7 +44,7 @@ class Options:
         "newest finished grpo run of the task, else the shipped base",
     )
     task: str = option(
-        "gsm8k-mini", "how the question is put and the answer read", choices=tuple(TASKS)
+        "gsm8k-mini", "how the question is put and the answer read", choices=TASKS
     )
     question: str | None = option(None, "ask this one question, then end")
     temperature: float | None = option(None, "0 (greedy) if not given; with --samples 1", minimum=0)
@@ -105,7 +106,7 @@ def default_checkpoint(task: str, runs: Path = Path("runs")) -> str:
     finished = []
     for summary in runs.glob("*/summary.json"):
         try:
-            config = runlog.read_json(summary.parent / "config.json")
+            config = files.read_json(summary.parent / "config.json")
         except UserError:
             continue  # not a run of ours, or a damaged one
         if config.get("command") == "grpo" and config.get("task") == task:

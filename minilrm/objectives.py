@@ -32,11 +32,7 @@ OBJECTIVES = {
     "grpo": ("sequence", 0.2, 0.2),  # 2402.03300
     "dr_grpo": ("constant", 0.2, 0.2),  # 2503.20783
     "dapo": ("token", 0.2, 0.28),  # 2503.14476, "clip higher"
-    "gspo": (
-        "sequence",
-        3e-4,
-        4e-4,
-    ),  # 2507.18071: a sequence's ratio is a mean, so it moves far less
+    "gspo": ("sequence", 3e-4, 4e-4),  # 2507.18071: the ratio is a mean, so it moves far less
     "cispo": ("token", math.inf, 0.28),  # 2506.13585: a cap, no lower bound
 }
 
@@ -120,7 +116,11 @@ def cross_entropy(
 
 
 def group_advantages(
-    rewards: Tensor, normalize: str = "std", eps: float = 1e-4, valid: Tensor | None = None
+    rewards: Tensor,
+    normalize: str = "std",
+    eps: float = 1e-4,
+    valid: Tensor | None = None,
+    batch_std: Tensor | None = None,
 ) -> Tensor:
     """How much better each completion is than its group: `rewards[P, G]` -> `[P, G]`, a group's sum
     is 0.
@@ -133,7 +133,8 @@ def group_advantages(
     A group whose rewards are all equal gets exactly 0, by comparison and not by division: float32
     rounding in the mean, divided by a std of nearly 0, would otherwise teach from noise.
     `valid[P, G]` False (a grader that failed) gives 0, and that reward, NaN included, enters
-    neither mean nor std; G is then the number of valid ones.
+    neither mean nor std; G is then the number of valid ones. `batch_std`: the std of the whole
+    batch, where several devices hold a part of it each; None: of the rewards given.
 
     >>> group_advantages(torch.tensor([[1.0, 0.0, 0.0, 1.0], [1.0, 1.0, 1.0, 1.0]]), "rloo")
     tensor([[ 0.6667, -0.6667, -0.6667,  0.6667],
@@ -153,7 +154,8 @@ def group_advantages(
         variance = _inside(centered, valid).square().sum(1, keepdim=True) / (n - 1)
         centered = centered / (variance.sqrt() + eps)
     elif normalize == "batch" and valid.sum() > 1:
-        centered = centered / (rewards[valid].std() + eps)
+        std = rewards[valid].std() if batch_std is None else batch_std
+        centered = centered / (std + eps)
     highest = rewards.masked_fill(~valid, -math.inf).amax(1, keepdim=True)
     lowest = rewards.masked_fill(~valid, math.inf).amin(1, keepdim=True)
     return _inside(centered, valid & (highest > lowest))
@@ -395,9 +397,8 @@ def importance_ratio(
     log_ratio = _inside(logp - old_logp, mask)
     if per_sequence:
         mean = log_ratio.sum(1, keepdim=True) / mask.sum(1, keepdim=True).clamp(min=1)
-        log_ratio = mean.detach() + _inside(
-            logp - logp.detach(), mask
-        )  # the latter is 0 and has the gradient of logp
+        # logp - logp.detach() is 0 and has the gradient of logp
+        log_ratio = mean.detach() + _inside(logp - logp.detach(), mask)
     return log_ratio.exp()
 
 

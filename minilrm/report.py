@@ -17,7 +17,7 @@ import io
 from dataclasses import MISSING, dataclass
 from pathlib import Path
 
-from minilrm.cli import option, run_command
+from minilrm.cli import run_command
 from minilrm.curves import (
     ACCURACY,
     LENGTH,
@@ -29,7 +29,9 @@ from minilrm.curves import (
     is_number,
     points,
 )
-from minilrm.runlog import RunLog, read_json, write_bytes_atomic
+from minilrm.files import read_json, write_bytes_atomic
+from minilrm.options import option
+from minilrm.runlog import RunLog
 
 
 def write_report(folder: str | Path) -> Path:

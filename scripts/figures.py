@@ -26,7 +26,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "scripts")]  # a clone's own package, inst
 from figures_plots import draw_hold, draw_main  # noqa: E402
 from figures_text import LEAST_SEEDS, fill_readme, verdict_lines  # noqa: E402
 
-from minilrm import cli, machine, runlog  # noqa: E402
+from minilrm import cli, files, machine, runlog  # noqa: E402
 from minilrm.errors import UserError  # noqa: E402
 from minilrm.intervals import TOO_FEW, paired_bootstrap, wilson_interval  # noqa: E402
 
@@ -85,7 +85,7 @@ def read_results() -> dict:
 def read_pretraining() -> dict | None:
     """What the shipped base says of its own training."""
     path = machine.data_folder() / "checkpoints" / BASE / "minilrm.json"
-    scores = runlog.read_json(path).get("info", {}).get("scores") if path.is_file() else None
+    scores = files.read_json(path).get("info", {}).get("scores") if path.is_file() else None
     return (
         {key: scores.get(key) for key in ("parameters", "tokens_trained", "seconds", "machine")}
         if scores
@@ -308,7 +308,7 @@ def summarise(results: dict) -> dict:
         "timing": results["timing"],
     }
     summary["verdicts"] = verdicts(summary)
-    return runlog.plain(summary, digits=6)
+    return files.plain(summary, digits=6)
 
 
 # -- verdicts --------------------------------------------------------------------------------------
@@ -403,13 +403,13 @@ def main() -> None:
     text = fill_readme(readme.read_text(encoding="utf-8"), summary, results["transcript"])
     folder = machine.data_folder() / "results"
     folder.mkdir(exist_ok=True)
-    runlog.write_json_atomic(folder / "main.json", summary)
+    files.write_json_atomic(folder / "main.json", summary)
     written = [str(readme), str(folder / "main.json")]
     for kind, name, draw in (("grpo", "main.png", draw_main), ("hold", "hold.png", draw_hold)):
         if results[kind]:
             draw(results[kind], folder / name)
             written.append(str(folder / name))
-    runlog.write_bytes_atomic(readme, text.encode())
+    files.write_bytes_atomic(readme, text.encode())
     print("\n".join(verdict_lines(summary)))
     print(f"written: {', '.join(written)}")
 

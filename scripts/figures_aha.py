@@ -29,7 +29,7 @@ from figures_aha_plots import draw_arms, draw_pretraining  # noqa: E402
 from figures_aha_text import block, headline  # noqa: E402
 from figures_text import LEAST_SEEDS, put  # noqa: E402
 
-from minilrm import cli, machine, reflection, runlog  # noqa: E402
+from minilrm import cli, files, machine, reflection, runlog  # noqa: E402
 from minilrm.errors import UserError  # noqa: E402
 from minilrm.intervals import mean, paired_bootstrap  # noqa: E402
 
@@ -295,7 +295,7 @@ def summarise(results: dict[str, dict]) -> dict:
             "machine": next((part.get("machine") for part in kinds["seeded"].values()), None),
         }
         out[task]["claims"] = claims(out[task])
-    return runlog.plain(out, digits=6)
+    return files.plain(out, digits=6)
 
 
 # -- claims ----------------------------------------------------------------------------------------
@@ -542,7 +542,7 @@ def main() -> None:
     }  # all or none: a marker may be missing
     folder = machine.data_folder() / "results"
     folder.mkdir(exist_ok=True)
-    runlog.write_json_atomic(folder / "aha.json", summary)
+    files.write_json_atomic(folder / "aha.json", summary)
     written = [folder / "aha.json"]
     for name, draw, drawn in (
         (
@@ -560,7 +560,7 @@ def main() -> None:
             draw(drawn, folder / name)
             written.append(folder / name)
     for file, text in texts.items():
-        runlog.write_bytes_atomic(file, text.encode())
+        files.write_bytes_atomic(file, text.encode())
         written.append(file)
     if not texts:
         print(block(summary))

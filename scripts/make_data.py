@@ -20,7 +20,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))  # so that the clone that holds this script is used, installed or not
 
-from minilrm.runlog import write_bytes_atomic  # noqa: E402
+from minilrm.files import write_bytes_atomic  # noqa: E402
 from minilrm.tasks import TASKS, get_task, task_class  # noqa: E402
 
 SAMPLES = {"gsm8k-mini": {"train_sample": "train"}}  # task -> further files, each with its split

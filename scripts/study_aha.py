@@ -31,9 +31,9 @@ sys.path.insert(
 
 import torch  # noqa: E402
 
-from minilrm import checkpoint, cli, grpo, intervals, machine, pretrain, reflection, runlog  # noqa: E402
+from minilrm import checkpoint, cli, files, grpo, intervals, machine, pretrain, reflection, runlog  # noqa: E402
 from minilrm.errors import UserError  # noqa: E402
-from minilrm.evaluate import TEMPERATURES, fingerprint, quick  # noqa: E402
+from minilrm.evaluate import TEMPERATURES, fingerprint  # noqa: E402
 from minilrm.rollout import Episode, fitting, rollout  # noqa: E402
 from minilrm.tasks import Problem, get_task  # noqa: E402
 
@@ -361,7 +361,7 @@ def study_pretraining(task_name: str, seed: int, share: float) -> None:
             "accuracy_ci": sampled["accuracy_ci"],
             "right": sampled["right"],
             "problems_sha256": fingerprint(problems),
-            "pretraining_tokens": runlog.read_json(folder / "summary.json")["tokens_trained"],
+            "pretraining_tokens": files.read_json(folder / "summary.json")["tokens_trained"],
             **greedy_and_ood(task, model, tokenizer, 0),
         },
     )

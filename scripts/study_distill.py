@@ -28,7 +28,18 @@ sys.path.insert(
     0, str(Path(__file__).resolve().parent.parent)
 )  # a clone's own package, installed or not
 
-from minilrm import checkpoint, cli, distill, evaluate, intervals, machine, model, pretrain, runlog  # noqa: E402
+from minilrm import (  # noqa: E402
+    checkpoint,
+    cli,
+    distill,
+    evaluate,
+    files,
+    intervals,
+    machine,
+    model,
+    pretrain,
+    runlog,
+)
 from minilrm.errors import UserError  # noqa: E402
 from minilrm.tasks import get_task  # noqa: E402
 
@@ -152,7 +163,7 @@ def study_way(teacher: Path, seed: int, way: str) -> dict:
             "pool": pool if pool.exists() else None,
         }
     log = runlog.RunLog.open(distill.train(distill.Options(**how)))
-    summary = runlog.read_json(log.folder / "summary.json")
+    summary = files.read_json(log.folder / "summary.json")
     kept = {
         key: value
         for key, value in summary.items()

@@ -30,7 +30,8 @@ from minilrm import checkpoint, doctor, grpo, machine  # noqa: E402
 from minilrm.doctor import recordings  # noqa: E402
 from minilrm.failures import faults, toy  # noqa: E402
 from minilrm.failures.faults import Fault  # noqa: E402
-from minilrm.runlog import RunLog, write_bytes_atomic  # noqa: E402
+from minilrm.files import write_bytes_atomic  # noqa: E402
+from minilrm.runlog import RunLog  # noqa: E402
 
 FOLDER = ROOT / "tests" / "data" / "doctor"
 CHEAP = {
@@ -67,7 +68,7 @@ PLANS = {
         Plan("numbers of three digits", {"task": "sums-hard"}),
         Plan(
             "numbers of three digits, no pay for the form",
-            {"task": "sums-hard", "format_weight": 0.0},
+            {"task": "sums-hard", "reward": {"accuracy": 1.0}},
         ),
     ],
     "saturated": [
@@ -89,7 +90,7 @@ PLANS = {
     "format_only": [
         Plan(
             f"format {f}, accuracy {a}",
-            {"format_weight": f, "accuracy_weight": a, "normalize": "none"},
+            {"reward": {"accuracy": a, "format": f}, "normalize": "none"},
             corpus="sloppy",
         )
         for f, a in ((1.0, 0.1), (1.0, 0.0), (0.5, 0.05))

@@ -26,7 +26,7 @@ sys.path.insert(
     0, str(Path(__file__).resolve().parent.parent)
 )  # a clone's own package, installed or not
 
-from minilrm import checkpoint, evaluate, grpo, machine, pretrain, runlog  # noqa: E402
+from minilrm import checkpoint, evaluate, files, grpo, machine, pretrain, runlog  # noqa: E402
 from minilrm.tasks import get_task  # noqa: E402
 
 STEPS, TIMES, SEEDS, N = grpo.Options.steps, 5, (0, 1, 2), 1000
@@ -121,7 +121,7 @@ def study_expert(seed: int) -> dict:
         steps=STEPS // 2,
         normalize="reward",
         objective="reinforce",
-        format_weight=0.0,
+        reward={"accuracy": 1.0},
         eval_quick=N,
     )
     while (end := log.metrics("train")[-1])["tokens"] < goal and end[
@@ -173,7 +173,7 @@ def time_pretraining(tokens: int = 600_000) -> None:
     where = folder("pretraining", 0)
     shutil.rmtree(where, ignore_errors=True)
     pretrain.train(pretrain.Options(scale="micro", tokens=tokens, eval_n=0, out=where))
-    ended = runlog.read_json(where / "summary.json")
+    ended = files.read_json(where / "summary.json")
     runlog.append_result(
         "timing",
         {
@@ -224,7 +224,7 @@ def last(log: runlog.RunLog) -> Path:
 
 def summary(log: runlog.RunLog) -> dict:
     """The run's summary.json without this machine's paths."""
-    outcome = runlog.read_json(log.folder / "summary.json")
+    outcome = files.read_json(log.folder / "summary.json")
     return {
         key: value
         for key, value in outcome.items()

@@ -40,7 +40,7 @@ import torch  # noqa: E402
 from figures_text import LEAST_SEEDS, put  # noqa: E402
 from variants_figures import draw, tables  # noqa: E402
 
-from minilrm import checkpoint, cli, evaluate, grpo, machine, ppo, rl, runlog  # noqa: E402
+from minilrm import checkpoint, cli, evaluate, files, grpo, machine, measure, ppo, rl, runlog  # noqa: E402
 from minilrm.errors import UserError  # noqa: E402
 from minilrm.intervals import TOO_FEW, mean, paired_bootstrap, pass_at_k, wilson_interval  # noqa: E402
 from minilrm.tasks import get_task  # noqa: E402
@@ -83,7 +83,7 @@ ARMS = {  # arm: (what is other than in the default, its options)
             "objective": "reinforce",
             "normalize": "reward",
             "aggregation": "token",
-            "format_weight": 0.0,
+            "reward": {"accuracy": 1.0},
         },
     ),
 }
@@ -152,12 +152,12 @@ def best_arms() -> list[str]:
 # -- measuring -------------------------------------------------------------------------------------
 
 
-def asker(where: str | Path, task_name: str, n: int) -> evaluate.Asker:
+def asker(where: str | Path, task_name: str, n: int) -> measure.Evaluator:
     """A checkpoint before the test problems of a task."""
     model, tokenizer, _ = checkpoint.load(checkpoint.resolve(str(where)))
     task = get_task(task_name)
     dtype = torch.bfloat16 if machine.bfloat16_pays(next(model.parameters()).device) else None
-    return evaluate.Asker(
+    return measure.Evaluator(
         model.eval(),
         tokenizer,
         task,
@@ -191,7 +191,7 @@ def study_base(task: str, arm: str, seed: int) -> dict:
 def study_run(task: str, arm: str, seed: int) -> dict:
     """One arm, one seed: a run until the budget is spent, then the test."""
     log = run(task, arm, seed)
-    train, outcome = log.metrics("train"), runlog.read_json(log.folder / "summary.json")
+    train, outcome = log.metrics("train"), files.read_json(log.folder / "summary.json")
     found = {
         "steps": train[-1]["step"],
         "tokens": train[-1]["tokens"],
@@ -422,7 +422,7 @@ def summarise() -> dict:
             "base": figures_of(task, base, {}) if base else None,
             "arms": {arm: figures_of(task, found, default) for arm, found in runs.items() if found},
         }
-    return runlog.plain(out, digits=6)
+    return files.plain(out, digits=6)
 
 
 # -- the command -----------------------------------------------------------------------------------
@@ -431,9 +431,9 @@ def summarise() -> dict:
 def show_all(into: Path | None) -> None:
     summary, results = summarise(), machine.data_folder() / "results"
     results.mkdir(exist_ok=True)
-    runlog.write_json_atomic(results / "variants.json", summary)
+    files.write_json_atomic(results / "variants.json", summary)
     if into:
-        runlog.write_bytes_atomic(
+        files.write_bytes_atomic(
             into,
             put(into.read_text(encoding="utf-8"), "figures:variants", tables(summary)).encode(),
         )

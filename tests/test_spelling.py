@@ -57,7 +57,8 @@ def test_fine_tuning_spells_a_solved_problem_as_pretraining_does(tokenizer, name
     for problem, solution in solved(task, 20):
         prompt = task.render(problem)
         example = sft.build_example(task, tokenizer, prompt, solution)
-        assert example.ids == as_read(tokenizer, task, prompt + solution)
+        ids = [*example.prompt_ids, *example.completion_ids]
+        assert ids == as_read(tokenizer, task, prompt + solution)
 
 
 def test_a_worked_answer_costs_the_base_3_nats_not_300(tokenizer, countdown_base):
@@ -67,8 +68,9 @@ def test_a_worked_answer_costs_the_base_3_nats_not_300(tokenizer, countdown_base
         example = sft.build_example(task, tokenizer, prompt, solution)
         plain = tokenizer.encode(prompt + solution) + [tokenizer.eos_id]
         page = as_read(tokenizer, task, prompt + solution)
-        for name, ids in (("sft", example.ids), ("page", page), ("characters", plain)):
-            costs[name].append(nats(countdown_base, ids, example.prompt))
+        ids = [*example.prompt_ids, *example.completion_ids]
+        for name, row in (("sft", ids), ("page", page), ("characters", plain)):
+            costs[name].append(nats(countdown_base, row, len(example.prompt_ids)))
     mean = {name: sum(values) / len(values) for name, values in costs.items()}
     assert costs["sft"] == costs["page"]
     assert mean["sft"] < 10 and mean["characters"] > 100, mean
@@ -131,4 +133,7 @@ def test_a_users_file_never_holds_a_special_token(tokenizer, tmp_path):
         task, tokenizer, task.render(problem), task.solution(problem, random.Random(0))
     )
     assert not task.special_tokens
-    assert not set(tokenizer.special_ids.values()) & set(example.ids[:-1])
+    assert not set(tokenizer.special_ids.values()) & {
+        *example.prompt_ids,
+        *example.completion_ids[:-1],
+    }

@@ -28,9 +28,9 @@ from lecture_figures import main, save  # noqa: E402
 
 from minilrm import corpus, machine  # noqa: E402
 from minilrm.model import SCALES, Transformer  # noqa: E402
+from minilrm.optim import Guard, pretraining_optimizers, set_lr  # noqa: E402
 from minilrm.pretrain import Reader, loss_of  # noqa: E402
 from minilrm.tokenizer import Tokenizer  # noqa: E402
-from minilrm.training import Guard, pretraining_optimizers, set_lr  # noqa: E402
 
 STEPS, TOKENS = 60, 768  # optimizer steps; tokens in a batch
 INK, SOFT = "#1a1a1a", "#7a7a7a"

@@ -28,9 +28,9 @@ from lecture_figures import main, save  # noqa: E402
 from minilrm import checkpoint, corpus, machine  # noqa: E402
 from minilrm.model import SCALES, Transformer, count_parameters  # noqa: E402
 from minilrm.objectives import selected_logprobs  # noqa: E402
+from minilrm.optim import Guard, lr_factor, pretraining_optimizers, set_lr  # noqa: E402
 from minilrm.pretrain import Reader, loss_of, validation_loss  # noqa: E402
 from minilrm.tokenizer import Tokenizer  # noqa: E402
-from minilrm.training import Guard, lr_factor, pretraining_optimizers, set_lr  # noqa: E402
 
 BASE = ROOT / "data" / "results" / "lecture-04-base.json"
 CPU = torch.device("cpu")

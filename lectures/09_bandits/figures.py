@@ -24,7 +24,7 @@ sys.path[:0] = [
 
 from lecture_figures import main, save  # noqa: E402
 
-from minilrm.runlog import read_json  # noqa: E402
+from minilrm.files import read_json  # noqa: E402
 
 HERE = Path(__file__).resolve().parent
 RESULTS = HERE.parent.parent / "data" / "results"

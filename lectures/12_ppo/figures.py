@@ -26,7 +26,7 @@ sys.path[:0] = [
 
 from lecture_figures import main, save  # noqa: E402
 
-from minilrm import critic, objectives  # noqa: E402
+from minilrm import objectives  # noqa: E402
 
 HERE = Path(__file__).resolve().parent
 STEPS, SKILL = 10, 0.9
@@ -60,7 +60,7 @@ def signal_and_noise() -> dict:
         values = torch.tensor(share * true + (1 - share) * hope[0], dtype=torch.float32)
         signal, noise = [], []
         for lam in LAMBDAS:
-            found = critic.gae(rewards, values, torch.ones(STEPS + 1, STEPS), 1.0, lam)[0].numpy()
+            found = values.gae(rewards, values, torch.ones(STEPS + 1, STEPS), 1.0, lam)[0].numpy()
             seen = real = spread = places = 0.0
             for t in range(STEPS):
                 good = chance * (right > t)

@@ -15,7 +15,7 @@ import torch
 from tqdm.auto import tqdm
 
 from minilrm import machine, objectives, ppo
-from minilrm.critic import gae
+from minilrm.values import gae
 
 FAST = os.environ.get("FAST") == "1"
 machine.raise_malloc_thresholds()
@@ -60,7 +60,7 @@ trainer = ppo.Trainer(
         group_size=2 if FAST else 8,
         critic_warmup=STEPS,
         lam=1.0,
-        format_weight=0.0,
+        reward={"accuracy": 1.0},
         max_new_tokens=24 if FAST else None,
         lr_hold=0,
     )

@@ -28,12 +28,14 @@ from minilrm import (
     checkpoint,
     distill,
     evaluate,
+    files,
     grpo,
     intervals,
     machine,
     objectives,
     reflection,
     runlog,
+    traces,
 )
 from minilrm.rollout import rollout
 from minilrm.tasks import get_task
@@ -234,7 +236,7 @@ for way in distill.WAYS:
             )
         )
     )
-    costs[way] = runlog.read_json(log.folder / "summary.json") | {
+    costs[way] = files.read_json(log.folder / "summary.json") | {
         "wall": time.perf_counter() - started
     }
     learnt = {0: 0} | {m["step"]: m["tokens"] for m in log.metrics("train")}
@@ -388,4 +390,4 @@ for r in study if most else ():
 #
 # 1. Give the student a tenth of `TOKENS`. Which way needs the fewest tokens? Look back at section 2 for the reason.
 # 2. Take `student="scratch", student_scale="pico"`. Which of the three ways suffers most from a student that can do nothing yet, and why?
-# 3. Keep the wrong traces as well (`distill.keep_right` drops them; write the pool yourself with `rollout`). What does the student copy then?
+# 3. Keep the wrong traces as well (`traces.keep_right` drops them; write the pool yourself with `rollout`). What does the student copy then?

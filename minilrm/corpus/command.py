@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from minilrm import machine
-from minilrm.cli import option
 from minilrm.corpus.attempts import REFLECTION, Attempts, census
 from minilrm.corpus.choose import corpus_of
 from minilrm.corpus.documents import Corpus
@@ -15,6 +14,7 @@ from minilrm.corpus.planned import tokenizer_texts
 from minilrm.corpus.solved import STYLES, Solved
 from minilrm.corpus.web import MIX, Web
 from minilrm.errors import UserError
+from minilrm.options import option
 from minilrm.tasks import TASKS
 from minilrm.tokenizer import Tokenizer
 
@@ -23,7 +23,7 @@ from minilrm.tokenizer import Tokenizer
 class Options:
     """Print the mix of a base corpus with a sample of each kind, or write documents to a file."""
 
-    task: str = option("gsm8k-mini", "whose base reads it", choices=tuple(TASKS))
+    task: str = option("gsm8k-mini", "whose base reads it", choices=TASKS)
     seed: int = option(0, "seed of the documents")
     spanish: float = option(0.25, "share of Spanish, for gsm8k-mini", minimum=0.0, maximum=1.0)
     reflection: float | None = option(

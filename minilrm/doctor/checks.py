@@ -26,9 +26,9 @@ EXPLAINED = 0.65
 def reward_noise(run: Run) -> Finding | None:
     """The reward is not the one of the options, and goes with nothing that is logged.
 
-    The options' reward lies between accuracy_weight * accuracy and format_weight more, in every
-    step. Anything else that is paid for (length, say) breaks that as well, but then the reward
-    still goes up and down with what it pays for.
+    The options' reward lies between the weight of accuracy times accuracy, and the weight of format
+    more, in every step. Anything else that is paid for (length, say) breaks that as well, but then
+    the reward still goes up and down with what it pays for.
     """
     if run.option("shuffle_rewards"):
         return problem(
@@ -36,11 +36,11 @@ def reward_noise(run: Run) -> Finding | None:
             "the options say shuffle_rewards: rewards were handed out at random",
             "that is the control; leave --shuffle-rewards out to learn",
         )
-    low, reward = run.option("accuracy_weight", 1.0) * run.column("accuracy"), run.column("reward")
-    high = low + run.option("format_weight", 0.1)
+    low, reward = run.weight("accuracy") * run.column("accuracy"), run.column("reward")
+    high = low + run.weight("format")
     least = low - (1.0 if run.option("overlong_cache") else 0.0)
     off = float(np.mean(np.maximum(least - reward, 0) + np.maximum(reward - high, 0)))
-    largest = run.option("accuracy_weight", 1.0) + run.option("format_weight", 0.1)
+    largest = run.weight("accuracy") + run.weight("format")
     explained = explained_share(reward, low, run.column("completions/mean_length"))
     if not (
         off >= NOISE_OFF * largest and explained <= EXPLAINED
@@ -147,7 +147,7 @@ def eos_not_learnt(run: Run) -> Finding | None:
         f"{cut_off:.0%} of the completions end at the limit, and {len(going_on)} of "
         f"{len(answered)} answered ones go on after the answer",
         "see that the end-of-text token ends every training document, and that the mask of the "
-        "loss holds it; the reward for the format (--format-weight) then teaches to stop",
+        "loss holds it; the reward for the format (--reward format=0.1) then teaches to stop",
     )
 
 
@@ -202,15 +202,15 @@ def format_only(run: Run) -> Finding | None:
     if not len(form) or gain >= NO_GAIN:
         return None
     before, after = form[:FIRST].mean(), form[-run.window :].mean()
-    pays_more = run.option("format_weight", 0.1) > run.option("accuracy_weight", 1.0)
+    pays_more = run.weight("format") > run.weight("accuracy")
     if after - before < FORM and not (pays_more and after >= CERTAIN):
         return None
     return problem(
         "format_only",
         f"the share of well-formed answers went from {before:.0%} to {after:.0%}, accuracy "
         f"{course(run, 'accuracy')}",
-        "lower --format-weight (0.1 of the accuracy's is plenty); if accuracy is near 0, choose "
-        "easier questions or a better base first",
+        "lower the weight of format in --reward (0.1 of the accuracy's is plenty); if accuracy is "
+        "near 0, choose easier questions or a better base first",
     )
 
 
@@ -261,9 +261,7 @@ def kl_pinning(run: Run) -> Finding | None:
     """The KL term holds the policy at its reference: nothing is learnt, or what is learnt costs too
     much to go on."""
     weight, distance = run.option("kl_coef"), run.end("kl")
-    dear = weight * distance * run.end("completions/mean_length") >= DEAR * run.option(
-        "accuracy_weight", 1.0
-    )
+    dear = weight * distance * run.end("completions/mean_length") >= DEAR * run.weight("accuracy")
     if not weight or not distance < HELD or learnt(run) and not dear:
         return None
     return problem(

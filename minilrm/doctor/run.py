@@ -72,6 +72,13 @@ class Run:
         value = self.options.get(name)
         return value if isinstance(value, (int, float)) else default
 
+    def weight(self, reward: str) -> float:
+        """The weight of a reward in the sum that was paid; the defaults where no option says."""
+        weights = self.options.get("reward")
+        weights = weights if isinstance(weights, Mapping) else {"accuracy": 1.0, "format": 0.1}
+        value = weights.get(reward, 0.0)
+        return value if isinstance(value, (int, float)) else 0.0
+
     def column(self, key: str) -> np.ndarray:
         """The figure in every step, NaN where it was not logged."""
         values = self.train.get(key, [None] * self.steps)
@@ -109,10 +116,7 @@ class Run:
 
         Empty where the format is not paid for, or where something else is.
         """
-        paid, weight = (
-            self.option("accuracy_weight", 1.0) * self.column("accuracy"),
-            self.option("format_weight", 0.1),
-        )
+        paid, weight = self.weight("accuracy") * self.column("accuracy"), self.weight("format")
         if not weight:
             return np.array([])
         rate = (self.column("reward") - paid) / weight

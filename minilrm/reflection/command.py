@@ -6,18 +6,15 @@ from dataclasses import MISSING, dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-
-from minilrm import checkpoint, cli, machine, runlog
-from minilrm.cli import option
+from minilrm import files, machine, runlog
+from minilrm.checkpoint import open_model
 from minilrm.errors import UserError
-from minilrm.model import Transformer
+from minilrm.options import describe, option
 from minilrm.reflection.ablation import study
 from minilrm.reflection.reading import traced
 from minilrm.tasks import TASKS, TracedTask, get_task
 from minilrm.tasks.base import SPLITS
 from minilrm.tasks.traces import REFLECTION_WORD
-from minilrm.tokenizer import Tokenizer
 
 
 @dataclass
@@ -32,7 +29,7 @@ class Options:
         None, "the checkpoint that training began from: adds the split of the gain and the verdict"
     )
     task: str | None = option(
-        None, "what to ask; the checkpoint's own task if not given", choices=tuple(TASKS)
+        None, "what to ask; the checkpoint's own task if not given", choices=TASKS
     )
     split: str = option("test", "which problems", choices=SPLITS)
     n: int = option(1000, "problems", minimum=1)
@@ -69,7 +66,7 @@ def main(options: Options) -> None:
             file=sys.stderr,
         )
     problems = task.problems(options.split, options.n)
-    print(cli.describe(options), flush=True)
+    print(describe(options), flush=True)
     result = study(
         before[1] if before else None,
         model,
@@ -91,20 +88,8 @@ def main(options: Options) -> None:
     }
     print(table(result))
     if options.out:
-        runlog.write_json_atomic(options.out, result)
+        files.write_json_atomic(options.out, result)
         print(f"written to {options.out}")
-
-
-def open_model(where: str, device: torch.device) -> tuple[Path, Transformer, Tokenizer, dict]:
-    """(folder, model, tokenizer, info) of a checkpoint folder, of a run's last checkpoint, or of a
-    shipped one."""
-    folder = checkpoint.resolve(where)
-    model, tokenizer, info = checkpoint.load(folder, device=device)
-    if tokenizer is None:
-        raise UserError(
-            f"{folder} has no tokenizer that minilrm wrote; it can be loaded, but not asked"
-        )
-    return folder, model.eval(), tokenizer, info
 
 
 def choose_task(options: Options, info: dict[str, Any]) -> TracedTask:
@@ -182,8 +167,8 @@ def remarks(result: dict[str, Any]) -> list[str]:
     if result["after"]["reflection_rate"]["count"] == 0:
         n = result["after"]["n"]
         lines.append(
-            f'This model does not reflect: "{REFLECTION_WORD}" opens no attempt in {n} answers, and '
-            f"of {retry['n']} failed first tries {retry['count']} were followed by another."
+            f'This model does not reflect: "{REFLECTION_WORD}" opens no attempt in {n} answers, '
+            f"and of {retry['n']} failed first tries {retry['count']} were followed by another."
         )
     if "verdict" in result:
         found = result["verdict"]

@@ -15,7 +15,7 @@ sampled token there is nothing left to earn: its next value is 0, also where the
 off for its length (the reward was given all the same). Where the mask is 0 an input may hold
 anything, NaN included: what comes out is 0, its gradient too.
 
-Proved in tests/test_critic.py, which also lists the famous wrong versions. Nothing here knows a
+Proved in tests/test_values.py, which also lists the famous wrong versions. Nothing here knows a
 model or a loop.
 """
 
@@ -65,10 +65,8 @@ def gae(
     [[-0.25, 0.5, 0.25], [0.0625, 0.625, 0.25], [0.5, 0.75, 0.25]]
     """
     mask = mask.bool()
-    rewards, values = (
-        torch.where(mask, rewards.detach(), 0.0),
-        torch.where(mask, values.detach(), 0.0),
-    )
+    rewards = torch.where(mask, rewards.detach(), 0.0)
+    values = torch.where(mask, values.detach(), 0.0)
     advantages = torch.zeros_like(values)
     next_value = next_advantage = torch.zeros_like(values[:, 0])
     for t in reversed(range(values.shape[1])):
@@ -76,14 +74,18 @@ def gae(
         delta = rewards[:, t] + gamma * next_value - values[:, t]
         advantage = delta + gamma * lam * next_advantage
         advantages[:, t] = torch.where(here, advantage, 0.0)
-        next_value = torch.where(
-            here, values[:, t], next_value
-        )  # over inserted text the next sampled token stays
+        # over inserted text the next sampled token stays
+        next_value = torch.where(here, values[:, t], next_value)
         next_advantage = torch.where(here, advantage, next_advantage)
     return advantages, advantages + values
 
 
-def whiten(advantages: Tensor, mask: Tensor, eps: float = 1e-4) -> Tensor:
+def whiten(
+    advantages: Tensor,
+    mask: Tensor,
+    eps: float = 1e-4,
+    moments: tuple[Tensor, Tensor] | None = None,
+) -> Tensor:
     """Mean 0 and standard deviation 1 over the sampled tokens of the whole batch: two `[B, T]` ->
     `[B, T]`.
 
@@ -91,16 +93,18 @@ def whiten(advantages: Tensor, mask: Tensor, eps: float = 1e-4) -> Tensor:
 
     So the step has one size however large the rewards are. It also makes a batch in which all went
     as expected as loud as any other: where hardly anything is left to learn, go without. Fewer than
-    two tokens: all 0.
+    two tokens: all 0. `moments`: mean and std of the whole batch, where several devices hold a part
+    of it each; None: of the advantages given.
 
     >>> whiten(torch.tensor([[1.0, 3.0, 99.0]]), torch.tensor([[1, 1, 0]]))
     tensor([[-0.7071,  0.7071,  0.0000]])
     """
     mask = mask.bool()
     inside = advantages[mask]
-    if len(inside) < 2:
+    mean, std = (inside.mean(), inside.std()) if moments is None else moments
+    if len(inside) < 2 and not std > 0:
         return torch.zeros_like(advantages)
-    return torch.where(mask, (advantages - inside.mean()) / (inside.std() + eps), 0.0)
+    return torch.where(mask, (advantages - mean) / (std + eps), 0.0)
 
 
 def value_loss(
@@ -154,8 +158,7 @@ def explained_variance(values: Tensor, returns: Tensor, mask: Tensor) -> Tensor:
     """
     inside = mask.bool()
     goal, error = returns[inside], (returns - values)[inside]
-    if (
-        not len(goal) or goal.max() == goal.min()
-    ):  # compared, not divided: rounding would leave some noise to explain
+    # compared, not divided: rounding would leave some noise to explain
+    if not len(goal) or goal.max() == goal.min():
         return returns.new_full((), torch.nan)
     return 1 - error.var(correction=0) / goal.var(correction=0)

@@ -1,13 +1,13 @@
-"""What the training loops share: optimizers, learning rates, batches of like length, and the guard
+"""What the training loops share: optimizers, learning rates, and the guard
 against NaN."""
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
+from minilrm import devices
 from minilrm.errors import UserError
 
 
@@ -86,47 +86,6 @@ def falling(step: int, warmup: int, hold: int) -> float:
     return min(1.0, (step + 1) / warmup if warmup else 1.0, hold / (step + 1) if hold else 1.0)
 
 
-def batches_by_length(
-    lengths: Sequence[int],
-    tokens_per_batch: int,
-    rng: np.random.Generator | None = None,
-    window: int = 8192,
-) -> Iterator[np.ndarray]:
-    """Indices of rows to pad together: each batch holds about `tokens_per_batch` tokens, padding
-    included.
-
-    Rows are taken in random order (in the given one without `rng`), sorted by length within
-    windows, so that rows of a batch are of like length and little is spent on padding; then the
-    batches of a window come in random order.
-    """
-    lengths = np.asarray(lengths)
-    order = rng.permutation(len(lengths)) if rng is not None else np.arange(len(lengths))
-    for start in range(0, len(order), window):
-        part = order[start : start + window]
-        part = part[np.argsort(lengths[part], kind="stable")]
-        batches = list(fill_batches(part, lengths[part], tokens_per_batch))
-        for i in rng.permutation(len(batches)) if rng is not None else range(len(batches)):
-            yield batches[i]
-
-
-def fill_batches(
-    rows: np.ndarray, lengths: np.ndarray, tokens_per_batch: int
-) -> Iterator[np.ndarray]:
-    """Cut rows, sorted by length, so that (rows) x (longest) stays within the budget. One row is
-    always allowed."""
-    start = 0
-    for end in range(1, len(rows) + 1):
-        if end == len(rows) or (end - start + 1) * int(lengths[end]) > tokens_per_batch:
-            yield rows[start:end]
-            start = end
-
-
-def pad(rows: Iterable[Sequence[int]], value: int = 0) -> Tensor:
-    """Rows of ids as one matrix, padded at the right."""
-    rows = [torch.as_tensor(np.asarray(row, dtype=np.int64)) for row in rows]
-    return nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=value)
-
-
 def add_gradients(parameters: Iterable[nn.Parameter], gradients: Iterable[Tensor]) -> None:
     """Add a micro-batch's gradients to what the parameters have; in a fixed order the sum is the
     same bit for bit."""
@@ -139,17 +98,18 @@ def add_gradients(parameters: Iterable[nn.Parameter], gradients: Iterable[Tensor
 
 class Guard:
     """Takes optimizer steps, but never a poisoned one: a NaN or inf skips the step; ten in a row
-    stop the run."""
+    stop the run. This is the one place where the gradients of several devices are added up."""
 
     def __init__(self, clip: float, limit: int = 10):
         self.clip, self.limit = clip, limit
-        self.skipped = self.in_a_row = 0
+        self.in_a_row = 0
 
     def step(
         self, model: nn.Module, optimizers: dict[str, torch.optim.Optimizer], loss: float
     ) -> float:
         """Clip the gradient's norm, step, and clear the gradients. Returns the norm before clipping
         (NaN if skipped)."""
+        devices.sum_gradients(model.parameters())
         norm = float(nn.utils.clip_grad_norm_(model.parameters(), self.clip))
         healthy = math.isfinite(norm) and math.isfinite(loss)
         if healthy:
@@ -158,10 +118,9 @@ class Guard:
         for optimizer in optimizers.values():
             optimizer.zero_grad(set_to_none=True)
         self.in_a_row = 0 if healthy else self.in_a_row + 1
-        self.skipped += not healthy
         if self.in_a_row >= self.limit:
             raise UserError(
-                f"{self.limit} steps in a row had a loss or gradient that is not a number; the last healthy "
-                "checkpoint is kept. Try a lower learning rate"
+                f"{self.limit} steps in a row had a loss or gradient that is not a number; the last "
+                "healthy checkpoint is kept. Try a lower learning rate"
             )
         return norm if healthy else math.nan
