@@ -22,7 +22,7 @@ def mean(values: Sequence[float]) -> float:
     return float(sum(values)) / len(values) if len(values) else math.nan
 
 
-def wilson_interval(successes: float, n: int, z: float = 1.96) -> tuple[float, float]:
+def wilson_interval(successes: float, n: float, z: float = 1.96) -> tuple[float, float]:
     """Wilson's interval for a rate (1927): where the true rate lies, 95 times in 100 for z = 1.96.
 
         (p + z^2/2n  -+  z sqrt(p (1-p)/n + z^2/4n^2)) / (1 + z^2/n)        with p = successes / n

@@ -2,12 +2,12 @@
 what to change.
 
     python -m minilrm.doctor runs/grpo-gsm8k-mini-20250131-142500
-    python -m minilrm.doctor --table      how it fares on the recorded runs whose state is known (tests/data/doctor)
+    python -m minilrm.doctor --table      how it fares on recorded runs whose state is known
 
-`run.py` is what is read of a run, `checks.py` the states, `recordings.py` the runs with known
-states. What a log cannot show is left out: a wrong formula in the loss, for one, looks like any run
-that does not learn. Against those there are the tests, and the gallery of failures
-(`python -m minilrm.failures`) shows what they do.
+`run.py` is what is read of a run, `finding.py` what is said of it, `checks.py` the states,
+`recordings.py` the runs with known states. What a log cannot show is left out: a wrong formula in
+the loss, for one, looks like any run that does not learn. Against those there are the tests, and
+the gallery of failures (`python -m minilrm.failures`) shows what they do.
 """
 
 import json
@@ -16,7 +16,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from minilrm import cli
-from minilrm.doctor.checks import CHECKS, Finding
+from minilrm.doctor.checks import CHECKS
+from minilrm.doctor.finding import Finding
 from minilrm.doctor.recordings import confusion, load
 from minilrm.doctor.run import Run, from_log
 from minilrm.errors import UserError
@@ -65,9 +66,9 @@ def describe(run: Run, findings: Sequence[Finding]) -> str:
     name = verdict(findings)
     lines = [
         f"{run.name}: {run.steps} steps of {run.options.get('task', 'an unknown task')}, accuracy "
-        f"{run.start('accuracy'):.2f} -> {run.end('accuracy'):.2f}, reward {run.start('reward'):.2f} -> "
-        f"{run.end('reward'):.2f}, length {run.start('completions/mean_length'):.0f} -> "
-        f"{run.end('completions/mean_length'):.0f}",
+        f"{run.start('accuracy'):.2f} -> {run.end('accuracy'):.2f}, reward "
+        f"{run.start('reward'):.2f} -> {run.end('reward'):.2f}, length "
+        f"{run.start('completions/mean_length'):.0f} -> {run.end('completions/mean_length'):.0f}",
         "",
         f"diagnosis: {name.replace('_', ' ')}",
     ]
@@ -121,7 +122,8 @@ def examine(options: Options) -> None:
         return
     if options.run is None:
         raise UserError(
-            "name a run folder (python -m minilrm.doctor runs/grpo-...), or ask for the --table of recorded runs"
+            "name a run folder (python -m minilrm.doctor runs/grpo-...), or ask for the --table "
+            "of recorded runs"
         )
     run = from_log(RunLog.open(options.run))
     findings = diagnose(run)

@@ -9,6 +9,7 @@ table, `RATES`.
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from minilrm.errors import UserError
 from minilrm.intervals import TOO_FEW, mean, wilson_interval
@@ -106,7 +107,7 @@ RATES: dict[str, Callable[[Reading], list[bool]]] = {
 }
 
 
-def share(clusters: Iterable[Sequence[bool]]) -> dict:
+def share(clusters: Iterable[Sequence[bool]]) -> dict[str, Any]:
     """A rate of cases that come in clusters (the attempts of a completion, the completions of a
     problem).
 
@@ -114,15 +115,16 @@ def share(clusters: Iterable[Sequence[bool]]) -> dict:
     the design effect (Kish 1965): how much more the clusters' sums vary than independent cases
     would.
 
-        effect = max(1, sum_c (hits_c - p n_c)^2 / (n p (1 - p)))          one case a cluster: exactly 1
+        effect = max(1, sum_c (hits_c - p n_c)^2 / (n p (1 - p)))
 
-    Where p is 0 or 1 nothing varies, and a cluster is taken for one case. Fewer than 20 cases make
-    no rate.
+    With one case per cluster it is exactly 1. Where p is 0 or 1 nothing varies, and a cluster is
+    taken for one case. Fewer than 20 cases make no rate.
 
     >>> some = share([[True]] * 8 + [[False]] * 32)
     >>> some["rate"], some["count"], some["n"], [round(x, 3) for x in some["ci"]]
     (0.2, 8, 40, [0.105, 0.348])
-    >>> [round(x, 3) for x in share([[True, True]] * 8 + [[False, False]] * 32)["ci"]]  # the same, each case told twice
+    >>> twice = share([[True, True]] * 8 + [[False, False]] * 32)  # the same, each case told twice
+    >>> [round(x, 3) for x in twice["ci"]]
     [0.105, 0.348]
     >>> share([[True]] * 19)
     {'rate': None, 'count': 19, 'n': 19, 'ci': None, 'too_few': True}
@@ -147,7 +149,7 @@ def share(clusters: Iterable[Sequence[bool]]) -> dict:
     }
 
 
-def average(values: Sequence[float]) -> dict:
+def average(values: Sequence[float]) -> dict[str, Any]:
     """A mean with its count; of fewer than 20 values it is none."""
     return {
         "mean": mean(values) if len(values) >= TOO_FEW else None,
@@ -156,7 +158,7 @@ def average(values: Sequence[float]) -> dict:
     }
 
 
-def measures(task: Task, answers: Groups | Sequence[Episode]) -> dict:
+def measures(task: Task, answers: Groups | Sequence[Episode]) -> dict[str, Any]:
     """All measures of reflection over episodes, or groups of them. Raises UserError for a task
     without traces.
 
@@ -212,7 +214,7 @@ def transition_table(readings: Iterable[Reading]) -> dict[str, dict[str, int]]:
     return table
 
 
-def live(task: Task, groups: Groups) -> dict:
+def live(task: Task, groups: Groups) -> dict[str, Any]:
     """A few figures of a training step, for the progress bar and `metrics.jsonl`; {} for a task
     without traces.
 
@@ -225,7 +227,7 @@ def live(task: Task, groups: Groups) -> dict:
         name: name
         for name in ("retry_rate", "first_try_accuracy", "final_accuracy", "false_accept")
     }
-    cases = {
+    cases: dict[str, Sequence[float]] = {
         name: [case for r in readings for case in RATES[rate](r)] for name, rate in shown.items()
     }
     cases["attempts"] = [len(r.attempts) for r in readings]
