@@ -22,9 +22,10 @@ from pathlib import Path
 import torch
 
 from minilrm import cli, machine, runlog
+from minilrm.checkpoint import open_model
 from minilrm.cli import option
 from minilrm.errors import UserError
-from minilrm.evaluate import majority, open_model
+from minilrm.evaluate import majority
 from minilrm.model import Transformer
 from minilrm.rl import BASES
 from minilrm.sampler import Completion, generate

@@ -187,7 +187,7 @@ def train(options: Options) -> Path:
         "recent": [],
     }  # recent: losses, to be averaged
     if options.resume:
-        step, saved = checkpoint.go_on(log.folder / "checkpoints", model, optimizers)
+        step, saved = checkpoint.resume(log.folder / "checkpoints", model, optimizers)
         state |= saved
         state["recent"] = [
             math.nan if x is None else x for x in state["recent"]
@@ -284,13 +284,12 @@ def save(log: RunLog, model, tokenizer, optimizers, state, options) -> Path:
             tokenizer,
             optimizers=optimizers,
             trainer=dict(state),
-            info={
-                "task": options.task,
-                "options": cli.to_dict(options),
-                "step": state["step"],
-                "tokens": state["tokens"],
-                "seconds": state["seconds"],
-            },
+            info=checkpoint.Info(
+                task=options.task,
+                options=cli.to_dict(options),
+                step=state["step"],
+                notes={"tokens": state["tokens"], "seconds": state["seconds"]},
+            ),
         )
     return path
 
@@ -358,12 +357,12 @@ def finish(options, model, tokenizer, log, state, device, last: Path) -> None:
             model,
             tokenizer,
             dtype=torch.bfloat16,
-            info={
-                "task": options.task,
-                "command": "python -m minilrm.pretrain",
-                "options": cli.to_dict(options),
-                "scores": outcome,
-            },
+            info=checkpoint.Info(
+                task=options.task,
+                command="python -m minilrm.pretrain",
+                options=cli.to_dict(options),
+                scores=outcome,
+            ),
         )
         print(f"base model in {options.export}")
     print(f"report: {write_report(log.folder)}")

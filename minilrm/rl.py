@@ -329,12 +329,12 @@ class Trainer:
                 heads=self.heads,
                 optimizers=self.optimizers,
                 trainer=dict(self.state),
-                info={
-                    "task": self.task.name,
-                    "init": self.origin,
-                    "options": cli.to_dict(self.options),
-                    "step": self.state["step"],
-                },
+                info=checkpoint.Info(
+                    task=self.task.name,
+                    init=self.origin,
+                    options=cli.to_dict(self.options),
+                    step=self.state["step"],
+                ),
             )
             self.prune(log)
         return path
@@ -345,7 +345,7 @@ class Trainer:
                 checkpoint.remove(path)
 
     def resume(self, log: RunLog) -> None:
-        step, saved = checkpoint.go_on(log.folder / "checkpoints", self.policy, self.optimizers)
+        step, saved = checkpoint.resume(log.folder / "checkpoints", self.policy, self.optimizers)
         if self.heads:
             checkpoint.load_heads(log.checkpoint_path(step), self.heads)
         self.state |= saved

@@ -241,13 +241,15 @@ def save(log: RunLog, model, tokenizer, optimizers, state: dict, options: Option
             tokenizer,
             optimizers=optimizers,
             trainer=dict(state),
-            info={"task": options.task, "options": cli.to_dict(options), "step": state["step"]},
+            info=checkpoint.Info(
+                task=options.task, options=cli.to_dict(options), step=state["step"]
+            ),
         )
     return path
 
 
 def resume(log: RunLog, model: Transformer, optimizers: dict) -> dict:
-    step, state = checkpoint.go_on(log.folder / "checkpoints", model, optimizers)
+    step, state = checkpoint.resume(log.folder / "checkpoints", model, optimizers)
     log.truncate_after(step)
     return state
 

@@ -208,7 +208,7 @@ def test_a_run_folder_has_all_it_should(runs, name):
     assert summary["steps"] > 5 and summary["tokens_trained"] > 0 and summary["seconds"] > 0
     for which in ("best", "last"):
         model, tokenizer, info = checkpoint.load(folder / "checkpoints" / summary[which])
-        assert tokenizer is not None and info["task"] == "gsm8k-mini"
+        assert tokenizer is not None and info.task == "gsm8k-mini"
     assert (
         summary["last"]
         == RunLog(folder, {}).checkpoints()[-1][1].name

@@ -5,18 +5,15 @@ import sys
 from dataclasses import MISSING, dataclass
 from pathlib import Path
 
-import torch
-
-from minilrm import checkpoint, cli, machine, runlog
+from minilrm import cli, machine, runlog
+from minilrm.checkpoint import Info, open_model
 from minilrm.cli import option
 from minilrm.errors import UserError
-from minilrm.model import Transformer
 from minilrm.reflection.ablation import study
 from minilrm.reflection.reading import trace_of
 from minilrm.tasks import TASKS, Task, get_task
 from minilrm.tasks.base import SPLITS
 from minilrm.tasks.traces import REFLECTION_WORD
-from minilrm.tokenizer import Tokenizer
 
 
 @dataclass
@@ -93,22 +90,10 @@ def main(options: Options) -> None:
         print(f"written to {options.out}")
 
 
-def open_model(where: str, device: torch.device) -> tuple[Path, Transformer, Tokenizer, dict]:
-    """(folder, model, tokenizer, info) of a checkpoint folder, of a run's last checkpoint, or of a
-    shipped one."""
-    folder = checkpoint.resolve(where)
-    model, tokenizer, info = checkpoint.load(folder, device=device)
-    if tokenizer is None:
-        raise UserError(
-            f"{folder} has no tokenizer that minilrm wrote; it can be loaded, but not asked"
-        )
-    return folder, model.eval(), tokenizer, info
-
-
-def choose_task(options: Options, info: dict) -> Task:
+def choose_task(options: Options, info: Info) -> Task:
     """The task that was asked for, or the one that the checkpoint was made for; UserError if it has
     no traces."""
-    name = options.task or info.get("task")
+    name = options.task or info.task
     if name not in TASKS:
         raise UserError(
             f"the checkpoint does not say what it is for; choose with --task: {', '.join(TASKS)}"
