@@ -328,7 +328,7 @@ def test_after_kill_9_the_run_goes_on_from_its_last_checkpoint(runs, small, tmp_
         (folder / left).unlink()
     *_, (_, earlier), (_, last) = RunLog(folder, {}).checkpoints()
     shutil.rmtree(last)
-    (last.parent / f".{last.name}.4242.tmp").mkdir()  # what a save that was killed leaves
+    checkpoint.disk.hidden_sibling(last).mkdir()  # what a save that was killed leaves
     with open(folder / "metrics.jsonl", "ab") as file:
         file.write(b'{"step": 99, "event": "tr')
     module.train(module.Options(resume=folder))

@@ -73,9 +73,10 @@ def read_weights(folder: Path) -> dict[str, Tensor]:
     if (folder / WEIGHTS).exists() or not (folder / INDEX).exists():
         return read_tensors(folder, WEIGHTS)
     places = read_checked_json(folder, INDEX).get("weight_map")
-    files = list(places.values()) if isinstance(places, dict) else [None]
+    listed = list(places.values()) if isinstance(places, dict) else [None]
     # Names only: a path could lead out of the folder.
-    if not all(isinstance(file, str) and file == Path(file).name for file in files):
+    files = [file for file in listed if isinstance(file, str) and file == Path(file).name]
+    if len(files) < len(listed):
         raise UserError(
             f"{folder / INDEX} is corrupt: its weight_map should name a file for each weight; "
             "restore it"

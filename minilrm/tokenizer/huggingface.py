@@ -88,13 +88,15 @@ def tokenizer_config(longest: int) -> dict[str, Any]:
     """The contents of `tokenizer_config.json`; `longest` is the most tokens that the model reads.
 
     Padding goes to the left: `transformers` generates from the last column of a batch, and with
-    padding at the right that is, in all rows but the longest, a pad token.
+    padding at the right that is, in all rows but the longest, a pad token. The input names are
+    those that a decoder takes: version 4 would add token_type_ids, which `generate` refuses.
     """
     return {
         "tokenizer_class": "PreTrainedTokenizerFast",
         "eos_token": EOS,
         "pad_token": PAD,
         "padding_side": "left",
+        "model_input_names": ["input_ids", "attention_mask"],
         "model_max_length": longest,
         "clean_up_tokenization_spaces": False,
     }

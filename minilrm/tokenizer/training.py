@@ -2,8 +2,9 @@
 
 import heapq
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
+from typing import Any
 
 from minilrm.tokenizer.words import (
     SPECIALS,
@@ -38,7 +39,11 @@ def train_bpe(
     words, word_counts = [split_bytes(word.encode()) for word in counted], list(counted.values())
     pair_counts, pair_words = count_pairs(words, word_counts)
     age = {bytes([byte]): byte for byte in range(256)}
-    first = {"bytes": lambda pair: pair, "age": lambda pair: (age[pair[0]], age[pair[1]])}[ties]
+    orders: dict[str, Callable[[Pair], Any]] = {
+        "bytes": lambda pair: pair,
+        "age": lambda pair: (age[pair[0]], age[pair[1]]),
+    }
+    first = orders[ties]
     heap = [(-count, first(pair), pair) for pair, count in pair_counts.items()]
     heapq.heapify(heap)
     merges: list[Pair] = []
