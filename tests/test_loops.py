@@ -453,7 +453,7 @@ def test_the_exported_base_is_a_starting_point(small, base, tmp_path):
     training, not before."""
     export = tmp_path / "export"
     pretrain.train(options("pretrain", base, tmp_path / "run", export=export, tokens=1500))
-    assert checkpoint.load(export)[2]["scores"]["steps"] > 2
+    assert checkpoint.load(export)[2].scores["steps"] > 2
     trainer = grpo.Trainer(options("grpo", export, tmp_path / "unused"))
     last = (
         tmp_path
