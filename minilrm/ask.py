@@ -43,9 +43,7 @@ class Options:
         "a checkpoint's or a run's folder, or a shipped name; if not given, the "
         "newest finished grpo run of the task, else the shipped base",
     )
-    task: str = option(
-        "gsm8k-mini", "how the question is put and the answer read", choices=TASKS
-    )
+    task: str = option("gsm8k-mini", "how the question is put and the answer read", choices=TASKS)
     question: str | None = option(None, "ask this one question, then end")
     temperature: float | None = option(None, "0 (greedy) if not given; with --samples 1", minimum=0)
     samples: int = option(1, "answer so many times and take a vote", minimum=1, maximum=512)

@@ -299,9 +299,9 @@ def consistency(evaluator: Evaluator) -> dict | None:
 # -- the command -----------------------------------------------------------------------------------
 
 
-def choose_task(options: Options, info: dict) -> Task:
+def choose_task(options: Options, info: checkpoint.Info) -> Task:
     """The task that was asked for, or the one that the checkpoint was made for."""
-    name = options.task or ("gsm8k" if options.data else info.get("task"))
+    name = options.task or ("gsm8k" if options.data else info.task)
     if name not in TASKS:
         raise UserError(
             f"the checkpoint does not say what it is for; choose with --task: {', '.join(TASKS)}"

@@ -55,9 +55,7 @@ class Options(loop.Options):
     """Train a base model from random weights on a task's corpus."""
 
     scale: str = option("micro", "size of the model and the batch", choices=tuple(SCALES))
-    tokens: int | None = option(
-        None, "tokens to read; the scale's own if not given", minimum=1
-    )
+    tokens: int | None = option(None, "tokens to read; the scale's own if not given", minimum=1)
     max_tokens_per_batch: int = option(
         4096, "tokens in a micro-batch, padding included: bounds the memory", minimum=1
     )
@@ -217,12 +215,12 @@ class Trainer(loop.Trainer):
                 self.model,
                 self.tokenizer,
                 dtype=torch.bfloat16,
-                info={
-                    "task": o.task,
-                    "command": "python -m minilrm.pretrain",
-                    "options": to_dict(o),
-                    "scores": summary,
-                },
+                info=checkpoint.Info(
+                    task=o.task,
+                    command="python -m minilrm.pretrain",
+                    options=to_dict(o),
+                    scores=summary,
+                ),
             )
             print(f"base model in {o.export}")
 

@@ -361,11 +361,7 @@ def beginning(options: Options) -> tuple[Transformer, Tokenizer]:
 
 def opened(path: Path) -> tuple[Transformer, Tokenizer]:
     """A model with a tokenizer that we can use."""
-    model, tokenizer, _ = checkpoint.load(path)
-    if tokenizer is None:
-        raise UserError(
-            f"{path} has no tokenizer that minilrm wrote; start from a checkpoint of minilrm's own"
-        )
+    _, model, tokenizer, _ = checkpoint.open_model(path)
     return model, tokenizer
 
 

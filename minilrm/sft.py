@@ -151,16 +151,10 @@ def loss_of(
 
 def starting_point(options: Options, device: torch.device) -> tuple[Transformer, Tokenizer]:
     """The model to fine-tune; of a resumed run its own newest checkpoint."""
+    start: Path | str = options.init
     if options.resume:
-        path = checkpoint.newest_valid(options.resume / "checkpoints")[1]
-    else:
-        path = checkpoint.resolve(options.init)
-    model, tokenizer, _ = checkpoint.load(path, device=device)
-    if tokenizer is None:
-        raise UserError(
-            f"{options.init} has no tokenizer that minilrm wrote; start from a checkpoint of "
-            "minilrm's own"
-        )
+        start = checkpoint.newest_valid(options.resume / "checkpoints")[1]
+    _, model, tokenizer, _ = checkpoint.open_model(start, device)
     return model, tokenizer
 
 

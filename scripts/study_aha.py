@@ -107,7 +107,7 @@ def answers(
 ) -> tuple[dict, list[Episode]]:
     """One answer a problem: (accuracy with its interval, mean length, and who was right, "0110...";
     the episodes)."""
-    figures, episodes = quick(
+    figures, episodes = measure(
         model, tokenizer, task, problems, temperature=temperature, **sampling(task, model, seed)
     )
     kept = {key: figures[key] for key in ("accuracy", "accuracy_ci", "mean_length", "n")}

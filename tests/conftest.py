@@ -53,7 +53,10 @@ def base(tokenizer, tmp_path_factory):
         usual = model.hidden(torch.randint(64, TINY.vocab_size, (32, 32))).mean((0, 1))
         model.embed_tokens.weight[tokenizer.eos_id] = 4 * usual / usual.square().sum()
     return checkpoint.save(
-        tmp_path_factory.mktemp("base") / "tiny", model, tokenizer, info={"task": "gsm8k-mini"}
+        tmp_path_factory.mktemp("base") / "tiny",
+        model,
+        tokenizer,
+        info=checkpoint.Info(task="gsm8k-mini"),
     )
 
 

@@ -46,7 +46,10 @@ def folder(tokenizer, tmp_path_factory):
         )
     )
     return checkpoint.save(
-        tmp_path_factory.mktemp("model") / "tiny", model, tokenizer, info={"task": "gsm8k-mini"}
+        tmp_path_factory.mktemp("model") / "tiny",
+        model,
+        tokenizer,
+        info=checkpoint.Info(task="gsm8k-mini"),
     )
 
 

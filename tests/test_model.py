@@ -89,7 +89,7 @@ def no_gradients():
 def test_transformers_opens_ours_and_gets_the_same_logits(config, tmp_path):
     transformers = pytest.importorskip("transformers")
     ours = random_model(config)
-    checkpoint.save(tmp_path / "ours", ours, None, info={})
+    checkpoint.save(tmp_path / "ours", ours, None)
     theirs, report = transformers.AutoModelForCausalLM.from_pretrained(
         tmp_path / "ours", dtype=torch.float32, output_loading_info=True
     )
@@ -129,7 +129,7 @@ def test_ours_opens_theirs_and_gets_the_same_logits(config, tmp_path):
     ids = random_ids(config, 3, 29)
     for name in ("whole", "shards"):
         ours, tokenizer, info = checkpoint.load(tmp_path / name)
-        assert ours.config == config and tokenizer is None and info == {}
+        assert ours.config == config and tokenizer is None and info == checkpoint.Info()
         torch.testing.assert_close(ours(ids), theirs(ids).logits, atol=1e-4, rtol=1e-5)
 
 
@@ -140,7 +140,7 @@ def test_decoding_greedily_gives_what_transformers_generate_gives(tmp_path):
 
     tokenizer = Tokenizer.train(["a b c"], vocab_size=300)
     model = random_model(replace(TINY, vocab_size=tokenizer.vocab_size))
-    checkpoint.save(tmp_path / "ours", model, tokenizer, info={})
+    checkpoint.save(tmp_path / "ours", model, tokenizer)
     theirs = transformers.AutoModelForCausalLM.from_pretrained(
         tmp_path / "ours", dtype=torch.float32
     )

@@ -12,7 +12,7 @@ import pytest
 
 from minilrm import ask, doctor, evaluate, grpo, pretrain, sft
 from minilrm.corpus import Solved, corpus_of
-from minilrm.runlog import read_json
+from minilrm.files import read_json
 from minilrm.tasks import TASKS, Grade, Problem, Task, get_task, register, split_of
 
 

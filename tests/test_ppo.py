@@ -437,7 +437,7 @@ def test_what_a_run_leaves_behind(make_trainer, base, tmp_path):
     )
     assert json.loads((folder / "config.json").read_text())["command"] == "ppo"
     model, tokenizer, info = checkpoint.load(folder / "checkpoints" / summary["last"])
-    assert tokenizer is not None and info["task"] == "gsm8k-mini"
+    assert tokenizer is not None and info.task == "gsm8k-mini"
     heads = {"critic": ppo.Critic(model, separate=True)}
     before = weights_of(heads["critic"])
     checkpoint.load_heads(folder / "checkpoints" / summary["last"], heads)

@@ -359,7 +359,9 @@ def test_a_study_without_room_says_so(model, tokenizer):
 @pytest.fixture
 def folder(model, tokenizer, tmp_path, monkeypatch):
     monkeypatch.setitem(TASKS, "toy", "tests.test_reflection:Toy")
-    return str(checkpoint.save(tmp_path / "toy-model", model, tokenizer, info={"task": "toy"}))
+    return str(
+        checkpoint.save(tmp_path / "toy-model", model, tokenizer, info=checkpoint.Info(task="toy"))
+    )
 
 
 def run(*argv):

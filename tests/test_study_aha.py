@@ -110,7 +110,9 @@ def pretend_pretrained(options):
     """A run folder as pretraining leaves it, without the training."""
     model, tokenizer, _ = checkpoint.load(study_aha.base_of(options.task))
     log = runlog.RunLog.create("pretrain", options.task, {}, options.out)
-    checkpoint.save(log.checkpoint_path(5), model, tokenizer, info={"task": options.task})
+    checkpoint.save(
+        log.checkpoint_path(5), model, tokenizer, info=checkpoint.Info(task=options.task)
+    )
     log.summary({"tokens_trained": 10_000})
     return log.folder
 

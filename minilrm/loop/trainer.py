@@ -232,12 +232,12 @@ class Trainer:
                 heads=self.heads,
                 optimizers=self.optimizers,
                 trainer=self.state.as_dict(),
-                info={
-                    "task": self.task.name,
-                    "init": self.origin,
-                    "options": to_dict(self.options),
-                    "step": self.state.step,
-                },
+                info=checkpoint.Info(
+                    task=self.task.name,
+                    init=self.origin,
+                    options=to_dict(self.options),
+                    step=self.state.step,
+                ),
             )
             for _, old in log.checkpoints()[: -self.options.keep]:
                 if old.name != self.state.best:
@@ -246,7 +246,7 @@ class Trainer:
 
     def resume(self, log: RunLog) -> None:
         """Put everything back to the newest whole checkpoint of the run."""
-        step, saved = checkpoint.go_on(log.folder / "checkpoints", self.model, self.optimizers)
+        step, saved = checkpoint.resume(log.folder / "checkpoints", self.model, self.optimizers)
         if self.heads:
             checkpoint.load_heads(log.checkpoint_path(step), self.heads)
         self.state.restore(saved)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from minilrm import files, machine, runlog
-from minilrm.checkpoint import open_model
+from minilrm.checkpoint import Info, open_model
 from minilrm.errors import UserError
 from minilrm.options import describe, option
 from minilrm.reflection.ablation import study
@@ -92,10 +92,10 @@ def main(options: Options) -> None:
         print(f"written to {options.out}")
 
 
-def choose_task(options: Options, info: dict[str, Any]) -> TracedTask:
+def choose_task(options: Options, info: Info) -> TracedTask:
     """The task that was asked for, or the one that the checkpoint was made for; UserError if it has
     no traces."""
-    name = options.task or info.get("task")
+    name = options.task or info.task
     if name not in TASKS:
         raise UserError(
             f"the checkpoint does not say what it is for; choose with --task: {', '.join(TASKS)}"
