@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from minilrm import machine, objectives
-from minilrm.model import SharedPrefix, Transformer
+from minilrm.kernels import SharedPrefix
+from minilrm.model import Transformer
 from minilrm.sampler import generate
 from minilrm.tasks.base import Grade, Problem, Task
 from minilrm.tokenizer import Tokenizer

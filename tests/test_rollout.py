@@ -7,7 +7,7 @@ import torch
 
 from minilrm import checkpoint, objectives, rewards
 from minilrm.grpo import give_advantages
-from minilrm.model import EXPLICIT_UP_TO
+from minilrm.kernels import EXPLICIT_UP_TO
 from minilrm.rollout import (
     Episode,
     episode_logprobs,
