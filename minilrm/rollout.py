@@ -9,7 +9,8 @@ from torch import Tensor
 
 from minilrm import machine, objectives
 from minilrm.batches import fill_batches, pad
-from minilrm.model import SharedPrefix, Transformer
+from minilrm.kernels import SharedPrefix
+from minilrm.model import Transformer
 from minilrm.sampler import generate
 from minilrm.tasks.base import Grade, Problem, Task
 from minilrm.tokenizer import Tokenizer

@@ -6,18 +6,23 @@ from dataclasses import replace
 import pytest
 import torch
 
-from minilrm import checkpoint
+from minilrm import checkpoint, kernels
+from minilrm.kernels import (
+    EXPLICIT_UP_TO,
+    SharedPrefix,
+    attend,
+    attend_explicit,
+    attend_fused,
+    join,
+    normalise,
+)
 from minilrm.model import (
     SCALES,
     KVCache,
     ModelConfig,
-    Normalise,
     ScalarHead,
-    SharedPrefix,
     Transformer,
     apply_rope,
-    attend,
-    attend_fused,
     count_parameters,
     rope_tables,
 )
@@ -229,8 +234,20 @@ def test_attention_written_out_equals_the_kernel(heads, key_heads, masked):
     )
     mask = (torch.rand(2, 1, 7, 7) < 0.5) | torch.eye(7, dtype=torch.bool) if masked else None
     torch.testing.assert_close(
-        attend(q, k, v, mask), attend_fused(q, k, v, mask), atol=1e-5, rtol=1e-5
+        attend_explicit(q, k, v, mask), attend_fused(q, k, v, mask), atol=1e-5, rtol=1e-5
     )
+
+
+@pytest.mark.parametrize(
+    "keys, way", [(EXPLICIT_UP_TO, "attend_explicit"), (EXPLICIT_UP_TO + 1, "attend_fused")]
+)
+def test_attention_takes_the_faster_way_for_its_length(keys, way, monkeypatch):
+    """Catches: short sequences through the kernel, which is several times slower on a CPU."""
+    taken = []
+    for name in ("attend_explicit", "attend_fused"):
+        monkeypatch.setattr(kernels, name, lambda *_, name=name: taken.append(name))
+    attend(torch.zeros(1, 2, 1, 4), torch.zeros(1, 1, keys, 4), torch.zeros(1, 1, keys, 4), None)
+    assert taken == [way]
 
 
 def test_attention_by_hand():
@@ -347,6 +364,13 @@ def test_half_precision_is_close():
     assert (half.float().log_softmax(-1) - whole).abs().mean() < 0.1
 
 
+@pytest.mark.parametrize("bias", [False, True])
+def test_layers_that_read_the_same_input_are_one_product(bias):
+    layers, x = [torch.nn.Linear(6, width, bias=bias) for width in (4, 2, 2)], torch.randn(2, 3, 6)
+    one_by_one = torch.cat([layer(x) for layer in layers], dim=-1)
+    torch.testing.assert_close(join(x, *layers), one_by_one)
+
+
 @pytest.mark.parametrize("shape", [(5, 8), (2, 3, 5, 8)])
 def test_the_written_out_gradient_of_the_norm_is_autograd_s(shape):
     """Catches: a term missing in the gradient of x / rms(x), or a weight's gradient not summed over
@@ -358,7 +382,7 @@ def test_the_written_out_gradient_of_the_norm_is_autograd_s(shape):
     x, weight = torch.randn(shape, requires_grad=True), torch.randn(*width, 8, requires_grad=True)
     g = torch.randn(shape)
     with torch.enable_grad():
-        ours = torch.autograd.grad(Normalise.apply(x, weight, 1e-6), (x, weight), g)
+        ours = torch.autograd.grad(normalise(x, weight, 1e-6), (x, weight), g)
         plain = x * torch.rsqrt(x.square().mean(-1, keepdim=True) + 1e-6) * weight
         right = torch.autograd.grad(plain, (x, weight), g)
     for a, b in zip(ours, right, strict=True):
@@ -377,4 +401,6 @@ def test_the_written_out_gradient_of_attention_is_that_of_finite_differences(kv_
     window = torch.ones(5, 5, dtype=torch.bool).tril() & torch.ones(5, 5, dtype=torch.bool).triu(-2)
     with torch.enable_grad():
         for mask in (None, window):
-            assert torch.autograd.gradcheck(lambda *qkv, mask=mask: attend(*qkv, mask), (q, k, v))
+            assert torch.autograd.gradcheck(
+                lambda *qkv, mask=mask: attend_explicit(*qkv, mask), (q, k, v)
+            )

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from minilrm import checkpoint, objectives
-from minilrm.model import EXPLICIT_UP_TO
+from minilrm.kernels import EXPLICIT_UP_TO
 from minilrm.rollout import (
     Episode,
     episode_logprobs,
