@@ -10,8 +10,7 @@ one line.
         report.html      made from the files above (report.py)
 
 Beside it, what every training loop needs around the mathematics: `Interrupt` (Ctrl-C saves, then
-stops), `Progress` (a bar with the time left) and `append_result` (a line a finished study run, in
-data/results).
+stops) and `Progress` (a bar with the time left).
 
 JSONL, one JSON object a line, is the format because appending to it is safe: whatever happens
 later, the lines that are there stay whole. Only the last line can be torn (a power cut in
@@ -447,25 +446,3 @@ class _Lines:
 def _short(value: object) -> str:
     value = plain(value)
     return f"{value:.3g}" if isinstance(value, float) else str(value)
-
-
-# Results of studies
-
-
-def append_result(name: str, record: dict) -> None:
-    """Add a finished run to data/results/<name>.jsonl, with the machine and the time; tables are
-    drawn from these."""
-    path = _results_path(name)
-    with _user_errors("make", path.parent):
-        path.parent.mkdir(parents=True, exist_ok=True)
-    append_jsonl(path, {**record, "machine": machine.describe(), "time": _now()})
-
-
-def load_results(name: str) -> list[dict]:
-    """The finished runs so far: none is no error, since a study starts that way, and a resumed one
-    skips these."""
-    return _read_log(_results_path(name))
-
-
-def _results_path(name: str) -> Path:
-    return Path(machine.data_folder()) / "results" / f"{name}.jsonl"

@@ -464,14 +464,12 @@ def lines(split):
 
 @pytest.mark.parametrize("split", ["test", "ood"])
 def test_the_shipped_files_can_be_made_again(split):
-    """If this fails because the task poses other problems: python
-    scripts/make_data_multiplication.py, and measure anew."""
-    spec = importlib.util.spec_from_file_location(
-        "made", ROOT / "scripts" / "make_data_multiplication.py"
-    )
+    """If this fails because the task poses other problems: python scripts/make_data.py, and measure
+    anew."""
+    spec = importlib.util.spec_from_file_location("made", ROOT / "scripts" / "make_data.py")
     script = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(script)
-    assert lines(split) == script.lines(split, 1000)
+    assert lines(split) == script.lines("multiplication", split, 1000)
     assert TASK.problems(split, 1000) == TASK.make(split, 1000)
     assert len({problem.key for problem in TASK.problems(split, 1000)}) == 1000
 
@@ -504,7 +502,7 @@ def test_a_file_of_other_problems_says_what_to_do(tmp_path, monkeypatch, change)
     (tmp_path / "multiplication").mkdir()
     (tmp_path / "multiplication" / "test.jsonl").write_text(json.dumps(record) + "\n")
     monkeypatch.setenv("MINILRM_DATA", str(tmp_path))
-    with pytest.raises(UserError, match="make_data_multiplication"):
+    with pytest.raises(UserError, match="make_data"):
         TASK.problems("test", 1)
 
 

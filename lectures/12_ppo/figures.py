@@ -18,15 +18,10 @@ import numpy as np
 import torch
 from matplotlib.figure import Figure
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [
-    str(ROOT),
-    str(ROOT / "scripts"),
-]  # the clone that holds this script is used, installed or not
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # this clone, installed or not
 
-from lecture_figures import main, save  # noqa: E402
-
-from minilrm import critic, objectives  # noqa: E402
+from minilrm import critic, objectives
+from studies.lecture import main, save
 
 HERE = Path(__file__).resolve().parent
 STEPS, SKILL = 10, 0.9

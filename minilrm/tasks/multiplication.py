@@ -341,8 +341,8 @@ def normal_form(work: re.Match) -> str:
 
 
 def shipped_file(split: str) -> Path | None:
-    """The file of a split that comes with the project (`scripts/make_data_multiplication.py` made
-    it), if there is one."""
+    """The file of a split that comes with the project (`scripts/make_data.py` made it), if there is
+    one."""
     with suppress(UserError):  # no data folder, no file
         path = machine.data_folder() / "multiplication" / f"{split}.jsonl"
         return path if split in ("test", "ood") and path.is_file() else None
@@ -369,5 +369,5 @@ def restore(line: Problem) -> Problem:
             return problem
     raise UserError(
         f"the shipped problem {line.key!r} is no product as they are posed now; make the files anew: "
-        "python scripts/make_data_multiplication.py"
+        "python scripts/make_data.py"
     )
