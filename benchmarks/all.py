@@ -18,7 +18,7 @@ from benchmarks import common
 from minilrm import machine
 from minilrm.cli import option, run_command
 from minilrm.errors import UserError
-from minilrm.runlog import read_json, write_bytes_atomic
+from minilrm.files import read_json, write_bytes_atomic
 
 NAMES = ("tokenizer", "train", "grpo", "rollout", "scaling")  # the short ones first
 # At least, and the aim. Ratios are minilrm's rate over its peer's.

@@ -41,7 +41,8 @@ import torch
 from minilrm import machine
 from minilrm.cli import option
 from minilrm.errors import UserError
-from minilrm.runlog import version, write_json_atomic
+from minilrm.files import write_json_atomic
+from minilrm.runlog import version
 
 PACKAGES = (
     "torch",

@@ -26,9 +26,9 @@ from benchmarks import common
 from benchmarks.common import Link, Worker
 from minilrm import grpo, machine
 from minilrm.cli import option, run_command
+from minilrm.files import read_json, write_bytes_atomic
 from minilrm.model import count_parameters
 from minilrm.rollout import Episode
-from minilrm.runlog import read_json, write_bytes_atomic
 
 GROUP = 8
 # The point that all panels share, and what each panel changes. The default step of `minilrm.grpo`

@@ -32,8 +32,8 @@ from benchmarks.common import Link, Worker
 from minilrm import checkpoint, corpus, machine, pretrain
 from minilrm.cli import option, run_command
 from minilrm.model import SCALES, Transformer
+from minilrm.optim import Guard, pretraining_optimizers
 from minilrm.tokenizer import Tokenizer
-from minilrm.training import Guard, pretraining_optimizers
 
 CONTEXT, CLIP = 512, 1.0
 # The peer as it comes (fused attention, its default), in the precision that suits it; and with

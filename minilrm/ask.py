@@ -21,7 +21,7 @@ from pathlib import Path
 
 import torch
 
-from minilrm import cli, machine, runlog
+from minilrm import cli, files, machine
 from minilrm.cli import option
 from minilrm.errors import UserError
 from minilrm.evaluate import majority, open_model
@@ -113,7 +113,7 @@ def default_checkpoint(task: str, runs: Path = Path("runs")) -> str:
     finished = []
     for summary in runs.glob("*/summary.json"):
         try:
-            config = runlog.read_json(summary.parent / "config.json")
+            config = files.read_json(summary.parent / "config.json")
         except UserError:
             continue  # not a run of ours, or a damaged one
         if config.get("command") == "grpo" and config.get("task") == task:

@@ -81,9 +81,8 @@ def option(
         "finite": finite,
         "group": group,
     }
-    if isinstance(
-        default, list
-    ):  # one list for each instance, or a change to one would change them all
+    # one list for each instance, or a change to one would change them all
+    if isinstance(default, list):
         return dataclasses.field(default_factory=lambda: list(default), metadata=metadata)
     return dataclasses.field(default=default, metadata=metadata)
 
@@ -442,9 +441,8 @@ def resumed(options: Any, saved: Mapping[str, Any]) -> Any:
 def silence_stdout() -> None:
     """After the reader of our output has gone: what is still to be flushed goes nowhere, without a
     complaint."""
-    with contextlib.suppress(
-        OSError, ValueError
-    ):  # stdout may be no real file: then there is nothing to flush
+    # stdout may be no real file: then there is nothing to flush
+    with contextlib.suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 

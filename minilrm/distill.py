@@ -45,16 +45,19 @@ import torch
 from torch import Tensor
 
 from minilrm import checkpoint, cli, evaluate, machine, objectives, rewards, sft
+from minilrm.batches import fill_batches, pad
 from minilrm.cli import option
 from minilrm.errors import UserError
+from minilrm.files import read_jsonl, write_bytes_atomic
 from minilrm.model import SCALES, Transformer, count_parameters
+from minilrm.optim import Guard, adamw, set_lr
+from minilrm.progress import Interrupt, Progress
 from minilrm.report import write_report
 from minilrm.rollout import Episode, rollout
-from minilrm.runlog import Interrupt, Progress, RunLog, read_jsonl, write_bytes_atomic
+from minilrm.runlog import RunLog
 from minilrm.tasks import TASKS, Problem, Task, get_task
 from minilrm.tasks.base import problem_rng
 from minilrm.tokenizer import Tokenizer
-from minilrm.training import Guard, adamw, fill_batches, pad, set_lr
 
 # A way is a row of three numbers (see the head of this file); any of them can be set by hand.
 WAYS = {
@@ -192,10 +195,8 @@ def loss_of(
     whole pool would fill any memory.
     """
     device = student.norm.weight.device
-    ids, learnt = (
-        ids.to(device),
-        learnt[:, 1:].to(device),
-    )  # the logits at t speak of the token at t + 1
+    # the logits at t speak of the token at t + 1
+    ids, learnt = (ids.to(device), learnt[:, 1:].to(device))
     every = torch.ones(int(learnt.sum()), dtype=torch.bool, device=device)
     with machine.autocast(device):
         logits = student.lm_head(student.hidden(ids[:, :-1])[learnt])
@@ -218,10 +219,8 @@ def keep_right(episodes: Sequence[Episode], seen: set) -> tuple[list[Episode], C
     kept, tokens = [], sum(e.length for e in episodes)
     counts = Counter(sampled=len(episodes), kept=0, wrong=0, untidy=0, duplicates=0, tokens=tokens)
     for e in episodes:
-        name = (
-            tuple(e.prompt_ids),
-            e.text,
-        )  # untidy: right, but it went on behind its answer, or was cut off
+        # untidy: right, but it went on behind its answer, or was cut off
+        name = (tuple(e.prompt_ids), e.text)
         fate = (
             "wrong"
             if not e.grade.correct
@@ -409,9 +408,8 @@ class Distiller:
     def ask(
         self, model: Transformer, problems: Sequence[Problem], samples: int, what: str, number: int
     ) -> list[Episode]:
-        seed = problem_rng(self.options.seed, number, what).getrandbits(
-            63
-        )  # far from those of other steps and runs
+        # far from those of other steps and runs
+        seed = problem_rng(self.options.seed, number, what).getrandbits(63)
         groups = rollout(
             model,
             self.tokenizer,

@@ -25,7 +25,7 @@ from pathlib import Path
 
 import torch
 
-from minilrm import checkpoint, cli, machine, runlog
+from minilrm import checkpoint, cli, files, machine, runlog
 from minilrm.cli import option
 from minilrm.errors import UserError
 from minilrm.intervals import (  # noqa: F401  (training loops and notebooks find them here)
@@ -46,12 +46,8 @@ from minilrm.tasks import TASKS, get_task
 from minilrm.tasks.base import SPLITS, Problem, Task, problem_rng
 from minilrm.tokenizer import Tokenizer
 
-TEMPERATURES = (
-    0.0,
-    0.3,
-    0.6,
-    1.0,
-)  # a lower temperature alone can make a model look better: try these
+# a lower temperature alone can make a model look better: try these
+TEMPERATURES = (0.0, 0.3, 0.6, 1.0)
 REWORDINGS, REWORDED = 4, 250  # how many other wordings, of how many problems
 
 Groups = Sequence[Sequence[Episode]]
@@ -253,9 +249,8 @@ def evaluate(
         say=say,
         workers=beside_this(device),
     )
-    samples = (
-        options.samples if options.temperature > 0 else 1
-    )  # at temperature 0 all samples are alike
+    # at temperature 0 all samples are alike
+    samples = options.samples if options.temperature > 0 else 1
     groups = asker(options.temperature, samples=samples)
     first, greedy = firsts(groups), asker(0.0) if options.temperature > 0 else groups
     outcomes = {"sampled": outcome(first), "greedy": outcome(greedy)}
@@ -533,7 +528,7 @@ def main(options: Options) -> None:
     result["checkpoint"] = str(folder)
     print(table(result))
     if options.out:
-        runlog.write_json_atomic(options.out, result)
+        files.write_json_atomic(options.out, result)
         print(f"written to {options.out}")
 
 

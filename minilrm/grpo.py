@@ -32,10 +32,10 @@ import torch
 
 from minilrm import cli, machine, objectives, rl
 from minilrm.cli import option
+from minilrm.optim import Guard, adamw, add_gradients, falling, set_lr
 from minilrm.report import write_report
 from minilrm.rl import means, stack, valid_ones
 from minilrm.rollout import Episode, episode_logprobs
-from minilrm.training import Guard, adamw, add_gradients, falling, set_lr
 
 
 @dataclass
@@ -224,9 +224,8 @@ class Trainer(rl.Trainer):
             self.guard.step(self.policy, self.optimizers, totals["loss"]) if learning else 0.0
         )
         self.state["skipped_steps"] = self.guard.skipped
-        for key in (
-            ("ratio/mean", "sampling/logp_difference") if learning else ()
-        ):  # of the tokens that were looked at
+        # of the tokens that were looked at
+        for key in ("ratio/mean", "sampling/logp_difference") if learning else ():
             totals[key] *= tokens / sum(e.length for e in learning)
         return totals
 
@@ -273,9 +272,8 @@ def give_advantages(groups: Sequence[Sequence[Episode]], normalize: str) -> None
     """Compare each episode with its group (equation in the head of this file)."""
     table = torch.tensor([[e.reward - getattr(e, "kl_penalty", 0.0) for e in g] for g in groups])
     valid = torch.tensor([[e.valid for e in g] for g in groups])
-    if (
-        normalize == "reward"
-    ):  # no comparison: with 0/1 rewards this is expert iteration, imitation of what was right
+    # no comparison: with 0/1 rewards this is expert iteration, imitation of what was right
+    if normalize == "reward":
         advantages = table * valid
     else:
         advantages = objectives.group_advantages(table, normalize, valid=valid)

@@ -13,13 +13,8 @@ from itertools import pairwise
 import numpy as np
 
 TOO_FEW = 20  # a rate of fewer cases than this is not printed
-VOTE_BINS = (
-    0.0,
-    0.25,
-    0.5,
-    0.75,
-    1.0,
-)  # shares of the votes, for calibration; unanimity has a bin of its own
+# shares of the votes, for calibration; unanimity has a bin of its own
+VOTE_BINS = (0.0, 0.25, 0.5, 0.75, 1.0)
 
 
 def mean(values: Sequence[float]) -> float:
@@ -82,9 +77,8 @@ def majority(keys: Sequence[Hashable | None]) -> Hashable | None:
     >>> majority(["12", "7", None, "7"]), majority(["12", "7"]), majority([None])
     ('7', '12', None)
     """
-    votes = Counter(
-        key for key in keys if key is not None
-    )  # a Counter remembers the order of first sight
+    # a Counter remembers the order of first sight
+    votes = Counter(key for key in keys if key is not None)
     return max(votes, key=votes.__getitem__, default=None)
 
 

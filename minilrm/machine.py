@@ -69,9 +69,8 @@ def peak_memory_mb() -> float | None:
     except ImportError:  # Windows
         return None
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / (
-        1 << 20 if sys.platform == "darwin" else 1 << 10
-    )  # macOS counts bytes, others kilobytes
+    # macOS counts bytes, others kilobytes
+    return peak / (1 << 20 if sys.platform == "darwin" else 1 << 10)
 
 
 def memory_gb() -> float | None:

@@ -32,11 +32,7 @@ OBJECTIVES = {
     "grpo": ("sequence", 0.2, 0.2),  # 2402.03300
     "dr_grpo": ("constant", 0.2, 0.2),  # 2503.20783
     "dapo": ("token", 0.2, 0.28),  # 2503.14476, "clip higher"
-    "gspo": (
-        "sequence",
-        3e-4,
-        4e-4,
-    ),  # 2507.18071: a sequence's ratio is a mean, so it moves far less
+    "gspo": ("sequence", 3e-4, 4e-4),  # 2507.18071: the ratio is a mean, so it moves far less
     "cispo": ("token", math.inf, 0.28),  # 2506.13585: a cap, no lower bound
 }
 
@@ -395,9 +391,8 @@ def importance_ratio(
     log_ratio = _inside(logp - old_logp, mask)
     if per_sequence:
         mean = log_ratio.sum(1, keepdim=True) / mask.sum(1, keepdim=True).clamp(min=1)
-        log_ratio = mean.detach() + _inside(
-            logp - logp.detach(), mask
-        )  # the latter is 0 and has the gradient of logp
+        # logp - logp.detach() is 0 and has the gradient of logp
+        log_ratio = mean.detach() + _inside(logp - logp.detach(), mask)
     return log_ratio.exp()
 
 

@@ -43,13 +43,14 @@ import torch
 from torch import Tensor, nn
 
 from minilrm import cli, machine, objectives, rl
+from minilrm.batches import pad
 from minilrm.cli import option
-from minilrm.critic import explained_variance, gae, token_rewards, value_loss, whiten
 from minilrm.model import ScalarHead, Transformer
+from minilrm.optim import Guard, adamw, falling, set_lr
 from minilrm.report import write_report
 from minilrm.rl import means, stack, unstack, valid_ones
 from minilrm.rollout import Episode, episode_states, micro_batches
-from minilrm.training import Guard, adamw, falling, pad, set_lr
+from minilrm.values import explained_variance, gae, token_rewards, value_loss, whiten
 
 
 @dataclass
@@ -128,9 +129,8 @@ class Critic(nn.Module):
         not need."""
         if self.trunk is not None:
             states, _, _ = episode_states(self.trunk, batch, device)
-        return self.head(
-            states.float()
-        )  # a value needs more digits than bfloat16 has: the critic's loss is a difference
+        # a value needs more digits than bfloat16 has: the critic's loss is a difference
+        return self.head(states.float())
 
 
 class Trainer(rl.Trainer):
@@ -163,18 +163,15 @@ class Trainer(rl.Trainer):
         sampled = time.perf_counter()
         self.look_back(groups)
         figures = give_credit(valid_ones(groups), o)
-        for name, begun in (
-            ("adamw", step - o.critic_warmup),
-            ("critic", step),
-        ):  # each rises from its own first step
+        # each rises from its own first step
+        for name, begun in (("adamw", step - o.critic_warmup), ("critic", step)):
             set_lr({name: self.optimizers[name]}, falling(max(0, begun), o.warmup, o.lr_hold))
         update = means(
             [self.optimizer_step(share, step >= o.critic_warmup) for share in self.shares(groups)]
         )
         if o.group_size == 1:
-            groups = [
-                [e for g in groups for e in g]
-            ]  # the spread of rewards over the batch, where a group has none
+            # the spread of rewards over the batch, where a group has none
+            groups = [[e for g in groups for e in g]]
         return self.metrics(groups, figures | update, started, sampled)
 
     @torch.no_grad()
@@ -281,9 +278,8 @@ def give_credit(episodes: Sequence[Episode], o: Options) -> dict:
     advantages, returns = gae(earned, values, mask, o.gamma, o.lam)
     unstack(episodes, "advantages", whiten(advantages, mask) if o.whiten else advantages)
     unstack(episodes, "returns", returns)
-    _, came = gae(
-        earned, values, mask, o.gamma, lam=1.0
-    )  # the reward that really came after each token
+    # the reward that really came after each token
+    _, came = gae(earned, values, mask, o.gamma, lam=1.0)
     figures = {
         "val/mean": float(values.sum() / mask.sum()),
         "val/explained_variance": float(explained_variance(values, came, mask)),

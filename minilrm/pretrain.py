@@ -21,21 +21,16 @@ import torch
 import torch.nn.functional as F
 
 from minilrm import checkpoint, cli, corpus, evaluate, machine
+from minilrm.batches import batches_by_length, pad
 from minilrm.cli import option
 from minilrm.errors import UserError
 from minilrm.model import SCALES, Transformer, count_parameters
+from minilrm.optim import Guard, add_gradients, pretraining_optimizers, set_lr
+from minilrm.progress import Interrupt, Progress
 from minilrm.report import write_report
-from minilrm.runlog import Interrupt, Progress, RunLog, version
+from minilrm.runlog import RunLog, version
 from minilrm.tasks import get_task
 from minilrm.tokenizer import Tokenizer
-from minilrm.training import (
-    Guard,
-    add_gradients,
-    batches_by_length,
-    pad,
-    pretraining_optimizers,
-    set_lr,
-)
 
 # The dial: tokens to read, micro-batches in a step.
 SCALE = {
@@ -179,19 +174,13 @@ def train(options: Options) -> Path:
         replace(SCALES[options.scale], vocab_size=len(tokenizer), max_seq_len=options.context)
     ).to(device)
     optimizers = pretraining_optimizers(model, options.muon_lr, options.adam_lr)
-    state = {
-        "step": 0,
-        "tokens": 0,
-        "seconds": 0.0,
-        "skipped_steps": 0,
-        "recent": [],
-    }  # recent: losses, to be averaged
+    # recent: losses, to be averaged
+    state = {"step": 0, "tokens": 0, "seconds": 0.0, "skipped_steps": 0, "recent": []}
     if options.resume:
         step, saved = checkpoint.go_on(log.folder / "checkpoints", model, optimizers)
         state |= saved
-        state["recent"] = [
-            math.nan if x is None else x for x in state["recent"]
-        ]  # JSON knows no NaN
+        # JSON knows no NaN
+        state["recent"] = [math.nan if x is None else x for x in state["recent"]]
         log.truncate_after(step)
     print(
         f"{count_parameters(model):,} parameters, {len(reader.rows):,} documents ({reader.dropped} too long, dropped)"

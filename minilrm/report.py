@@ -29,7 +29,8 @@ from minilrm.curves import (
     is_number,
     points,
 )
-from minilrm.runlog import RunLog, read_json, write_bytes_atomic
+from minilrm.files import read_json, write_bytes_atomic
+from minilrm.runlog import RunLog
 
 
 def write_report(folder: str | Path) -> Path:

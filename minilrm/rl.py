@@ -9,7 +9,7 @@ the student's own words.
 
 A loop is a subclass of `Trainer` with its optimizers and a `step` (see grpo.py, which is the
 shortest), and options of its own on top of `Options`. Here is no formula: those are in
-objectives.py and critic.py.
+objectives.py and values.py.
 """
 
 import math
@@ -26,13 +26,14 @@ from minilrm import checkpoint, cli, evaluate, machine, objectives, reflection, 
 from minilrm.cli import option
 from minilrm.errors import UserError
 from minilrm.model import SCALES, Transformer, count_parameters
+from minilrm.optim import Guard
+from minilrm.progress import Interrupt, Progress
 from minilrm.rollout import Episode, episode_logprobs, group_metrics, micro_batches, rollout
-from minilrm.runlog import Interrupt, Progress, RunLog, version
+from minilrm.runlog import RunLog, version
 from minilrm.sampler import WORTH_SHARING, workers
 from minilrm.tasks import TASKS, Problem, Task, get_task
 from minilrm.tasks.base import problem_rng
 from minilrm.tokenizer import Tokenizer
-from minilrm.training import Guard
 
 # A shipped model that has read problems of this kind, to start from.
 BASES = {
@@ -164,9 +165,8 @@ class Trainer:
         # Decoding in bfloat16 is faster where the processor has it. The log-probs of the loss are
         # the trainer's own.
         self.rollout_dtype = torch.bfloat16 if machine.bfloat16_pays(self.device) else None
-        self.workers = workers.beside_this(
-            self.device
-        )  # they decode; they start while this process gets ready
+        # they decode; they start while this process gets ready
+        self.workers = workers.beside_this(self.device)
         if self.workers and options.prompts * options.group_size >= WORTH_SHARING:
             self.workers.start()
         room = self.policy.config.max_seq_len - options.max_new_tokens
@@ -265,9 +265,8 @@ class Trainer:
         """Batches of like length within the limit on memory, which those that are worked on side by
         side share."""
         together = torch.get_num_threads() if self.device.type == "cpu" else 1
-        share = (
-            1.1 * sum(len(e.completion_ids) for e in episodes) / together
-        )  # a little work is shared, too; 1.1: padding
+        # a little work is shared, too; 1.1: padding
+        share = 1.1 * sum(len(e.completion_ids) for e in episodes) / together
         return micro_batches(
             episodes, min(self.options.max_tokens_per_batch // together, math.ceil(share))
         )

@@ -8,11 +8,11 @@ import torch
 from torch import Tensor
 
 from minilrm import machine, objectives
+from minilrm.batches import fill_batches, pad
 from minilrm.model import SharedPrefix, Transformer
 from minilrm.sampler import generate
 from minilrm.tasks.base import Grade, Problem, Task
 from minilrm.tokenizer import Tokenizer
-from minilrm.training import fill_batches, pad
 
 
 @dataclass

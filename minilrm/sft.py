@@ -18,15 +18,17 @@ import numpy as np
 import torch
 
 from minilrm import checkpoint, cli, evaluate, machine, objectives
+from minilrm.batches import fill_batches, pad
 from minilrm.cli import option
 from minilrm.errors import UserError
 from minilrm.model import Transformer
+from minilrm.optim import Guard, adamw, lr_factor, set_lr
+from minilrm.progress import Interrupt, Progress
 from minilrm.report import write_report
-from minilrm.runlog import Interrupt, Progress, RunLog, version
+from minilrm.runlog import RunLog, version
 from minilrm.tasks import TASKS, Task, get_task
 from minilrm.tasks.base import problem_rng
 from minilrm.tokenizer import Tokenizer
-from minilrm.training import Guard, adamw, fill_batches, lr_factor, pad, set_lr
 
 STYLES = ("steps", "plan_verify", "reflex", "careless")
 

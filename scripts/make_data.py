@@ -19,7 +19,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))  # so that the clone that holds this script is used, installed or not
 
-from minilrm.runlog import write_bytes_atomic  # noqa: E402
+from minilrm.files import write_bytes_atomic  # noqa: E402
 from minilrm.tasks import countdown, get_task, gsm8k_mini, multiplication  # noqa: E402
 
 TO_RECORD = {  # task -> how a problem is written as a line

@@ -21,8 +21,9 @@ import torch
 
 from minilrm import checkpoint, cli, evaluate, machine
 from minilrm.errors import UserError
+from minilrm.files import append_jsonl, read_json, read_log
 from minilrm.model import Transformer, count_parameters
-from minilrm.runlog import RunLog, _read_log, append_jsonl, read_json
+from minilrm.runlog import RunLog
 from minilrm.tasks import get_task
 from minilrm.tokenizer import Tokenizer
 
@@ -42,8 +43,7 @@ def append_result(study: str, record: dict) -> None:
 
 def load_results(study: str) -> list[dict]:
     """All finished parts of a study; none is no error, since a study starts with none."""
-    path = results_file(study)
-    return _read_log(path) if path.exists() else []
+    return read_log(results_file(study))
 
 
 def records(study: str, **fields: Any) -> list[dict]:

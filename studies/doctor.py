@@ -27,7 +27,8 @@ from minilrm import checkpoint, cli, doctor, grpo, machine
 from minilrm.doctor import recordings
 from minilrm.failures import faults, toy
 from minilrm.failures.faults import Fault
-from minilrm.runlog import RunLog, write_bytes_atomic
+from minilrm.files import write_bytes_atomic
+from minilrm.runlog import RunLog
 from studies import common
 
 # The doctor reads the training lines; transcripts of the end are enough.

@@ -19,7 +19,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from minilrm import machine
-from minilrm.runlog import read_json, write_json_atomic
+from minilrm.files import read_json, write_json_atomic
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from minilrm.ask import neutralise
 from minilrm.errors import UserError
+from minilrm.files import write_bytes_atomic
 from minilrm.intervals import TOO_FEW
-from minilrm.runlog import write_bytes_atomic
 
 LEAST_SEEDS = 3  # fewer make no claim
 MISSING, DASH = "not measured yet", "–"

@@ -1,5 +1,5 @@
 """Wrong versions of minilrm/objectives.py, one line each: what students write, and what famous
-teaching code has. (Those of minilrm/critic.py are in test_critic.py, and are printed here as well.)
+teaching code has. (Those of minilrm/values.py are in test_values.py, and are printed here as well.)
 
 `python -m tests.mutants` prints which check rejects which. A test suite is worth what it rejects:
 add your own mistake here and see. A mutant is the source text with one piece replaced, run as a
@@ -309,8 +309,8 @@ MUTANTS = [
         (
             "old_not_detached",
             "ratio of logp and itself: no gradient at all",
-            "old_logp = logp.detach() if old_logp is None",
-            "old_logp = logp if old_logp is None",
+            "logp.detach() if old_logp is None",
+            "logp if old_logp is None",
         ),
         (
             "minus_forgotten",
@@ -351,8 +351,8 @@ MUTANTS = [
         (
             "gspo_over_padding",
             "mean over the padded width",
-            "/ mask.sum(1, keepdim=True).clamp(min=1)\n        log_ratio",
-            "/ mask.shape[1]\n        log_ratio",
+            "log_ratio.sum(1, keepdim=True) / mask.sum(1, keepdim=True).clamp(min=1)",
+            "log_ratio.sum(1, keepdim=True) / mask.shape[1]",
         ),
         (
             "gspo_gradient_twice",

@@ -18,8 +18,8 @@ from torch import nn
 from minilrm import checkpoint
 from minilrm.errors import UserError
 from minilrm.model import ModelConfig, ScalarHead, Transformer
+from minilrm.optim import pretraining_optimizers, remember_lr, set_lr
 from minilrm.tokenizer import Tokenizer
-from minilrm.training import pretraining_optimizers, remember_lr, set_lr
 
 TOKENIZER = Tokenizer.train(["the cat sat on the mat, the cat"] * 9, vocab_size=292)
 TINY = ModelConfig(

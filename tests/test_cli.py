@@ -83,9 +83,8 @@ def test_going_on_takes_what_is_named_even_if_it_is_the_default():
     saved = {"task": "gsm8k-mini", "steps": 50, "lr": 0.5}
     named = resumed(read("--task", "countdown", "--steps", "100"), saved)
     assert (named.task, named.steps, named.lr) == ("countdown", 100, 0.5)
-    made = resumed(
-        Options(task="countdown", steps=100), saved
-    )  # made in Python: a default is no wish
+    # made in Python: a default is no wish
+    made = resumed(Options(task="countdown", steps=100), saved)
     assert (made.steps, made.lr) == (50, 0.5)
 
 
@@ -138,9 +137,8 @@ def test_lists_may_be_given_with_commas_and_are_not_shared():
 
 
 def test_the_last_of_a_repeated_option_holds():
-    assert (
-        read("--steps", "1", "--steps", "2").steps == 2
-    )  # so `make grpo ARGS="--task x"` can override the task
+    # so `make grpo ARGS="--task x"` can override the task
+    assert read("--steps", "1", "--steps", "2").steps == 2
 
 
 def test_none_can_be_given_where_it_is_allowed_but_stays_a_text_for_texts():
@@ -183,10 +181,8 @@ def test_none_can_be_given_where_it_is_allowed_but_stays_a_text_for_texts():
         (["--task", "gsm8k"], "did you mean gsm8k-mini?"),
         (["--stps", "3"], "unknown option --stps; did you mean --steps? (--help lists all)"),
         (["--mark_spoiled"], "unknown option --mark_spoiled; did you mean --mark-spoiled?"),
-        (
-            ["--step", "3"],
-            "unknown option --step; did you mean --steps?",
-        ),  # no silent abbreviations
+        # no silent abbreviations
+        (["--step", "3"], "unknown option --step; did you mean --steps?"),
         (["--zzz=1"], "unknown option --zzz (--help lists all)"),
         (["--hidden", "1"], "unknown option --hidden (--help lists all)"),
         (["countdown"], "no option belongs to countdown"),

@@ -16,9 +16,10 @@ from test_loops import SUMMARY_KEYS, is_the_same_run, weights
 from minilrm import checkpoint, distill, objectives
 from minilrm.cli import run_command
 from minilrm.errors import UserError
+from minilrm.files import read_json, read_jsonl
 from minilrm.model import SCALES, ModelConfig, Transformer
 from minilrm.rollout import Episode, rollout
-from minilrm.runlog import RunLog, read_json, read_jsonl
+from minilrm.runlog import RunLog
 from minilrm.tasks import get_task
 from minilrm.tasks.base import Grade
 from minilrm.tasks.gsm8k_mini import GSM8KMini
@@ -238,9 +239,8 @@ def test_a_step_moves_the_student_alone_and_by_the_loss_alone(
 ):
     """Catches: a gradient that reaches the teacher, a score-function term for the sampling, another
     way's loss."""
-    own = (
-        {"lmbda": 1.0, "hard_weight": 0.4} if way == "on-policy" else {}
-    )  # nobody learns his own samples by heart
+    # nobody learns his own samples by heart
+    own = {"lmbda": 1.0, "hard_weight": 0.4} if way == "on-policy" else {}
     run = distill.Distiller(distill.settle(options(base, student, way=way, **own), None))
     rows = run.ask(run.student if own else run.teacher, run.task.problems("train", 6), 1, "test", 0)
     run.own_samples, run.pool = lambda step: (rows, {}), rows
@@ -629,9 +629,8 @@ def test_the_study_in_miniature(base, student, small, tmp_path):
     study_distill.main()
     found = {r["kind"]: r for r in common.load_results("distill")}
     assert list(found) == ["teacher", "base", "traces", "logits", "on-policy"]
-    assert (
-        len({json.dumps(found[way]["summary"]["traces"]) for way in distill.WAYS}) == 1
-    )  # even the seconds: it is one pool
+    # even the seconds: it is one pool
+    assert len({json.dumps(found[way]["summary"]["traces"]) for way in distill.WAYS}) == 1
     assert all(150 <= found[way]["summary"]["tokens_trained"] < 800 for way in distill.WAYS)
     assert [p.name for p in tmp_path.glob("runs/*/traces.jsonl")] == ["traces.jsonl"] and str(
         tmp_path

@@ -121,9 +121,8 @@ def test_from_a_shell_it_is_one_line_too(tmp_path):
         done.stderr
         == f"error: there is no checkpoint folder {tmp_path / 'no where'}; check the path\n"
     )
-    assert sorted(path.name for path in tmp_path.iterdir()) == [
-        "cwd"
-    ]  # and no run folder was begun
+    # and no run folder was begun
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["cwd"]
 
 
 # -- where to start --------------------------------------------------------------------------------

@@ -111,9 +111,8 @@ def test_pairing_narrows_the_interval_and_equal_models_differ_by_nothing():
     a = [int(rng.random() < 0.5) for _ in range(500)]
     b = [x if rng.random() < 0.9 else 1 - x for x in a]
     _, low, high = paired_bootstrap(a, b)
-    _, low_mixed, high_mixed = paired_bootstrap(
-        a, rng.sample(b, len(b))
-    )  # the same results, the pairs torn apart
+    # the same results, the pairs torn apart
+    _, low_mixed, high_mixed = paired_bootstrap(a, rng.sample(b, len(b)))
     assert high - low < 0.5 * (high_mixed - low_mixed)
     assert paired_bootstrap(a, a) == (0, 0, 0)
     assert paired_bootstrap(a, b) == paired_bootstrap(a, b)  # the seed is fixed
@@ -146,9 +145,8 @@ def test_pass_at_k_of_more_samples_than_there_are_is_an_error(n, k):
 def test_majority_rules():
     assert majority(["7", "12", "12"]) == "12"
     assert majority([None, None, None, "7"]) == "7"  # who gives no answer does not outvote who does
-    assert (
-        majority(["12", "7", "7", "12"]) == "12" and majority(["7", "12", "12", "7"]) == "7"
-    )  # a tie: first seen
+    # a tie: first seen
+    assert majority(["12", "7", "7", "12"]) == "12" and majority(["7", "12", "12", "7"]) == "7"
     assert majority([None]) is None and majority([]) is None
 
 

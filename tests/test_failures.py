@@ -67,9 +67,8 @@ def test_each_has_a_paragraph_and_a_figure_to_watch(failure):
     assert failure.title and len(failure.why.split()) >= 40
     assert failure.watch in LOGGED and failure.corpus in toy.CORPORA
     assert failure.fault is not faults.none or failure.wrong, "nothing is wrong in it"
-    grpo.Options(
-        **toy.DEFAULTS | dict(failure.options) | dict(failure.wrong)
-    )  # options that grpo has
+    # options that grpo has
+    grpo.Options(**toy.DEFAULTS | dict(failure.options) | dict(failure.wrong))
 
 
 def named_test(failure, request):

@@ -65,9 +65,8 @@ def test_dull_groups_give_way_and_the_others_stay_where_they_are(make_trainer):
     assert figures["dynamic/rounds"] >= 1 and figures["dynamic/dropped_groups"] >= sum(
         map(grpo.is_dull, first)
     )
-    assert len(set(keys(groups) + keys(first))) == 6 + sum(
-        map(grpo.is_dull, first)
-    )  # other questions, each only once
+    # other questions, each only once
+    assert len(set(keys(groups) + keys(first))) == 6 + sum(map(grpo.is_dull, first))
 
 
 def test_the_rounds_are_bounded_and_what_is_left_stays_in_the_batch(make_trainer):
@@ -82,9 +81,8 @@ def test_the_rounds_are_bounded_and_what_is_left_stays_in_the_batch(make_trainer
     assert (metrics["dynamic/rounds"], metrics["dynamic/dropped_groups"]) == (2, 12)
     assert metrics["grad_norm"] == 0 and metrics["frac_reward_zero_std"] == 1
     assert all(p.equal(before[name]) for name, p in trainer.policy.state_dict().items())
-    assert (
-        metrics["tokens"] > 2 * metrics["completions/mean_length"] * 48
-    )  # all three rounds were paid for
+    # all three rounds were paid for
+    assert metrics["tokens"] > 2 * metrics["completions/mean_length"] * 48
     groups, _ = trainer.replace_dull(3, trainer.sample(3))
     assert len(groups) == 6
 

@@ -294,9 +294,8 @@ def test_a_step_without_variance_among_several_is_no_accident(make_trainer):
         trainer.state["step"] = lively
         metrics = trainer.update(groups)
         assert {"loss", "grad_norm", "clip_ratio/region_mean", "ratio/mean"} <= set(metrics)
-        assert metrics["ratio/mean"] == pytest.approx(
-            1, abs=1e-5
-        )  # only that one group was ever learnt from
+        # only that one group was ever learnt from
+        assert metrics["ratio/mean"] == pytest.approx(1, abs=1e-5)
 
 
 # -- rollouts and advantages -----------------------------------------------------------------------
@@ -317,9 +316,8 @@ def test_the_questions_of_a_step_are_numbered(make_trainer):
     assert first == [p.key for p in make_trainer().draw(0)] != [p.key for p in other.draw(0)]
     assert not set(first) & {p.key for p in one.draw(1)}
     four_at_once = [p.prompt for p in make_trainer(prompts=8).draw(0)]
-    assert four_at_once == [
-        p.prompt for step in (0, 1) for p in one.draw(step)
-    ]  # number i is number i
+    # number i is number i
+    assert four_at_once == [p.prompt for step in (0, 1) for p in one.draw(step)]
 
 
 def test_too_long_prompts_are_dropped_and_counted(make_trainer):
@@ -452,16 +450,10 @@ def scripted(accuracies):
 @pytest.mark.parametrize(
     "accuracies, steps, best",
     [
-        (
-            [0.5, 0.5, 0.6, 0.1, 0.2, 0.1, 0.1],
-            3,
-            "step-000001",
-        ),  # twice below half of the best: stopped, not at the end
-        (
-            [0.5, 0.5, 0.6, 0.1, 0.4, 0.1, 0.5, 0.5, 0.5],
-            6,
-            "step-000001",
-        ),  # low once and again, but never twice running
+        # twice below half of the best: stopped, not at the end
+        ([0.5, 0.5, 0.6, 0.1, 0.2, 0.1, 0.1], 3, "step-000001"),
+        # low once and again, but never twice running
+        ([0.5, 0.5, 0.6, 0.1, 0.4, 0.1, 0.5, 0.5, 0.5], 6, "step-000001"),
         ([0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0], 6, "step-000000"),  # nothing to fall from
     ],
 )

@@ -11,40 +11,32 @@ from pathlib import Path
 PACKAGE = Path(__file__).resolve().parent.parent / "minilrm"
 
 FLOORS = [
-    {"model", "tokenizer", "objectives", "critic", "tasks", "intervals"},
-    {
-        "checkpoint",
-        "sampler",
-        "tools",
-        "corpus",
-        "training",
-    },  # training: what the loops share; it knows no other room
+    {"model", "kernels", "tokenizer", "objectives", "values", "intervals", "tasks"},
+    {"checkpoint", "sampler", "tools", "corpus", "optim", "batches"},
     {"rollout", "scorers"},
-    {"rewards", "reflection", "evaluate", "inference"},
-    {
-        "pretrain",
-        "sft",
-        "reward_model",
-        "rl",
-    },  # rl: what the loops above share that sample from their policy
+    {"rewards", "measure"},
+    {"loop", "evaluate", "reflection", "traces"},
+    {"inference", "pretrain", "sft", "reward_model", "rl"},
     {"grpo", "ppo", "distill"},
-    {"pipeline", "speedrun"},
-    {"ask", "compare", "feedback", "doctor", "failures"},
+    {"pipeline"},
+    {"speedrun"},
+    {"ask", "compare", "feedback", "page", "doctor", "failures"},
 ]
-# Side rooms: every floor may import them; they import nothing of the floors, and of each other only
+# Side rooms: every floor may import them. They import nothing of the floors, and of each other only
 # this.
 SIDE = {
     "errors": set(),
+    "files": {"errors"},
     "machine": {"errors"},
-    "cli": {"errors", "machine"},
-    "runlog": {"errors", "machine"},
+    "devices": {"errors", "machine"},
+    "options": {"errors", "files"},
+    "cli": {"errors", "machine", "options"},
+    "runlog": {"errors", "files", "machine"},
+    "progress": {"errors", "files"},
     "curves": set(),
-    "report": {"errors", "machine", "cli", "runlog", "curves"},
+    "report": {"errors", "files", "machine", "options", "cli", "runlog", "curves"},
 }
-EXEMPT = {
-    "__init__",
-    "__main__",
-}  # the package's own: they gather what users import and list the commands
+EXEMPT = {"__init__", "__main__"}
 
 LONGEST_FILE, LONGEST_FUNCTION = 400, 60
 FORBIDDEN_IMPORTS = {"pickle", "cPickle", "_pickle", "dill", "cloudpickle", "shelve", "joblib"}

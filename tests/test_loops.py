@@ -12,9 +12,9 @@ import safetensors.torch
 
 from minilrm import checkpoint, corpus, grpo, machine, pretrain, rewards, rl, sft
 from minilrm.errors import UserError
+from minilrm.optim import lr_factor
 from minilrm.runlog import RunLog
 from minilrm.tasks.gsm8k_mini import GSM8KMini
-from minilrm.training import lr_factor
 
 LOOPS = {"pretrain": pretrain, "sft": sft, "grpo": grpo}
 SUMMARY_KEYS = set(
@@ -222,12 +222,8 @@ def test_the_metrics_of_a_grpo_run(runs):
     log = RunLog.open(runs("grpo"))
     train, evals = log.metrics("train"), log.metrics("eval")
     assert [line["step"] for line in train] == [1, 2, 3, 4, 5, 6]
-    assert [(line["step"], line["n"]) for line in evals] == [
-        (0, 5),
-        (2, 3),
-        (4, 3),
-        (6, 5),
-    ]  # step 0, always
+    # step 0, always
+    assert [(line["step"], line["n"]) for line in evals] == [(0, 5), (2, 3), (4, 3), (6, 5)]
     assert all(TRL_KEYS <= set(line) for line in train if line["frac_reward_zero_std"] < 1)
     # On-policy, one step a batch: the ratio is 1, however many groups had nothing to say.
     assert all(
@@ -462,9 +458,10 @@ def test_the_exported_base_is_a_starting_point(small, base, tmp_path):
         / json.loads((tmp_path / "run" / "summary.json").read_text())["last"]
     )
     for name, tensor in checkpoint.load(last)[0].state_dict().items():
+        # bfloat16
         assert (
             trainer.policy.state_dict()[name].sub(tensor).abs().max() <= 0.005 * tensor.abs().max()
-        )  # bfloat16
+        )
     with pytest.raises(UserError, match="--export .* is there already"):
         pretrain.train(options("pretrain", base, tmp_path / "another", export=export))
     assert not (tmp_path / "another").exists()

@@ -138,9 +138,8 @@ def check_advantages(o):
     }
     for normalize, values in expected.items():
         close(o.group_advantages(rewards, normalize), values)
-        close(
-            o.group_advantages(rewards[1:2], normalize), values[1:2]
-        )  # a group knows nothing of the others
+        # a group knows nothing of the others
+        close(o.group_advantages(rewards[1:2], normalize), values[1:2])
     close(o.group_advantages(rewards), expected["std"])
     flat = rewards.flatten().tolist()
     mean = sum(flat) / 12
@@ -213,9 +212,8 @@ def check_kl_estimates(o):
         estimate = o.kl_estimate(logp, ref_logp, kind)
         close(estimate, values[kind], 1e-9)
         close(torch.autograd.grad(estimate.sum(), logp)[0], gradients[kind], 1e-9)
-    tiny = o.kl_estimate(
-        torch.tensor([0.0]), torch.tensor([1e-3]), "k3"
-    )  # exp(d) - d - 1 in float32 is 0.2 % off here
+    # exp(d) - d - 1 in float32 is 0.2 % off here
+    tiny = o.kl_estimate(torch.tensor([0.0]), torch.tensor([1e-3]), "k3")
     close(tiny * 1e6, [0.5001667], 1e-3 * 0.5)
     with pytest.raises(ValueError, match="kind"):
         o.kl_estimate(logp, ref_logp, "k4")
@@ -228,9 +226,8 @@ def check_expected_gradient_of_the_kl_estimates(o):
     theta = double([0.3, -0.4, 1.0]).requires_grad_()
     ref = double([0.5, 0.2, -0.6]).log_softmax(0)
     log_pi = theta.log_softmax(0)
-    pi = (
-        log_pi.detach().exp()
-    )  # how often each outcome is sampled: a fact by now, no gradient through it
+    # how often each outcome is sampled: a fact by now, no gradient through it
+    pi = log_pi.detach().exp()
 
     def gradient(value):
         return torch.autograd.grad(value, theta, retain_graph=True)[0]
@@ -293,9 +290,8 @@ def check_aggregation(o):
         close(gradient[1, 0] / gradient[0, 0], 0.5 if how == "sequence" else 1.0)
         assert (gradient[0, 4:] == 0).all()
     close(o.aggregate(losses, mask), 1.5)
-    close(
-        o.aggregate(losses, torch.stack([mask[0], mask[1] * 0])), 1.0
-    )  # an empty sequence still counts as one of two
+    # an empty sequence still counts as one of two
+    close(o.aggregate(losses, torch.stack([mask[0], mask[1] * 0])), 1.0)
     with pytest.raises(ValueError, match="max_length"):
         o.aggregate(losses, mask, "constant")
     with pytest.raises(ValueError, match="aggregation"):
@@ -329,6 +325,7 @@ def check_table_of_clips(o):
                 max_length=1,
             )
             close([-value, -gradient[0, 0]], expected)
+        # no lower bound, whatever is asked
         _, gradient, _ = loss_and_gradient(
             o,
             old + math.log(ratio),
@@ -337,7 +334,7 @@ def check_table_of_clips(o):
             mask,
             objective="cispo",
             clip_low=0.2,
-        )  # no lower bound, whatever is asked
+        )
         close(-gradient, [[cispo]])
 
 
@@ -386,9 +383,8 @@ def check_gspo(o):
         (-6e-4, -1, -(1 - 3e-4)),
         (6e-4, -1, -math.exp(6e-4)),
     ):
-        logp = double(
-            [[mean, mean + 0.5, mean - 0.5, 0.0]]
-        )  # far from 1 a token, near it as a sequence
+        # far from 1 a token, near it as a sequence
+        logp = double([[mean, mean + 0.5, mean - 0.5, 0.0]])
         value, gradient, stats = loss_and_gradient(
             o, logp, old, double([advantage]), mask, objective="gspo"
         )

@@ -59,9 +59,8 @@ def right(prompt, whole):
 BINARY = torch.tensor(
     [[float(right(prompt, whole)) for whole in ALL] for prompt in (0, 1)], dtype=DOUBLE
 )
-GRADED = (
-    BINARY + 0.2 * torch.tensor([whole[-1] == EOS for whole in ALL]).double()
-)  # 1.2, 0.2 (well formed) or 0
+# 1.2, 0.2 (well formed) or 0
+GRADED = BINARY + 0.2 * torch.tensor([whole[-1] == EOS for whole in ALL]).double()
 REWARDS = {"binary": BINARY, "graded": GRADED}
 
 
@@ -366,10 +365,8 @@ def test_kl_off_policy_needs_the_ratio():
         torch.testing.assert_close(gradient(kind, ratio), exact, rtol=0, atol=1e-12)
 
 
-FIRST, SECOND = (
-    torch.arange(3).repeat_interleave(3),
-    torch.arange(3).repeat(3),
-)  # nine completions of two tokens
+# nine completions of two tokens
+FIRST, SECOND = (torch.arange(3).repeat_interleave(3), torch.arange(3).repeat(3))
 UNIFORM = torch.full((9, 2), 1 / 3, dtype=DOUBLE).log()  # the reference model
 
 

@@ -1,7 +1,7 @@
 """PPO's loop on a tiny model: what goes into the gradients of policy and critic, and what a run
 leaves behind.
 
-The formulas themselves are in test_critic.py and test_objectives.py.
+The formulas themselves are in test_values.py and test_objectives.py.
 """
 
 import json

@@ -11,15 +11,14 @@ from pathlib import Path
 import pytest
 
 from minilrm import __main__ as listing
-from minilrm import checkpoint, cli, machine, runlog
+from minilrm import checkpoint, cli, files, machine
 from studies.main import numbers, text
 
 ROOT = Path(__file__).resolve().parent.parent
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-BY_HAND = re.sub(
-    r"<!-- (\S+) -->.*?<!-- /\1 -->", "", README, flags=re.DOTALL
-)  # without what figures.py writes
+# without what figures.py writes
+BY_HAND = re.sub(r"<!-- (\S+) -->.*?<!-- /\1 -->", "", README, flags=re.DOTALL)
 COMMANDS = sorted(set(re.findall(r"python -m minilrm[^\n`#]*", README)))
 STUDIES = sorted(set(re.findall(r"python -m (studies[\w.]*)", README)))
 PATHS = sorted(
@@ -179,7 +178,7 @@ def test_the_figures_are_those_of_the_results():
     results = numbers.read_results()
     summary = numbers.summarise(results)
     assert text.fill_readme(README, summary, results["transcript"]) == README
-    assert runlog.read_json(folder / "main.json") == json.loads(json.dumps(summary))
+    assert files.read_json(folder / "main.json") == json.loads(json.dumps(summary))
     for kind, name in (("grpo", "main.png"), ("hold", "hold.png")):
         assert not results[kind] or 0 < (folder / name).stat().st_size < 100_000
 

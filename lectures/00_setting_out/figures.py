@@ -22,9 +22,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # this clone, inst
 
 from minilrm import corpus, machine
 from minilrm.model import SCALES, Transformer
+from minilrm.optim import Guard, pretraining_optimizers, set_lr
 from minilrm.pretrain import Reader, loss_of
 from minilrm.tokenizer import Tokenizer
-from minilrm.training import Guard, pretraining_optimizers, set_lr
 from studies.lecture import main, save
 
 STEPS, TOKENS = 60, 768  # optimizer steps; tokens in a batch

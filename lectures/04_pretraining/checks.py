@@ -7,7 +7,7 @@ import torch
 
 from course.grade import close, exercise, expect, expect_close, gradients, reject
 
-FORBIDDEN = ("minilrm.objectives", "minilrm.training", "minilrm.pretrain")
+FORBIDDEN = ("minilrm.objectives", "minilrm.optim", "minilrm.pretrain")
 
 
 # -- masked_cross_entropy --------------------------------------------------------------------------

@@ -24,9 +24,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # this clone, inst
 from minilrm import checkpoint, corpus, machine
 from minilrm.model import SCALES, Transformer, count_parameters
 from minilrm.objectives import selected_logprobs
+from minilrm.optim import Guard, lr_factor, pretraining_optimizers, set_lr
 from minilrm.pretrain import Reader, loss_of, validation_loss
 from minilrm.tokenizer import Tokenizer
-from minilrm.training import Guard, lr_factor, pretraining_optimizers, set_lr
 from studies.lecture import main, save
 
 HERE = Path(__file__).resolve().parent

@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # this clone, installed or not
 
-from minilrm.runlog import read_json
+from minilrm.files import read_json
 from studies.lecture import main, save
 
 HERE = Path(__file__).resolve().parent

@@ -7,7 +7,7 @@ import torch
 
 from course.grade import exercise, expect, expect_close, gradients, mutant
 
-FORBIDDEN = ("minilrm.objectives", "minilrm.critic", "minilrm.ppo", "minilrm.grpo")
+FORBIDDEN = ("minilrm.objectives", "minilrm.values", "minilrm.ppo", "minilrm.grpo")
 
 DOUBLE = torch.float64
 

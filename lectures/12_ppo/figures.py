@@ -20,7 +20,8 @@ from matplotlib.figure import Figure
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # this clone, installed or not
 
-from minilrm import critic, objectives
+from minilrm import objectives
+from minilrm.values import gae
 from studies.lecture import main, save
 
 HERE = Path(__file__).resolve().parent
@@ -55,7 +56,7 @@ def signal_and_noise() -> dict:
         values = torch.tensor(share * true + (1 - share) * hope[0], dtype=torch.float32)
         signal, noise = [], []
         for lam in LAMBDAS:
-            found = critic.gae(rewards, values, torch.ones(STEPS + 1, STEPS), 1.0, lam)[0].numpy()
+            found = gae(rewards, values, torch.ones(STEPS + 1, STEPS), 1.0, lam)[0].numpy()
             seen = real = spread = places = 0.0
             for t in range(STEPS):
                 good = chance * (right > t)

@@ -15,7 +15,7 @@ import torch
 from tqdm.auto import tqdm
 
 from minilrm import machine, objectives, ppo
-from minilrm.critic import gae
+from minilrm.values import gae
 
 FAST = os.environ.get("FAST") == "1"
 machine.raise_malloc_thresholds()

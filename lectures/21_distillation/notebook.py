@@ -28,6 +28,7 @@ from minilrm import (
     checkpoint,
     distill,
     evaluate,
+    files,
     grpo,
     intervals,
     machine,
@@ -234,7 +235,7 @@ for way in distill.WAYS:
             )
         )
     )
-    costs[way] = runlog.read_json(log.folder / "summary.json") | {
+    costs[way] = files.read_json(log.folder / "summary.json") | {
         "wall": time.perf_counter() - started
     }
     learnt = {0: 0} | {m["step"]: m["tokens"] for m in log.metrics("train")}

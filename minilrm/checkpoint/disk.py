@@ -14,7 +14,7 @@ import safetensors.torch
 from torch import Tensor
 
 from minilrm.errors import UserError
-from minilrm.runlog import plain, read_json
+from minilrm.files import plain, read_json
 
 RECORD = (
     "minilrm.json"  # our own file in a checkpoint: what it is, and the sha256 of each other file

@@ -13,8 +13,8 @@ from pathlib import Path
 
 from minilrm.doctor.run import NEEDED, Run
 from minilrm.errors import UserError
+from minilrm.files import read_jsonl
 from minilrm.intervals import wilson_interval
-from minilrm.runlog import read_jsonl
 
 # What is kept of a training line.
 KEPT = (

@@ -32,7 +32,8 @@ from minilrm.errors import UserError
 from minilrm.failures import toy
 from minilrm.failures.faults import none
 from minilrm.failures.gallery import FAILURES, Failure
-from minilrm.runlog import RunLog, write_bytes_atomic
+from minilrm.files import write_bytes_atomic
+from minilrm.runlog import RunLog
 
 __all__ = ["FAILURES", "Failure", "compare", "describe", "draw", "get", "main"]
 
@@ -118,9 +119,8 @@ def run_once(folder: Path, base: Path, fault, options: dict) -> RunLog:
                 f"{folder} is there, and no finished run: choose another --out, or remove it"
             )
         folder.parent.mkdir(parents=True, exist_ok=True)
-        print(
-            f"-> {folder}", file=sys.stderr, flush=True
-        )  # beside the bar, which does not say which of the two it is
+        # beside the bar, which does not say which of the two it is
+        print(f"-> {folder}", file=sys.stderr, flush=True)
         with tempfile.TemporaryDirectory(prefix=".unfinished-", dir=folder.parent) as place:
             toy.run(Path(place) / "run", base, fault, **options)
             with contextlib.suppress(OSError):  # another command was faster: its run is the same

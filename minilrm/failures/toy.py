@@ -27,11 +27,12 @@ import torch
 from minilrm import checkpoint, grpo, machine, rl, sft, tasks
 from minilrm.errors import UserError
 from minilrm.model import ModelConfig, Transformer
-from minilrm.runlog import Progress, RunLog
+from minilrm.optim import lr_factor, pretraining_optimizers, set_lr
+from minilrm.progress import Progress
+from minilrm.runlog import RunLog
 from minilrm.tasks.arithmetic import Arithmetic
 from minilrm.tasks.base import Problem, Task, problem_rng
 from minilrm.tokenizer import Tokenizer
-from minilrm.training import lr_factor, pretraining_optimizers, set_lr
 
 SHAPE = ModelConfig(
     dim=64, n_layers=2, n_heads=2, n_kv_heads=1, head_dim=32, ffn_dim=160, max_seq_len=192
@@ -53,10 +54,8 @@ DEFAULTS = {
     "device": "cpu",
 }
 
-READING = {
-    "expert": 260,
-    "others": 80,
-}  # steps of 64 documents: the expert's reading, and what the others read on top
+# steps of 64 documents: the expert's reading, and what the others read on top
+READING = {"expert": 260, "others": 80}
 
 # How the documents that a base has read were written: the share of each way. `no_end`: the share of
 # documents that go on with another question where the text should end.
@@ -85,9 +84,8 @@ class Sums(Arithmetic):
         return f"{a} {first} {b} {'-' if c <= total and rng.random() < 0.5 else '+'} {c}"
 
     def problems(self, split: str, n: int, seed: int = 0) -> list[Problem]:
-        return Task.problems(
-            self, split, n, seed
-        )  # there are few sums this small: one may come twice
+        # there are few sums this small: one may come twice
+        return Task.problems(self, split, n, seed)
 
 
 class HardSums(Sums):
@@ -151,9 +149,8 @@ def documents(
                 task.render(problem),
                 answer(task, problem, rng, rng.choices(list(ways), list(ways.values()))[0]),
             ]
-        if (
-            no_end and rng.random() < no_end
-        ):  # where the text should end, two more questions, cut off in the middle of the last
+        # where the text should end, two more questions, cut off in the middle of the last
+        if no_end and rng.random() < no_end:
             head = tokenizer.encode(texts[0])
             rest = tokenizer.encode(texts[1]) + tokenizer.encode(
                 "\n\n" + "\n\n".join(map("".join, (texts[2:4], texts[4:])))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from minilrm import checkpoint, cli, machine, runlog
+from minilrm import checkpoint, cli, files, machine, runlog
 from minilrm.cli import option
 from minilrm.errors import UserError
 from minilrm.model import Transformer
@@ -89,7 +89,7 @@ def main(options: Options) -> None:
     }
     print(table(result))
     if options.out:
-        runlog.write_json_atomic(options.out, result)
+        files.write_json_atomic(options.out, result)
         print(f"written to {options.out}")
 
 

@@ -20,7 +20,7 @@ problem (paired bootstrap).
 
 from pathlib import Path
 
-from minilrm import runlog
+from minilrm import files
 from studies import common, markdown
 from studies.aha.numbers import read_results, summarise
 from studies.aha.plots import draw_arms, draw_pretraining
@@ -58,7 +58,7 @@ def main() -> None:
     folder = common.results_folder()
     folder.mkdir(exist_ok=True)
     written = markdown.fill(into, lambda page: fill(page, summary))
-    runlog.write_json_atomic(folder / "aha.json", summary)
+    files.write_json_atomic(folder / "aha.json", summary)
     written += [folder / "aha.json", *draw(results, summary, folder)]
     if not into:
         print(block(summary))

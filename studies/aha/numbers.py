@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from minilrm import reflection, runlog
+from minilrm import files, reflection
 from minilrm.errors import UserError
 from minilrm.intervals import mean, paired_bootstrap
 from studies import common
@@ -263,4 +263,4 @@ def summarise(results: dict[str, dict]) -> dict:
             "machine": next((part.get("machine") for part in kinds["seeded"].values()), None),
         }
         out[task]["claims"] = claims(out[task])
-    return runlog.plain(out, digits=6)
+    return files.plain(out, digits=6)

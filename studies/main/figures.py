@@ -17,7 +17,7 @@ not been measured is said so. A claim holds only if it holds in every one of at 
 
 from pathlib import Path
 
-from minilrm import runlog
+from minilrm import files
 from studies import common
 from studies.main.numbers import read_results, summarise
 from studies.main.plots import draw_hold, draw_main
@@ -35,13 +35,13 @@ def main() -> None:
     text = fill_readme(readme.read_text(encoding="utf-8"), summary, results["transcript"])
     folder = common.results_folder()
     folder.mkdir(exist_ok=True)
-    runlog.write_json_atomic(folder / "main.json", summary)
+    files.write_json_atomic(folder / "main.json", summary)
     written = [str(readme), str(folder / "main.json")]
     for kind, name, draw in (("grpo", "main.png", draw_main), ("hold", "hold.png", draw_hold)):
         if results[kind]:
             draw(results[kind], folder / name)
             written.append(str(folder / name))
-    runlog.write_bytes_atomic(readme, text.encode())
+    files.write_bytes_atomic(readme, text.encode())
     print("\n".join(verdict_lines(summary)))
     print(f"written: {', '.join(written)}")
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from minilrm import machine, runlog
+from minilrm import files, machine
 from minilrm.errors import UserError
 from minilrm.intervals import TOO_FEW, paired_bootstrap, wilson_interval
 from studies import common
@@ -70,7 +70,7 @@ def best_transcript(records: Sequence[dict]) -> dict | None:
 def read_pretraining() -> dict | None:
     """What the shipped base says of its own training."""
     path = machine.data_folder() / "checkpoints" / BASE / "minilrm.json"
-    scores = runlog.read_json(path).get("info", {}).get("scores") if path.is_file() else None
+    scores = files.read_json(path).get("info", {}).get("scores") if path.is_file() else None
     keys = ("parameters", "tokens_trained", "seconds", "machine")
     return {key: scores.get(key) for key in keys} if scores else None
 
@@ -290,4 +290,4 @@ def summarise(results: dict) -> dict:
         "timing": results["timing"],
     }
     summary["verdicts"] = verdicts(summary)
-    return runlog.plain(summary, digits=6)
+    return files.plain(summary, digits=6)

@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 from PIL import Image
 
-from minilrm.runlog import write_bytes_atomic
+from minilrm.files import write_bytes_atomic
 
 INK, SOFT, PALE, ACCENT = "#1a1a1a", "#6f6f6f", "#b4b4b4", "#b03a06"
 DASHES = ((0, (1, 1.2)), (0, (4, 1.6)), (0, (7, 1.6, 1.4, 1.6)))

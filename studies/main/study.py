@@ -23,7 +23,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from minilrm import grpo, machine, pretrain
-from minilrm.runlog import RunLog, read_json
+from minilrm.files import read_json
+from minilrm.runlog import RunLog
 from minilrm.tasks import get_task
 from studies import common
 

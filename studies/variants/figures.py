@@ -10,7 +10,7 @@ It writes data/results/variants.json (every number) and variants.png.
 
 from pathlib import Path
 
-from minilrm import runlog
+from minilrm import files
 from studies import common, markdown
 from studies.variants.numbers import summarise
 from studies.variants.plots import draw
@@ -25,7 +25,7 @@ def main() -> None:
     into = parser.parse_args().into
     summary, folder = summarise(), common.results_folder()
     folder.mkdir(exist_ok=True)
-    runlog.write_json_atomic(folder / "variants.json", summary)
+    files.write_json_atomic(folder / "variants.json", summary)
     markdown.fill(into, lambda page: markdown.put(page, "figures:variants", tables(summary)))
     print(tables(summary))
     if summary["tasks"][TASK]["arms"]:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from minilrm import runlog
+from minilrm import files
 from minilrm.errors import UserError
 from minilrm.intervals import TOO_FEW, mean, paired_bootstrap, pass_at_k, wilson_interval
 from minilrm.tasks import get_task
@@ -168,4 +168,4 @@ def summarise() -> dict:
             "base": figures_of(task, base, {}) if base else None,
             "arms": {arm: figures_of(task, found, default) for arm, found in runs.items() if found},
         }
-    return runlog.plain(out, digits=6)
+    return files.plain(out, digits=6)

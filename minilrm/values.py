@@ -15,7 +15,7 @@ sampled token there is nothing left to earn: its next value is 0, also where the
 off for its length (the reward was given all the same). Where the mask is 0 an input may hold
 anything, NaN included: what comes out is 0, its gradient too.
 
-Proved in tests/test_critic.py, which also lists the famous wrong versions. Nothing here knows a
+Proved in tests/test_values.py, which also lists the famous wrong versions. Nothing here knows a
 model or a loop.
 """
 
@@ -65,10 +65,8 @@ def gae(
     [[-0.25, 0.5, 0.25], [0.0625, 0.625, 0.25], [0.5, 0.75, 0.25]]
     """
     mask = mask.bool()
-    rewards, values = (
-        torch.where(mask, rewards.detach(), 0.0),
-        torch.where(mask, values.detach(), 0.0),
-    )
+    rewards = torch.where(mask, rewards.detach(), 0.0)
+    values = torch.where(mask, values.detach(), 0.0)
     advantages = torch.zeros_like(values)
     next_value = next_advantage = torch.zeros_like(values[:, 0])
     for t in reversed(range(values.shape[1])):
@@ -76,9 +74,8 @@ def gae(
         delta = rewards[:, t] + gamma * next_value - values[:, t]
         advantage = delta + gamma * lam * next_advantage
         advantages[:, t] = torch.where(here, advantage, 0.0)
-        next_value = torch.where(
-            here, values[:, t], next_value
-        )  # over inserted text the next sampled token stays
+        # over inserted text the next sampled token stays
+        next_value = torch.where(here, values[:, t], next_value)
         next_advantage = torch.where(here, advantage, next_advantage)
     return advantages, advantages + values
 
@@ -154,8 +151,7 @@ def explained_variance(values: Tensor, returns: Tensor, mask: Tensor) -> Tensor:
     """
     inside = mask.bool()
     goal, error = returns[inside], (returns - values)[inside]
-    if (
-        not len(goal) or goal.max() == goal.min()
-    ):  # compared, not divided: rounding would leave some noise to explain
+    # compared, not divided: rounding would leave some noise to explain
+    if not len(goal) or goal.max() == goal.min():
         return returns.new_full((), torch.nan)
     return 1 - error.var(correction=0) / goal.var(correction=0)

@@ -1,4 +1,4 @@
-"""The formulas of minilrm/critic.py: by hand, against slow references, and by enumeration of a
+"""The formulas of minilrm/values.py: by hand, against slow references, and by enumeration of a
 policy small enough to list.
 
 Each check takes the module it looks at as `c`, so that the wrong versions at the end of this file
@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from minilrm import critic
+from minilrm import values as critic
 from minilrm.objectives import policy_loss
 from tests.mutants import Mutant, rejected_by, run
 from tests.test_objectives import close, double
@@ -128,9 +128,8 @@ def check_the_two_ends_of_gae(c):
     close(c.gae(rewards, values, mask, 1.0, 1.0)[1], to_come)
     following = torch.cat([values[:, 1:], torch.zeros(1, 1)], 1)
     close(c.gae(rewards, values, mask, 0.8, 0.0)[0], rewards + 0.8 * following - values)
-    assert torch.equal(
-        c.gae(rewards, values, mask)[0], c.gae(rewards, values, mask, 1.0, 0.95)[0]
-    )  # the defaults
+    # the defaults
+    assert torch.equal(c.gae(rewards, values, mask)[0], c.gae(rewards, values, mask, 1.0, 0.95)[0])
 
 
 @check
@@ -158,9 +157,8 @@ def expected_ascent(c, values, lam, token_rewards):
     [2, 7, 3]."""
     mask = MASK.repeat(2, 1)
     advantages, _ = c.gae(token_rewards, values.view(-1, LONGEST), mask, 1.0, lam)
-    weighted = advantages * probabilities().view(
-        -1, 1
-    )  # on-policy the gradient is linear in the advantages
+    # on-policy the gradient is linear in the advantages
+    weighted = advantages * probabilities().view(-1, 1)
 
     def loss(logits):
         return policy_loss(
@@ -352,10 +350,8 @@ def check_explained_variance(c):
     goal, ones = double([[0, 1, 0, 1, NAN]]), torch.tensor([[1, 1, 1, 1, 0]])
     for values, explained in ((goal, 1), (goal / 2 + 5, 0.75), (goal * 0, 0), (1 - goal, -3)):
         close(c.explained_variance(values, goal, ones), explained)
-    for equal in (
-        torch.full((1, 11), 2.1),
-        goal[:, :0],
-    ):  # in float32 the variance of eleven 2.1 is not 0
+    # in float32 the variance of eleven 2.1 is not 0
+    for equal in (torch.full((1, 11), 2.1), goal[:, :0]):
         assert c.explained_variance(
             torch.arange(equal.shape[1])[None], equal, torch.ones_like(equal)
         ).isnan()
@@ -458,8 +454,8 @@ MUTANTS = [
         (
             "gae_learns",
             "lets the policy loss train the critic",
-            "torch.where(mask, values.detach(), 0.0)\n    advantages",
-            "torch.where(mask, values, 0.0)\n    advantages",
+            "values = torch.where(mask, values.detach(), 0.0)\n    advantages",
+            "values = torch.where(mask, values, 0.0)\n    advantages",
         ),
         (
             "returns_without_values",
@@ -526,8 +522,8 @@ MUTANTS = [
         (
             "value_mask_by_product",
             "values * mask: 0 * NaN is NaN",
-            "(torch.where(mask, x, 0.0) for x in (values,",
-            "(x * mask for x in (values,",
+            "torch.where(mask, x, 0.0) for x in (values,",
+            "x * mask for x in (values,",
         ),
         (
             "value_target_learns",

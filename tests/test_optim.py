@@ -10,17 +10,10 @@ import torch
 from torch import nn
 
 from minilrm import machine, pretrain
+from minilrm.batches import batches_by_length, pad
 from minilrm.errors import UserError
 from minilrm.model import ModelConfig, Transformer
-from minilrm.training import (
-    Guard,
-    adamw,
-    batches_by_length,
-    lr_factor,
-    pad,
-    pretraining_optimizers,
-    set_lr,
-)
+from minilrm.optim import Guard, adamw, lr_factor, pretraining_optimizers, set_lr
 
 CPU = torch.device("cpu")
 
@@ -31,9 +24,8 @@ CPU = torch.device("cpu")
 def test_the_learning_rate_rises_then_falls_in_straight_lines():
     factors = [lr_factor(step, total=10, warmup=2) for step in range(10)]
     assert factors == pytest.approx([0.5, 1.0, 1.0, 0.875, 0.75, 0.625, 0.5, 0.375, 0.25, 0.125])
-    assert all(
-        factor > 0 for factor in factors
-    )  # a first or last step at 0 would be a step for nothing
+    # a first or last step at 0 would be a step for nothing
+    assert all(factor > 0 for factor in factors)
 
 
 def test_the_learning_rate_without_warmup_and_with_a_floor():
@@ -168,9 +160,8 @@ def test_a_poisoned_step_is_skipped_and_counted(guarded, spoil, loss):
     assert math.isnan(guard.step(model, optimizers, loss))
     assert same(state_of(model, optimizers), before)
     assert (guard.skipped, guard.in_a_row) == (1, 1)
-    assert all(
-        p.grad is None for p in model.parameters()
-    )  # else the NaN would be in the next step's sum
+    # else the NaN would be in the next step's sum
+    assert all(p.grad is None for p in model.parameters())
     give_gradient(model)
     assert guard.step(model, optimizers, 0.5) > 0
     assert not same(state_of(model, optimizers), before)
@@ -225,9 +216,9 @@ def test_side_by_side_gives_the_same_bits_whoever_leaves_autocast_first(meanwhil
     used, left = threading.Event(), threading.Event()
 
     def piece(i):
-        if (
-            i == 1
-        ):  # the other piece: in autocast and out of it, while the first is between its uses of the weight, or later
+        # the other piece: in autocast and out of it, while the first is between its uses of the
+        # weight, or later
+        if i == 1:
             used.wait(10)
             with torch.autocast("cpu", torch.bfloat16):
                 rows[0] @ weight
@@ -278,9 +269,8 @@ def test_side_by_side_keeps_the_order_and_gives_each_piece_one_core():
 def test_the_gradient_does_not_depend_on_the_number_of_threads(monkeypatch):
     """Catches: threads that add to one gradient at the same time, and a share whose denominator is
     its own."""
-    monkeypatch.setattr(
-        machine, "bfloat16_pays", lambda device: False
-    )  # rounding to 8 bits would hide a small difference
+    # rounding to 8 bits would hide a small difference
+    monkeypatch.setattr(machine, "bfloat16_pays", lambda device: False)
     torch.manual_seed(0)
     model = Transformer(
         ModelConfig(
