@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
-from studies.main.plots import INK, STYLE, running_mean, save
+
 
 ARMS = {  # arm: (its name in the legend, dash, marker)
     "seeded": ("seeded base, T = 1", "-", "o"),

@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from studies.main.plots import INK, PALE, STYLE, save
+
 from studies.markdown import MISSING
 
 
