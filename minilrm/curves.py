@@ -70,8 +70,8 @@ REFERENCE = Look("#777777", "#5F5F5F", (0, (2, 2)), "_", "")  # a level to compa
 
 WIDTH, HEIGHT = 6.0, 2.5  # inches: of a figure, of a row of panels
 DPI = 160  # of a PNG: sharp on a page and on a screen
-COLORS = 96  # of a PNG: enough for antialiased lines, and a third of the size
-SHADE = 0.22  # the opacity of a band
+COLORS = 128  # of a PNG: enough for antialiased lines, and a third of the size
+SHADE = 0.3  # the opacity of a band
 MARKS = 7  # markers on a line of many points
 CLOSE = 0.03  # a line that ends this near to the right edge is labelled outside the panel
 GAP = 1.0  # points between two labels

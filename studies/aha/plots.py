@@ -1,173 +1,90 @@
-"""The two plots of the aha experiment. `scripts/figures_aha.py` calls this.
+"""The two plots of the aha experiment. `studies/aha/figures.py` calls this.
 
-Readable on paper and without colour: an arm has a dash and a marker of its own. A line is the mean
-of the seeds over the training batches; a marker's bar reaches from the least seed to the greatest.
+A line is the mean of an arm's seeds over the training batches, a band reaches from the least seed
+to the greatest.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
-import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.ticker import PercentFormatter
 
+from minilrm import curves
+from minilrm.curves import LOOKS, Look
+from minilrm.files import write_bytes_atomic
 
-
-ARMS = {  # arm: (its name in the legend, dash, marker)
-    "seeded": ("seeded base, T = 1", "-", "o"),
-    "hot": ("seeded base, T = 1.25", (0, (6, 2)), "s"),
-    "unseeded": ("base without reflection", (0, (1, 1.5)), "^"),
-    "shuffled": ("seeded base, rewards shuffled", (0, (6, 2, 1, 2)), "x"),
+ARMS: dict[str, tuple[str, Look]] = {  # arm: (its name in the key, its look)
+    "seeded": ("seeded base, T = 1", LOOKS[0]),
+    "hot": ("seeded base, T = 1.25", LOOKS[1]),
+    "unseeded": ("base without reflection", LOOKS[2]),
+    "shuffled": ("seeded base, rewards shuffled", LOOKS[3]),
 }
-PANELS = (
-    ("Answer right", "accuracy"),
-    ("First try right", "reflection/first_try_accuracy"),
-    ("Tries again after failing", "reflection/retry_rate"),
-    ("Mean length, tokens", "completions/mean_length"),
+ROWS = (  # (what a row of panels shows, the key of its curves)
+    ("answer right", "accuracy"),
+    ("first try right", "reflection/first_try_accuracy"),
+    ("tries again\nafter failing", "reflection/retry_rate"),
+    ("mean length,\ntokens", "completions/mean_length"),
 )
-MARKERS = 5  # a line
+MEASURES = {  # of a base before any RL: its name, its look
+    "sampled": ("right, T = 1", LOOKS[0]),
+    "greedy": ("right, greedy", LOOKS[1]),
+    "retry_rate": ("tries again\nafter failing", LOOKS[2]),
+}
 
 
+@curves.style()
 def draw_arms(results: dict[str, dict], path: Path) -> None:
-    """A row of panels a task. `results`: task -> {arm: {seed: part}}."""
-    with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(11, 0.5 + 2.7 * len(results)), layout="constrained")
-        table = figure.subplots(len(results), len(PANELS), squeeze=False)
-        for line, (task, kinds) in zip(table, results.items(), strict=True):
-            for axes, (title, curve) in zip(line, PANELS, strict=True):
-                for place, arm in enumerate(ARMS):
-                    if kinds[arm]:
-                        draw_arm(
-                            axes,
-                            arm,
-                            [part["curves"][curve] for part in kinds[arm].values()],
-                            place,
-                        )
-                finish(axes, title, share=curve != "completions/mean_length")
-            line[0].set_ylabel(task, fontweight="bold")
-        handles = {
-            label: handle
-            for axes in figure.axes
-            for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)
-        }
-        figure.legend(
-            handles.values(),
-            handles.keys(),
-            loc="outside lower center",
-            ncols=len(handles),
-            frameon=False,
-            handlelength=4,
-        )
-        save(figure, path)
+    """A column of panels per task. `results`: task -> {arm: {seed: part}}."""
+    grid = {"columns": len(results), "sharex": "col", "sharey": "row"}
+    figure, panels = curves.panels(len(ROWS) * len(results), height=1.75, **grid)
+    table = np.reshape(panels, (len(ROWS), len(results)))
+    for row, (words, curve) in zip(table, ROWS, strict=True):
+        for axes, (task, kinds) in zip(row, results.items(), strict=True):
+            for arm, look in ARMS.items():
+                if kinds[arm]:
+                    found = [part["curves"][curve] for part in kinds[arm].values()]
+                    draw_arm(axes, look, found)
+            title = task if curve == ROWS[0][1] else ""
+            curves.name(axes, title, share=curve != "completions/mean_length")
+        row[0].set_ylabel(words)
+    for axes in table[-1]:
+        axes.set_xlabel("step")
+    curves.key(figure, columns=2)
+    write_bytes_atomic(path, curves.png(figure))
 
 
-def draw_arm(axes: Axes, arm: str, curves: list[list], place: int) -> None:
-    """`place` sets the arms' markers apart, so that none hides another."""
-    steps = min(map(len, curves))
-    rows = np.array(
-        [[np.nan if v is None else v for v in curve[:steps]] for curve in curves], dtype=float
-    )
-    rows = np.array([running_mean(row, max(1, steps // 30)) for row in rows])
-    name, dash, marker = ARMS[arm]
-    axes.plot(rows.mean(0), color=INK, linewidth=1.1, linestyle=dash)
-    at = np.unique(
-        np.linspace(0, steps - 1, MARKERS + 1).astype(int)[:-1]
-        + place * max(0, steps // (MARKERS * len(ARMS)))
-    )
-    at = at[at < steps]
-    middle = rows.mean(0)[at]
-    ends = np.maximum(0, [middle - rows.min(0)[at], rows.max(0)[at] - middle])
-    axes.errorbar(
-        at,
-        middle,
-        yerr=ends,
-        color=INK,
-        linestyle="none",
-        marker=marker,
-        markersize=5,
-        markerfacecolor="white",
-        elinewidth=0.8,
-        capsize=2,
-    )
-    axes.plot(
-        [],
-        [],
-        color=INK,
-        linewidth=1.1,
-        linestyle=dash,
-        marker=marker,
-        markerfacecolor="white",
-        label=name,
-    )
+def draw_arm(axes: Axes, named: tuple[str, Look], found: list[list]) -> None:
+    """One arm: its seeds, as far as all of them go, smoothed."""
+    (label, look), steps = named, min(map(len, found))
+    rows = np.array([curve[:steps] for curve in found], dtype=float)
+    smooth = [curves.smoothed(row, max(1, steps // 60)) for row in rows]
+    curves.band(axes, range(steps), smooth, look, label)
 
 
-def finish(axes: Axes, title: str, share: bool) -> None:
-    axes.set_title(title, loc="left", fontsize=10, fontweight="bold")
-    axes.set_xlabel("step")
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.grid(axis="y", color="#bbbbbb", linewidth=0.5)
-    axes.set_axisbelow(True)
-    if share:
-        axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0, symbol=" %"))
-        axes.set_ylim(-0.02, 1.03)
-    else:
-        axes.set_ylim(0, 1.05 * axes.get_ylim()[1])  # a cut axis makes small changes look large
-
-
+@curves.style()
 def draw_pretraining(tasks: dict[str, dict], path: Path) -> None:
     """Accuracy and retry rate by the share of reflecting writers in the corpus. `tasks`: as in
     aha.json."""
-    with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(4.6 * len(tasks) + 1, 3.4), layout="constrained")
-        for axes, (task, shares) in zip(
-            figure.subplots(1, len(tasks), squeeze=False)[0], tasks.items(), strict=True
-        ):
-            x = np.array([float(share) for share in shares])
-            for name, dash, marker in (
-                ("sampled, T = 1", "-", "o"),
-                ("greedy", (0, (5, 2)), "s"),
-                ("tries again after failing", (0, (1, 1.5)), "^"),
-            ):
-                values = [
-                    [figure_of(seed, name) for seed in found["seeds"].values()]
-                    for found in shares.values()
-                ]
-                known = [[v for v in row if v is not None] for row in values]
-                axes.plot(
-                    x,
-                    [np.mean(row) if row else np.nan for row in known],
-                    color=INK,
-                    linestyle=dash,
-                    linewidth=1.1,
-                    marker=marker,
-                    markersize=6,
-                    markerfacecolor="white",
-                    label=name,
-                )
-                for share, row in zip(x, known, strict=True):  # the seeds
-                    axes.plot(
-                        [share] * len(row),
-                        row,
-                        color=INK,
-                        marker=marker,
-                        markersize=2.5,
-                        linestyle="none",
-                    )
-            finish(axes, task, share=True)
-            axes.set_xlabel("share of writers who go on after a failed attempt")
-            axes.set_xticks(x)
-        figure.legend(
-            *figure.axes[0].get_legend_handles_labels(),
-            loc="outside lower center",
-            ncols=3,
-            frameon=False,
-            handlelength=4,
-        )
-        save(figure, path)
+    figure, panels = curves.panels(len(tasks), height=3.0, sharey="row")
+    for axes, (task, shares) in zip(panels, tasks.items(), strict=True):
+        x = [float(share) for share in shares]
+        for measure, (label, look) in MEASURES.items():
+            rows = by_seed([found["seeds"] for found in shares.values()], measure)
+            curves.band(axes, x, rows, look, label)
+        curves.name(axes, task, x="share of reflecting writers in the corpus", share=True)
+        axes.set_xticks(x)
+    curves.label_ends(panels[-1])
+    write_bytes_atomic(path, curves.png(figure))
 
 
-def figure_of(seed: dict, name: str) -> float | None:
-    return {"sampled, T = 1": seed["accuracy"], "greedy": seed["greedy"]}.get(
-        name, seed["retry_rate"]["rate"]
-    )
+def by_seed(parts: Sequence[dict[str, dict]], measure: str) -> list[list[float | None]]:
+    """[seeds, shares]: the seeds' figures of one measure."""
+    seeds = sorted({seed for part in parts for seed in part})
+    return [[figure_of(part[s], measure) if s in part else None for part in parts] for s in seeds]
+
+
+def figure_of(seed: dict, measure: str) -> float | None:
+    if measure == "retry_rate":
+        return seed["retry_rate"]["rate"]
+    return seed["accuracy" if measure == "sampled" else "greedy"]

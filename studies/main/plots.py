@@ -54,7 +54,7 @@ def draw(runs: dict[int, dict], shown: Sequence[tuple], steps: int, reach: int =
     for axes, (title, curve, evaluated) in zip(panels, shown, strict=True):
         rows = [np.array(r["curves"][curve][:steps], dtype=float) for r in runs.values()]
         rows = [curves.smoothed(row, reach) if reach else row for row in rows]
-        words = f"training batches,\n{len(rows)} seeds and their mean"
+        words = f"training batches, mean of\n{len(rows)} seeds (band: least to greatest)"
         curves.band(axes, range(steps), rows, TRAINING, words, marker="", linewidth=1.4)
         if evaluated:
             draw_evaluations(axes, [r["evals"] for r in runs.values()], evaluated, steps)
@@ -79,8 +79,10 @@ def draw_evaluations(axes: Axes, evals: Sequence[list[dict]], key: str, steps: i
             values.mean(0),
             zip(values.min(0), values.max(0), strict=True),
             VALIDATION,
-            "held-out problems, mean\n(least to greatest seed)",
+            "held-out problems, the same",
             linestyle="none",
             markersize=4.5,
+            markerfacecolor="white",
+            markeredgewidth=1.3,
             zorder=5,
         )

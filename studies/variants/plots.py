@@ -2,133 +2,106 @@
 
 from pathlib import Path
 
-import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
-
+from minilrm import curves
+from minilrm.curves import LOOKS, REFERENCE
+from minilrm.files import write_bytes_atomic
 from studies.markdown import MISSING
 
+LENGTHS = {  # of which answers: its name in the key, its look
+    "length right": ("right", LOOKS[0]),
+    "length wrong": ("wrong", LOOKS[1]),
+    "length wrong, not cut": ("wrong, not cut\nat the limit", LOOKS[2]),
+}
+ON_THE_WAY = ("grpo", "std-off", "token-mean", "dr_grpo", "ppo")
+SEEDS_BELOW = 0.3  # of a row: where the seeds stand under their mean
 
+
+@curves.style()
 def draw(s: dict, path: Path) -> None:
-    """Accuracy of each arm, the lengths of its right and wrong answers, and pass@k: by markers, not
-    by colour."""
+    """Accuracy of each arm, the lengths of its right and wrong answers, accuracy on the way, and
+    pass@k."""
     arms = s["tasks"][s["task"]]["arms"]
     order = sorted(arms, key=lambda arm: arms[arm]["sampled"]["value"])
-    with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(11, 4.6 + 0.28 * max(8, len(order))), layout="constrained")
-        (left, middle), (way, right) = figure.subplots(
-            2, 2, width_ratios=(1.5, 1), height_ratios=(0.3 * max(8, len(order)), 3)
-        )
-        for y, arm in enumerate(order):
-            f = arms[arm]
-            (low, high), apart = f["sampled"]["ci"], (f["against default"] or {}).get("significant")
-            left.plot([100 * low, 100 * high], [y, y], color=INK, linewidth=1)
-            left.plot(
-                100 * f["sampled"]["value"],
-                y,
-                "D",
-                color=INK,
-                markersize=7,
-                markerfacecolor=INK if apart else "white",
-            )
-            for marker, c in zip("osv" * len(f["seeds"]), f["seeds"].values(), strict=False):
-                left.plot(
-                    100 * c["value"],
-                    y - 0.28,
-                    marker,
-                    color=INK,
-                    markersize=3,
-                    markerfacecolor="white",
-                )
-            for name, marker in (
-                ("length right", "o"),
-                ("length wrong", "x"),
-                ("length wrong, not cut", "|"),
-            ):
-                if f[name]["value"] is not None:
-                    middle.plot(f[name]["ci"], [y, y], color=INK, linewidth=0.8)
-                    middle.plot(
-                        f[name]["value"],
-                        y,
-                        marker,
-                        color=INK,
-                        markersize=6,
-                        markerfacecolor="white",
-                    )
-        if s["default"] in arms:
-            left.axvspan(
-                *(100 * end for end in arms[s["default"]]["sampled"]["ci"]),
-                color=PALE,
-                alpha=0.4,
-                zorder=0,
-            )
-        for axes, labels in ((left, order), (middle, [""] * len(order))):
-            axes.set_yticks(range(len(order)), labels)
-        left.set_title("Right at T = 1, %", loc="left", fontweight="bold")
-        left.set_xlabel(
-            "band: the default; filled: differs from it;\nsmall: seeds 0 o, 1 square, 2 triangle",
-            fontsize=8,
-        )
-        middle.set_title("Tokens an answer", loc="left", fontweight="bold")
-        middle.set_xlabel("o right   x wrong   | wrong, without those cut at the limit", fontsize=8)
-        draw_way(way, arms, s["tokens"])
-        draw_pass(right, s["pass_at_k"])
-        for axes in (left, middle, way, right):
-            axes.spines[["top", "right"]].set_visible(False)
-            axes.grid(axis="x", color="#dddddd", linewidth=0.5)
-        save(figure, path)
+    rows = 0.26 * max(8, len(order)) + 1.1  # inches
+    figure, (left, middle, way, right) = curves.panels(
+        4, height=(rows + 2.7) / 2, height_ratios=(rows, 2.7), width_ratios=(1.15, 1)
+    )
+    draw_accuracy(left, arms, order, s["default"])
+    draw_lengths(middle, arms, order)
+    draw_way(way, arms, s["tokens"])
+    draw_pass(right, s["pass_at_k"])
+    write_bytes_atomic(path, curves.png(figure))
+
+
+def draw_accuracy(axes: Axes, arms: dict, order: list[str], default: str) -> None:
+    """A row per arm: its mean with the interval, and below it the seeds."""
+    for y, arm in enumerate(order):
+        found, blue = arms[arm], LOOKS[0].color
+        apart = (found["against default"] or {}).get("significant")
+        low, high = (100 * end for end in found["sampled"]["ci"])
+        seeds = [100 * c["value"] for c in found["seeds"].values()]
+        axes.plot([low, high], [y, y], "-", color=blue, linewidth=1.3)
+        face = blue if apart else "white"
+        axes.plot(100 * found["sampled"]["value"], y, "D", color=blue, markerfacecolor=face)
+        below = [y - SEEDS_BELOW] * len(seeds)
+        axes.plot(seeds, below, ".", color=REFERENCE.color, markersize=4, linestyle="none")
+    if default in arms:
+        low, high = (100 * end for end in arms[default]["sampled"]["ci"])
+        axes.axvspan(low, high, color=REFERENCE.color, alpha=0.15, zorder=0, linewidth=0)
+    curves.name(axes, "Right at T = 1, %")
+    axes.set_xlabel("band: interval of the default;\nfilled: differs from it; dots: seeds")
+    rows_of_arms(axes, order)
+
+
+def draw_lengths(axes: Axes, arms: dict, order: list[str]) -> None:
+    """A row per arm: how long its right and its wrong answers are."""
+    for y, arm in enumerate(order):
+        for measure, (label, look) in LENGTHS.items():
+            found = arms[arm][measure]
+            if found["value"] is not None:
+                axes.plot(found["ci"], [y, y], "-", color=look.color, linewidth=1, alpha=0.7)
+                how = {"color": look.color, "markerfacecolor": "white", "linestyle": "none"}
+                axes.plot(found["value"], y, look.marker, label=label if y == 0 else "_", **how)
+    curves.name(axes, "Tokens per answer")
+    rows_of_arms(axes, [""] * len(order))
+    if axes.get_legend_handles_labels()[0]:
+        how = {"handlelength": 1, "labelspacing": 0.3, "borderpad": 0}
+        axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.1), ncols=2, **how)
+
+
+def rows_of_arms(axes: Axes, names: list[str]) -> None:
+    axes.set_yticks(range(len(names)), names)
+    axes.set_ylim(-0.7, len(names) - 0.4)
+    axes.grid(axis="y", visible=False)
+    axes.grid(axis="x", visible=True)
 
 
 def draw_way(axes: Axes, arms: dict, tokens: int) -> None:
     """Who is ahead depends on when one looks."""
-    axes.set_title("Rollouts right while training, %", loc="left", fontweight="bold")
-    axes.set_xlabel("generated tokens, thousands")
-    for arm, style in (
-        ("grpo", "o-"),
-        ("std-off", "v-"),
-        ("token-mean", "o--"),
-        ("dr_grpo", "v--"),
-        ("ppo", "s:"),
-    ):
+    thousands = tokens / 1000 * np.arange(1, 16) / 15
+    for arm, look in zip(ON_THE_WAY, LOOKS, strict=False):
         if way := arms.get(arm, {}).get("on the way"):
-            axes.plot(
-                tokens / 1000 * np.arange(1, 16) / 15,
-                100 * np.array(way),
-                style,
-                color=INK,
-                linewidth=1.2,
-                markersize=4,
-                markerfacecolor="white",
-                label=arm,
-            )
-    if axes.lines:
-        axes.legend(frameon=False, handlelength=4, fontsize=8)
+            curves.line(axes, thousands, 100 * np.array(way), look, arm)
+    curves.name(axes, "Rollouts right, %", x="generated tokens, thousands")
+    curves.label_ends(axes)
 
 
 def draw_pass(axes: Axes, found: dict | None) -> None:
-    axes.set_title("One of k samples right, %", loc="left", fontweight="bold")
+    title = "pass@k, %"
     if not found:
+        curves.name(axes, title)
         axes.text(0.5, 0.5, MISSING, ha="center", transform=axes.transAxes)
         return
     ks = [int(k) for k in found]
-    for name, style in (("base", "s--"), ("RL", "o-")):
-        values = np.array([[f[name]["value"], *f[name]["ci"]] for f in found.values()]).T * 100
-        ends = np.maximum(0, [values[0] - values[1], values[2] - values[0]])
-        axes.errorbar(
-            ks,
-            values[0],
-            yerr=ends,
-            fmt=style,
-            color=INK,
-            markersize=5,
-            linewidth=1,
-            capsize=2,
-            markerfacecolor="white",
-            label=name,
-        )
+    for arm, look in (("base", LOOKS[1]), ("RL", LOOKS[0])):
+        values = [100 * f[arm]["value"] for f in found.values()]
+        ends = [[100 * end for end in f[arm]["ci"]] for f in found.values()]
+        curves.intervals(axes, ks, values, ends, look, linestyle="none", marker="")
+        curves.line(axes, ks, values, look, arm)
     axes.set_xscale("log", base=2)
     axes.set_xticks(ks, map(str, ks))
-    axes.set_xlabel("k")
-    axes.legend(frameon=False, handlelength=3)
+    curves.name(axes, title, x="k, samples per problem")
+    curves.label_ends(axes)
