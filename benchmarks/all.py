@@ -16,9 +16,10 @@ from pathlib import Path
 
 from benchmarks import common
 from minilrm import machine
-from minilrm.cli import option, run_command
+from minilrm.cli import run_command
 from minilrm.errors import UserError
 from minilrm.files import read_json, write_bytes_atomic
+from minilrm.options import option
 
 NAMES = ("tokenizer", "train", "grpo", "rollout", "scaling")  # the short ones first
 # At least, and the aim. Ratios are minilrm's rate over its peer's.

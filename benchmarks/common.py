@@ -39,9 +39,9 @@ from pathlib import Path
 import torch
 
 from minilrm import machine
-from minilrm.cli import option
 from minilrm.errors import UserError
 from minilrm.files import write_json_atomic
+from minilrm.options import option
 from minilrm.runlog import version
 
 PACKAGES = (

@@ -39,7 +39,8 @@ import torch
 from benchmarks import common, same
 from benchmarks.common import Link, Worker
 from minilrm import checkpoint, grpo, rewards
-from minilrm.cli import option, run_command
+from minilrm.cli import run_command
+from minilrm.options import option
 from minilrm.rollout import rollout
 from minilrm.tasks import get_task
 from minilrm.tokenizer import Tokenizer
@@ -74,8 +75,7 @@ def trainer_of(folder: Path, prompts: int, max_new_tokens: int | None) -> grpo.T
             group_size=GROUP,
             max_new_tokens=max_new_tokens,
             style=STYLE,
-            accuracy_weight=WEIGHTS["accuracy"],
-            format_weight=WEIGHTS["format"],
+            reward=dict(WEIGHTS),
             objective="grpo",
             aggregation="sequence",
             normalize="std",
@@ -317,7 +317,7 @@ def verify(link: Link, folder: Path, prompts: int, max_new_tokens: int | None) -
     trainer = trainer_of(folder, prompts, max_new_tokens)
     task, o = trainer.task, trainer.options
     groups = rollout(
-        trainer.policy,
+        trainer.model,
         trainer.tokenizer,
         task,
         trainer.draw(0),

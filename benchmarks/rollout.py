@@ -26,7 +26,8 @@ import torch
 from benchmarks import common, same
 from benchmarks.common import Link, Worker
 from minilrm import checkpoint, machine
-from minilrm.cli import option, run_command
+from minilrm.cli import run_command
+from minilrm.options import option
 from minilrm.sampler import generate
 from minilrm.sampler.workers import beside_this
 from minilrm.tasks import get_task

@@ -25,9 +25,10 @@ import torch
 from benchmarks import common
 from benchmarks.common import Link, Worker
 from minilrm import grpo, machine
-from minilrm.cli import option, run_command
+from minilrm.cli import run_command
 from minilrm.files import read_json, write_bytes_atomic
 from minilrm.model import count_parameters
+from minilrm.options import option
 from minilrm.rollout import Episode
 
 GROUP = 8
@@ -88,7 +89,7 @@ def step_of(link: Link, scale: str, sequences: int, length: int, max_tokens_per_
             rollout=metrics["seconds/rollout"],
             update=metrics["seconds/update"],
             mean_length=metrics["completions/mean_length"],
-            parameters=count_parameters(trainer.policy),
+            parameters=count_parameters(trainer.model),
             helpers_mb=trainer.workers.peaks_mb if trainer.workers else [],
         )
 

@@ -36,8 +36,9 @@ import regex
 from benchmarks import common
 from benchmarks.common import Link, Worker
 from minilrm import corpus, machine
-from minilrm.cli import option, run_command
+from minilrm.cli import run_command
 from minilrm.errors import UserError
+from minilrm.options import option
 from minilrm.tokenizer import BYTE_TO_CHAR, PATTERN, SPECIALS, from_chars, train_bpe
 
 

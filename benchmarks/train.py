@@ -30,9 +30,10 @@ from torch import Tensor
 from benchmarks import common, same
 from benchmarks.common import Link, Worker
 from minilrm import checkpoint, corpus, machine, pretrain
-from minilrm.cli import option, run_command
+from minilrm.cli import run_command
 from minilrm.model import SCALES, Transformer
 from minilrm.optim import Guard, pretraining_optimizers
+from minilrm.options import option
 from minilrm.tokenizer import Tokenizer
 
 CONTEXT, CLIP = 512, 1.0

@@ -28,8 +28,8 @@ from course import grade
 from course.grade import Lecture, LocalStudent
 from course.grade.lecture import load_module
 from minilrm import cli
-from minilrm.cli import option
 from minilrm.errors import UserError
+from minilrm.options import option
 
 ROOT = Path(__file__).resolve().parent.parent
 BEGIN, END = "### BEGIN SOLUTION", "### END SOLUTION"

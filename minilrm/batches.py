@@ -1,6 +1,8 @@
 """Rows of different lengths made into batches that waste little on padding."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -46,3 +48,45 @@ def pad(rows: Iterable[Sequence[int]], value: int = 0) -> Tensor:
     """Rows of ids as one matrix, padded at the right."""
     rows = [torch.as_tensor(np.asarray(row, dtype=np.int64)) for row in rows]
     return nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=value)
+
+
+# -- texts to imitate ------------------------------------------------------------------------------
+
+
+class Answered(Protocol):
+    """A prompt and what follows it: an `Example`, or an episode of a rollout."""
+
+    prompt_ids: list[int]
+    completion_ids: list[int]
+    mask: list[int]
+
+
+@dataclass(frozen=True)
+class Example:
+    """A prompt with a completion to learn from, as token ids; the end-of-text token is among the latter.
+
+    mask: 1 on the completion's tokens that the loss counts, [T].
+    """
+
+    prompt_ids: list[int]
+    completion_ids: list[int]
+    mask: list[int]
+
+    @property
+    def length(self) -> int:
+        """Tokens that the loss counts."""
+        return sum(self.mask)
+
+
+def example_batches(rows: Sequence[Answered], max_tokens: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """(ids [B, T], loss mask [B, T]) of prompts with their completions, rows of like length together.
+
+    The mask is True on the tokens of the completions that the loss counts, never on a prompt or on
+    padding.
+    """
+    lengths = np.array([len(r.prompt_ids) + len(r.completion_ids) for r in rows])
+    order = np.argsort(lengths, kind="stable")
+    for places in fill_batches(order, lengths[order], max_tokens):
+        part = [rows[i] for i in places]
+        ids = pad([*r.prompt_ids, *r.completion_ids] for r in part)
+        yield ids, pad([0] * len(r.prompt_ids) + list(r.mask) for r in part).bool()

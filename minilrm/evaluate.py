@@ -1,9 +1,8 @@
 """How good a model is, how sure that is, and which simpler things would explain it away.
 
-`quick` is what training loops call between steps. `evaluate`, also a command, is for final figures:
+This is for final figures; what training measures between steps is measure.py.
 
-    python -m minilrm.evaluate --checkpoint gsm8k-mini-base --split test --n 1000 --samples 8 --out
-    base.json
+    python -m minilrm.evaluate --checkpoint gsm8k-mini-base --split test --n 1000 --out base.json
 
 It answers every problem `samples` times at one temperature, and then again in the ways that could
 explain a gain away: greedily, at lower temperatures, with thinking forced by the prompt, and in
@@ -20,202 +19,67 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import MISSING, dataclass, field
+from dataclasses import MISSING, dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from minilrm import checkpoint, cli, files, machine, runlog
-from minilrm.cli import option
 from minilrm.errors import UserError
-from minilrm.intervals import (  # noqa: F401  (training loops and notebooks find them here)
+from minilrm.intervals import (
     TOO_FEW,
     calibration,
-    majority,
     majority_at_k,
     mean,
-    paired_bootstrap,
     pass_at_k,
     rate,
-    wilson_interval,
 )
+from minilrm.measure import Evaluator, Groups, Scores
 from minilrm.model import Transformer
-from minilrm.rollout import Episode, fitting, rollout
-from minilrm.sampler.workers import Workers, beside_this
+from minilrm.options import (
+    CommandOptions,
+    describe,
+    device_option,
+    option,
+    seed_option,
+    threads_option,
+)
+from minilrm.rollout import Episode
+from minilrm.sampler.workers import beside_this
 from minilrm.tasks import TASKS, get_task
 from minilrm.tasks.base import SPLITS, Problem, Task, problem_rng
 from minilrm.tokenizer import Tokenizer
 
-# a lower temperature alone can make a model look better: try these
 TEMPERATURES = (0.0, 0.3, 0.6, 1.0)
 REWORDINGS, REWORDED = 4, 250  # how many other wordings, of how many problems
 
-Groups = Sequence[Sequence[Episode]]
-
 
 @dataclass
-class Options:
+class Options(CommandOptions):
     """Measure a checkpoint: accuracy, pass@k, votes, baselines, with intervals and costs."""
 
     checkpoint: str = option(
         MISSING, "a checkpoint's folder, a run's (then its last), or the name of a shipped one"
     )
     task: str | None = option(
-        None, "what to ask; the checkpoint's own task if not given", choices=tuple(TASKS)
+        None, "what to ask; the checkpoint's own task if not given", choices=TASKS
     )
     split: str = option(
         "test", "which problems; all: the whole of --data", choices=(*SPLITS, "all")
     )
     n: int = option(1000, "problems", minimum=1)
     samples: int = option(8, "answers to each problem, for pass@k and votes", minimum=1)
-    seed: int = option(0, "seed of the samples", minimum=0)
+    seed: int = seed_option("seed of the samples")
     temperature: float = option(1.0, "of the main figures; 0 is greedy", minimum=0)
     max_new_tokens: int | None = option(
         None, "longest answer; the task's own limit if not given", minimum=1
     )
     quick: bool = option(False, "skip the baselines: temperatures, forced thinking, other wordings")
-    data: Path | None = option(None, "JSONL file of problems in GSM8K's schema, for --task gsm8k")
+    data: Path | None = option(None, "file of problems of your own, for --task gsm8k")
     out: Path | None = option(None, "JSON file for the result")
-    device: str = option("auto", "auto, cpu or cuda", choices=("auto", "cpu", "cuda"))
-    threads: int | None = option(
-        None, "threads; the available cores, at most 4, if not given", minimum=1
-    )
-
-
-# -- in-run evaluation -----------------------------------------------------------------------------
-
-
-def quick(
-    model: Transformer,
-    tokenizer: Tokenizer,
-    task: Task,
-    problems: Sequence[Problem],
-    *,
-    seed: int,
-    max_new_tokens: int,
-    temperature: float = 1.0,
-    style: str = "plain",
-    samples: int = 1,
-    dtype: torch.dtype | None = None,
-    workers: Workers | None = None,
-) -> tuple[dict, list[Episode]]:
-    """Answer the problems once (or `samples` times) each: (figures, episodes).
-
-    Prompts too long for the context are left out; `n` counts the problems that were asked. `dtype`
-    is the precision to decode in (None: the model's own). `workers`: processes that decode a share
-    of them.
-    """
-    asker = Asker(
-        model,
-        tokenizer,
-        task,
-        list(problems),
-        max_new_tokens,
-        seed,
-        dtype,
-        styles=(style,),
-        workers=workers,
-    )
-    groups = asker(temperature, style, samples)
-    return {**score(groups), "seconds": asker.seconds}, [e for group in groups for e in group]
-
-
-@dataclass
-class Asker:
-    """Puts the same problems to a model in several ways, and counts what that costs.
-
-    Problems whose prompt is too long in any of `styles` are dropped at the start, so that all ways
-    ask the same ones.
-    """
-
-    model: Transformer
-    tokenizer: Tokenizer
-    task: Task
-    problems: list[Problem]
-    max_new_tokens: int
-    seed: int
-    dtype: torch.dtype | None = None
-    styles: tuple[str, ...] = ("plain",)
-    say: Callable[[str], None] = field(default=lambda line: None)
-    workers: Workers | None = None
-    too_long: int = 0
-    tokens: int = 0
-    seconds: float = 0.0
-
-    def __post_init__(self):
-        asked = self.problems
-        for style in self.styles:
-            asked = self.fitting(asked, style)
-        self.too_long = len(self.problems) - len(asked)
-        self.problems = asked
-        if not asked:
-            raise UserError(
-                f"no prompt leaves room for {self.max_new_tokens} new tokens in a context of "
-                f"{self.model.config.max_seq_len}; there is nothing to ask"
-            )
-
-    def fitting(self, problems: Sequence[Problem], style: str = "plain") -> list[Problem]:
-        return fitting(
-            self.task,
-            self.tokenizer,
-            problems,
-            self.model.config.max_seq_len - self.max_new_tokens,
-            style,
-        )
-
-    def __call__(
-        self,
-        temperature: float,
-        style: str = "plain",
-        samples: int = 1,
-        problems: Sequence[Problem] | None = None,
-    ) -> list[list[Episode]]:
-        """`samples` graded answers to each problem."""
-        started = time.perf_counter()
-        groups = rollout(
-            self.model,
-            self.tokenizer,
-            self.task,
-            self.problems if problems is None else problems,
-            group_size=samples,
-            max_new_tokens=self.max_new_tokens,
-            temperature=temperature,
-            seed=self.seed,
-            style=style,
-            dtype=self.dtype,
-            workers=self.workers,
-        )
-        figures, seconds = score(groups), time.perf_counter() - started
-        self.tokens += figures["tokens"]
-        self.seconds += seconds
-        self.say(
-            f"{style}, temperature {temperature:g}: {len(groups)} x {samples} answers, "
-            f"{figures['accuracy']:.1%} right, {seconds:.0f} s"
-        )
-        return groups
-
-
-def score(groups: Groups) -> dict:
-    """The figures of one pass over the problems. Rates of nothing are NaN, which our JSON writes as
-    null.
-
-    accuracy_ci counts problems, not samples: two samples of one problem are not independent, and an
-    interval that took them as such would be too narrow.
-    """
-    episodes = [e for group in groups for e in group]
-    accuracy = mean([e.grade.correct for e in episodes])
-    return {
-        "accuracy": accuracy,
-        "accuracy_ci": list(wilson_interval(accuracy * len(groups), len(groups))),
-        "formatted": mean([e.grade.formatted and e.finish_reason == "eos" for e in episodes]),
-        "think_rate": mean([e.thinks for e in episodes]),
-        "accuracy_thinking": mean([e.grade.correct for e in episodes if e.thinks]),
-        "accuracy_reflex": mean([e.grade.correct for e in episodes if not e.thinks]),
-        "mean_length": mean([e.length for e in episodes]),
-        "clipped_ratio": mean([e.finish_reason == "length" for e in episodes]),
-        "n": len(groups),
-        "tokens": sum(e.length for e in episodes),
-    }
+    device: str = device_option()
+    threads: int | None = threads_option()
 
 
 # -- final figures ---------------------------------------------------------------------------------
@@ -227,17 +91,17 @@ def evaluate(
     task: Task,
     problems: Sequence[Problem],
     options: Options,
-    say: Callable[[str], None] = lambda line: None,
+    report: Callable[[str], None] = lambda line: None,
 ) -> dict:
     """All the figures of a checkpoint on these problems, as one JSON object (see the head of this
     file).
 
-    `say` is told of every pass as it ends.
+    `report` is told of every pass as it ends.
     """
     started = time.perf_counter()
     device = next(model.parameters()).device
     dtype = torch.bfloat16 if machine.bfloat16_pays(device) else None
-    asker = Asker(
+    evaluator = Evaluator(
         model,
         tokenizer,
         task,
@@ -246,13 +110,13 @@ def evaluate(
         options.seed,
         dtype,
         styles=("plain",) if options.quick else ("plain", "cot"),
-        say=say,
+        report=report,
         workers=beside_this(device),
     )
     # at temperature 0 all samples are alike
     samples = options.samples if options.temperature > 0 else 1
-    groups = asker(options.temperature, samples=samples)
-    first, greedy = firsts(groups), asker(0.0) if options.temperature > 0 else groups
+    groups = evaluator(options.temperature, samples=samples)
+    first, greedy = firsts(groups), evaluator(0.0) if options.temperature > 0 else groups
     outcomes = {"sampled": outcome(first), "greedy": outcome(greedy)}
     result = {
         "task": task.name,
@@ -261,10 +125,10 @@ def evaluate(
         "samples": samples,
         "seed": options.seed,
         "temperature": options.temperature,
-        "max_new_tokens": asker.max_new_tokens,
-        "too_long": asker.too_long,
+        "max_new_tokens": evaluator.max_new_tokens,
+        "too_long": evaluator.too_long,
         **sampled_figures(first),
-        "accuracy_all_samples": score(groups)["accuracy"],
+        "accuracy_all_samples": Scores.of(groups).accuracy,
         "greedy": short(greedy)["accuracy"],
         "greedy_ci": short(greedy)["ci"],
         **several_figures(task, groups),
@@ -274,12 +138,12 @@ def evaluate(
         "reasons": dict(Counter(e.grade.reason for group in first for e in group).most_common()),
     }
     if not options.quick:
-        result |= baselines(asker, options.temperature, first, greedy, outcomes)
+        result |= baselines(evaluator, options.temperature, first, greedy, outcomes)
     return {
         **result,
         "outcomes": outcomes,
-        "problems_sha256": fingerprint(asker.problems),
-        "tokens": asker.tokens,
+        "problems_sha256": fingerprint(evaluator.problems),
+        "tokens": evaluator.tokens,
         "seconds": time.perf_counter() - started,
         "peak_memory_mb": machine.peak_memory_mb(),
         "decoding_dtype": str(dtype or next(model.parameters()).dtype).removeprefix("torch."),
@@ -310,17 +174,19 @@ def fingerprint(problems: Sequence[Problem]) -> str:
 
 def short(groups: Groups) -> dict:
     """The figures of a baseline: one answer a problem."""
-    figures = score(groups)
+    scores = Scores.of(groups)
     return {
         **rate([group[0].grade.correct for group in groups]),
-        **{name: figures[name] for name in ("think_rate", "mean_length", "tokens")},
+        "think_rate": scores.think_rate,
+        "mean_length": scores.mean_length,
+        "tokens": scores.tokens,
     }
 
 
 def sampled_figures(first: Groups) -> dict:
     """The main figures, from one sample a problem."""
     episodes = [group[0] for group in first]
-    figures = score(first)
+    figures = Scores.of(first).as_dict()
     for name, thinks in (("thinking", True), ("reflex", False)):
         found = rate([e.grade.correct for e in episodes if e.thinks == thinks])
         figures |= {
@@ -330,7 +196,8 @@ def sampled_figures(first: Groups) -> dict:
         }
     figures["mean_length_right"] = mean([e.length for e in episodes if e.grade.correct])
     figures["mean_length_wrong"] = mean([e.length for e in episodes if not e.grade.correct])
-    del figures["tokens"]  # the result's own count is that of all passes
+    for name in ("tokens", "seconds"):  # the result's own counts are those of all passes
+        del figures[name]
     return figures
 
 
@@ -367,19 +234,23 @@ def breakdown(groups: Groups, by: Callable[[Problem], object]) -> dict:
 
 
 def baselines(
-    asker: Asker, temperature: float, first: Groups, greedy: Groups, outcomes: dict[str, str]
+    evaluator: Evaluator,
+    temperature: float,
+    first: Groups,
+    greedy: Groups,
+    outcomes: dict[str, str],
 ) -> dict:
     """The same problems at other temperatures, with thinking forced by the prompt, and in other
     words."""
     known = {0.0: greedy, temperature: first}
     temperatures = {}
     for t in TEMPERATURES:
-        groups = known[t] if t in known else asker(t)
+        groups = known[t] if t in known else evaluator(t)
         temperatures[f"{t:g}"] = short(groups)
         outcomes[f"temperature {t:g}"] = outcome(groups)
     forced = {}
     for t in (0.0, 1.0):
-        groups = asker(t, style="cot")
+        groups = evaluator(t, style="cot")
         forced[f"{t:g}"] = short(groups)
         outcomes[f"forced {t:g}"] = outcome(groups)
     best = max(temperatures, key=lambda t: temperatures[t]["accuracy"])
@@ -387,28 +258,30 @@ def baselines(
         "temperatures": temperatures,
         "best_temperature": {"temperature": float(best), **temperatures[best]},
         "thinking_forced": forced,
-        "consistency": consistency(asker),
+        "consistency": consistency(evaluator),
     }
 
 
-def consistency(asker: Asker) -> dict | None:
+def consistency(evaluator: Evaluator) -> dict | None:
     """How often a problem gets one and the same answer in four other wordings, decoded greedily.
 
     alike: share of problems; accuracy: of all answers. None for a task that has one wording a
     problem. An unreadable answer is like no other.
     """
     families = []
-    for i, problem in enumerate(asker.problems[:REWORDED]):
+    for i, problem in enumerate(evaluator.problems[:REWORDED]):
         family = [
-            asker.task.reword(problem, problem_rng(asker.seed, i * REWORDINGS + j, "reword"))
+            evaluator.task.reword(
+                problem, problem_rng(evaluator.seed, i * REWORDINGS + j, "reword")
+            )
             for j in range(REWORDINGS)
         ]
-        if len(asker.fitting(family)) == REWORDINGS:
+        if len(evaluator.fitting(family)) == REWORDINGS:
             families.append(family)
     if len({p.prompt for family in families for p in family}) <= len(families):
         return None
-    flat = asker(0.0, problems=[p for family in families for p in family])
-    answers = [asker.task.vote_key(e.problem, e.grade.answer) for (e,) in flat]
+    flat = evaluator(0.0, problems=[p for family in families for p in family])
+    answers = [evaluator.task.vote_key(e.problem, e.grade.answer) for (e,) in flat]
     alike = [
         None not in four and len(set(four)) == 1
         for four in (answers[i : i + REWORDINGS] for i in range(0, len(answers), REWORDINGS))
@@ -424,18 +297,6 @@ def consistency(asker: Asker) -> dict | None:
 
 
 # -- the command -----------------------------------------------------------------------------------
-
-
-def open_model(where: str, device: torch.device) -> tuple[Path, Transformer, Tokenizer, dict]:
-    """(folder, model, tokenizer, info) of a checkpoint folder, of a run's last checkpoint, or of a
-    shipped one."""
-    folder = checkpoint.resolve(where)
-    model, tokenizer, info = checkpoint.load(folder, device=device)
-    if tokenizer is None:
-        raise UserError(
-            f"{folder} has no tokenizer that minilrm wrote; it can be loaded, but not asked"
-        )
-    return folder, model.eval(), tokenizer, info
 
 
 def choose_task(options: Options, info: dict) -> Task:
@@ -472,6 +333,8 @@ def table(result: dict) -> str:
         lines.append(
             line("  " + name, r[f"accuracy_{key}"], r[f"accuracy_{key}_ci"], r[f"{key}_n"])
         )
+    if r["n"] < TOO_FEW:
+        return "\n".join([*lines, cost(r)])
     lines += [
         line("greedy", r["greedy"], r["greedy_ci"], r["n"]),
         line("thinks", r["think_rate"], None, r["n"]),
@@ -501,7 +364,11 @@ def table(result: dict) -> str:
     lines.append(
         "verdicts: " + ", ".join(f"{reason} {count}" for reason, count in r["reasons"].items())
     )
-    return "\n".join([*lines, f"cost: {r['tokens']:,} tokens generated, {r['seconds']:.0f} s"])
+    return "\n".join([*lines, cost(r)])
+
+
+def cost(result: dict[str, Any]) -> str:
+    return f"cost: {result['tokens']:,} tokens generated, {result['seconds']:.0f} s"
 
 
 def line(name: str, value: float, interval: Sequence[float] | None, n: int) -> str:
@@ -512,18 +379,32 @@ def line(name: str, value: float, interval: Sequence[float] | None, n: int) -> s
     return f"{name:<26}{value:6.1%}   ({ends}n = {n})"
 
 
+def choose_problems(task: Task, options: Options) -> list[Problem]:
+    """As many problems of the split as were asked for; of `all` every one, unless --n was given."""
+    if options.split != "all":
+        return task.problems(options.split, options.n)
+    return task.problems("test", options.n if "n" in options.given else sys.maxsize)
+
+
+def refuse_to_overwrite(out: Path | None) -> None:
+    """UserError if the result could not be written, or would replace a file."""
+    if out and (out.is_dir() or not out.absolute().parent.is_dir()):
+        raise UserError(f"--out {out} must name a file in a folder that is there")
+    if out and out.exists():
+        raise UserError(f"--out {out} is there already; choose another name, or remove it first")
+
+
 def main(options: Options) -> None:
-    if options.out and (options.out.is_dir() or not options.out.absolute().parent.is_dir()):
-        raise UserError(f"--out {options.out} must name a file in a folder that is there")
+    refuse_to_overwrite(options.out)
     device = machine.choose_device(options.device)
     machine.raise_malloc_thresholds()
     machine.set_threads(options.threads)
-    folder, model, tokenizer, info = open_model(options.checkpoint, device)
+    folder, model, tokenizer, info = checkpoint.open_model(options.checkpoint, device)
     task = choose_task(options, info)
-    problems = task.problems("test" if options.split == "all" else options.split, options.n)
-    print(cli.describe(options), flush=True)
+    problems = choose_problems(task, options)
+    print(describe(options), flush=True)
     result = evaluate(
-        model, tokenizer, task, problems, options, say=lambda text: print(text, file=sys.stderr)
+        model, tokenizer, task, problems, options, report=lambda text: print(text, file=sys.stderr)
     )
     result["checkpoint"] = str(folder)
     print(table(result))

@@ -116,7 +116,11 @@ def cross_entropy(
 
 
 def group_advantages(
-    rewards: Tensor, normalize: str = "std", eps: float = 1e-4, valid: Tensor | None = None
+    rewards: Tensor,
+    normalize: str = "std",
+    eps: float = 1e-4,
+    valid: Tensor | None = None,
+    batch_std: Tensor | None = None,
 ) -> Tensor:
     """How much better each completion is than its group: `rewards[P, G]` -> `[P, G]`, a group's sum
     is 0.
@@ -129,7 +133,8 @@ def group_advantages(
     A group whose rewards are all equal gets exactly 0, by comparison and not by division: float32
     rounding in the mean, divided by a std of nearly 0, would otherwise teach from noise.
     `valid[P, G]` False (a grader that failed) gives 0, and that reward, NaN included, enters
-    neither mean nor std; G is then the number of valid ones.
+    neither mean nor std; G is then the number of valid ones. `batch_std`: the std of the whole
+    batch, where several devices hold a part of it each; None: of the rewards given.
 
     >>> group_advantages(torch.tensor([[1.0, 0.0, 0.0, 1.0], [1.0, 1.0, 1.0, 1.0]]), "rloo")
     tensor([[ 0.6667, -0.6667, -0.6667,  0.6667],
@@ -149,7 +154,8 @@ def group_advantages(
         variance = _inside(centered, valid).square().sum(1, keepdim=True) / (n - 1)
         centered = centered / (variance.sqrt() + eps)
     elif normalize == "batch" and valid.sum() > 1:
-        centered = centered / (rewards[valid].std() + eps)
+        std = rewards[valid].std() if batch_std is None else batch_std
+        centered = centered / (std + eps)
     highest = rewards.masked_fill(~valid, -math.inf).amax(1, keepdim=True)
     lowest = rewards.masked_fill(~valid, math.inf).amin(1, keepdim=True)
     return _inside(centered, valid & (highest > lowest))

@@ -1,4 +1,4 @@
-"""What the training loops share: optimizers, learning rates, batches of like length, and the guard
+"""What the training loops share: optimizers, learning rates, and the guard
 against NaN."""
 
 import math
@@ -7,6 +7,7 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
+from minilrm import devices
 from minilrm.errors import UserError
 
 
@@ -97,17 +98,18 @@ def add_gradients(parameters: Iterable[nn.Parameter], gradients: Iterable[Tensor
 
 class Guard:
     """Takes optimizer steps, but never a poisoned one: a NaN or inf skips the step; ten in a row
-    stop the run."""
+    stop the run. This is the one place where the gradients of several devices are added up."""
 
     def __init__(self, clip: float, limit: int = 10):
         self.clip, self.limit = clip, limit
-        self.skipped = self.in_a_row = 0
+        self.in_a_row = 0
 
     def step(
         self, model: nn.Module, optimizers: dict[str, torch.optim.Optimizer], loss: float
     ) -> float:
         """Clip the gradient's norm, step, and clear the gradients. Returns the norm before clipping
         (NaN if skipped)."""
+        devices.sum_gradients(model.parameters())
         norm = float(nn.utils.clip_grad_norm_(model.parameters(), self.clip))
         healthy = math.isfinite(norm) and math.isfinite(loss)
         if healthy:
@@ -116,10 +118,9 @@ class Guard:
         for optimizer in optimizers.values():
             optimizer.zero_grad(set_to_none=True)
         self.in_a_row = 0 if healthy else self.in_a_row + 1
-        self.skipped += not healthy
         if self.in_a_row >= self.limit:
             raise UserError(
-                f"{self.limit} steps in a row had a loss or gradient that is not a number; the last healthy "
-                "checkpoint is kept. Try a lower learning rate"
+                f"{self.limit} steps in a row had a loss or gradient that is not a number; the last "
+                "healthy checkpoint is kept. Try a lower learning rate"
             )
         return norm if healthy else math.nan

@@ -14,11 +14,16 @@ from __future__ import annotations
 
 import contextlib
 import importlib.metadata
+import os
 import re
+import shutil
 import sys
 import time
+from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
+
+from filelock import FileLock, Timeout
 
 from minilrm import machine
 from minilrm.errors import UserError
@@ -40,9 +45,7 @@ class RunLog:
 
     def __init__(self, folder: Path, config: dict):
         self.folder, self.config = Path(folder), config
-        self.seconds_before = (
-            0.0  # time spent before a resume; the trainer keeps it in its checkpoints
-        )
+        self.seconds_before = 0.0  # time spent before a resume; a checkpoint keeps it
         self._started = time.monotonic()
 
     @classmethod
@@ -87,7 +90,46 @@ class RunLog:
             )
         return log
 
+    @contextlib.contextmanager
+    def lock(self) -> Iterator[None]:
+        """Inside, this process alone may write here. UserError that names the holder if another one does.
+
+        The system gives the lock back when its holder ends, in whatever way.
+        """
+        lock, holder = FileLock(self.folder / ".lock", timeout=0), self.folder / ".holder.json"
+        try:
+            with lock:
+                write_json_atomic(holder, {"pid": os.getpid(), "since": _now()})
+                yield
+                holder.unlink(missing_ok=True)
+        except Timeout:
+            who = read_json(holder) if holder.exists() else {}
+            raise UserError(
+                f"{self.folder} is being written by another process (number {who.get('pid', 'unknown')}, "
+                f"since {who.get('since', 'unknown')}); wait for it, or stop it first"
+            ) from None
+
+    def discard(self) -> bool:
+        """Remove a run that came to nothing, so that it is not in the way of the next try: one with no
+        metrics and no checkpoint. True if it was."""
+        if self.metrics() or self.checkpoints():
+            return False
+        shutil.rmtree(self.folder, ignore_errors=True)
+        return True
+
     # Writing
+
+    def resume_with(self, options: dict) -> None:
+        """Keep the options that the run goes on with; config.json remembers what was changed, and when."""
+        before = self.config.get("options", {})
+        changed = {name: value for name, value in options.items() if before.get(name) != value}
+        changed = {
+            name: value for name, value in plain(changed).items() if name not in ("resume", "out")
+        }
+        if changed:
+            history = [*self.config.get("resumed", []), {"time": _now(), "options": changed}]
+            self.config |= {"options": before | changed, "resumed": history}
+            write_json_atomic(self.folder / "config.json", self.config)
 
     def log(self, step: int, metrics: dict, event: str = "train") -> None:
         """Append one line to metrics.jsonl. Floats keep 6 significant digits; NaN and infinity
@@ -112,6 +154,15 @@ class RunLog:
             path = self.folder / name
             if path.exists():
                 kept = [record for record in read_log(path) if (record.get("step") or 0) <= step]
+                write_bytes_atomic(path, b"".join(json_line(record) for record in kept))
+
+    def forget(self, step: int, event: str) -> None:
+        """Forget what an event logged at this step, so that it can be logged again and stands there once."""
+        for name in ("metrics.jsonl", "samples.jsonl"):
+            path = self.folder / name
+            records = read_log(path)
+            kept = [r for r in records if (r.get("step"), r.get("event")) != (step, event)]
+            if len(kept) < len(records):
                 write_bytes_atomic(path, b"".join(json_line(record) for record in kept))
 
     # Reading

@@ -80,7 +80,12 @@ def gae(
     return advantages, advantages + values
 
 
-def whiten(advantages: Tensor, mask: Tensor, eps: float = 1e-4) -> Tensor:
+def whiten(
+    advantages: Tensor,
+    mask: Tensor,
+    eps: float = 1e-4,
+    moments: tuple[Tensor, Tensor] | None = None,
+) -> Tensor:
     """Mean 0 and standard deviation 1 over the sampled tokens of the whole batch: two `[B, T]` ->
     `[B, T]`.
 
@@ -88,16 +93,18 @@ def whiten(advantages: Tensor, mask: Tensor, eps: float = 1e-4) -> Tensor:
 
     So the step has one size however large the rewards are. It also makes a batch in which all went
     as expected as loud as any other: where hardly anything is left to learn, go without. Fewer than
-    two tokens: all 0.
+    two tokens: all 0. `moments`: mean and std of the whole batch, where several devices hold a part
+    of it each; None: of the advantages given.
 
     >>> whiten(torch.tensor([[1.0, 3.0, 99.0]]), torch.tensor([[1, 1, 0]]))
     tensor([[-0.7071,  0.7071,  0.0000]])
     """
     mask = mask.bool()
     inside = advantages[mask]
-    if len(inside) < 2:
+    mean, std = (inside.mean(), inside.std()) if moments is None else moments
+    if len(inside) < 2 and not std > 0:
         return torch.zeros_like(advantages)
-    return torch.where(mask, (advantages - inside.mean()) / (inside.std() + eps), 0.0)
+    return torch.where(mask, (advantages - mean) / (std + eps), 0.0)
 
 
 def value_loss(

@@ -1,5 +1,6 @@
-"""Write the problem sets that are shipped: data/<task>/{test,ood}.jsonl, and a sample of the
-training problems of gsm8k-mini.
+"""Write the problem sets that are shipped, for each task that has some (`Task.shipped`):
+data/gsm8k-mini/{test,ood,train_sample}.jsonl, data/countdown/{test,ood}.jsonl,
+data/multiplication/{test,ood}.jsonl.
 
     python scripts/make_data.py                      all of them
     python scripts/make_data.py --task countdown     those of one task
@@ -20,37 +21,41 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))  # so that the clone that holds this script is used, installed or not
 
 from minilrm.files import write_bytes_atomic  # noqa: E402
-from minilrm.tasks import countdown, get_task, gsm8k_mini, multiplication  # noqa: E402
+from minilrm.tasks import TASKS, get_task, task_class  # noqa: E402
 
-TO_RECORD = {  # task -> how a problem is written as a line
-    "gsm8k-mini": gsm8k_mini.to_record,
-    "countdown": countdown.to_record,
-    "multiplication": multiplication.to_record,
-}
-FILES = {task: {"test": "test", "ood": "ood"} for task in TO_RECORD}  # task -> file -> split
-FILES["gsm8k-mini"]["train_sample"] = "train"
+SAMPLES = {"gsm8k-mini": {"train_sample": "train"}}  # task -> further files, each with its split
+
+
+def files_of(task: str) -> dict[str, str]:
+    """The files of a task, each with its split."""
+    return {split: split for split in task_class(task).shipped} | SAMPLES.get(task, {})
 
 
 def lines(task: str, split: str, n: int) -> list[str]:
     """The first `n` problems of a split, made from seed 0, a line of compact JSON each."""
-    return [compact(TO_RECORD[task](problem)) for problem in get_task(task).make(split, n, seed=0)]
-
-
-def compact(record: dict) -> str:
-    return json.dumps(record, ensure_ascii=False, separators=(",", ":"))
+    made = get_task(task)
+    return [
+        json.dumps(made.to_record(problem), ensure_ascii=False, separators=(",", ":"))
+        for problem in made.make(split, n)
+    ]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=" ".join(__doc__.split("\n\n")[0].split()))
-    parser.add_argument("--task", choices=FILES, help="make the files of this task only")
-    words = "write to a folder for each task in this one"
-    parser.add_argument("--out", type=Path, default=ROOT / "data", help=words)
+    tasks = [name for name in TASKS if task_class(name).shipped]
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--task", choices=tasks, help="make the files of this task only")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        default=ROOT / "data",
+        help="write to a folder for each task in this one",
+    )
     parser.add_argument("--n", type=int, default=1000, help="problems a file (default: 1000)")
     options = parser.parse_args()
-    for task in [options.task] if options.task else FILES:
+    for task in [options.task] if options.task else tasks:
         folder = options.out / task
         folder.mkdir(parents=True, exist_ok=True)
-        for name, split in FILES[task].items():
+        for name, split in files_of(task).items():
             data = "".join(line + "\n" for line in lines(task, split, options.n)).encode()
             write_bytes_atomic(folder / f"{name}.jsonl", data)
             print(f"{folder / name}.jsonl: {options.n} problems, {len(data):,} bytes")

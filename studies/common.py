@@ -22,13 +22,12 @@ import torch
 from minilrm import checkpoint, cli, evaluate, machine
 from minilrm.errors import UserError
 from minilrm.files import append_jsonl, read_json, read_log
+from minilrm.loop import Result
+from minilrm.measure import Evaluator
 from minilrm.model import Transformer, count_parameters
 from minilrm.runlog import RunLog
 from minilrm.tasks import get_task
 from minilrm.tokenizer import Tokenizer
-
-STOPPED = 130  # the exit code of a command that was ended by Ctrl-C
-
 
 # -- results: a line a finished part, in data/results/<study>.jsonl --------------------------------
 
@@ -79,7 +78,9 @@ def begun(where: Path) -> bool:
     return False
 
 
-def run(train: Callable, options: Callable, where: Path, **chosen: Any) -> RunLog:
+def run(
+    train: Callable[[Any], Result], options: Callable[..., Any], where: Path, **chosen: Any
+) -> RunLog:
     """The finished run in `where`: trained from its beginning, or resumed if it was interrupted.
 
     train: a command's `train`; options: its class of options; chosen: those of a fresh run. A run
@@ -91,12 +92,12 @@ def run(train: Callable, options: Callable, where: Path, **chosen: Any) -> RunLo
     return trained(train, options(resume=where) if begun(where) else options(out=where, **chosen))
 
 
-def trained(train: Callable, options: Any) -> RunLog:
+def trained(train: Callable[[Any], Result], options: Any) -> RunLog:
     """Train with these options; the run, if it came to its end."""
-    where = Path(train(options))
-    if not (where / "summary.json").is_file():
+    result = train(options)
+    if not result.finished:
         raise KeyboardInterrupt
-    return RunLog.open(where)
+    return RunLog.open(result.folder)
 
 
 def last(log: RunLog) -> Path:
@@ -145,16 +146,18 @@ def measure(
     options = evaluate.Options(
         checkpoint=str(where), task=task_name, split=split, n=n, samples=samples, quick=quick
     )
-    found = evaluate.evaluate(model, tokenizer, task, task.problems(split, n), options, say=print)
+    found = evaluate.evaluate(
+        model, tokenizer, task, task.problems(split, n), options, report=print
+    )
     return found | {"checkpoint": Path(where).name, "parameters": count_parameters(model)}
 
 
-def asker(where: str | Path, task_name: str, n: int) -> evaluate.Asker:
-    """A checkpoint before the first n test problems of a task: call it with a temperature."""
+def evaluator(where: str | Path, task_name: str, n: int) -> Evaluator:
+    """A checkpoint and the first n test problems of a task: call it with a temperature."""
     (model, tokenizer), task = open_model(where), get_task(task_name)
     problems, limit = task.problems("test", n), task.max_new_tokens
     dtype = decoding_dtype(model)
-    return evaluate.Asker(model, tokenizer, task, problems, limit, 0, dtype, say=print)
+    return Evaluator(model, tokenizer, task, problems, limit, 0, dtype, report=print)
 
 
 def bits(right: str) -> list[int]:
@@ -190,4 +193,4 @@ def command(main: Callable[[], None]) -> None:
         cli.fail(str(error))
     except KeyboardInterrupt:
         print("stopped; the same command goes on from here", file=sys.stderr)
-        sys.exit(STOPPED)
+        sys.exit(cli.INTERRUPTED)

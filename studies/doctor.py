@@ -23,11 +23,12 @@ from pathlib import Path
 
 import torch
 
-from minilrm import checkpoint, cli, doctor, grpo, machine
+from minilrm import checkpoint, doctor, grpo, machine
 from minilrm.doctor import recordings
 from minilrm.failures import faults, toy
 from minilrm.failures.faults import Fault
 from minilrm.files import write_bytes_atomic
+from minilrm.options import to_dict
 from minilrm.runlog import RunLog
 from studies import common
 
@@ -63,7 +64,7 @@ PLANS = {
         Plan("numbers of three digits", {"task": "sums-hard"}),
         Plan(
             "numbers of three digits, no pay for the form",
-            {"task": "sums-hard", "format_weight": 0.0},
+            {"task": "sums-hard", "reward": {"accuracy": 1.0}},
         ),
     ],
     "saturated": [
@@ -85,7 +86,7 @@ PLANS = {
     "format_only": [
         Plan(
             f"format {f}, accuracy {a}",
-            {"format_weight": f, "accuracy_weight": a, "normalize": "none"},
+            {"reward": {"accuracy": a, "format": f}, "normalize": "none"},
             corpus="sloppy",
         )
         for f, a in ((1.0, 0.1), (1.0, 0.0), (0.5, 0.05))
@@ -175,7 +176,7 @@ def shortened(log: RunLog) -> doctor.Run:
     """The run, with those of its options that are not the default, and without places on this
     machine."""
     run = doctor.from_log(log)
-    default = cli.to_dict(grpo.Options())
+    default = to_dict(grpo.Options())
     options = {
         k: v
         for k, v in run.options.items()

@@ -497,7 +497,7 @@ def test_a_damaged_file_says_what_to_do(tmp_path, monkeypatch):
     assert machine.data_folder() == tmp_path and TASK.problems("test", 5) == TASK.make(
         "test", 5
     )  # no file: made anew
-    good = json.dumps(countdown.to_record(P))
+    good = json.dumps(TASK.to_record(P))
     for line in (
         '{"numbers": [4, 7',
         good.replace("53", "54"),

@@ -13,7 +13,7 @@ import pytest
 import torch
 from test_loops import SUMMARY_KEYS, is_the_same_run, weights
 
-from minilrm import checkpoint, distill, objectives
+from minilrm import batches, checkpoint, distill, objectives, traces
 from minilrm.cli import run_command
 from minilrm.errors import UserError
 from minilrm.files import read_json, read_jsonl
@@ -165,7 +165,7 @@ def episodes_of(tokenizer):
     """Completions of several lengths behind prompts of several; one has two tokens that a tool
     wrote."""
     return [
-        distill.Trace(tokenizer.encode(prompt), ids, mask)
+        batches.Example(tokenizer.encode(prompt), ids, mask)
         for prompt, ids, mask in (
             ("Question: 2 + 2?\nAnswer:", [300, 301, 302, tokenizer.eos_id], [1, 0, 0, 1]),
             ("Q:", [310, tokenizer.eos_id], [1, 1]),
@@ -206,7 +206,7 @@ def test_the_gradient_is_the_formulas_however_the_batch_is_cut(
             distill.loss_of(
                 pupil, teacher, *batch, hard=hard, beta=beta, temperature=tau, denominator=count
             )
-            for batch in distill.micro_batches(rows, budget)
+            for batch in batches.example_batches(rows, budget)
         ]
         assert len(parts) == {256: 1, 40: 2, 1: 3}[budget]
         assert sum(parts).item() == pytest.approx(total.item(), rel=1e-5)
@@ -221,7 +221,7 @@ def test_prompt_padding_and_inserted_tokens_have_a_gradient_of_exactly_zero(
 ):
     (teacher, pupil), seen = (checkpoint.load(where)[0] for where in (base, student)), []
     pupil.hidden = lambda ids: seen.append(Transformer.hidden(pupil, ids)) or seen[-1]
-    ((ids, learnt),) = distill.micro_batches(episodes_of(tokenizer), 256)
+    ((ids, learnt),) = batches.example_batches(episodes_of(tokenizer), 256)
     loss = distill.loss_of(
         pupil, teacher, ids, learnt, hard=0.5, beta=0.5, temperature=1.0, denominator=10
     )
@@ -242,7 +242,7 @@ def test_a_step_moves_the_student_alone_and_by_the_loss_alone(
     # nobody learns his own samples by heart
     own = {"lmbda": 1.0, "hard_weight": 0.4} if way == "on-policy" else {}
     run = distill.Distiller(distill.settle(options(base, student, way=way, **own), None))
-    rows = run.ask(run.student if own else run.teacher, run.task.problems("train", 6), 1, "test", 0)
+    rows = run.ask(run.model if own else run.teacher, run.task.problems("train", 6), 1, "test", 0)
     run.own_samples, run.pool = lambda step: (rows, {}), rows
     caught, before = [], [p.clone() for p in run.teacher.parameters()]
     run.guard.step = lambda model, *_: (
@@ -257,10 +257,10 @@ def test_a_step_moves_the_student_alone_and_by_the_loss_alone(
         "denominator": count,
     }
     loss = distill.loss_of(
-        run.student, run.teacher, *next(distill.micro_batches(rows, 10_000)), **how
+        run.model, run.teacher, *next(batches.example_batches(rows, 10_000)), **how
     )
     for found, wanted in zip(
-        caught, torch.autograd.grad(loss, list(run.student.parameters())), strict=True
+        caught, torch.autograd.grad(loss, list(run.model.parameters())), strict=True
     ):
         assert (found - wanted).norm() <= 1e-4 * wanted.norm() + 1e-9
     assert any(g.norm() > 0 for g in caught)
@@ -299,8 +299,8 @@ def test_traces_are_kept_if_right_and_well_ended_and_only_once():
         answer(" #### 4\nBye", formatted=False),
         answer(" #### 4 ", reason="length"),
     ]
-    kept, counts = distill.keep_right([bad[0], first, bad[1], other, bad[2]], seen)
-    none, more = distill.keep_right([again], seen)
+    kept, counts = traces.keep_right([bad[0], first, bad[1], other, bad[2]], seen)
+    none, more = traces.keep_right([again], seen)
     assert kept == [first, other] and none == [] and more["duplicates"] == 1
     assert counts == {
         "sampled": 5,
@@ -316,25 +316,25 @@ def test_every_round_visits_each_trace_once_in_an_order_of_its_own():
     """Catches: drawing with replacement, a round that begins anew at each step, the same order in
     every round."""
     walk = [
-        place for step in range(7) for place in distill.pick(10, seed=3, first=step * 6, count=6)
+        place for step in range(7) for place in traces.walk(10, seed=3, first=step * 6, count=6)
     ]
     rounds = [walk[i : i + 10] for i in range(0, 40, 10)]
     assert all(sorted(r) == list(range(10)) for r in rounds) and len(set(map(tuple, rounds))) == 4
-    assert distill.pick(4, 0, 0, 10)[:4] == distill.pick(4, 0, 0, 4)
-    assert distill.pick(10, 3, 0, 10) != distill.pick(10, 4, 0, 10)
+    assert traces.walk(4, 0, 0, 10)[:4] == traces.walk(4, 0, 0, 4)
+    assert traces.walk(10, 3, 0, 10) != traces.walk(10, 4, 0, 10)
 
 
 def test_a_problem_that_is_too_long_gives_way_to_another_of_its_number():
     task = get_task("gsm8k-mini")
-    plain = distill.draw(task, lambda p: True, 0, range(6), "own")
+    plain = traces.draw_problems(task, lambda p: True, 0, range(6), "own")
     most = len(plain[2].prompt)
-    short = distill.draw(task, lambda p: len(p.prompt) < most, 0, range(1, 6), "own")
+    short = traces.draw_problems(task, lambda p: len(p.prompt) < most, 0, range(1, 6), "own")
     assert all(
         len(b.prompt) < most and (b == a or len(a.prompt) >= most)
         for a, b in zip(plain[1:], short, strict=True)
     )
     with pytest.raises(UserError, match="hardly any problem"):
-        distill.draw(task, lambda p: False, 0, range(1), "own")
+        traces.draw_problems(task, lambda p: False, 0, range(1), "own")
 
 
 # -- runs ------------------------------------------------------------------------------------------
@@ -358,7 +358,7 @@ def kl_to_teacher(base, folder, tokenizer):
         teacher, tokenizer, task, task.problems("validation", 32), max_new_tokens=8, seed=7
     )
     with torch.no_grad():
-        ((ids, learnt),) = distill.micro_batches([e for g in groups for e in g], 10**6)
+        ((ids, learnt),) = batches.example_batches([e for g in groups for e in g], 10**6)
         return float(
             objectives.generalized_jsd(pupil(ids[:, :-1]), teacher(ids[:, :-1]), 0.0, learnt[:, 1:])
         )

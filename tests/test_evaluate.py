@@ -9,7 +9,7 @@ from itertools import combinations, product
 import pytest
 import torch
 
-from minilrm import checkpoint, evaluate, intervals, machine
+from minilrm import checkpoint, evaluate, intervals, machine, measure
 from minilrm.cli import run_command
 from minilrm.errors import UserError
 from minilrm.intervals import (
@@ -246,7 +246,7 @@ def test_more_samples_of_the_same_problems_do_not_narrow_the_interval():
 
 def test_quick_end_to_end(model, tokenizer, task):
     problems = task.problems("validation", 6)
-    figures, episodes = evaluate.quick(
+    figures, episodes = measure.measure(
         model, tokenizer, task, problems, seed=0, max_new_tokens=12, samples=2
     )
     assert {
@@ -267,7 +267,7 @@ def test_quick_end_to_end(model, tokenizer, task):
         and len(episodes) == 12
         and figures["tokens"] == sum(e.length for e in episodes)
     )
-    again, _ = evaluate.quick(
+    again, _ = measure.measure(
         model, tokenizer, task, problems, seed=0, max_new_tokens=12, samples=2
     )
     assert json.dumps({**again, "seconds": 0}) == json.dumps({**figures, "seconds": 0})
@@ -276,12 +276,12 @@ def test_quick_end_to_end(model, tokenizer, task):
 def test_prompts_too_long_are_dropped_and_counted_and_none_left_is_an_error(model, tokenizer, task):
     short, long = task.problems("validation", 2)
     long = Problem(long.task, long.prompt * 20, long.answer, long.key, meta=long.meta)
-    figures, _ = evaluate.quick(model, tokenizer, task, [short, long], seed=0, max_new_tokens=8)
+    figures, _ = measure.measure(model, tokenizer, task, [short, long], seed=0, max_new_tokens=8)
     assert figures["n"] == 1
-    asker = evaluate.Asker(model, tokenizer, task, [short, long], 8, seed=0)
+    asker = measure.Evaluator(model, tokenizer, task, [short, long], 8, seed=0)
     assert asker.too_long == 1
     with pytest.raises(UserError, match="nothing to ask"):
-        evaluate.quick(model, tokenizer, task, [long], seed=0, max_new_tokens=8)
+        measure.measure(model, tokenizer, task, [long], seed=0, max_new_tokens=8)
 
 
 def run(folder, *argv):
@@ -433,14 +433,14 @@ def test_a_missing_checkpoint_is_one_line_and_exit_code_2(tmp_path, capsys):
 def test_a_run_folder_stands_for_its_last_checkpoint(model, tokenizer, tmp_path):
     for step in (2, 10):
         checkpoint.save(tmp_path / "checkpoints" / f"step-{step:06d}", model, tokenizer, info={})
-    found, _, _, _ = evaluate.open_model(str(tmp_path), torch.device("cpu"))
+    found, _, _, _ = checkpoint.open_model(str(tmp_path), torch.device("cpu"))
     assert found.name == "step-000010"
 
 
 def test_a_checkpoint_without_a_tokenizer_cannot_be_asked(model, tmp_path):
     bare = checkpoint.save(tmp_path / "bare", model, None, info={})
     with pytest.raises(UserError, match="no tokenizer"):
-        evaluate.open_model(str(bare), torch.device("cpu"))
+        checkpoint.open_model(str(bare), torch.device("cpu"))
 
 
 def test_intervals_knows_no_model():

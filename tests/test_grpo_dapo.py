@@ -75,12 +75,12 @@ def test_the_rounds_are_bounded_and_what_is_left_stays_in_the_batch(make_trainer
     trainer = make_trainer(lambda problem: True, dynamic_sampling=2)
     calls, sample = [], trainer.sample
     trainer.sample = lambda *args, **more: (calls.append((args, more)), sample(*args, **more))[1]
-    before = {name: p.clone() for name, p in trainer.policy.state_dict().items()}
+    before = {name: p.clone() for name, p in trainer.model.state_dict().items()}
     metrics = trainer.step(3)
     assert calls == [((3,), {}), ((3, 6), {"again": 1}), ((3, 6), {"again": 2})]
     assert (metrics["dynamic/rounds"], metrics["dynamic/dropped_groups"]) == (2, 12)
     assert metrics["grad_norm"] == 0 and metrics["frac_reward_zero_std"] == 1
-    assert all(p.equal(before[name]) for name, p in trainer.policy.state_dict().items())
+    assert all(p.equal(before[name]) for name, p in trainer.model.state_dict().items())
     # all three rounds were paid for
     assert metrics["tokens"] > 2 * metrics["completions/mean_length"] * 48
     groups, _ = trainer.replace_dull(3, trainer.sample(3))

@@ -52,7 +52,7 @@ def options(base, **more):
 def answered(trainer, reward=parity, seed=0, temperature=1.0):
     """The groups of a step, with rewards and advantages, before the update."""
     groups = rollout(
-        trainer.policy,
+        trainer.model,
         trainer.tokenizer,
         trainer.task,
         trainer.draw(0),
@@ -114,7 +114,7 @@ def test_nor_with_old_and_reference_logprobs(make_trainer, full_precision):
     groups = answered(trainer)
     trainer.remember_logprobs(groups, old=True)
     with torch.no_grad():
-        for p in trainer.policy.parameters():  # the policy moves on
+        for p in trainer.model.parameters():  # the policy moves on
             p.mul_(1.02)
     whole, figures = caught_gradient(trainer, groups)
     assert figures["kl"] > 0 and figures["ratio/mean"] != 1
@@ -142,12 +142,12 @@ def test_it_is_that_of_the_formula(make_trainer, full_precision, temperature):
         advantages = (scores - scores.mean()) / (scores.std() + 1e-4)
         for e, advantage in zip(group, advantages, strict=True):
             row = torch.tensor([e.prompt_ids + e.completion_ids])
-            log_p = (trainer.policy(row) / temperature).log_softmax(-1)[0, :-1]
+            log_p = (trainer.model(row) / temperature).log_softmax(-1)[0, :-1]
             logp = log_p.gather(1, row[0, 1:, None])[len(e.prompt_ids) - 1 :]
             loss = loss - advantage * logp.mean() / sum(map(len, groups))
-    trainer.policy.zero_grad()
+    trainer.model.zero_grad()
     loss.backward()
-    agree(got, gradient(trainer.policy), 1e-5)
+    agree(got, gradient(trainer.model), 1e-5)
 
 
 @pytest.mark.parametrize("objective", ["grpo", "dr_grpo", "dapo"])  # one of each way to aggregate
@@ -172,8 +172,8 @@ def test_groups_without_variance_are_skipped_but_stay_in_the_denominator(
     everyone = [e for g in groups for e in g]
     tokens = sum(e.length for e in everyone)
     loss(everyone, tokens if objective == "dapo" else len(everyone), tokens)[0].backward()
-    full = gradient(trainer.policy)
-    trainer.policy.zero_grad()
+    full = gradient(trainer.model)
+    trainer.model.zero_grad()
     agree(skipped, full, 1e-6)
     lively, _ = caught_gradient(trainer, groups[1:])
     share = (
@@ -222,7 +222,7 @@ def test_with_a_kl_term_no_group_is_skipped(make_trainer, full_precision):
     trainer = make_trainer(kl_coef=0.1)
     groups = answered(trainer, reward=lambda e: 1.0)
     with torch.no_grad():
-        for p in trainer.policy.parameters():
+        for p in trainer.model.parameters():
             p.mul_(1.02)
     trainer.remember_logprobs(groups, old=False)
     pull, figures = caught_gradient(trainer, groups)
@@ -239,7 +239,7 @@ def test_kl_in_the_reward_is_the_sum_over_the_completion_and_enters_the_comparis
     groups = answered(trainer)
     rewarded = [e.reward for g in groups for e in g]
     with torch.no_grad():
-        for p in trainer.policy.parameters():  # the policy is no longer its reference
+        for p in trainer.model.parameters():  # the policy is no longer its reference
             p.mul_(1.02)
     logged = trainer.charge_kl(groups)
     grpo.give_advantages(groups, "none")
@@ -249,7 +249,7 @@ def test_kl_in_the_reward_is_the_sum_over_the_completion_and_enters_the_comparis
     everyone = [e for g in groups for e in g]
     sums = [
         float(
-            trainer_logps(trainer.policy, [e]).sum() - trainer_logps(trainer.reference, [e]).sum()
+            trainer_logps(trainer.model, [e]).sum() - trainer_logps(trainer.reference, [e]).sum()
         )
         for e in everyone
     ]
@@ -258,7 +258,7 @@ def test_kl_in_the_reward_is_the_sum_over_the_completion_and_enters_the_comparis
         and max(map(abs, sums)) > 1e-2
     )
     plain = make_trainer(normalize="none")
-    plain.policy.load_state_dict(trainer.policy.state_dict())
+    plain.model.load_state_dict(trainer.model.state_dict())
     for e, kl in zip(everyone, sums, strict=True):
         e.reward -= 0.3 * kl
         del e.kl_penalty
@@ -275,10 +275,10 @@ def trainer_logps(model, batch):
 
 def test_nothing_to_learn_takes_no_step(make_trainer):
     trainer = make_trainer()
-    before = {name: p.clone() for name, p in trainer.policy.state_dict().items()}
+    before = {name: p.clone() for name, p in trainer.model.state_dict().items()}
     metrics = trainer.update(answered(trainer, reward=lambda e: 0.0))
     assert metrics["loss"] == 0 and metrics["grad_norm"] == 0
-    assert all(p.equal(before[name]) for name, p in trainer.policy.state_dict().items())
+    assert all(p.equal(before[name]) for name, p in trainer.model.state_dict().items())
 
 
 def test_a_step_without_variance_among_several_is_no_accident(make_trainer):
@@ -324,11 +324,11 @@ def test_too_long_prompts_are_dropped_and_counted(make_trainer):
     trainer = make_trainer()
     task, tokenizer = trainer.task, trainer.tokenizer
     lengths = sorted(len(tokenizer.encode(task.render(p))) for p in task.problems("validation", 50))
-    trainer = make_trainer(max_new_tokens=trainer.policy.config.max_seq_len - lengths[25])
+    trainer = make_trainer(max_new_tokens=trainer.model.config.max_seq_len - lengths[25])
     drawn = [p for step in range(5) for p in trainer.draw(step)]
     assert len(drawn) == 20 and trainer.state["prompts_dropped"] > 3
     assert all(len(tokenizer.encode(task.render(p))) <= lengths[25] for p in drawn)
-    trainer = make_trainer(max_new_tokens=trainer.policy.config.max_seq_len)
+    trainer = make_trainer(max_new_tokens=trainer.model.config.max_seq_len)
     with pytest.raises(
         UserError, match="hardly any problem of gsm8k-mini fits.*--max-new-tokens 320"
     ):
@@ -381,10 +381,10 @@ def test_every_step_samples_anew_and_every_run_alike():
 )
 def test_each_variant_takes_a_step(make_trainer, more):
     trainer = make_trainer(**more)
-    before = {name: p.clone() for name, p in trainer.policy.state_dict().items()}
+    before = {name: p.clone() for name, p in trainer.model.state_dict().items()}
     metrics = trainer.step(0)
     assert metrics["grad_norm"] > 0 and math.isfinite(metrics["loss"])
-    after = trainer.policy.state_dict()
+    after = trainer.model.state_dict()
     assert all(p.isfinite().all() for p in after.values()) and not all(
         p.equal(before[k]) for k, p in after.items()
     )
@@ -506,9 +506,9 @@ def test_what_is_saved_with_a_new_best_is_the_state_to_go_on_from(make_trainer, 
 
 def test_the_reward_is_the_weighted_sum_of_the_options(base):
     task = get_task("gsm8k-mini")
-    trainer = grpo.Trainer(options(base, accuracy_weight=2.0, format_weight=0.25))
+    trainer = grpo.Trainer(options(base, reward={"accuracy": 2.0, "format": 0.25}))
     ((e,),) = rollout(
-        trainer.policy,
+        trainer.model,
         trainer.tokenizer,
         task,
         task.problems("validation", 1),

@@ -12,7 +12,8 @@ import safetensors.torch
 
 from minilrm import checkpoint, corpus, grpo, machine, pretrain, rewards, rl, sft
 from minilrm.errors import UserError
-from minilrm.optim import lr_factor
+from minilrm.loop import run as loop_run
+from minilrm.optim import Guard, lr_factor
 from minilrm.runlog import RunLog
 from minilrm.tasks.gsm8k_mini import GSM8KMini
 
@@ -36,9 +37,9 @@ TRL_KEYS = {
 }
 
 
-def parity(episode):
+def parity(episodes):
     """A reward that a random model earns about half of the time."""
-    return float(sum(episode.completion_ids) % 2)
+    return [float(sum(e.completion_ids) % 2) for e in episodes]
 
 
 @contextlib.contextmanager
@@ -55,7 +56,8 @@ def miniature():
                 tokenizer, tokens if pages.split == "train" else 2000, pages, chunk=20
             ),
         )
-        patch.setattr(rewards, "weighted", lambda weights: parity)
+        patch.setitem(rewards.REWARDS, "accuracy", parity)
+        patch.setitem(rewards.REWARDS, "format", lambda episodes: [0.0] * len(episodes))
         yield patch
 
 
@@ -63,8 +65,7 @@ def miniature():
 def small():
     """`miniature`, and without the page at the end, which takes longer than the run."""
     with miniature() as patch:
-        for module in LOOPS.values():
-            patch.setattr(module, "write_report", lambda folder: folder)
+        patch.setattr(loop_run, "write_report", lambda folder: folder)
         yield patch
 
 
@@ -126,8 +127,10 @@ def runs(base, tmp_path_factory):
     def run(name):
         if name not in made:
             with miniature():
-                made[name] = LOOPS[name].train(
-                    options(name, base, tmp_path_factory.mktemp(name) / "run")
+                made[name] = (
+                    LOOPS[name]
+                    .train(options(name, base, tmp_path_factory.mktemp(name) / "run"))
+                    .folder
                 )
         return made[name]
 
@@ -175,7 +178,7 @@ def interrupt_in_step(patch, name, number):
     """Press Ctrl-C in the middle of a step (counted from 1)."""
     once_a_step = {
         "pretrain": (pretrain, "loss_of"),
-        "sft": (sft, "draw"),
+        "sft": (sft.Trainer, "draw"),
         "grpo": (grpo.Trainer, "update"),
     }
     owner, attribute = once_a_step[name]
@@ -283,10 +286,12 @@ def test_old_checkpoints_go_but_not_the_best(runs):
 def test_the_same_seed_gives_the_same_run_and_another_seed_another(
     runs, small, base, tmp_path, name
 ):
-    is_the_same_run(LOOPS[name].train(options(name, base, tmp_path / "again")), runs(name))
+    is_the_same_run(LOOPS[name].train(options(name, base, tmp_path / "again")).folder, runs(name))
     short = {"tokens": 300, "eval_n": 0} if name == "pretrain" else {"steps": 1, "eval_n": 1}
     one, other = (
-        weights(LOOPS[name].train(options(name, base, tmp_path / f"{seed}", seed=seed, **short)))
+        weights(
+            LOOPS[name].train(options(name, base, tmp_path / f"{seed}", seed=seed, **short)).folder
+        )
         for seed in (0, 1)
     )
     assert not any(
@@ -304,14 +309,16 @@ def test_ctrl_c_saves_says_how_to_go_on_and_loses_nothing(
     folder, module = tmp_path / "run", LOOPS[name]
     with pytest.MonkeyPatch.context() as patch:
         interrupt_in_step(patch, name, number)
-        module.train(options(name, base, folder))
+        stopped = module.train(options(name, base, folder))
+    assert not stopped.finished and stopped.exit_code == 130  # so that `sft && grpo` stops
     err = capsys.readouterr().err
     assert (
-        f"stopped at step {number}; go on with: python -m minilrm.{name} --resume {folder}" in err
+        f"stopped at step {number}; resume with: python -m minilrm.{name} --resume {folder}" in err
     )
     assert not (folder / "summary.json").exists()
     assert [step for step, _ in RunLog(folder, {}).checkpoints()][-1] == number
-    module.train(module.Options(resume=folder))  # just what was said, nothing else
+    whole = module.train(module.Options(resume=folder))  # just what was said, nothing else
+    assert whole.finished and whole.exit_code == 0 and whole.folder == folder
     is_the_same_run(folder, runs(name))
 
 
@@ -384,7 +391,7 @@ def test_a_run_is_gone_on_with_by_its_own_command_alone(runs, small):
 def test_a_nan_loss_skips_the_step_and_is_counted(small, base, tmp_path, name):
     """Catches: one NaN that spreads to all weights, and a skipped step that nobody hears of."""
     owner, attribute = (grpo.Trainer, "loss") if name == "grpo" else (LOOPS[name], "loss_of")
-    original, guarded, calls = getattr(owner, attribute), LOOPS[name].Guard.step, []
+    original, guarded, calls = getattr(owner, attribute), Guard.step, []
 
     def poisoned(*args, **more):
         result = original(*args, **more)
@@ -404,11 +411,11 @@ def test_a_nan_loss_skips_the_step_and_is_counted(small, base, tmp_path, name):
         return norm
 
     small.setattr(owner, attribute, poisoned)
-    small.setattr(LOOPS[name].Guard, "step", watched)
+    small.setattr(Guard, "step", watched)
     more = {"tokens": 1500, "eval_every": 99} if name == "pretrain" else {"steps": 3, "eval_n": 2}
     with pytest.MonkeyPatch.context() as patch:
         interrupt_in_step(patch, name, 2)  # and a resumed run remembers it
-        folder = LOOPS[name].train(options(name, base, tmp_path / "run", **more))
+        folder = LOOPS[name].train(options(name, base, tmp_path / "run", **more)).folder
     LOOPS[name].train(LOOPS[name].Options(resume=folder))
     assert unchanged[0] and not any(unchanged[1:]) and len(unchanged) > 2
     summary = json.loads((folder / "summary.json").read_text())
@@ -439,7 +446,7 @@ def test_ten_nan_steps_stop_the_run_and_leave_the_last_healthy_checkpoint(small,
 def test_from_nothing_at_all(small, tmp_path):
     folder = grpo.train(
         options("grpo", "scratch", tmp_path / "run", scale="pico", steps=1, eval_n=1)
-    )
+    ).folder
     assert checkpoint.load_config(folder / "checkpoints" / "step-000001").dim == 80
     assert json.loads((folder / "summary.json").read_text())["init"] == "scratch"
 
@@ -460,7 +467,7 @@ def test_the_exported_base_is_a_starting_point(small, base, tmp_path):
     for name, tensor in checkpoint.load(last)[0].state_dict().items():
         # bfloat16
         assert (
-            trainer.policy.state_dict()[name].sub(tensor).abs().max() <= 0.005 * tensor.abs().max()
+            trainer.model.state_dict()[name].sub(tensor).abs().max() <= 0.005 * tensor.abs().max()
         )
     with pytest.raises(UserError, match="--export .* is there already"):
         pretrain.train(options("pretrain", base, tmp_path / "another", export=export))

@@ -13,7 +13,7 @@ import pytest
 import safetensors.torch
 import torch
 
-from minilrm import checkpoint, cli, ppo, rewards, rl
+from minilrm import checkpoint, cli, ppo, rewards, rollout
 from minilrm.errors import UserError
 from minilrm.rollout import episode_states
 from minilrm.runlog import RunLog
@@ -64,7 +64,7 @@ def answered(trainer, shake=True):
             ).mul_(0.05)
     groups = trainer.sample(0)
     trainer.look_back(groups)
-    ppo.give_credit(rl.valid_ones(groups), trainer.options)
+    ppo.give_credit(rollout.valid_episodes(groups), trainer.options)
     return groups
 
 
@@ -124,11 +124,11 @@ def test_the_gradients_are_those_of_the_formulas(make_trainer, full_precision, k
     groups = answered(trainer)
     caught, _ = caught_gradients(trainer, groups)
     everyone = [e for g in groups for e in g]
-    trunk = trainer.policy if kind == "shared" else trainer.critic.trunk
+    trunk = trainer.model if kind == "shared" else trainer.critic.trunk
     loss = 0.0
     for e in everyone:
         row, start = torch.tensor([e.prompt_ids + e.completion_ids]), len(e.prompt_ids) - 1
-        log_p = (trainer.policy(row) / 0.7).log_softmax(-1)[0, :-1]
+        log_p = (trainer.model(row) / 0.7).log_softmax(-1)[0, :-1]
         logp = log_p.gather(1, row[0, 1:, None])[start:, 0]
         values = trainer.critic.head.linear(trunk.hidden(row))[0, start:-1, 0]
         held, to_come, following = values.detach(), 0.0, 0.0
@@ -141,7 +141,7 @@ def test_the_gradients_are_those_of_the_formulas(make_trainer, full_precision, k
             loss - (advantages * logp).sum() + 0.3 * (values - advantages - held).square().sum() / 2
         )
     (loss / sum(e.length for e in everyone)).backward()
-    agree(caught["policy"], gradient(trainer.policy), 1e-5)
+    agree(caught["policy"], gradient(trainer.model), 1e-5)
     agree(caught["critic"], gradient(trainer.critic), 1e-5)
 
 
@@ -150,7 +150,7 @@ def test_the_gradients_do_not_depend_on_how_the_batch_was_cut(make_trainer, full
     trainer = make_trainer(critic=kind, updates=2, kl_coef=0.1)
     groups = answered(trainer)
     with torch.no_grad():
-        for p in (*trainer.policy.parameters(), *trainer.critic.head.parameters()):  # both move on
+        for p in (*trainer.model.parameters(), *trainer.critic.head.parameters()):  # both move on
             p.mul_(1.02)
     whole, figures = caught_gradients(trainer, groups)
     assert figures["ratio/mean"] != 1 and figures["loss/value_avg"] > 0
@@ -168,8 +168,8 @@ def test_a_value_is_said_before_its_token_is_seen(make_trainer, full_precision):
     trainer = make_trainer(prompts=1)
     (group,) = answered(trainer)
     e = max(group, key=lambda e: e.length)
-    states = episode_states(trainer.policy, [e], trainer.device)[0]
-    assert states.shape == (1, len(e.completion_ids), trainer.policy.config.dim)
+    states = episode_states(trainer.model, [e], trainer.device)[0]
+    assert states.shape == (1, len(e.completion_ids), trainer.model.config.dim)
     place = len(e.completion_ids) // 2
     before = trainer.critic([e], None, trainer.device)[0].detach()
     e.completion_ids = [*e.completion_ids[:place], 77, *e.completion_ids[place + 1 :]]
@@ -186,7 +186,7 @@ def test_tool_text_and_invalid_episodes_teach_nothing(make_trainer, full_precisi
     with_tool, spoiled = groups[0][0], groups[1][2]
     with_tool.mask = [1, 0, 0] + [1] * (len(with_tool.mask) - 3)
     spoiled.valid, spoiled.reward = False, math.nan
-    ppo.give_credit(rl.valid_ones(groups), trainer.options)
+    ppo.give_credit(rollout.valid_episodes(groups), trainer.options)
     assert with_tool.advantages[1:3].tolist() == [0, 0] and with_tool.advantages[0] != 0
     whole, _ = caught_gradients(trainer, groups)
     assert all(g.isfinite().all() for g in whole.values())
@@ -201,11 +201,11 @@ def test_tool_text_and_invalid_episodes_teach_nothing(make_trainer, full_precisi
 
 def test_a_critic_starts_at_nothing_and_its_trunk_as_the_policys_copy(make_trainer):
     trainer = make_trainer()
-    assert same(trainer.critic.trunk.state_dict(), trainer.policy.state_dict())
+    assert same(trainer.critic.trunk.state_dict(), trainer.model.state_dict())
     groups = answered(trainer, shake=False)
     assert all(e.values.eq(0).all() for g in groups for e in g)
     assert (
-        trainer.critic.trunk is not trainer.policy
+        trainer.critic.trunk is not trainer.model
         and make_trainer(critic="shared").critic.trunk is None
     )
 
@@ -215,11 +215,11 @@ def test_while_the_critic_warms_up_the_policy_stays(make_trainer, kind):
     """Catches: a warm-up that trains the trunk which a shared critic stands on, and with it the
     policy."""
     trainer = make_trainer(critic=kind, critic_warmup=2)
-    policy, critic = weights_of(trainer.policy), weights_of(trainer.critic)
+    policy, critic = weights_of(trainer.model), weights_of(trainer.critic)
     for step in range(3):
         metrics = trainer.step(step)
         assert (
-            same(policy, trainer.policy.state_dict()) == (step < 2) == (metrics["grad_norm"] == 0)
+            same(policy, trainer.model.state_dict()) == (step < 2) == (metrics["grad_norm"] == 0)
         )
         assert metrics["val/grad_norm"] > 0 and not same(critic, trainer.critic.state_dict())
 
@@ -283,11 +283,11 @@ def test_the_kl_is_paid_out_of_the_reward(make_trainer, full_precision):
     trainer.state["step"] = 1
     groups = trainer.sample(1)
     trainer.look_back(groups)
-    for e in rl.valid_ones(groups):
+    for e in rollout.valid_episodes(groups):
         e.values = torch.zeros(len(e.completion_ids))
     trainer.options.lam = 1.0
-    figures = ppo.give_credit(rl.valid_ones(groups), trainer.options)
-    for e in rl.valid_ones(groups):
+    figures = ppo.give_credit(rollout.valid_episodes(groups), trainer.options)
+    for e in rollout.valid_episodes(groups):
         k1 = e.old_logprobs - e.ref_logprobs
         assert e.advantages[0].item() == pytest.approx(parity(e) - 0.5 * k1.sum().item(), abs=1e-5)
         assert e.advantages[-1].item() == pytest.approx(parity(e) - 0.5 * k1[-1].item(), abs=1e-5)
@@ -306,12 +306,12 @@ def test_the_kl_is_paid_out_of_the_reward(make_trainer, full_precision):
 )
 def test_each_variant_takes_a_step(make_trainer, more):
     trainer = make_trainer(**more)
-    before = weights_of(trainer.policy)
+    before = weights_of(trainer.model)
     metrics = trainer.step(0)
     assert (
         metrics["grad_norm"] > 0
         and metrics["val/grad_norm"] > 0
-        and not same(before, trainer.policy.state_dict())
+        and not same(before, trainer.model.state_dict())
     )
     assert all(math.isfinite(value) for key, value in metrics.items() if key != "accuracy_thinking")
     assert {
@@ -332,10 +332,10 @@ def test_each_variant_takes_a_step(make_trainer, more):
 def test_a_batch_without_a_valid_reward_changes_nothing(make_trainer):
     trainer = make_trainer()
     trainer.reward = lambda e: math.nan
-    before = weights_of(trainer.policy) | weights_of(trainer.critic)
+    before = weights_of(trainer.model) | weights_of(trainer.critic)
     metrics = trainer.step(0)
     assert metrics["invalid"] == 16 and metrics["loss"] == 0
-    assert same(before, weights_of(trainer.policy) | weights_of(trainer.critic))
+    assert same(before, weights_of(trainer.model) | weights_of(trainer.critic))
 
 
 @pytest.mark.parametrize("where", ["policy", "critic"])
@@ -343,10 +343,10 @@ def test_a_nan_skips_the_step_of_both_and_is_counted_once(make_trainer, monkeypa
     trainer = make_trainer()
     loss = trainer.loss
     monkeypatch.setattr(trainer, "loss", lambda *args: (loss(*args)[0] * math.nan, loss(*args)[1]))
-    before = weights_of(trainer.policy) | weights_of(trainer.critic)
+    before = weights_of(trainer.model) | weights_of(trainer.critic)
     trainer.step(0)
     assert trainer.state["skipped_steps"] == 1
-    assert same(before, weights_of(trainer.policy) | weights_of(trainer.critic))
+    assert same(before, weights_of(trainer.model) | weights_of(trainer.critic))
 
 
 # -- runs ------------------------------------------------------------------------------------------

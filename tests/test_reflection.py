@@ -18,16 +18,16 @@ from minilrm.errors import UserError
 from minilrm.intervals import TOO_FEW, rate, wilson_interval
 from minilrm.reflection import reading
 from minilrm.rollout import Episode
-from minilrm.tasks import TASKS, Grade, Problem, Task, get_task, task_class
+from minilrm.tasks import Grade, Problem, TracedTask, get_task, traced_tasks
 from minilrm.tasks.traces import Attempt, Trace
 
-TRACED = [name for name in TASKS if task_class(name).parse_trace is not Task.parse_trace]
+TRACED = traced_tasks()
 
 
-class Toy(Task):
+class Toy(TracedTask):
     """Guess a number: " 3 no", then perhaps "\\nwait, 7 ok", then "\\n<answer>7</answer>"."""
 
-    name, max_new_tokens = "toy", 24
+    name, max_new_tokens, mark = "toy", 24, "<answer>"
 
     def sample(self, rng, split="train"):
         return problem(rng.randrange(10**9))
@@ -52,6 +52,10 @@ class Toy(Task):
 
     def attempt_right(self, problem, attempt):
         return attempt.content == problem.answer
+
+    @classmethod
+    def after_answer(cls, text):
+        return text.partition("</answer>")[2]
 
     def grade(self, problem, completion):
         found = re.search(r"<answer>(.*)</answer>", completion)
@@ -462,7 +466,8 @@ def test_highlighted_pieces_are_judged_by_the_truth():
         ("\n", "plain"),
         ("<answer>3</answer>", "answer"),
     ]
-    assert ("#### 12", "answer") in reflection.highlight(TOY, problem(0), "\n#### 12\nand so on")
+    cut = reflection.highlight(TOY, problem(0), " 3 ok\n<answer>3")
+    assert cut[-1] == ("<answer>3", "answer")
     assert reflection.highlight(TOY, problem(0), "") == []
 
 

@@ -354,16 +354,31 @@ def test_the_examples_in_the_docstrings_hold():
 
 
 @pytest.mark.parametrize(
-    ("completion", "thinking", "answer"),
+    ("mark", "completion", "thinking", "answer"),
     [
-        ("#### 5", "", "#### 5"),
-        ("", "", ""),
-        ("a\nb", "a", "b"),
-        ("#### 1\nno: 2\n#### 2\nbye", "#### 1\nno: 2", "#### 2\nbye"),
+        ("####", "#### 5", "", "#### 5"),
+        ("####", "", "", ""),
+        ("####", "a\nb", "a", "b"),
+        ("####", "#### 1\nno: 2\n#### 2\nbye", "#### 1\nno: 2", "#### 2\nbye"),
+        (
+            "<answer>",
+            "4+7=11 ok\n<answer>4+7</answer>\nbye",
+            "4+7=11 ok",
+            "<answer>4+7</answer>\nbye",
+        ),
+        ("", "Hello, Ana!\nHow are you?", "", "Hello, Ana!\nHow are you?"),
     ],
 )
-def test_split_answer(completion, thinking, answer):
-    assert transcripts.split_answer(completion) == (thinking, answer)
+def test_the_answer_begins_where_the_tasks_own_mark_stands(mark, completion, thinking, answer):
+    assert transcripts.split_answer(completion, mark) == (thinking, answer)
+
+
+def test_a_run_written_without_a_mark_is_shown_by_that_of_gsm8k():
+    shown = transcripts.render_version({"completion": "3*4=12\n#### 12\nbye"})
+    assert "<pre class=answer>#### 12\nbye</pre>" in shown
+    assert "<p class=none>no thinking" in transcripts.render_version(
+        {"completion": "Hi\nyou", "mark": ""}
+    )
 
 
 def test_durations_are_told_in_fitting_units():

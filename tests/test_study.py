@@ -10,6 +10,7 @@ from types import SimpleNamespace
 import pytest
 
 from minilrm import grpo, rewards
+from minilrm.loop import Result
 from minilrm.runlog import RunLog
 from minilrm.tasks.gsm8k_mini import GSM8KMini
 from studies import common
@@ -40,7 +41,7 @@ def pretend(folder, *, ends):
         (folder / "config.json").write_text("{}")
         if ends:
             log.summary({"steps": 1, "last": "step-000001", "home": str(folder)})
-        return folder
+        return Result(folder, finished=ends)
 
     return train
 

@@ -49,8 +49,8 @@ from course.grade.results import (
     total,
 )
 from minilrm import cli
-from minilrm.cli import option
 from minilrm.errors import UserError
+from minilrm.options import option
 
 __all__ = [
     "Exercise",

@@ -60,7 +60,7 @@ trainer = ppo.Trainer(
         group_size=2 if FAST else 8,
         critic_warmup=STEPS,
         lam=1.0,
-        format_weight=0.0,
+        reward={"accuracy": 1.0},
         max_new_tokens=24 if FAST else None,
         lr_hold=0,
     )

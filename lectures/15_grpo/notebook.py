@@ -20,7 +20,7 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import torch
 
-from minilrm import checkpoint, evaluate, grpo, machine, objectives, progress, rewards, runlog
+from minilrm import checkpoint, grpo, machine, measure, objectives, progress, rewards, runlog
 from minilrm.batches import pad
 from minilrm.rollout import episode_logprobs, rollout
 from minilrm.sampler import uniform_noise
@@ -411,7 +411,7 @@ for name, model, how in (
     ("trained, greedy", trained, {"temperature": 0.0}),
     ("base, thinking forced, greedy", base, {"temperature": 0.0, "style": "cot"}),
 ):
-    found, _ = evaluate.quick(
+    found, _ = measure.measure(
         model, tokenizer, task, problems, seed=0, max_new_tokens=LIMIT, dtype=dtype, **how
     )
     low, high = found["accuracy_ci"]

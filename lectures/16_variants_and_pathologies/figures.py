@@ -32,11 +32,11 @@ COMMON = "--threads 1 --prompts 6 --group-size 8 --eval-n 1 --eval-every 1000 --
 RUNS = {  # letter -> the options besides; they prevail over those that are common
     "a": "--task gsm8k-mini --style cot --max-new-tokens 40 --steps 8",
     "b": "--task gsm8k-mini --steps 20 --lr 0.0005",
-    "c": "--task multiplication --init gsm8k-mini-base --steps 6 --max-new-tokens 96 --format-weight 0",
+    "c": "--task multiplication --init gsm8k-mini-base --steps 6 --max-new-tokens 96 --reward accuracy=1",
     "d": "--task gsm8k-mini --steps 16 --lr 0.001",
     "e": "--task gsm8k-mini --steps 16 --lr 0.02 --warmup 0 --prompts 8 --eval-n 8",
-    "f": "--task gsm8k-mini --accuracy-weight 0 --format-weight 1 --steps 16 --lr 0.0005",
-    "g": "--task gsm8k-mini --style cot --temperature 0.3 --format-weight 0 --steps 8",
+    "f": "--task gsm8k-mini --reward format=1 --steps 16 --lr 0.0005",
+    "g": "--task gsm8k-mini --style cot --temperature 0.3 --reward accuracy=1 --steps 8",
     "h": "--task gsm8k-mini --steps 6 --updates 4 --epochs 4 --lr 0.002",
 }
 KEPT = {

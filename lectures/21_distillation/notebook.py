@@ -35,6 +35,7 @@ from minilrm import (
     objectives,
     reflection,
     runlog,
+    traces,
 )
 from minilrm.rollout import rollout
 from minilrm.tasks import get_task
@@ -389,4 +390,4 @@ for r in study if most else ():
 #
 # 1. Give the student a tenth of `TOKENS`. Which way needs the fewest tokens? Look back at section 2 for the reason.
 # 2. Take `student="scratch", student_scale="pico"`. Which of the three ways suffers most from a student that can do nothing yet, and why?
-# 3. Keep the wrong traces as well (`distill.keep_right` drops them; write the pool yourself with `rollout`). What does the student copy then?
+# 3. Keep the wrong traces as well (`traces.keep_right` drops them; write the pool yourself with `rollout`). What does the student copy then?

@@ -17,11 +17,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from minilrm import cli, machine
-from minilrm.cli import option
 from minilrm.doctor.checks import CHECKS, Finding
 from minilrm.doctor.recordings import confusion, load
 from minilrm.doctor.run import Run, from_log
 from minilrm.errors import UserError
+from minilrm.options import option
 from minilrm.runlog import RunLog
 
 __all__ = ["CHECKS", "Finding", "Run", "diagnose", "from_log", "main", "verdict"]

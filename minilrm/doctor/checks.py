@@ -15,7 +15,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from minilrm.doctor.run import FIRST, Run
-from minilrm.tasks import answers
 
 
 @dataclass(frozen=True)
@@ -59,7 +58,7 @@ EXPLAINED = 0.65  # share of the reward's changes from step to step that go with
 def reward_noise(run: Run) -> Finding | None:
     """The reward is not the one of the options, and goes with nothing that is logged.
 
-    The options' reward lies between accuracy_weight * accuracy and format_weight more, in every
+    The options' reward lies between the weight of accuracy times accuracy, and the weight of format more, in every
     step. Anything else that is paid for (length, say) breaks that as well, but then the reward
     still goes up and down with what it pays for.
     """
@@ -69,11 +68,11 @@ def reward_noise(run: Run) -> Finding | None:
             "the options say shuffle_rewards: rewards were handed out at random",
             "that is the control; leave --shuffle-rewards out to learn",
         )
-    low, reward = run.option("accuracy_weight", 1.0) * run.column("accuracy"), run.column("reward")
-    high = low + run.option("format_weight", 0.1)
+    low, reward = run.weight("accuracy") * run.column("accuracy"), run.column("reward")
+    high = low + run.weight("format")
     least = low - (1.0 if run.option("overlong_cache") else 0.0)
     off = float(np.mean(np.maximum(least - reward, 0) + np.maximum(reward - high, 0)))
-    largest = run.option("accuracy_weight", 1.0) + run.option("format_weight", 0.1)
+    largest = run.weight("accuracy") + run.weight("format")
     explained = explained_share(reward, low, run.column("completions/mean_length"))
     if not (
         off >= NOISE_OFF * largest and explained <= EXPLAINED
@@ -159,12 +158,8 @@ RUNS_ON = 0.5  # share of completions cut off at the limit, and of those answere
 
 def eos_not_learnt(run: Run) -> Finding | None:
     """Completions go on after their answer until they are cut off."""
-    answered = [text for text in run.texts if answers.extract(text)]
-    going_on = [
-        text
-        for text in answered  # on other lines or, where it should have ended, on the same
-        if answers.after_answer(text).strip() or answers.vote_key(answers.extract(text)[0]) is None
-    ]
+    answered = [text for text in run.texts if run.task.answers_in(text)]
+    going_on = [text for text in answered if run.task.runs_on(text)]
     cut_off = run.end("completions/clipped_ratio")
     if (
         not cut_off >= RUNS_ON
@@ -177,7 +172,7 @@ def eos_not_learnt(run: Run) -> Finding | None:
         f"{cut_off:.0%} of the completions end at the limit, and {len(going_on)} of "
         f"{len(answered)} answered ones go on after the answer",
         "see that the end-of-text token ends every training document, and that the mask of the loss holds it; "
-        "the reward for the format (--format-weight) then teaches to stop",
+        "the reward for the format (--reward format=0.1) then teaches to stop",
     )
 
 
@@ -205,17 +200,18 @@ def length_runaway(run: Run) -> Finding | None:
 def truncation(run: Run) -> Finding | None:
     """Completions are cut off before they come to an answer, from the start."""
     cut_off = run.first("completions/clipped_ratio")
-    open_ended = [text for text in run.texts if not answers.extract(text)]
+    open_ended = [text for text in run.texts if not run.task.answers_in(text)]
+    marked = f" behind {run.task.mark}" if run.task.mark else ""
     still, limit = run.end("completions/clipped_ratio"), run.option("max_new_tokens")
     if not cut_off >= CUT_OFF or learnt(run) and still < CUT_OFF:
         return None
     return problem(
         "truncation",
         f"{cut_off:.0%} of the completions were cut off at first and {still:.0%} at last "
-        f"(limit{f': {limit:g} tokens' if limit else ' of the task'}); {len(open_ended)} of {len(run.texts)} "
-        "transcripts have no answer behind ####",
-        "raise --max-new-tokens to twice the mean length of right answers, or the policy learns to be short "
-        "instead of right",
+        f"(limit{f': {limit:g} tokens' if limit else ' of the task'}); {len(open_ended)} of "
+        f"{len(run.texts)} transcripts have no answer{marked}",
+        "raise --max-new-tokens to twice the mean length of right answers, or the policy learns to "
+        "be short instead of right",
     )
 
 
@@ -230,14 +226,14 @@ def format_only(run: Run) -> Finding | None:
     if not len(form) or gain >= NO_GAIN:
         return None
     before, after = form[:FIRST].mean(), form[-run.window :].mean()
-    pays_more = run.option("format_weight", 0.1) > run.option("accuracy_weight", 1.0)
+    pays_more = run.weight("format") > run.weight("accuracy")
     if after - before < FORM and not (pays_more and after >= CERTAIN):
         return None
     return problem(
         "format_only",
         f"the share of well-formed answers went from {before:.0%} to {after:.0%}, accuracy "
         f"{course(run, 'accuracy')}",
-        "lower --format-weight (0.1 of the accuracy's is plenty); if accuracy is near 0, choose easier questions "
+        "lower the weight of format in --reward (0.1 of the accuracy's is plenty); if accuracy is near 0, choose easier questions "
         "or a better base first",
     )
 
@@ -288,9 +284,7 @@ def kl_pinning(run: Run) -> Finding | None:
     """The KL term holds the policy at its reference: nothing is learnt, or what is learnt costs too
     much to go on."""
     weight, distance = run.option("kl_coef"), run.end("kl")
-    dear = weight * distance * run.end("completions/mean_length") >= DEAR * run.option(
-        "accuracy_weight", 1.0
-    )
+    dear = weight * distance * run.end("completions/mean_length") >= DEAR * run.weight("accuracy")
     if not weight or not distance < HELD or learnt(run) and not dear:
         return None
     return problem(

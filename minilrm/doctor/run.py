@@ -9,6 +9,7 @@ import numpy as np
 
 from minilrm.errors import UserError
 from minilrm.runlog import RunLog
+from minilrm.tasks import TASKS, Task, task_class
 
 COMMANDS = ("grpo", "ppo")  # whose logs have what the checks read
 NEEDED = (
@@ -54,6 +55,13 @@ class Run:
         return min(self.option("updates", 1), self.option("prompts", 32)) * self.option("epochs", 1)
 
     @property
+    def task(self) -> type[Task]:
+        """The class of the run's task, which finds the answers in its transcripts. A task that is
+        not known here is taken to follow the base class's convention."""
+        name = self.options.get("task")
+        return task_class(name) if name in TASKS else Task
+
+    @property
     def texts(self) -> list[str]:
         """What the model wrote in the last evaluation."""
         return [str(sample.get("completion", "")) for sample in self.samples]
@@ -62,6 +70,13 @@ class Run:
         """An option's number; the default where it is unset, or no number."""
         value = self.options.get(name)
         return value if isinstance(value, (int, float)) else default
+
+    def weight(self, reward: str) -> float:
+        """The weight of a reward in the sum that was paid; the defaults where no option says."""
+        weights = self.options.get("reward")
+        weights = weights if isinstance(weights, Mapping) else {"accuracy": 1.0, "format": 0.1}
+        value = weights.get(reward, 0.0)
+        return value if isinstance(value, (int, float)) else 0.0
 
     def column(self, key: str) -> np.ndarray:
         """The figure in every step, NaN where it was not logged."""
@@ -100,10 +115,7 @@ class Run:
 
         Empty where the format is not paid for, or where something else is.
         """
-        paid, weight = (
-            self.option("accuracy_weight", 1.0) * self.column("accuracy"),
-            self.option("format_weight", 0.1),
-        )
+        paid, weight = self.weight("accuracy") * self.column("accuracy"), self.weight("format")
         if not weight:
             return np.array([])
         rate = (self.column("reward") - paid) / weight

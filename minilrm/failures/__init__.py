@@ -25,12 +25,12 @@ from pathlib import Path
 import numpy as np
 
 from minilrm import cli, curves
-from minilrm.cli import option
 from minilrm.errors import UserError
 from minilrm.failures import toy
 from minilrm.failures.faults import none
 from minilrm.failures.gallery import FAILURES, Failure
 from minilrm.files import write_bytes_atomic
+from minilrm.options import option
 from minilrm.runlog import RunLog
 
 __all__ = ["FAILURES", "Failure", "compare", "describe", "draw", "get", "main"]

@@ -219,7 +219,7 @@ FAILURES = [
         "which costs the format's share, and never after a guess. Paid for form, it learns to guess, and stops thinking "
         "altogether: the reward climbs close to its maximum while accuracy stays at that of guessing. The format's weight has "
         "to be small against the accuracy's.",
-        wrong={"format_weight": 1.0, "accuracy_weight": 0.1},
+        wrong={"reward": {"accuracy": 0.1, "format": 1.0}},
         options={"normalize": "none"},
         corpus="sloppy",
     ),

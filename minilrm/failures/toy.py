@@ -20,11 +20,11 @@ import random
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
-from types import SimpleNamespace
 
 import torch
 
-from minilrm import checkpoint, grpo, machine, rl, sft, tasks
+from minilrm import checkpoint, grpo, machine, sft, tasks
+from minilrm.batches import Example, example_batches
 from minilrm.errors import UserError
 from minilrm.model import ModelConfig, Transformer
 from minilrm.optim import lr_factor, pretraining_optimizers, set_lr
@@ -54,6 +54,7 @@ DEFAULTS = {
     "device": "cpu",
 }
 
+LONGEST = 100  # tokens of a document
 # steps of 64 documents: the expert's reading, and what the others read on top
 READING = {"expert": 260, "others": 80}
 
@@ -73,6 +74,7 @@ class Sums(Arithmetic):
     name = "sums"
     max_new_tokens = 48
     smallest, largest = 1, 5
+    repeats = True
 
     def __init__(self):
         super().__init__(min_digits=1, max_digits=1, spanish=0.0, kinds=("chain",))
@@ -82,10 +84,6 @@ class Sums(Arithmetic):
         first = "-" if b <= a and rng.random() < 0.5 else "+"
         total = a + b if first == "+" else a - b
         return f"{a} {first} {b} {'-' if c <= total and rng.random() < 0.5 else '+'} {c}"
-
-    def problems(self, split: str, n: int, seed: int = 0) -> list[Problem]:
-        # there are few sums this small: one may come twice
-        return Task.problems(self, split, n, seed)
 
 
 class HardSums(Sums):
@@ -135,7 +133,7 @@ def answer(task: Task, problem: Problem, rng: random.Random, way: str) -> str:
 
 def documents(
     task: Task, tokenizer: Tokenizer, corpus: str, step: int, batch: int = 64
-) -> list[sft.Example]:
+) -> list[Example]:
     """The examples of one step of the base's training: question, answer, and (mostly) the end of
     the text."""
     ways = dict(CORPORA[corpus])
@@ -155,9 +153,10 @@ def documents(
             rest = tokenizer.encode(texts[1]) + tokenizer.encode(
                 "\n\n" + "\n\n".join(map("".join, (texts[2:4], texts[4:])))
             )
-            examples.append(sft.Example([*head, *rest][:100], len(head)))
+            rest = rest[: LONGEST - len(head)]
+            examples.append(Example(head, rest, [1] * len(rest)))
         else:
-            examples.append(sft.build_example(tokenizer, *texts[:2]))
+            examples.append(sft.build_example(task, tokenizer, *texts[:2]))
     return examples
 
 
@@ -196,9 +195,9 @@ def read(model: Transformer, tokenizer: Tokenizer, corpus: str, steps: int, peak
         for step in range(steps):
             examples = documents(task, tokenizer, corpus, step)
             set_lr(optimizers, peak * lr_factor(step, steps, warmup=10, final=0.05))
-            learnt = sum(len(e.ids) - e.prompt for e in examples)
-            for ids, mask in sft.micro_batches(examples, max_tokens=16_384):
-                sft.loss_of(model, ids, mask, learnt, device).backward()
+            tokens = sum(e.length for e in examples)
+            for ids, mask in example_batches(examples, max_tokens=16_384):
+                sft.loss_of(model, ids, mask, tokens, device).backward()
             for optimizer in optimizers.values():
                 optimizer.step()
                 optimizer.zero_grad(set_to_none=True)
@@ -223,20 +222,6 @@ def float32() -> Iterator[None]:
 # -- a run -----------------------------------------------------------------------------------------
 
 
-@contextlib.contextmanager
-def ctrl_c_ends_it() -> Iterator[None]:
-    """Inside, Ctrl-C is a KeyboardInterrupt. grpo's own way, save and say how to resume, is not
-    worth it for seconds of work, and its command does not know the toy task."""
-    kept, rl.Interrupt = (
-        rl.Interrupt,
-        lambda: contextlib.nullcontext(SimpleNamespace(requested=False)),
-    )
-    try:
-        yield
-    finally:
-        rl.Interrupt = kept
-
-
 def run(
     out: Path,
     init: Path,
@@ -249,8 +234,10 @@ def run(
     with (
         toy_tasks(),
         float32(),
-        ctrl_c_ends_it(),
         fault(),
         contextlib.redirect_stdout(io.StringIO()),
     ):
-        return RunLog.open(rl.train(grpo.Trainer, grpo.Options(**chosen)))
+        result = grpo.train(grpo.Options(**chosen))
+    if not result.finished:  # a run of seconds is not worth resuming
+        raise KeyboardInterrupt
+    return RunLog.open(result.folder)

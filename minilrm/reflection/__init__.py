@@ -42,7 +42,7 @@ from minilrm.reflection.ablation import (
     verdict_over_seeds,
 )
 from minilrm.reflection.command import Options
-from minilrm.reflection.reading import Reading, has_traces, highlight, live, measures, read, share
+from minilrm.reflection.reading import Reading, highlight, live, measures, read, share, traced
 
 __all__ = [
     "Options",
@@ -51,13 +51,13 @@ __all__ = [
     "ablation_gap",
     "ban_reflection",
     "decompose",
-    "has_traces",
     "highlight",
     "live",
     "measures",
     "read",
     "share",
     "study",
+    "traced",
     "verdict",
     "verdict_over_seeds",
 ]

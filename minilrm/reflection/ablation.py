@@ -14,7 +14,7 @@ from minilrm import machine
 from minilrm.errors import UserError
 from minilrm.intervals import TOO_FEW, mean, paired_bootstrap
 from minilrm.model import Transformer
-from minilrm.reflection.reading import Groups, flatten, measures, trace_of
+from minilrm.reflection.reading import Groups, flatten, measures, traced
 from minilrm.rollout import Episode, fitting, rollout
 from minilrm.sampler import Ban
 from minilrm.tasks.base import Problem, Task
@@ -190,7 +190,7 @@ def study(
     `right` keeps who was right (the first sample of each problem: "0110..."). `say` is told of each
     pass. Raises UserError for a task without traces.
     """
-    trace_of(task, "")  # complain before the work, not after
+    traced(task)  # complain before the work, not after
     started, device = time.perf_counter(), next(model_after.parameters()).device
     limit = max_new_tokens or task.max_new_tokens
     context = min(

@@ -4,16 +4,17 @@ on with the figures."""
 import sys
 from dataclasses import MISSING, dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
-from minilrm import checkpoint, cli, files, machine, runlog
-from minilrm.cli import option
+from minilrm import checkpoint, files, machine, runlog
 from minilrm.errors import UserError
 from minilrm.model import Transformer
+from minilrm.options import option
 from minilrm.reflection.ablation import study
-from minilrm.reflection.reading import trace_of
-from minilrm.tasks import TASKS, Task, get_task
+from minilrm.reflection.reading import traced
+from minilrm.tasks import TASKS, TracedTask, get_task
 from minilrm.tasks.base import SPLITS
 from minilrm.tasks.traces import REFLECTION_WORD
 from minilrm.tokenizer import Tokenizer
@@ -31,7 +32,7 @@ class Options:
         None, "the checkpoint that training began from: adds the split of the gain and the verdict"
     )
     task: str | None = option(
-        None, "what to ask; the checkpoint's own task if not given", choices=tuple(TASKS)
+        None, "what to ask; the checkpoint's own task if not given", choices=TASKS
     )
     split: str = option("test", "which problems", choices=SPLITS)
     n: int = option(1000, "problems", minimum=1)
@@ -67,7 +68,7 @@ def main(options: Options) -> None:
             file=sys.stderr,
         )
     problems = task.problems(options.split, options.n)
-    print(cli.describe(options), flush=True)
+    print(options.describe(options), flush=True)
     result = study(
         before[1] if before else None,
         model,
@@ -105,7 +106,7 @@ def open_model(where: str, device: torch.device) -> tuple[Path, Transformer, Tok
     return folder, model.eval(), tokenizer, info
 
 
-def choose_task(options: Options, info: dict) -> Task:
+def choose_task(options: Options, info: dict[str, Any]) -> TracedTask:
     """The task that was asked for, or the one that the checkpoint was made for; UserError if it has
     no traces."""
     name = options.task or info.get("task")
@@ -113,9 +114,7 @@ def choose_task(options: Options, info: dict) -> Task:
         raise UserError(
             f"the checkpoint does not say what it is for; choose with --task: {', '.join(TASKS)}"
         )
-    task = get_task(name)
-    trace_of(task, "")
-    return task
+    return traced(get_task(name))
 
 
 # -- the result for a person to read ---------------------------------------------------------------

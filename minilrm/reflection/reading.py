@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from minilrm.errors import UserError
 from minilrm.intervals import TOO_FEW, mean, wilson_interval
 from minilrm.rollout import Episode
-from minilrm.tasks import TASKS, task_class
+from minilrm.tasks import TracedTask, traced_tasks
 from minilrm.tasks.base import Problem, Task
 from minilrm.tasks.traces import REFLECTION_WORD, Trace
 
@@ -46,26 +46,21 @@ class Reading:
     fails_check: tuple[bool, ...]
 
 
-def has_traces(task: Task) -> bool:
-    return task.parse_trace("") is not None
-
-
-def trace_of(task: Task, text: str) -> Trace:
-    """The parsed completion; UserError for a task that has no traces."""
-    trace = task.parse_trace(text)
-    if trace is None:
-        able = [name for name in TASKS if task_class(name).parse_trace is not Task.parse_trace]
-        raise UserError(
-            f"the task {task.name!r} has no traces to read reflection from; choose one that has: "
-            + (", ".join(able) or "none is installed")
-        )
-    return trace
+def traced(task: Task) -> TracedTask:
+    """The same task, known to have traces; UserError if it has none."""
+    if isinstance(task, TracedTask):
+        return task
+    raise UserError(
+        f"the task {task.name!r} has no traces to read reflection from; choose one that has: "
+        + ", ".join(traced_tasks())
+    )
 
 
 def read(task: Task, episode: Episode) -> Reading:
     """Parse a graded completion. Raises UserError for a task without traces."""
-    trace = trace_of(task, episode.text)
-    attempts = tuple((task.attempt_right(episode.problem, a), a.accepted) for a in trace.attempts)
+    able, problem = traced(task), episode.problem
+    trace = able.parse_trace(episode.text)
+    attempts = tuple((able.attempt_right(problem, a), a.accepted) for a in trace.attempts)
     judged_first = bool(attempts) and attempts[0][1] is not None
     return Reading(
         trace,
@@ -76,7 +71,7 @@ def read(task: Task, episode: Episode) -> Reading:
         reflected=trace.reflections > 0,
         cut=episode.finish_reason == "length",
         repeats=len(attempts) - len({a.content for a in trace.attempts}),
-        fails_check=tuple(task.fails_check(episode.problem, a) for a in trace.attempts),
+        fails_check=tuple(able.fails_check(problem, a) for a in trace.attempts),
     )
 
 
@@ -223,7 +218,7 @@ def live(task: Task, groups: Groups) -> dict:
 
     Glimpses of one batch, without intervals; None where there was no case.
     """
-    if not has_traces(task):
+    if not isinstance(task, TracedTask):
         return {}
     readings = [read(task, e) for e in flatten(groups)]
     shown = {"rate": "reflection_rate"} | {
@@ -241,10 +236,7 @@ def live(task: Task, groups: Groups) -> dict:
 
 # -- showing one completion ------------------------------------------------------------------------
 
-MARKS = re.compile(
-    rf"(?P<reflection>\b{REFLECTION_WORD}\b,?)|(?P<answer><answer>.*?(?:</answer>|\Z)|####[^\n]*)",
-    re.DOTALL,
-)
+REFLECTION = re.compile(rf"\b{REFLECTION_WORD}\b,?")
 
 
 def highlight(task: Task, problem: Problem, text: str) -> list[tuple[str, str]]:
@@ -252,20 +244,34 @@ def highlight(task: Task, problem: Problem, text: str) -> list[tuple[str, str]]:
     text.
 
     Kinds: attempt-right, attempt-wrong (as judged, not as their writer says), reflection, answer,
-    plain.
+    plain. Raises UserError for a task without traces.
     """
-    pieces, at = [], 0
-    for attempt in trace_of(task, text).attempts:
-        kind = "attempt-right" if task.attempt_right(problem, attempt) else "attempt-wrong"
-        pieces += [*marked(text[at : attempt.start]), (text[attempt.start : attempt.end], kind)]
+    able = traced(task)
+    pieces: list[tuple[str, str]] = []
+    at = 0
+    for attempt in able.parse_trace(text).attempts:
+        kind = "attempt-right" if able.attempt_right(problem, attempt) else "attempt-wrong"
+        pieces += reflections(text[at : attempt.start])
+        pieces.append((text[attempt.start : attempt.end], kind))
         at = attempt.end
-    return pieces + marked(text[at:])
+    return [piece for piece in pieces + ending(able, text[at:]) if piece[0]]
 
 
-def marked(text: str) -> list[tuple[str, str]]:
-    """What stands between attempts: reflection words, answers, and plain text."""
-    pieces, at = [], 0
-    for match in MARKS.finditer(text):
-        pieces += [(text[at : match.start()], "plain"), (match.group(), match.lastgroup)]
+def ending(task: TracedTask, text: str) -> list[tuple[str, str]]:
+    """What stands behind the last attempt: the answer with its mark, and what is around it."""
+    before, mark, _ = text.partition(task.mark)
+    if not mark:
+        return reflections(text)
+    answer = text.removesuffix(task.after_answer(text))[len(before) :].rstrip("\n")
+    after = text[len(before) + len(answer) :]
+    return [*reflections(before), (answer, "answer"), *reflections(after)]
+
+
+def reflections(text: str) -> list[tuple[str, str]]:
+    """What stands between attempts: reflection words, and plain text."""
+    pieces: list[tuple[str, str]] = []
+    at = 0
+    for match in REFLECTION.finditer(text):
+        pieces += [(text[at : match.start()], "plain"), (match.group(), "reflection")]
         at = match.end()
-    return [piece for piece in [*pieces, (text[at:], "plain")] if piece[0]]
+    return [*pieces, (text[at:], "plain")]

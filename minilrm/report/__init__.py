@@ -14,9 +14,10 @@ escaped, and the page forbids scripts altogether.
 from dataclasses import MISSING, dataclass
 from pathlib import Path
 
-from minilrm.cli import option, run_command
+from minilrm.cli import run_command
 from minilrm.curves import png, style
 from minilrm.files import write_bytes_atomic
+from minilrm.options import option
 from minilrm.report.page import render_page
 from minilrm.report.panels import draw_overview
 from minilrm.runlog import RunLog

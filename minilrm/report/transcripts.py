@@ -79,7 +79,8 @@ def render_version(sample: dict) -> str:
             f"<div><h4>Step {escape(sample.get('step'))}</h4><pre>{render_pieces(pieces)}</pre>"
             f"<b>{verdict(sample)}</b></div>"
         )
-    thinking, answer = split_answer(str(sample.get("completion") or ""))
+    mark = str(sample.get("mark", "####"))  # the loops write down what announces an answer
+    thinking, answer = split_answer(str(sample.get("completion") or ""), mark)
     words = len(thinking.split())
     folded = "<p class=none>no thinking</p>"
     if words:
@@ -110,16 +111,18 @@ def render_pieces(pieces: list) -> str:
     return "".join(signs.get(str(kind), "{}").format(escape(text)) for text, kind in known).strip()
 
 
-def split_answer(completion: str) -> tuple[str, str]:
-    """Thinking and answer: the answer is the last line `#### N`, or the last line at all if there
-    is no such line.
+def split_answer(completion: str, mark: str) -> tuple[str, str]:
+    """Thinking and answer: the answer begins with the last line that opens with the mark, or is the
+    last line at all if there is no such line. Without a mark (""), all is answer.
 
-    >>> split_answer("3*4=12\\n#### 12")
+    >>> split_answer("3*4=12\\n#### 12", "####")
     ('3*4=12', '#### 12')
     """
+    if not mark:
+        return "", completion.strip()
     lines = completion.strip().split("\n")
     cut = max(
-        (i for i, line in enumerate(lines) if line.lstrip().startswith("####")),
+        (i for i, line in enumerate(lines) if line.lstrip().startswith(mark)),
         default=len(lines) - 1,
     )
     return "\n".join(lines[:cut]).strip(), "\n".join(lines[cut:]).strip()

@@ -11,8 +11,8 @@ than 100 kB of prose.
 
 import re
 
-from minilrm.tasks.base import Grade
 from minilrm.tasks.calculator import CalculatorError, evaluate, format_number, number
+from minilrm.tasks.problem import Grade
 
 MARK = "####"
 EQUATION = re.compile(r"<<([^<>=\n]*)=([^<>\n]*)>>")

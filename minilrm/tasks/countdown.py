@@ -20,43 +20,36 @@ The answer is judged by its value: fractions on the way are right too, 8/(3-8/3)
 8, 8.
 """
 
-import json
 import random
 import re
 from collections import Counter
-from contextlib import suppress
 from dataclasses import replace
-from pathlib import Path
+from typing import Any
 
-from minilrm import machine
 from minilrm.errors import UserError
 from minilrm.tasks import expressions
-from minilrm.tasks.base import SOLUTION_STYLES, SPLITS, Grade, Problem, Task, problem_rng, split_of
-from minilrm.tasks.expressions import Step, Tree
-from minilrm.tasks.frames import render_frame
-from minilrm.tasks.traces import ACCEPT, REFLECTION_WORD, REJECT, Attempt, Trace, Writer
+from minilrm.tasks.base import SOLUTION_STYLES, SPLITS, Grade, Problem, split_of
+from minilrm.tasks.countdown_traces import (
+    CLOSE,
+    OPEN,
+    answer_line,
+    content,
+    draw_attempt,
+    parse_trace,
+    read_step,
+    transcript,
+)
+from minilrm.tasks.expressions import Tree
+from minilrm.tasks.traces import Attempt, Trace, TracedTask, Writer
 
-SMALLEST_TARGET, LARGEST_TARGET = (
-    1,
-    99,
-)  # of the problems that are drawn; `make_problem` takes any within reach
+# Of the problems that are drawn; `make_problem` takes any target within reach.
+SMALLEST_TARGET, LARGEST_TARGET = 1, 99
 OOD = (4, 13)  # how many numbers, and up to which, the split `ood` has
 MAX_TARGET = 10**10  # of a user's own problem: more than five numbers of two digits can make
-
-OPEN, CLOSE = "<answer>", "</answer>"
-# Every quantifier is bounded or ends at a character that its class excludes: no text is read twice.
-STEP = re.compile(
-    r"(0|[1-9][0-9]{0,11})([-+*/])(0|[1-9][0-9]{0,11})=(0|[1-9][0-9]{0,11})(?=[, \n]|\Z)"
-)
-VERDICT = re.compile(rf" ({ACCEPT}|{REJECT})(?![a-z0-9])")
-AGAIN = f"\n{REFLECTION_WORD}, "
-LEAD = re.compile(
-    rf"[ ,\n]{{0,2}}({REFLECTION_WORD})?[ ,:]{{0,2}}"
-)  # AGAIN, and what comes near it
-ANSWER = re.compile(rf"\n{OPEN}([^<>\n]*){CLOSE}")
+ANSWER = re.compile(f"{OPEN}([^<>]*){CLOSE}")
 
 
-class Countdown(Task):
+class Countdown(TracedTask):
     """numbers: how many each problem has, 2 to 5. largest: they are drawn from 1 to this, 5 to 99.
 
     `ood` has four numbers from 1..13 whatever the options. With numbers=4 training sees such
@@ -65,10 +58,15 @@ class Countdown(Task):
 
     name = "countdown"
     mark = OPEN
-    # RL needs these (LOG.md). Low skill behind a failure makes long pages: who has read none of
-    # twelve attempts writes none.
+    special_tokens = True
+    base = "countdown-base"
+    # Tuned on validation (LOG.md).
+    recipe = {"steps": 100, "group_size": 16, "lr": 5e-4, "lr_hold": 40, "eval_every": 25}
+    # RL needs these (LOG.md). Low skill behind a failure makes long pages: a model that has read
+    # no page of twelve attempts writes none.
     writer = Writer(skill=0.5, skill_again=0.3, careless=0.02, longest=12)
     max_new_tokens = 384  # twelve attempts at three numbers take 320 tokens at most
+    shipped = {"test": {"numbers": 3, "largest": 25}, "ood": {}}
 
     def __init__(self, numbers: int = 3, largest: int = 25):
         for option, given, low, high in (("numbers", numbers, 2, 5), ("largest", largest, 5, 99)):
@@ -99,8 +97,13 @@ class Countdown(Task):
             )
         return OOD if split == "ood" else (self.numbers, self.largest)
 
-    def render(self, problem: Problem, style: str = "plain", examples: tuple = ()) -> str:
-        return render_frame(problem, style, examples)
+    def question(self, text: str, language: str | None = None) -> Problem:
+        """The target and then the numbers, whatever words stand between. UserError if there are too
+        few, or if they cannot make the target."""
+        found = [int(digits) for digits in re.findall(r"[0-9]{1,12}", text)]
+        if len(found) < 2:
+            raise UserError('a countdown is asked like this: "Make 53 with 4, 7, 25."')
+        return make_problem(found[1:], found[0])
 
     def solution(self, problem: Problem, rng: random.Random, style: str = "steps") -> str:
         """reflex: the answer alone. careless: a wrong attempt, accepted. steps: a right one.
@@ -162,8 +165,18 @@ class Countdown(Task):
         tree = None if answer is None else expressions.parse(answer)
         return None if tree is None else expressions.normal(tree)
 
-    def thinks(self, completion: str) -> bool:
-        return bool(parse_trace(completion).attempts)
+    @classmethod
+    def answers_in(cls, text: str) -> list[str]:
+        """What stands between tags; an answer that is not closed is none."""
+        return [answer.strip() for answer in ANSWER.findall(text)]
+
+    @classmethod
+    def after_answer(cls, text: str) -> str:
+        return text.partition(CLOSE)[2]
+
+    @classmethod
+    def runs_on(cls, text: str) -> bool:
+        return bool(cls.answers_in(text) and cls.after_answer(text).strip())
 
     def reword(self, problem: Problem, rng: random.Random) -> Problem:
         """The same numbers in another order."""
@@ -175,27 +188,23 @@ class Countdown(Task):
         )
 
     def problems(self, split: str, n: int, seed: int = 0) -> list[Problem]:
-        """A fixed set of a split. Of test and ood, the first `n` in the shipped file, where it
-        holds as many."""
-        shipped_for = OOD if split == "ood" else (3, 25)
-        if self.range_of(split) == shipped_for and seed == 0 and (path := shipped_file(split)):
-            found = load_jsonl(path)
-            if len(found) >= n:
-                return found[:n]
-        return self.make(split, n, seed)
+        self.range_of(split)  # an error if these options have no such split, whatever is shipped
+        return super().problems(split, n, seed)
 
-    def make(self, split: str, n: int, seed: int = 0) -> list[Problem]:
-        """`n` problems made anew, none twice: n independent trials."""
-        found: dict[str, Problem] = {}
-        for index in range(20 * n + 1001):
-            if len(found) >= n:
-                return list(found.values())
-            problem = self.sample(problem_rng(seed, index, f"{self.name}/{split}"), split)
-            found.setdefault(problem.key, problem)
-        raise UserError(
-            f"countdown finds only {len(found)} different {split} problems of {self.numbers} numbers up to "
-            f"{self.largest}, not {n}: ask for fewer or raise largest"
-        )
+    def to_record(self, problem: Problem) -> dict[str, Any]:
+        """Numbers, target and one right answer; the rest follows from them."""
+        return {
+            "numbers": problem.meta["numbers"],
+            "target": problem.meta["target"],
+            "answer": problem.answer,
+        }
+
+    def from_record(self, record: dict[str, Any]) -> Problem:
+        numbers, target, answer = record["numbers"], record["target"], record["answer"]
+        tree = expressions.parse(answer)
+        if tree is None or judge(tree, numbers, target) != "right":
+            raise ValueError(f"{answer} is not the answer to: {ask(numbers, target)}")
+        return puzzle(numbers, target, answer)
 
 
 # -- problems --------------------------------------------------------------------------------------
@@ -265,105 +274,7 @@ def make_problem(numbers: list[int], target: int) -> Problem:
     return puzzle(list(numbers), target)
 
 
-# -- writing ---------------------------------------------------------------------------------------
-
-
-def draw_attempt(problem: Problem, rng: random.Random, right: bool, tried: set[str]) -> Tree:
-    """A right attempt, each way as likely as any other; or a wrong one that is not among those
-    tried.
-
-    Two numbers can be combined in five ways at most, so wrong ones may run out; then a right one
-    comes.
-    """
-    numbers, target = problem.meta["numbers"], problem.meta["target"]
-    for _ in range(0 if right else 200):
-        tree = expressions.random_tree(numbers, rng)
-        if expressions.value(tree) != target and content(tree) not in tried:
-            return tree
-    return expressions.shuffled(rng.choice(expressions.trees(tuple(sorted(numbers)), target)), rng)
-
-
-def content(tree: Tree) -> str:
-    return expressions.normal_form(expressions.steps(tree))
-
-
-def transcript(attempts: list[tuple[Tree, bool]]) -> str:
-    r"""The attempts, each with the writer's verdict, and the last one's expression as the answer.
-
-    >>> transcript([(("-", 25, ("+", 4, 7)), False), (("+", ("*", 4, 7), 25), True)])
-    ' 4+7=11, 25-11=14 no\nwait, 4*7=28, 28+25=53 ok\n<answer>4*7+25</answer>'
-    """
-    lines = [
-        ", ".join(map(str, expressions.steps(tree))) + f" {ACCEPT if accepted else REJECT}"
-        for tree, accepted in attempts
-    ]
-    return " " + AGAIN.join(lines) + answer_line(attempts[-1][0])
-
-
-def answer_line(tree: Tree) -> str:
-    return f"\n{OPEN}{expressions.write(tree)}{CLOSE}"
-
-
-# -- reading ---------------------------------------------------------------------------------------
-
-
-def parse_trace(text: str) -> Trace:
-    r"""The attempts of a completion, up to where no attempt can be read or one has no verdict.
-
-    An attempt counts without the blank or the reflection word before it too, but then the trace is
-    not well-formed.
-
-    >>> trace = parse_trace(" 25-7=18, 18+4=22 no\nwait, 7*4=28, 28+2")
-    >>> [(a.content, a.accepted) for a in trace.attempts], trace.reflections, trace.well_formed
-    ([('25-7=18, 18+4=22', False), ('7*4=28', None)], 1, False)
-    """
-    attempts: list[Attempt] = []
-    reflections, at, expected, well_led = 0, 0, " ", True
-    while not attempts or attempts[-1].accepted is not None:
-        lead = LEAD.match(text, at)
-        attempt = read_attempt(text, lead.end())
-        if attempt is None:
-            break
-        attempts.append(attempt)
-        reflections += lead[1] is not None
-        well_led = well_led and lead[0] == expected
-        at, expected = attempt.end, AGAIN
-    answer = ANSWER.fullmatch(text, at)
-    decided = not attempts or attempts[-1].accepted is not None
-    well_formed = (
-        well_led and decided and answer is not None and expressions.parse(answer[1]) is not None
-    )
-    return Trace(tuple(attempts), reflections, well_formed)
-
-
-def read_attempt(text: str, start: int) -> Attempt | None:
-    """The attempt that starts there; None if not even its first step can be read.
-
-    A step counts once something stands behind it: before that, its result may be cut short.
-    """
-    series, at = [], start
-    while (match := STEP.match(text, at)) and match.end() < len(text):
-        series.append(Step(int(match[1]), match[2], int(match[3]), int(match[4])))
-        at = match.end()
-        if not text.startswith(", ", at):
-            break
-        at += 2
-    if not series:
-        return None
-    verdict = VERDICT.match(text, at)
-    return Attempt(
-        start,
-        verdict.end() if verdict else at,
-        expressions.normal_form(series),
-        verdict[1] == ACCEPT if verdict else None,
-    )
-
-
-def read_step(text: str) -> Step | None:
-    """`read_step("4*7=28")` is `Step(4, "*", 7, 28)`."""
-    return (match := STEP.fullmatch(text)) and Step(
-        int(match[1]), match[2], int(match[3]), int(match[4])
-    )
+# -- judging ---------------------------------------------------------------------------------------
 
 
 def grade(problem: Problem, completion: str) -> Grade:
@@ -402,47 +313,3 @@ def judge(tree: Tree, numbers: list[int], target: int) -> str:
         return "numbers not used once each"
     made = expressions.value(tree)
     return "division by zero" if made is None else "right" if made == target else "wrong value"
-
-
-# -- the shipped files -----------------------------------------------------------------------------
-
-
-def shipped_file(split: str) -> Path | None:
-    """The file of a split that comes with the project (`scripts/make_data.py` made it), if there is
-    one."""
-    with suppress(UserError):  # no data folder, no file
-        path = machine.data_folder() / "countdown" / f"{split}.jsonl"
-        return path if split in ("test", "ood") and path.is_file() else None
-    return None
-
-
-def to_record(problem: Problem) -> dict:
-    """A problem as a line of a file; the rest of it follows from this."""
-    return {
-        "numbers": problem.meta["numbers"],
-        "target": problem.meta["target"],
-        "answer": problem.answer,
-    }
-
-
-def from_record(record: dict) -> Problem:
-    """`to_record` backwards. ValueError, KeyError or TypeError if it is no such record, or its
-    answer is wrong."""
-    numbers, target, answer = record["numbers"], record["target"], record["answer"]
-    tree = expressions.parse(answer)
-    if tree is None or judge(tree, numbers, target) != "right":
-        raise ValueError(f"{answer} is not the answer to: {ask(numbers, target)}")
-    return puzzle(numbers, target, answer)
-
-
-def load_jsonl(path: Path) -> list[Problem]:
-    problems = []
-    for i, line in enumerate(path.read_bytes().splitlines(), 1):
-        try:
-            problems.append(from_record(json.loads(line)))
-        except (ValueError, KeyError, TypeError) as error:
-            raise UserError(
-                f"{path}, line {i}: no countdown problem ({error!r}); make the file anew: python "
-                "scripts/make_data.py"
-            ) from error
-    return problems

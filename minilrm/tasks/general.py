@@ -19,9 +19,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from minilrm.errors import UserError
-from minilrm.tasks import answers
 from minilrm.tasks.base import SOLUTION_STYLES, Grade, Problem, Task, split_of
-from minilrm.tasks.frames import render_frame
 
 LANGUAGES = ("en", "es")
 NAMES = (
@@ -336,6 +334,10 @@ class General(Task):
 
     name = "general"
     max_new_tokens = 48
+    mark = ""
+    base = "gsm8k-mini-base"
+    corpus = "web"
+    repeats = True
 
     def __init__(self, spanish: float = 0.25):
         self.spanish = spanish
@@ -350,9 +352,6 @@ class General(Task):
             if larger or split_of(problem.key) == split:
                 return problem
         raise UserError(f"general has no problem in the split {split!r}")
-
-    def render(self, problem: Problem, style: str = "plain", examples: tuple = ()) -> str:
-        return render_frame(problem, style, examples)
 
     def solution(self, problem: Problem, rng: random.Random, style: str = "steps") -> str:
         """The answer at once, whatever the style: there is nothing to work out. `careless`: some
@@ -379,7 +378,7 @@ class General(Task):
         answer = lines[0].strip()
         if not answer:
             return Grade(False, False, None, "no answer")
-        exact = BY_NAME[problem.meta["kind"]].case_matters
+        exact = case_matters(problem)
         correct = plain(answer, exact) == plain(problem.answer, exact)
         formatted = len(lines) == 1
         reason = (
@@ -388,10 +387,25 @@ class General(Task):
         return Grade(correct, formatted, answer, reason)
 
     def vote_key(self, problem: Problem, answer: str | None) -> str | None:
-        return None if answer is None else plain(answer, BY_NAME[problem.meta["kind"]].case_matters)
+        return None if answer is None else plain(answer, case_matters(problem))
 
-    def thinks(self, completion: str) -> bool:
-        return answers.thinks(completion)
+    @classmethod
+    def answers_in(cls, text: str) -> list[str]:
+        """The first line; nothing announces it."""
+        return text.strip().split("\n")[:1] if text.strip() else []
+
+    @classmethod
+    def read_answer(cls, text: str) -> str | None:
+        """All of the text, as an answer in words may take two lines."""
+        return text.strip() or None
+
+    @classmethod
+    def after_answer(cls, text: str) -> str:
+        return text.strip().partition("\n")[2]
+
+    @classmethod
+    def runs_on(cls, text: str) -> bool:
+        return bool(cls.after_answer(text))
 
     def reword(self, problem: Problem, rng: random.Random) -> Problem:
         """Another wording of the same prompt; a fact's key names its wording, so a fact stays as it
@@ -415,6 +429,13 @@ def make(kind: Kind, rng: random.Random, language: str, larger: bool) -> Problem
     key = f"{kind.name}:{prompt if kind.fact else name}"
     meta = {"kind": kind.name, "language": language, "x": x, "larger": larger}
     return Problem("general", prompt, answer, key, 1, meta)
+
+
+def case_matters(problem: Problem) -> bool:
+    """Whether "cat" is another answer than "Cat". Of a user's own question nobody knows its kind:
+    there it is."""
+    kind = BY_NAME.get(problem.meta.get("kind"))
+    return kind is None or kind.case_matters
 
 
 def plain(text: str, exact: bool = False) -> str:

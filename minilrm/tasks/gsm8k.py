@@ -14,9 +14,8 @@ from pathlib import Path
 
 from minilrm.errors import UserError
 from minilrm.tasks import answers
-from minilrm.tasks.base import SOLUTION_STYLES, SPLITS, Grade, Problem, Task, split_of
+from minilrm.tasks.base import SOLUTION_STYLES, SPLITS, Problem, Task, split_of
 from minilrm.tasks.calculator import format_number, number
-from minilrm.tasks.frames import render_frame
 
 
 class GSM8K(Task):
@@ -25,19 +24,17 @@ class GSM8K(Task):
     data: the file. split_all: the file is one split already (such as GSM8K's own test.jsonl), so
     every split is the whole of it; otherwise its problems are split by their keys, 80 : 10 : 10,
     and there is no `ood`.
+
+    Without a file it can put a user's question and read an answer, but has no problem of its own.
     """
 
     name = "gsm8k"
     max_new_tokens = 256
+    reads_file = True
 
     def __init__(self, data: str | Path | None = None, split_all: bool = False):
-        if data is None:
-            raise UserError(
-                "gsm8k is a data set of your own: name its file with --data FILE (JSON lines with "
-                '"question" and "answer")'
-            )
-        self.data = Path(data)
-        found = load_jsonl(self.data, self.name)
+        self.data = data
+        found = load_jsonl(data, self.name) if data is not None else []
         self.by_split = {s: [p for p in found if split_all or split_of(p.key) == s] for s in SPLITS}
 
     def sample(self, rng: random.Random, split: str = "train") -> Problem:
@@ -49,14 +46,13 @@ class GSM8K(Task):
         return self._of(split)[:n]
 
     def _of(self, split: str) -> list[Problem]:
+        if self.data is None:
+            raise UserError("these problems are those of a file: name it with --data FILE")
         if not self.by_split.get(split):
             raise UserError(
                 f"{self.data} has no problem in the split {split!r}; with split_all the whole file is used"
             )
         return self.by_split[split]
-
-    def render(self, problem: Problem, style: str = "plain", examples: tuple = ()) -> str:
-        return render_frame(problem, style, examples)
 
     def solution(self, problem: Problem, rng: random.Random, style: str = "steps") -> str:
         """The file's own worked answer. `careless`: the same, with the final number miscopied."""
@@ -69,15 +65,6 @@ class GSM8K(Task):
             wrong = number(problem.answer) + rng.choice((-10, -2, -1, 1, 2, 10))
             return worked.partition(answers.MARK)[0] + f"{answers.MARK} {format_number(wrong)}"
         return worked
-
-    def grade(self, problem: Problem, completion: str) -> Grade:
-        return answers.grade_final(problem.answer, completion)
-
-    def vote_key(self, problem: Problem, answer: str | None) -> str | None:
-        return answers.vote_key(answer)
-
-    def thinks(self, completion: str) -> bool:
-        return answers.thinks(completion)
 
 
 def load_jsonl(path: str | Path, task: str = "gsm8k") -> list[Problem]:

@@ -34,25 +34,28 @@ elevens (which would find most of what nines miss).
 
 import random
 import re
-from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
+from typing import Any
 
-from minilrm import machine
 from minilrm.errors import UserError
 from minilrm.tasks import answers
 from minilrm.tasks.arithmetic import TRIES, WORDINGS, canonical_key, place_values
-from minilrm.tasks.base import SOLUTION_STYLES, SPLITS, Grade, Problem, Task, problem_rng, split_of
-from minilrm.tasks.frames import render_frame
-from minilrm.tasks.gsm8k import load_jsonl
-from minilrm.tasks.traces import ACCEPT, REFLECTION_WORD, REJECT, Attempt, Trace, Writer
+from minilrm.tasks.base import SOLUTION_STYLES, SPLITS, Problem, split_of
+from minilrm.tasks.traces import (
+    ACCEPT,
+    AGAIN,
+    REFLECTION_WORD,
+    REJECT,
+    Attempt,
+    Trace,
+    TracedTask,
+    Writer,
+)
 
-PATIENCE = 3000  # problems drawn in a row of which none is new: there are no more
 LEAST_DIGITS, DEFAULT_DIGITS, MOST_DIGITS = 2, 3, 4
-AGAIN = f"\n{REFLECTION_WORD}, "
 
 
-class Multiplication(Task):
+class Multiplication(TracedTask):
     """A number of `digits` digits times a number of two, 12 to 99 and no multiple of ten (so that
     there are two rows).
 
@@ -63,6 +66,11 @@ class Multiplication(Task):
     name = "multiplication"
     max_new_tokens = 336
     writer = Writer(skill=0.3, careless=0.01, longest=6)
+    base = "multiplication-base"
+    # It learns at less than a third of countdown's rate: faster, its base unlearns to check
+    # (LOG.md).
+    recipe = {"steps": 120, "group_size": 16, "lr": 1.5e-4, "lr_hold": 90, "eval_every": 30}
+    shipped = {"test": {"digits": DEFAULT_DIGITS}, "ood": {"digits": DEFAULT_DIGITS}}
 
     def __init__(self, digits: int = DEFAULT_DIGITS):
         if type(digits) is not int or not LEAST_DIGITS <= digits <= MOST_DIGITS:
@@ -79,9 +87,6 @@ class Multiplication(Task):
             problem = pose(*draw_factors(rng, self.digits + (split == "ood")))
             if split in ("ood", split_of(problem.key)):
                 return problem
-
-    def render(self, problem: Problem, style: str = "plain", examples: tuple = ()) -> str:
-        return render_frame(problem, style, examples)
 
     def solution(self, problem: Problem, rng: random.Random, style: str = "steps") -> str:
         """reflex: the answer alone. careless: a slip, accepted. steps: right. plan_verify: a slip,
@@ -127,41 +132,23 @@ class Multiplication(Task):
         """Casting out nines; one slip in nine escapes it."""
         return (int(attempt.content.rpartition("=")[2]) - int(problem.answer)) % 9 != 0
 
-    def grade(self, problem: Problem, completion: str) -> Grade:
-        return answers.grade_final(problem.answer, completion)
+    def to_record(self, problem: Problem) -> dict[str, Any]:
+        """A line in GSM8K's schema."""
+        worked = write_trace([(multiply(*problem.meta["factors"]), True)])
+        return {
+            "question": problem.prompt,
+            "answer": worked.removeprefix(" "),
+            "key": problem.key,
+            "difficulty": problem.difficulty,
+            "meta": problem.meta,
+        }
 
-    def vote_key(self, problem: Problem, answer: str | None) -> str | None:
-        return answers.vote_key(answer)
-
-    def thinks(self, completion: str) -> bool:
-        return bool(self.parse_trace(completion).attempts)
-
-    def problems(self, split: str, n: int, seed: int = 0) -> list[Problem]:
-        """A fixed set of a split. Of test and ood, the first `n` in the shipped file, where it
-        holds as many."""
-        shipped = shipped_file(split)
-        if shipped and (seed, self.digits) == (0, DEFAULT_DIGITS):  # else other problems are wanted
-            found = [restore(problem) for problem in load_jsonl(shipped, self.name)[:n]]
-            if len(found) == n:
-                return found
-        return self.make(split, n, seed)
-
-    def make(self, split: str, n: int, seed: int = 0) -> list[Problem]:
-        """`n` problems made anew: problem i comes from (seed, i) alone, and no product comes
-        twice."""
-        found: dict[str, Problem] = {}
-        index, last = 0, 0  # the problem to draw, and the last one that was new
-        while len(found) < n and index - last < PATIENCE:
-            problem = self.sample(problem_rng(seed, index, f"{self.name}/{split}"), split)
-            if found.setdefault(problem.key, problem) is problem:
-                last = index
-            index += 1
-        if len(found) < n:
-            raise UserError(
-                f"multiplication finds only {len(found)} different {split} problems with digits="
-                f"{self.digits}, not {n}: ask for fewer or raise digits"
-            )
-        return list(found.values())
+    def from_record(self, record: dict[str, Any]) -> Problem:
+        a, b = record["meta"]["factors"]
+        problem = pose(a, b)
+        if problem.key != record["key"] or answers.extract(record["answer"]) != [problem.answer]:
+            raise ValueError(f"{record['key']!r} is another product than {a} * {b}")
+        return problem
 
 
 # ---- making products
@@ -335,39 +322,3 @@ def normal_form(work: re.Match) -> str:
     "47*86=3760+282=4042"."""
     a, b, tens, ones, result = map(int, work.groups())
     return f"{a}*{b}={tens}+{ones}={result}"
-
-
-# ---- the shipped files
-
-
-def shipped_file(split: str) -> Path | None:
-    """The file of a split that comes with the project (`scripts/make_data.py` made it), if there is
-    one."""
-    with suppress(UserError):  # no data folder, no file
-        path = machine.data_folder() / "multiplication" / f"{split}.jsonl"
-        return path if split in ("test", "ood") and path.is_file() else None
-    return None
-
-
-def to_record(problem: Problem) -> dict:
-    """A problem as a line of a file in GSM8K's schema."""
-    worked = write_trace([(multiply(*problem.meta["factors"]), True)])
-    return {
-        "question": problem.prompt,
-        "answer": worked.removeprefix(" "),
-        "key": problem.key,
-        "difficulty": problem.difficulty,
-        "meta": problem.meta,
-    }
-
-
-def restore(line: Problem) -> Problem:
-    """A problem as read from a line. UserError if it is no product as this file poses them."""
-    with suppress(KeyError, TypeError, ValueError):
-        a, b = line.meta["factors"]
-        if (problem := pose(a, b)).key == line.key and problem.answer == line.answer:
-            return problem
-    raise UserError(
-        f"the shipped problem {line.key!r} is no product as they are posed now; make the files anew: "
-        "python scripts/make_data.py"
-    )

@@ -30,7 +30,8 @@ from pathlib import Path
 
 from minilrm import grpo, intervals, machine, pretrain, reflection
 from minilrm.errors import UserError
-from minilrm.evaluate import TEMPERATURES, fingerprint, quick
+from minilrm.evaluate import TEMPERATURES, fingerprint
+from minilrm.measure import measure
 from minilrm.model import Transformer
 from minilrm.rollout import Episode, fitting, rollout
 from minilrm.runlog import RunLog
@@ -97,10 +98,10 @@ def answers(
 ) -> tuple[dict, list[Episode]]:
     """One answer a problem: (accuracy with its interval, mean length, and who was right, "0110...";
     the episodes)."""
-    figures, episodes = quick(
+    scores, episodes = measure(
         model, tokenizer, task, problems, temperature=temperature, **sampling(task, model, seed)
     )
-    kept = {key: figures[key] for key in ("accuracy", "accuracy_ci", "mean_length", "n")}
+    kept = {key: getattr(scores, key) for key in ("accuracy", "accuracy_ci", "mean_length", "n")}
     return {**kept, "right": right(episodes)}, episodes
 
 
@@ -182,7 +183,7 @@ def study_arm(task_name: str, arm: str, seed: int) -> None:
 
 def run(task_name: str, arm: str, seed: int, **options) -> RunLog:
     """A run with the recipe of its task, fresh or resumed."""
-    chosen = {"task": task_name, "seed": seed, **grpo.RECIPES.get(task_name, {}), **options}
+    chosen = {"task": task_name, "seed": seed, **options}
     return common.run(grpo.train, grpo.Options, folder(task_name, arm, seed), **chosen)
 
 

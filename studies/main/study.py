@@ -133,8 +133,8 @@ def study_expert(seed: int) -> dict:
     many tokens are generated as GRPO did."""
     (rival,) = common.records("main", kind="grpo", seed=seed)
     goal, most = rival["tokens"][-1], 3 * STEPS
-    how = {"normalize": "reward", "objective": "reinforce", "format_weight": 0.0, "eval_quick": N}
-    log = run("expert", seed, steps=STEPS // 2, **how)
+    how = {"normalize": "reward", "objective": "reinforce", "reward": {"accuracy": 1.0}}
+    log = run("expert", seed, steps=STEPS // 2, eval_quick=N, **how)
     while (end := log.metrics("train")[-1])["tokens"] < goal and end["step"] < most:
         missing = math.ceil((goal - end["tokens"]) * end["step"] / end["tokens"])
         longer = grpo.Options(resume=log.folder, steps=min(most, end["step"] + missing))

@@ -28,7 +28,7 @@ the folder runs/.
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from minilrm import checkpoint, evaluate, grpo, ppo, rl
+from minilrm import checkpoint, evaluate, grpo, loop, ppo, rl
 from minilrm.errors import UserError
 from minilrm.intervals import mean
 from minilrm.runlog import RunLog
@@ -72,7 +72,7 @@ ARMS = {  # arm: (what is other than in the default, its options)
             "objective": "reinforce",
             "normalize": "reward",
             "aggregation": "token",
-            "format_weight": 0.0,
+            "reward": {"accuracy": 1.0},
         },
     ),
 }
@@ -143,7 +143,7 @@ def best_arms() -> list[str]:
 def measure(where: str | Path, task_name: str) -> dict:
     """Who was right, problem by problem, at T = 1 and greedily; and how long each sampled answer
     is."""
-    ask = common.asker(where, task_name, N)
+    ask = common.evaluator(where, task_name, N)
     sampled, greedy = ask(1.0), ask(0.0)
     return {
         "right": evaluate.outcome(sampled),
@@ -187,7 +187,7 @@ def study_pass(task: str, arm: str, seed: int) -> dict:
             f"{where} is no finished run; take the line of {task}, {arm}, seed {seed} out of "
             "data/results/variants.jsonl, if there is one, and do `runs` first"
         )
-    ask = common.asker(where, task, PASS_N)
+    ask = common.evaluator(where, task, PASS_N)
     groups = ask(1.0, samples=PASS_SAMPLES)
     return {
         "samples": PASS_SAMPLES,
@@ -210,7 +210,7 @@ def run(task: str, arm: str, seed: int) -> RunLog:
     chosen = {"task": task, "seed": seed, **COMMON, **own, **ARMS[arm][1]}
     budgeted = with_budget(make, TOKENS)
     where = folder(task, arm, seed)
-    return common.run(lambda how: rl.train(budgeted, how), options, where, **chosen)
+    return common.run(lambda how: loop.train(budgeted, how), options, where, **chosen)
 
 
 def with_budget(make: type[rl.Trainer], tokens: int) -> type[rl.Trainer]:
@@ -221,11 +221,8 @@ def with_budget(make: type[rl.Trainer], tokens: int) -> type[rl.Trainer]:
     """
 
     class Budgeted(make):
-        def step(self, step: int) -> dict:
-            metrics = super().step(step)
-            if self.state["tokens_generated"] >= tokens:
-                self.options.steps = step + 1
-            return metrics
+        goal = property(lambda self: tokens)
+        done = property(lambda self: self.state.tokens_generated)
 
     return Budgeted
 
