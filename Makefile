@@ -50,4 +50,4 @@ lint:
 
 clean:
 	rm -rf build dist ./*.egg-info .pytest_cache .ruff_cache .hypothesis
-	find minilrm tests scripts -type d -name __pycache__ -prune -exec rm -rf {} +
+	find minilrm course studies tests scripts -type d -name __pycache__ -prune -exec rm -rf {} +

@@ -34,7 +34,6 @@ from minilrm.files import (
     read_json,
     read_log,
     reason,
-    user_errors,
     write_bytes_atomic,
     write_json_atomic,
 )
@@ -235,25 +234,3 @@ def version() -> str:
 
 def _now() -> str:
     return datetime.now().astimezone().isoformat(timespec="seconds")
-
-
-# Results of studies
-
-
-def append_result(name: str, record: dict) -> None:
-    """Add a finished run to data/results/<name>.jsonl, with the machine and the time; tables are
-    drawn from these."""
-    path = _results_path(name)
-    with user_errors("make", path.parent):
-        path.parent.mkdir(parents=True, exist_ok=True)
-    append_jsonl(path, {**record, "machine": machine.describe(), "time": _now()})
-
-
-def load_results(name: str) -> list[dict]:
-    """The finished runs so far: none is no error, since a study starts that way, and a resumed one
-    skips these."""
-    return read_log(_results_path(name))
-
-
-def _results_path(name: str) -> Path:
-    return Path(machine.data_folder()) / "results" / f"{name}.jsonl"

@@ -26,6 +26,7 @@ from minilrm.errors import UserError
 from minilrm.tasks import countdown, expressions, get_task, split_of
 from minilrm.tasks.base import Problem
 from minilrm.tasks.countdown import Countdown, make_problem
+from studies.census import census
 
 repeatable = settings(derandomize=True, deadline=None, max_examples=100)
 ROOT = Path(__file__).resolve().parent.parent
@@ -325,7 +326,7 @@ def test_the_problems_are_those_that_are_counted():
         dict(found) == {"train": 21_926, "validation": 2_794, "test": 2_559}
         and found.total() == 27_279
     )
-    small = countdown.census(3, 5)
+    small = census(3, 5)
     assert sum(sets for split, (sets, _) in small.items() if split != "ood") == 35 and small[
         "ood"
     ] == (1820, 88_597)

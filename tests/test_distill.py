@@ -13,7 +13,7 @@ import pytest
 import torch
 from test_loops import SUMMARY_KEYS, is_the_same_run, weights
 
-from minilrm import batches, checkpoint, distill, objectives, runlog, traces
+from minilrm import batches, checkpoint, distill, objectives, traces
 from minilrm.cli import run_command
 from minilrm.errors import UserError
 from minilrm.files import read_json, read_jsonl
@@ -24,10 +24,8 @@ from minilrm.tasks import get_task
 from minilrm.tasks.base import Grade
 from minilrm.tasks.gsm8k_mini import GSM8KMini
 from minilrm.tokenizer import Tokenizer
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "scripts"))
-
-import study_distill  # noqa: E402
+from studies import common
+from studies import distill as study_distill
 
 BOTH = {"way": "on-policy", "lmbda": 0.7, "samples": 4}  # a run with batches of both kinds
 SMALL = ModelConfig(
@@ -622,12 +620,12 @@ def test_the_study_in_miniature(base, student, small, tmp_path):
     small.chdir(tmp_path)
     small.setattr(study_distill, "student_base", lambda: student)
     small.setattr(study_distill, "parameter_share", lambda teacher: 0.25)
-    small.setattr(study_distill.evaluate, "baselines", lambda *args: {})
+    small.setattr(common.evaluate, "baselines", lambda *args: {})
     for name, value in {"TOKENS": 150, "PROMPTS": 60, "EVAL_N": 2, "N": 40, "SEEDS": (4,)}.items():
         small.setattr(study_distill, name, value)
-    small.setattr(sys, "argv", ["study_distill.py", "--teacher", str(base), "all"])
+    small.setattr(sys, "argv", ["distill", "--teacher", str(base), "all"])
     study_distill.main()
-    found = {r["kind"]: r for r in runlog.load_results("distill")}
+    found = {r["kind"]: r for r in common.load_results("distill")}
     assert list(found) == ["teacher", "base", "traces", "logits", "on-policy"]
     # even the seconds: it is one pool
     assert len({json.dumps(found[way]["summary"]["traces"]) for way in distill.WAYS}) == 1
@@ -641,7 +639,7 @@ def test_the_study_in_miniature(base, student, small, tmp_path):
     )
     small.setattr(study_distill, "measure", never)
     study_distill.main()
-    assert len(runlog.load_results("distill")) == 5
+    assert len(common.load_results("distill")) == 5
 
 
 def test_the_studys_student_is_at_most_a_quarter_of_its_teacher(base, tokenizer, tmp_path):

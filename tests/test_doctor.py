@@ -12,7 +12,7 @@ from minilrm.doctor import checks, recordings
 from minilrm.doctor.run import Run
 from minilrm.runlog import RunLog
 
-RECORDED = Path(__file__).parent / "data" / "doctor"
+RECORDED = Path(__file__).parent.parent / "data" / "doctor"
 STEPS = 40
 STATES = {check.__name__ for check in doctor.CHECKS} - {"no_progress", "loss_is_zero"}
 

@@ -159,6 +159,30 @@ def test_the_package_keeps_the_rules():
     assert not problems, "\n".join(problems)
 
 
+BESIDE = {"course", "studies", "tests", "benchmarks"}  # the folders beside the package
+
+
+def outward_imports(package):
+    """Imports of what lies beside the package, which somebody who installs it does not have."""
+    return [
+        f"{file.name}:{node.lineno}: imports {name}"
+        for file in sorted(package.rglob("*.py"))
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        if isinstance(node, (ast.Import, ast.ImportFrom))
+        for name in absolute(node, file, package)
+        if name.split(".")[0] in BESIDE
+    ]
+
+
+def test_the_package_imports_nothing_that_lies_beside_it(tmp_path):
+    assert outward_imports(PACKAGE) == []
+    package = house(tmp_path, grpo="from studies import common", ask="import course.grade as g")
+    assert outward_imports(package) == [
+        "ask.py:1: imports course.grade",
+        "grpo.py:1: imports studies.common",
+    ]
+
+
 # -- the rules themselves: a checker that finds nothing proves nothing -----------------------------
 
 

@@ -13,11 +13,11 @@ import numpy as np
 import pytest
 import torch
 
-from minilrm import machine, runlog
+from minilrm import runlog
 from minilrm.errors import UserError
 from minilrm.files import append_jsonl, read_json, read_jsonl, write_json_atomic
 from minilrm.progress import Interrupt, Progress
-from minilrm.runlog import RunLog, append_result, load_results
+from minilrm.runlog import RunLog
 
 
 @pytest.fixture
@@ -324,17 +324,3 @@ def test_in_a_terminal_it_redraws_itself(monkeypatch):
         progress.update(accuracy=torch.tensor(0.5))
     assert "\r" in sys.stderr.getvalue() and "above\n" in sys.stderr.getvalue()
     assert "accuracy=0.5" in sys.stderr.getvalue() and "2/2" in sys.stderr.getvalue()
-
-
-# -- results of studies ----------------------------------------------------------------------------
-
-
-def test_results_are_kept_with_machine_and_time(tmp_path, monkeypatch):
-    monkeypatch.setattr(machine, "data_folder", lambda: tmp_path)
-    assert load_results("aha") == []
-    append_result("aha", {"seed": 0, "accuracy": 0.123456789})
-    append_result("aha", {"seed": 1, "accuracy": float("nan")})
-    first, second = load_results("aha")
-    assert (first["seed"], first["accuracy"], second["accuracy"]) == (0, 0.123456789, None)
-    assert first["machine"]["platform"] and first["time"][:2] == "20"
-    assert (tmp_path / "results" / "aha.jsonl").exists()

@@ -18,19 +18,14 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import torch
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [
-    str(ROOT),
-    str(ROOT / "scripts"),
-]  # the clone that holds this script is used, installed or not
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # this clone, installed or not
 
-from lecture_figures import main, save  # noqa: E402
-
-from minilrm import corpus, machine  # noqa: E402
-from minilrm.model import SCALES, Transformer  # noqa: E402
-from minilrm.optim import Guard, pretraining_optimizers, set_lr  # noqa: E402
-from minilrm.pretrain import Reader, loss_of  # noqa: E402
-from minilrm.tokenizer import Tokenizer  # noqa: E402
+from minilrm import corpus, machine
+from minilrm.model import SCALES, Transformer
+from minilrm.optim import Guard, pretraining_optimizers, set_lr
+from minilrm.pretrain import Reader, loss_of
+from minilrm.tokenizer import Tokenizer
+from studies.lecture import main, save
 
 STEPS, TOKENS = 60, 768  # optimizer steps; tokens in a batch
 INK, SOFT = "#1a1a1a", "#7a7a7a"

@@ -18,19 +18,14 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import torch
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [
-    str(ROOT),
-    str(ROOT / "scripts"),
-]  # the clone that holds this script is used, installed or not
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # this clone, installed or not
 
-from lecture_figures import main, save  # noqa: E402
-
-from minilrm import checkpoint, generate, get_task, machine  # noqa: E402
-from minilrm.intervals import wilson_interval  # noqa: E402
-from minilrm.tasks import answers  # noqa: E402
-from minilrm.tasks.base import problem_rng  # noqa: E402
-from minilrm.tasks.gsm8k_mini import worked_steps  # noqa: E402
+from minilrm import checkpoint, generate, get_task, machine
+from minilrm.intervals import wilson_interval
+from minilrm.tasks import answers
+from minilrm.tasks.base import problem_rng
+from minilrm.tasks.gsm8k_mini import worked_steps
+from studies.lecture import main, save
 
 SUMS, EACH, SEED = (2, 3, 4, 5), 150, 0
 INK, SOFT = "#1a1a1a", "#7a7a7a"

@@ -17,18 +17,13 @@ from unittest import mock
 import matplotlib.pyplot as plt
 import regex
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [
-    str(ROOT),
-    str(ROOT / "scripts"),
-]  # the clone that holds this script is used, installed or not
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # this clone, installed or not
 
-from lecture_figures import main, save  # noqa: E402
-
-from minilrm import corpus, tokenizer  # noqa: E402
-from minilrm.tasks import get_task  # noqa: E402
-from minilrm.tasks.base import problem_rng  # noqa: E402
-from minilrm.tokenizer import PATTERN, SPECIALS, Tokenizer, train_bpe  # noqa: E402
+from minilrm import corpus, tokenizer
+from minilrm.tasks import get_task
+from minilrm.tasks.base import problem_rng
+from minilrm.tokenizer import PATTERN, SPECIALS, Tokenizer, train_bpe
+from studies.lecture import main, save
 
 SIZES = (288, 320, 384, 512, 768, 1024, 1536, 2048)
 DOCUMENTS, PROBLEMS, SEED = 3000, 300, 0

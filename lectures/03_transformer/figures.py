@@ -17,18 +17,13 @@ from unittest import mock
 import matplotlib.pyplot as plt
 import torch
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [
-    str(ROOT),
-    str(ROOT / "scripts"),
-]  # the clone that holds this script is used, installed or not
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # this clone, installed or not
 
-from lecture_figures import main, save  # noqa: E402
-
-from minilrm import checkpoint, get_task, model  # noqa: E402
-from minilrm.model import count_parameters  # noqa: E402
-from minilrm.tasks.base import problem_rng  # noqa: E402
-from minilrm.tasks.gsm8k_mini import worked_steps  # noqa: E402
+from minilrm import checkpoint, get_task, model
+from minilrm.model import count_parameters
+from minilrm.tasks.base import problem_rng
+from minilrm.tasks.gsm8k_mini import worked_steps
+from studies.lecture import main, save
 
 EACH, SEED = 120, 0  # problems to find the head on, and as many others to silence heads on
 PROMPT, ANSWER = 60, range(10, 301, 10)  # tokens, for the cost of writing

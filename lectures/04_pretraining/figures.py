@@ -19,18 +19,17 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import torch
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # this clone, installed or not
+
+from minilrm import checkpoint, corpus, machine
+from minilrm.model import SCALES, Transformer, count_parameters
+from minilrm.objectives import selected_logprobs
+from minilrm.optim import Guard, lr_factor, pretraining_optimizers, set_lr
+from minilrm.pretrain import Reader, loss_of, validation_loss
+from minilrm.tokenizer import Tokenizer
+from studies.lecture import main, save
+
 HERE = Path(__file__).resolve().parent
-ROOT = HERE.parent.parent
-sys.path[:0] = [str(ROOT), str(ROOT / "scripts")]
-
-from lecture_figures import main, save  # noqa: E402
-
-from minilrm import checkpoint, corpus, machine  # noqa: E402
-from minilrm.model import SCALES, Transformer, count_parameters  # noqa: E402
-from minilrm.objectives import selected_logprobs  # noqa: E402
-from minilrm.optim import Guard, lr_factor, pretraining_optimizers, set_lr  # noqa: E402
-from minilrm.pretrain import Reader, loss_of, validation_loss  # noqa: E402
-from minilrm.tokenizer import Tokenizer  # noqa: E402
 
 BASE = ROOT / "data" / "results" / "lecture-04-base.json"
 CPU = torch.device("cpu")

@@ -16,17 +16,16 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import torch
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # this clone, installed or not
+
+from minilrm import checkpoint
+from minilrm.intervals import rate
+from minilrm.objectives import token_entropy
+from minilrm.rollout import rollout
+from minilrm.tasks import get_task
+from studies.lecture import main, save
+
 HERE = Path(__file__).resolve().parent
-ROOT = HERE.parent.parent
-sys.path[:0] = [str(ROOT), str(ROOT / "scripts")]
-
-from lecture_figures import main, save  # noqa: E402
-
-from minilrm import checkpoint  # noqa: E402
-from minilrm.intervals import rate  # noqa: E402
-from minilrm.objectives import token_entropy  # noqa: E402
-from minilrm.rollout import rollout  # noqa: E402
-from minilrm.tasks import get_task  # noqa: E402
 
 N, SEED = 200, 0
 BUDGETS = (1, 10, 20, 30, 40, 50, 60, 80, 100, 130)

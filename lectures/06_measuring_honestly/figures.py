@@ -16,15 +16,14 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # this clone, installed or not
+
+from minilrm.intervals import paired_bootstrap, wilson_interval
+from minilrm.tasks import get_task, split_of
+from minilrm.tasks.base import problem_rng
+from studies.lecture import main, save
+
 HERE = Path(__file__).resolve().parent
-ROOT = HERE.parent.parent
-sys.path[:0] = [str(ROOT), str(ROOT / "scripts")]
-
-from lecture_figures import main, save  # noqa: E402
-
-from minilrm.intervals import paired_bootstrap, wilson_interval  # noqa: E402
-from minilrm.tasks import get_task, split_of  # noqa: E402
-from minilrm.tasks.base import problem_rng  # noqa: E402
 
 POOL = 20_000
 

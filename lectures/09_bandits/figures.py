@@ -16,15 +16,10 @@ import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [
-    str(ROOT),
-    str(ROOT / "scripts"),
-]  # the clone that holds this script is used, installed or not
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # this clone, installed or not
 
-from lecture_figures import main, save  # noqa: E402
-
-from minilrm.files import read_json  # noqa: E402
+from minilrm.files import read_json
+from studies.lecture import main, save
 
 HERE = Path(__file__).resolve().parent
 RESULTS = HERE.parent.parent / "data" / "results"

@@ -16,18 +16,13 @@ import numpy as np
 import torch
 from matplotlib.figure import Figure
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [
-    str(ROOT),
-    str(ROOT / "scripts"),
-]  # the clone that holds this script is used, installed or not
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # this clone, installed or not
 
-from lecture_figures import main, save  # noqa: E402
-
-from minilrm import checkpoint, machine  # noqa: E402
-from minilrm.rollout import rollout  # noqa: E402
-from minilrm.sampler import generate  # noqa: E402
-from minilrm.tasks import get_task  # noqa: E402
+from minilrm import checkpoint, machine
+from minilrm.rollout import rollout
+from minilrm.sampler import generate
+from minilrm.tasks import get_task
+from studies.lecture import main, save
 
 HERE = Path(__file__).resolve().parent
 STATES, EPISODES, RUNS, SEED = 5, 100, 200, 0

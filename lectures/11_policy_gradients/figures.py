@@ -18,17 +18,12 @@ import numpy as np
 import torch
 from matplotlib.figure import Figure
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [
-    str(ROOT),
-    str(ROOT / "scripts"),
-]  # the clone that holds this script is used, installed or not
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # this clone, installed or not
 
-from lecture_figures import main, save  # noqa: E402
-
-from minilrm import checkpoint, machine, objectives  # noqa: E402
-from minilrm.rollout import episode_logprobs, micro_batches, rollout  # noqa: E402
-from minilrm.tasks import get_task  # noqa: E402
+from minilrm import checkpoint, machine, objectives
+from minilrm.rollout import episode_logprobs, micro_batches, rollout
+from minilrm.tasks import get_task
+from studies.lecture import main, save
 
 HERE = Path(__file__).resolve().parent
 PI, EARNS, PULLS = np.array([0.5, 0.25, 0.25]), np.array([1.0, 2.0, 4.0]), 4

@@ -18,15 +18,11 @@ import numpy as np
 import torch
 from matplotlib.figure import Figure
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [
-    str(ROOT),
-    str(ROOT / "scripts"),
-]  # the clone that holds this script is used, installed or not
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # this clone, installed or not
 
-from lecture_figures import main, save  # noqa: E402
-
-from minilrm import objectives  # noqa: E402
+from minilrm import objectives
+from minilrm.values import gae
+from studies.lecture import main, save
 
 HERE = Path(__file__).resolve().parent
 STEPS, SKILL = 10, 0.9
@@ -60,7 +56,7 @@ def signal_and_noise() -> dict:
         values = torch.tensor(share * true + (1 - share) * hope[0], dtype=torch.float32)
         signal, noise = [], []
         for lam in LAMBDAS:
-            found = values.gae(rewards, values, torch.ones(STEPS + 1, STEPS), 1.0, lam)[0].numpy()
+            found = gae(rewards, values, torch.ones(STEPS + 1, STEPS), 1.0, lam)[0].numpy()
             seen = real = spread = places = 0.0
             for t in range(STEPS):
                 good = chance * (right > t)

@@ -18,13 +18,9 @@ import numpy as np
 import torch
 from matplotlib.figure import Figure
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [
-    str(ROOT),
-    str(ROOT / "scripts"),
-]  # the clone that holds this script is used, installed or not
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # this clone, installed or not
 
-from lecture_figures import main, save  # noqa: E402
+from studies.lecture import main, save
 
 HERE = Path(__file__).resolve().parent
 PAIRS, RUNS, SEED = [10, 30, 100, 300, 1000, 3000], 20, 0

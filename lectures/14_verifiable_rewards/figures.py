@@ -15,17 +15,17 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # this clone, installed or not
+
+from graders import BROKEN
+
+from minilrm import checkpoint
+from minilrm.rollout import rollout
+from minilrm.tasks import get_task
+from minilrm.tasks.answers import MARK
+from studies.lecture import main, save
+
 HERE = Path(__file__).resolve().parent
-ROOT = HERE.parent.parent
-sys.path[:0] = [str(ROOT), str(ROOT / "scripts"), str(HERE)]
-
-from graders import BROKEN  # noqa: E402
-from lecture_figures import main, save  # noqa: E402
-
-from minilrm import checkpoint  # noqa: E402
-from minilrm.rollout import rollout  # noqa: E402
-from minilrm.tasks import get_task  # noqa: E402
-from minilrm.tasks.answers import MARK  # noqa: E402
 
 N, SAMPLES, SEED = 150, 8, 0
 # The toy: a policy that chooses among three ways to answer. How often at first, right how often

@@ -20,13 +20,12 @@ import matplotlib.pyplot as plt
 import torch
 from matplotlib.ticker import MaxNLocator
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # this clone, installed or not
+
+from minilrm import machine, objectives
+from studies.lecture import main, save
+
 HERE = Path(__file__).resolve().parent
-ROOT = HERE.parent.parent
-sys.path[:0] = [str(ROOT), str(ROOT / "scripts")]
-
-from lecture_figures import main, save  # noqa: E402
-
-from minilrm import machine, objectives  # noqa: E402
 
 RECORDINGS = HERE / "recordings"
 COMMON = "--threads 1 --prompts 6 --group-size 8 --eval-n 1 --eval-every 1000 --save-every 1000 --warmup 2"

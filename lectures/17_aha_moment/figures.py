@@ -17,11 +17,12 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 
-HERE = Path(__file__).resolve().parent
-ROOT = HERE.parent.parent
-sys.path[:0] = [str(ROOT), str(ROOT / "scripts")]
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # this clone, installed or not
 
-from lecture_figures import main, save  # noqa: E402
+from studies.lecture import main, save
+
+HERE = Path(__file__).resolve().parent
+
 
 SKILL, CARELESS, LONGEST = 0.4, 0.05, 8  # of the people in section 2's example
 FALSE_ACCEPTS = (0.0, CARELESS, 0.3, 1.0)

@@ -2,7 +2,8 @@
 what to change.
 
     python -m minilrm.doctor runs/grpo-gsm8k-mini-20250131-142500
-    python -m minilrm.doctor --table      how it fares on recorded runs whose state is known
+    python -m minilrm.doctor --table      how it fares on the recorded runs of data/doctor, whose
+                                          state is known
 
 `run.py` is what is read of a run, `finding.py` what is said of it, `checks.py` the states,
 `recordings.py` the runs with known states. What a log cannot show is left out: a wrong formula in
@@ -15,7 +16,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from minilrm import cli
+from minilrm import cli, machine
 from minilrm.doctor.checks import CHECKS
 from minilrm.doctor.finding import Finding
 from minilrm.doctor.recordings import confusion, load
@@ -28,7 +29,6 @@ __all__ = ["CHECKS", "Finding", "Run", "diagnose", "from_log", "main", "verdict"
 
 HEALTHY, TOO_SHORT = "healthy", "too_short"
 FEWEST = 10  # steps: with fewer there is no course to judge
-RECORDED = Path(__file__).resolve().parents[2] / "tests" / "data" / "doctor"
 
 
 def diagnose(run: Run) -> list[Finding]:
@@ -107,18 +107,14 @@ class Options:
         False, "what the doctor makes of the recorded runs of each state, instead of a diagnosis"
     )
     recordings: Path | None = option(
-        None, "the folder of these; tests/data/doctor of a clone if not given"
+        None, "the folder of these; data/doctor of the shipped data if not given"
     )
 
 
 def examine(options: Options) -> None:
     if options.table:
-        print(
-            confusion(
-                [(r, verdict(diagnose(r.run))) for r in load(options.recordings or RECORDED)],
-                HEALTHY,
-            )
-        )
+        recorded = load(options.recordings or machine.data_folder() / "doctor")
+        print(confusion([(r, verdict(diagnose(r.run))) for r in recorded], HEALTHY))
         return
     if options.run is None:
         raise UserError(

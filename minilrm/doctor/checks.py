@@ -6,7 +6,7 @@ the steps (run.py). CHECKS lists them, the most specific first, since a run that
 also one that does not learn.
 
 The thresholds were chosen on recorded runs of the toy task of minilrm/failures and tested on other
-seeds (`scripts/study_doctor.py`).
+seeds (`python -m studies.doctor`).
 """
 
 from collections.abc import Callable

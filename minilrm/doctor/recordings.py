@@ -2,7 +2,7 @@
 
 A recording is a line of a `.jsonl` file, one file a state: the options that were not the default,
 the figures of every training step, a few transcripts, and how the run was made.
-`scripts/study_doctor.py` makes them; the runs of some seeds were used to choose the thresholds
+`python -m studies.doctor record` makes them; the runs of some seeds were used to choose the thresholds
 ("chosen"), those of the others only to test them ("tested").
 """
 
@@ -81,8 +81,8 @@ def load(folder: Path) -> list[Recording]:
     files = sorted(Path(folder).glob("*.jsonl"))
     if not files:
         raise UserError(
-            f"{folder} has no recorded runs (*.jsonl); scripts/study_doctor.py in a clone of "
-            "minilrm makes them"
+            f"{folder} has no recorded runs (*.jsonl); `python -m studies.doctor record` "
+            "in a clone makes them"
         )
     found = []
     for file in files:
@@ -91,7 +91,7 @@ def load(folder: Path) -> list[Recording]:
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise UserError(
                 f"{file} holds no recorded runs (no {error}); make it anew with "
-                "scripts/study_doctor.py"
+                "`python -m studies.doctor`"
             ) from error
     return found
 

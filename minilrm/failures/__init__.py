@@ -14,19 +14,17 @@ how much is chance.
 
 import contextlib
 import difflib
-import io
 import os
 import sys
 import tempfile
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import matplotlib
 import numpy as np
-from matplotlib.figure import Figure
 
-from minilrm import cli
+from minilrm import cli, curves
 from minilrm.errors import UserError
 from minilrm.failures import toy
 from minilrm.failures.faults import none
@@ -39,11 +37,7 @@ __all__ = ["FAILURES", "Failure", "compare", "describe", "draw", "get", "main"]
 
 WIDTH = 100  # columns of text
 SECONDS = "10 to 25 seconds on an idle core (the first time some 20 more, for the base)"
-# Told apart by dash and by grey as well, for print.
-LOOKS = {
-    "healthy": {"color": "#1d5c94", "linestyle": "-"},
-    "broken": {"color": "#e0701a", "linestyle": (0, (3, 1.2))},
-}
+LOOKS = {"healthy": curves.LOOKS[0], "broken": curves.LOOKS[1]}
 
 
 def get(name: str) -> Failure:
@@ -192,48 +186,23 @@ def wrap(text: str) -> list[str]:
     return lines
 
 
+@curves.style()
 def draw(failure: Failure, logs: dict[str, RunLog], path: Path) -> Path:
     """Both runs in three panels, as a PNG: accuracy, the figure that shows the bug best, and
-    reward. Thin: as logged."""
-    with matplotlib.rc_context({"font.size": 8.5}):
-        figure = Figure(figsize=(7.5, 2.7), layout="constrained")
-        for axes, key in zip(
-            figure.subplots(1, 3), ("accuracy", failure.watch, "reward"), strict=True
-        ):
-            for name, log in logs.items():
-                steps, values = curve(log, key)
-                axes.plot(steps, values, color=LOOKS[name]["color"], alpha=0.35, linewidth=0.6)
-                axes.plot(steps, smoothed(values), **LOOKS[name], linewidth=1.8, label=name)
-            if key == "accuracy":
-                axes.set_ylim(-0.03, 1.03)
-            axes.set_title(key, loc="left", fontsize=9, fontweight="bold")
-            axes.set_xlabel("step")
-            axes.spines[["top", "right"]].set_visible(False)
-            axes.grid(axis="y", alpha=0.25, linewidth=0.6)
-        figure.legend(
-            *axes.get_legend_handles_labels(),
-            loc="outside lower center",
-            ncols=2,
-            frameon=False,
-            handlelength=3.2,
-        )
-        figure.suptitle(f"{failure.name}: {failure.title}", fontsize=9.5, x=0.01, ha="left")
-        buffer = io.BytesIO()
-        figure.savefig(
-            buffer, format="png", dpi=160, facecolor="white", metadata={"Software": None}
-        )
-    write_bytes_atomic(path, buffer.getvalue())
+    reward. Thin: as logged; bold: smoothed."""
+    figure, panels = curves.panels(3)
+    for axes, key in zip(panels, ("accuracy", failure.watch, "reward"), strict=True):
+        for run, log in logs.items():
+            (steps, values), look = curve(log, key), LOOKS[run]
+            curves.line(axes, steps, values, look, alpha=0.35, linewidth=0.7, marker="")
+            bold = curves.smoothed(values, max(1, len(values) // 12))
+            curves.line(axes, steps, bold, look, run)
+        curves.name(axes, key, x="step", share=key == "accuracy")
+        curves.label_ends(axes)
+    words = "\n".join([failure.name, "", *textwrap.wrap(failure.title, 30)])
+    figure.axes[-1].text(0, 0.5, words, va="center", transform=figure.axes[-1].transAxes)
+    write_bytes_atomic(path, curves.png(figure))
     return path
-
-
-def smoothed(values: Sequence[float]) -> list[float]:
-    """Each value's mean with its neighbours, a twelfth of the run to either side.
-
-    >>> smoothed([0.0, 3.0, 0.0])
-    [1.5, 1.0, 1.5]
-    """
-    reach = max(1, len(values) // 12)
-    return [float(np.mean(values[max(0, i - reach) : i + reach + 1])) for i in range(len(values))]
 
 
 def listing() -> str:

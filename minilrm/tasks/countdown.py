@@ -14,7 +14,7 @@ The problems. By default three numbers from 1..25 and a target from 1..99, withi
 the way is whole and not negative: 27,279 problems (a problem is a multiset of numbers and a target)
 over 2,925 multisets. The split is a hash of the numbers alone, so all targets of a multiset are on
 one side, and no right answer to a test problem is one to a training problem. `ood` has four numbers
-from 1..13 (88,597 problems). `python -m minilrm.tasks.countdown` counts them again.
+from 1..13 (88,597 problems). `python -m studies.census` counts them again.
 
 The answer is judged by its value: fractions on the way are right too, 8/(3-8/3) makes 24 from 3, 3,
 8, 8.
@@ -24,7 +24,6 @@ import random
 import re
 from collections import Counter
 from dataclasses import replace
-from itertools import combinations_with_replacement
 from typing import Any
 
 from minilrm.errors import UserError
@@ -317,51 +316,3 @@ def judge(tree: Tree, numbers: list[int], target: int) -> str:
         return "numbers not used once each"
     made = expressions.value(tree)
     return "division by zero" if made is None else "right" if made == target else "wrong value"
-
-
-# -- counting --------------------------------------------------------------------------------------
-
-
-def census(numbers: int = 3, largest: int = 25) -> dict[str, tuple[int, int]]:
-    """Split -> (how many multisets it has, how many problems), by going through all of them."""
-    count = {split: [0, 0] for split in SPLITS}
-    for size, top, split in ((numbers, largest, None), (*OOD, "ood")):
-        for chosen in combinations_with_replacement(range(1, top + 1), size):
-            entry = count[split or split_of_numbers(chosen)]
-            entry[0] += 1
-            entry[1] += len(targets(chosen))
-    return {split: tuple(entry) for split, entry in count.items()}
-
-
-def overlap(numbers: int = 3, largest: int = 25) -> tuple[float, float]:
-    """The shares of test problems of which (some right expression, the first step of some right
-    attempt) is also one of a training problem. The first is 0 as no multiset is in two splits; by
-    the second, what is new is how steps combine."""
-    seen: dict[str, list[tuple[set, set]]] = {split: [] for split in SPLITS}
-    for chosen in combinations_with_replacement(range(1, largest + 1), numbers):
-        for target in targets(chosen):
-            found = expressions.trees(chosen, target)
-            seen[split_of_numbers(chosen)].append(
-                (
-                    {expressions.normal(tree) for tree in found},
-                    {expressions.normal_form(expressions.steps(tree)[:1]) for tree in found},
-                )
-            )
-    trained = [set().union(*(problem[part] for problem in seen["train"])) for part in (0, 1)]
-    return tuple(
-        sum(bool(problem[part] & trained[part]) for problem in seen["test"]) / len(seen["test"])
-        for part in (0, 1)
-    )
-
-
-def main() -> None:
-    print(f"{'split':12}{'multisets':>10}{'problems':>10}")
-    for split, (sets, problems) in census().items():
-        print(f"{split:12}{sets:10,}{problems:10,}")
-    expression, step = overlap()
-    print(f"test problems with a right expression that is one in training: {expression:.1%}")
-    print(f"test problems with a right first step that is one in training: {step:.1%}")
-
-
-if __name__ == "__main__":
-    main()

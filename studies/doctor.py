@@ -1,43 +1,39 @@
 """Records the runs that the doctor is tested on: real runs of the toy task with a known failure
 switched on.
 
-    python scripts/study_doctor.py record                  all that are missing (about 5 s of an idle core each)
-    python scripts/study_doctor.py record truncation       those of one state
-    python scripts/study_doctor.py table                   what the doctor makes of them
-    python scripts/study_doctor.py adopt healthy FOLDER ...   add runs that were made elsewhere, known to be in this state
+    python -m studies.doctor record                       all that are missing (about 5 s of an idle
+                                                          core each)
+    python -m studies.doctor record truncation            those of one state
+    python -m studies.doctor table                        what the doctor makes of them
+    python -m studies.doctor adopt healthy FOLDER ...     add runs that were made elsewhere, known
+                                                          to be in this state
 
-A recording is a line of tests/data/doctor/<state>.jsonl; what stands there is not run again, nor is
+A recording is a line of data/doctor/<state>.jsonl; what stands there is not run again, nor is
 a run that is still among `--runs`. Each state has several PLANS, so that a threshold cannot fit one
 strength of the failure; seed s takes plan s modulo their number. The thresholds in
 minilrm/doctor/checks.py were chosen with an eye on CHOSEN and on runs from elsewhere, most of full
 size; the seeds of TESTED were run when the rules stood, and only test them.
 """
 
-import argparse
 import json
 import shutil
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))  # a clone's own package, installed or not
+import torch
 
-import torch  # noqa: E402
+from minilrm import checkpoint, doctor, grpo, machine
+from minilrm.doctor import recordings
+from minilrm.failures import faults, toy
+from minilrm.failures.faults import Fault
+from minilrm.files import write_bytes_atomic
+from minilrm.options import to_dict
+from minilrm.runlog import RunLog
+from studies import common
 
-from minilrm import checkpoint, doctor, grpo, machine  # noqa: E402
-from minilrm.doctor import recordings  # noqa: E402
-from minilrm.failures import faults, toy  # noqa: E402
-from minilrm.failures.faults import Fault  # noqa: E402
-from minilrm.files import write_bytes_atomic  # noqa: E402
-from minilrm.runlog import RunLog  # noqa: E402
-
-FOLDER = ROOT / "tests" / "data" / "doctor"
-CHEAP = {
-    "eval_n": 24,
-    "eval_every": 1000,
-}  # the doctor reads the training lines; transcripts of the end are enough
+# The doctor reads the training lines; transcripts of the end are enough.
+CHEAP = {"eval_n": 24, "eval_every": 1000}
 STEPS = {0: 40}  # by seed; 24 for the others, since a diagnosis should not need a long run
 CHOSEN, TESTED = range(9), range(9, 13)  # the seeds of each state
 HEALTHY_CHOSEN, HEALTHY_TESTED = range(22), range(22, 36)
@@ -140,7 +136,7 @@ def base(runs: Path, corpus: str) -> Path:
 
 
 def file_of(state: str) -> Path:
-    return FOLDER / f"{state}.jsonl"
+    return machine.data_folder() / "doctor" / f"{state}.jsonl"
 
 
 def read(state: str) -> list[dict]:
@@ -154,10 +150,11 @@ def read(state: str) -> list[dict]:
 
 def write(state: str, records: list[dict]) -> None:
     """The same records give the same bytes: sorted by half and seed, no time stamp."""
-    FOLDER.mkdir(parents=True, exist_ok=True)
+    path = file_of(state)
+    path.parent.mkdir(parents=True, exist_ok=True)
     order = sorted(records, key=lambda r: (r["half"], r["seed"], r["how"]))
     text = "".join(json.dumps(r, ensure_ascii=False, separators=(",", ":")) + "\n" for r in order)
-    write_bytes_atomic(file_of(state), text.encode())
+    write_bytes_atomic(path, text.encode())
 
 
 def halves(state: str) -> tuple[range, range]:
@@ -173,7 +170,7 @@ def record(state: str, seed: int, runs: Path) -> dict:
         options = {"seed": seed, "steps": STEPS.get(seed, 24), **CHEAP, **plan.options}
         toy.run(folder, base(runs, plan.corpus), plan.fault, **options)
         if not (folder / "summary.json").exists():
-            raise SystemExit(f"{folder.name} was interrupted")
+            raise KeyboardInterrupt
         shutil.rmtree(folder / "checkpoints")
     return recordings.pack(state, half, plan.how, seed, shortened(RunLog.open(folder)))
 
@@ -182,7 +179,7 @@ def shortened(log: RunLog) -> doctor.Run:
     """The run, with those of its options that are not the default, and without places on this
     machine."""
     run = doctor.from_log(log)
-    default = grpo.cli.to_dict(grpo.Options())
+    default = to_dict(grpo.Options())
     options = {
         k: v
         for k, v in run.options.items()
@@ -221,7 +218,7 @@ def adopt(state: str, folder: Path, half: str) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = common.parser("studies.doctor", __doc__)
     parser.add_argument("what", choices=("record", "table", "adopt"))
     parser.add_argument("state", nargs="?", choices=tuple(PLANS))
     parser.add_argument("folders", nargs="*", type=Path)
@@ -240,8 +237,7 @@ def main() -> None:
         "--half", choices=("chosen", "tested"), default="tested", help="of adopted runs (see above)"
     )
     chosen = parser.parse_args()
-    machine.raise_malloc_thresholds()
-    machine.set_threads(1)
+    common.one_thread()
     if chosen.what == "record":
         record_missing(
             [chosen.state] if chosen.state else list(PLANS), chosen.runs, range(*chosen.seeds)
@@ -254,4 +250,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    common.command(main)

@@ -1,36 +1,15 @@
-"""The main job's figures, drawn from the finished runs in data/results by code, so that no number
-is typed by hand.
+"""The finished parts of the main job -> every number of its tables. Nothing is drawn here."""
 
-    python scripts/figures.py
-
-It reads data/results/main.jsonl and timing.jsonl (scripts/study_main.py writes them) and writes
-
-    data/results/main.json     every number of the tables: each seed with its interval, then mean, minimum and maximum
-    data/results/main.png      R1-Zero's figure in miniature: thinking, length and accuracy over the default run
-    data/results/hold.png      the same run, five times as long (once that is measured)
-    README.md                  what stands between <!-- figures:main -->, <!-- figures:plot -->, <!-- transcript -->
-                               and their closing markers
-
-The same results give the same files, byte for byte (the plots: with the same matplotlib). What has
-not been measured is said so. A claim holds only if it holds in every one of at least three seeds.
-"""
-
-import argparse
-import sys
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT), str(ROOT / "scripts")]  # a clone's own package, installed or not
+from minilrm import files, machine
+from minilrm.errors import UserError
+from minilrm.intervals import TOO_FEW, paired_bootstrap, wilson_interval
+from studies import common
+from studies.main.study import BASE
+from studies.main.verdicts import verdicts
 
-from figures_plots import draw_hold, draw_main  # noqa: E402
-from figures_text import LEAST_SEEDS, fill_readme, verdict_lines  # noqa: E402
-
-from minilrm import cli, files, machine, runlog  # noqa: E402
-from minilrm.errors import UserError  # noqa: E402
-from minilrm.intervals import TOO_FEW, paired_bootstrap, wilson_interval  # noqa: E402
-
-BASE = "gsm8k-mini-base"
+KINDS = ("grpo", "again", "expert", "hold")  # of which there is a line a seed
 DIFFERENCES = {  # what is subtracted: whose outcomes of GRPO, whose of the base
     "both sampled, T = 1": ("sampled", "sampled"),
     "GRPO sampled, base at its best temperature": ("sampled", "best"),
@@ -45,52 +24,55 @@ DIFFERENCES = {  # what is subtracted: whose outcomes of GRPO, whose of the base
 
 
 def read_results() -> dict:
-    """The finished runs: {"base": record or None, "grpo": {seed: record}, "again", "expert",
-    "hold": alike, "transcript", "timing"}."""
-    found = {"base": {}, "grpo": {}, "again": {}, "expert": {}, "hold": {}}
-    transcript = None
-    for record in runlog.load_results("main"):
-        kind, seed = record.get("kind"), record.get("seed")
-        if kind == "transcript":
-            transcript = record
-        elif kind in found:
-            if str(seed) in found[kind]:
-                raise UserError(
-                    f"data/results/main.jsonl has two records of {kind}, seed {seed}; keep the valid one"
-                )
-            found[kind][str(seed)] = record
-    base = found["base"].get("0")
-    runs = {
-        kind: dict(sorted(found[kind].items(), key=lambda item: int(item[0])))
-        for kind in found
-        if kind != "base"
-    }
+    """The finished parts: {"base": record or None, "grpo": {seed: record}, "again", "expert",
+    "hold": alike, "transcript", "timing", "pretraining"}."""
+    lines = common.load_results("main")
+    runs = {kind: by_seed(kind, lines) for kind in KINDS}
+    base = by_seed("base", lines).get("0")
     for kind, records in runs.items():
         for seed, record in records.items():
             test = record["long_test" if kind == "hold" else "test"]
             if base and test["problems_sha256"] != base["test"]["problems_sha256"]:
                 raise UserError(
-                    f"{kind}, seed {seed}, was tested on other problems than the base; they cannot be compared: "
-                    "measure one of them again"
+                    f"{kind}, seed {seed}, was tested on other problems than the base; they cannot "
+                    "be compared: measure one of them again"
                 )
     return {
         "base": base,
         **runs,
-        "transcript": transcript,
-        "timing": runlog.load_results("timing"),
+        "transcript": best_transcript([r for r in lines if r.get("kind") == "transcript"]),
+        "timing": common.load_results("timing"),
         "pretraining": read_pretraining(),
     }
+
+
+def by_seed(kind: str, lines: Sequence[dict]) -> dict[str, dict]:
+    """The lines of one kind, in the order of their seeds. UserError if a seed has two."""
+    found: dict[str, dict] = {}
+    for record in lines:
+        if record.get("kind") == kind:
+            seed = str(record.get("seed"))
+            if seed in found:
+                raise UserError(
+                    f"data/results/main.jsonl has two records of {kind}, seed {seed}; keep the "
+                    "valid one"
+                )
+            found[seed] = record
+    return dict(sorted(found.items(), key=lambda item: int(item[0])))
+
+
+def best_transcript(records: Sequence[dict]) -> dict | None:
+    """The first one in English, as the README is; else the latest there is."""
+    english = (r for r in records if r.get("language") == "en")
+    return next(english, records[-1] if records else None)
 
 
 def read_pretraining() -> dict | None:
     """What the shipped base says of its own training."""
     path = machine.data_folder() / "checkpoints" / BASE / "minilrm.json"
     scores = files.read_json(path).get("info", {}).get("scores") if path.is_file() else None
-    return (
-        {key: scores.get(key) for key in ("parameters", "tokens_trained", "seconds", "machine")}
-        if scores
-        else None
-    )
+    keys = ("parameters", "tokens_trained", "seconds", "machine")
+    return {key: scores.get(key) for key in keys} if scores else None
 
 
 # -- numbers ---------------------------------------------------------------------------------------
@@ -309,113 +291,3 @@ def summarise(results: dict) -> dict:
     }
     summary["verdicts"] = verdicts(summary)
     return files.plain(summary, digits=6)
-
-
-# -- verdicts --------------------------------------------------------------------------------------
-
-
-def verdict(
-    claim: str, unit: str, found: Sequence[float], held: Sequence[bool], needed: int = LEAST_SEEDS
-) -> dict:
-    """True if it holds in every seed, False if it fails in one; None as long as seeds are
-    missing."""
-    holds = False if not all(held) else True if len(held) >= needed else None
-    return {
-        "claim": claim,
-        "unit": unit,
-        "found": list(found),
-        "held": sum(held),
-        "of": len(held),
-        "holds": holds,
-    }
-
-
-def verdicts(s: dict) -> list[dict]:
-    """What this run was to show, claim by claim. unit: share, times (the base's), or points (of
-    percentage)."""
-    base = s["base"]
-    name = f"GRPO after {s['steps']} steps" if s["steps"] else "GRPO"
-    start = [base["sampled"]["value"]] if base else []
-    cells = [figures["sampled"] for figures in s["grpo"].values()]
-    sampled = [c["value"] for c in cells]
-    ratios = [r["value"] for r in s["error_ratio"].values() if r["value"] is not None]
-    held = [h["ratio"] for h in s["hold"].values()]
-    found = [
-        verdict(
-            "base, sampled at T = 1: 20 to 45 % right",
-            "share",
-            start,
-            [0.20 <= v <= 0.45 for v in start],
-            needed=1,
-        ),
-        verdict(
-            f"{name}, sampled at T = 1: at least 90 % right",
-            "share",
-            sampled,
-            [v >= 0.90 for v in sampled],
-        ),
-        verdict(
-            "the same: at least 97 % (the aim)", "share", sampled, [v >= 0.97 for v in sampled]
-        ),
-        verdict(
-            "share of wrong answers when it thinks: at most half of the base's",
-            "times",
-            ratios,
-            [r <= 0.5 for r in ratios],
-        ),
-    ]
-    for label, rival in (
-        ("with thinking forced, T = 1", "forced 1"),
-        ("with thinking forced, T = 0", "forced 0"),
-        ("at its best temperature", "best"),
-    ):
-        pairs = [(c, base[rival]) for c in cells] if base else []
-        found.append(
-            verdict(
-                f"{name}, sampled: above the base {label}, intervals apart",
-                "points",
-                [c["value"] - b["value"] for c, b in pairs],
-                [c["ci"][0] > b["ci"][1] for c, b in pairs],
-            )
-        )
-    found.append(
-        verdict(
-            f"after {s['long_steps'] or 'five times as many'} steps: at least 97 % of its own best",
-            "share",
-            held,
-            [ratio >= 0.97 for ratio in held],
-        )
-    )
-    return found
-
-
-# -- the command -----------------------------------------------------------------------------------
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument(
-        "--readme", type=Path, default=ROOT / "README.md", help="file whose blocks are filled"
-    )
-    readme = parser.parse_args().readme
-    results = read_results()
-    summary = summarise(results)
-    text = fill_readme(readme.read_text(encoding="utf-8"), summary, results["transcript"])
-    folder = machine.data_folder() / "results"
-    folder.mkdir(exist_ok=True)
-    files.write_json_atomic(folder / "main.json", summary)
-    written = [str(readme), str(folder / "main.json")]
-    for kind, name, draw in (("grpo", "main.png", draw_main), ("hold", "hold.png", draw_hold)):
-        if results[kind]:
-            draw(results[kind], folder / name)
-            written.append(str(folder / name))
-    files.write_bytes_atomic(readme, text.encode())
-    print("\n".join(verdict_lines(summary)))
-    print(f"written: {', '.join(written)}")
-
-
-if __name__ == "__main__":
-    try:
-        main()
-    except (UserError, OSError) as error:
-        cli.fail(str(error))
