@@ -65,7 +65,8 @@ def pass_at_k(n: int, c: int, k: int) -> float:
     """
     if not 1 <= k <= n:
         raise ValueError(
-            f"pass@{k} needs at least {max(k, 1)} samples a problem and k >= 1; there are {n} samples"
+            f"pass@{k} needs at least {max(k, 1)} samples a problem and k >= 1; there are {n} "
+            "samples"
         )
     return 1.0 - math.comb(n - c, k) / math.comb(n, k)
 

@@ -2,7 +2,7 @@
 to advantages.
 
     reward a completion -> token_rewards -> gae (with the critic's values) -> whiten -> policy_loss
-    (objectives.py)
+    (objectives/)
                                              \\-> returns -> value_loss, what the critic learns from
 
 Shapes: B sequences, T tokens. `mask[B, T]` is 1 on the tokens that the policy itself sampled, EOS

@@ -158,7 +158,8 @@ def describe(failure: Failure, logs: dict[str, RunLog]) -> str:
         + "".join(f"{f'{a[0]:.3g} -> {a[-1]:.3g}':>22}" for a in held_out)[1:]
     )
     caught = (
-        "It is a setting, not a line, and no test of the code can refuse one. The fact behind it is tested by"
+        "It is a setting, not a line, and no test of the code can refuse one. The fact behind it "
+        "is tested by"
         if failure.is_setting
         else "The test that would have caught it:"
     )
