@@ -15,8 +15,8 @@ Every formula is proved in tests/test_objectives.py and tests/test_policy_gradie
 tests/mutants.py lists the famous wrong versions, each of which those tests reject. An equation's
 source stands in its docstring with its arXiv number.
 
-`likelihood.py` is what logits say of tokens, `advantages.py` how rewards become advantages, `policy.py`
-the losses that weigh tokens with them.
+`likelihood.py` is what logits say of tokens, `advantages.py` how rewards become advantages, and
+`policy.py` has the losses that weigh tokens with them.
 """
 
 from minilrm.objectives.advantages import NORMALIZATIONS, group_advantages, soft_overlong_penalty

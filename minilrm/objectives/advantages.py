@@ -20,10 +20,10 @@ def group_advantages(
     """How much better each completion is than its group: `rewards[P, G]` -> `[P, G]`, a group's sum
     is 0.
 
-        std    (r - mean) / (std + eps)       GRPO, 2402.03300; std with Bessel's correction (G - 1), as TRL
-        none   r - mean                       Dr. GRPO, 2503.20783: (G-1)/G of the exact policy gradient
-        rloo   r - mean of the OTHERS         2402.14740: = G/(G-1) (r - mean); the exact policy gradient
-        batch  (r - mean) / (batch std + eps) REINFORCE++-baseline, 2501.03262: one scale for all prompts
+        std    (r - mean) / (std + eps)        GRPO, 2402.03300; std with Bessel's correction
+        none   r - mean                        Dr. GRPO, 2503.20783: (G-1)/G of the policy gradient
+        rloo   r - mean of the OTHERS          2402.14740: G/(G-1) (r - mean), the policy gradient
+        batch  (r - mean) / (batch std + eps)  REINFORCE++-baseline, 2501.03262: one scale for all
 
     A group whose rewards are all equal gets exactly 0, by comparison and not by division: float32
     rounding in the mean, divided by a std of nearly 0, would otherwise teach from noise.
@@ -64,7 +64,8 @@ def soft_overlong_penalty(lengths: Tensor, max_length: int, cache: int) -> Tenso
         (max_length - cache - length)/cache  in between: a slope instead of a cliff
         -1                                   length >= max_length
 
-    >>> soft_overlong_penalty(torch.tensor([80, 85, 90, 100, 101]), max_length=100, cache=20).tolist()
+    >>> lengths = torch.tensor([80, 85, 90, 100, 101])
+    >>> soft_overlong_penalty(lengths, max_length=100, cache=20).tolist()
     [0.0, -0.25, -0.5, -1.0, -1.0]
     """
     if not 0 < cache <= max_length:

@@ -1,4 +1,4 @@
-"""What logits say of tokens: log-probabilities, entropy, cross-entropy, and how far two distributions are apart."""
+"""What logits say of tokens: log-probabilities, entropy, and the distance of two distributions."""
 
 import math
 
@@ -20,7 +20,8 @@ def selected_logprobs(logits: Tensor, targets: Tensor, temperature: float = 1.0)
     tensor is kept for the backward pass. 16-bit logits are raised to float32 first; their 8 bits of
     mantissa would drown the ratio of two close policies.
 
-    >>> selected_logprobs(torch.tensor([[0.0, 0.0], [2.0, 0.0]]), torch.tensor([1, 0])).exp()  # 1/2, e^2 / (e^2 + 1)
+    >>> logits, targets = torch.tensor([[0.0, 0.0], [2.0, 0.0]]), torch.tensor([1, 0])
+    >>> selected_logprobs(logits, targets).exp()  # 1/2, e^2 / (e^2 + 1)
     tensor([0.5000, 0.8808])
     """
     logits = _scaled(logits, temperature)
@@ -72,7 +73,8 @@ def cross_entropy(
     stands in the others cannot matter, not even NaN.
 
     >>> logits, targets = torch.tensor([[0.0, 0.0], [5.0, 0.0]]), torch.tensor([1, 1])
-    >>> round(cross_entropy(logits, targets, torch.tensor([1, 0])).item(), 6)  # log 2; the second is masked out
+    >>> mask = torch.tensor([1, 0])  # the second is left out
+    >>> round(cross_entropy(logits, targets, mask).item(), 6)  # log 2
     0.693147
     """
     keep = mask.bool()

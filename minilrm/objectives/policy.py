@@ -35,7 +35,7 @@ def kl_estimate(logp: Tensor, ref_logp: Tensor, kind: str = "k3") -> Tensor:
     A good *value* is not a good *gradient*. For on-policy samples of one categorical, E[grad k] is
     (proof by enumeration in tests/test_policy_gradient.py):
 
-        as a loss (gradient flows through logp)   k1: ZERO   k2: grad KL(pi || ref)   k3: grad KL(ref || pi)
+        as a loss (gradient through logp)  k1: ZERO  k2: grad KL(pi || ref)  k3: grad KL(ref || pi)
         in the reward (detached, times the score) k1: grad KL(pi || ref); k2, k3: not
 
     Over a sequence, per-token k2 and k3 in the loss ignore what a token does to later states: near
@@ -43,7 +43,8 @@ def kl_estimate(logp: Tensor, ref_logp: Tensor, kind: str = "k3") -> Tensor:
     subtracted from the sequence's reward (without std normalisation). Off-policy (samples from an
     older policy) every kind needs the importance ratio as a factor.
 
-    >>> [round(kl_estimate(torch.tensor(0.0), torch.tensor(1.0), k).item(), 6) for k in ("k1", "k2", "k3")]  # d = 1
+    >>> logp, ref = torch.tensor(0.0), torch.tensor(1.0)  # d = 1
+    >>> [round(kl_estimate(logp, ref, kind).item(), 6) for kind in ("k1", "k2", "k3")]
     [-1.0, 0.5, 0.718282]
     """
     d = ref_logp - logp
@@ -65,16 +66,17 @@ def aggregate(
 ) -> Tensor:
     """One number out of per-token values: `values[B, T]`, `mask[B, T]` -> scalar.
 
-        sequence  1/B sum_i 1/|o_i| sum_t v_it     GRPO, 2402.03300: a token of a long answer weighs less
-        token     1/N sum_i sum_t v_it             DAPO, 2503.14476: N tokens in the batch, all weigh the same
-        constant  1/(B L) sum_i sum_t v_it         Dr. GRPO, 2503.20783: L = max_length, whatever the lengths turn out
+        sequence  1/B sum_i 1/|o_i| sum_t v_it  GRPO, 2402.03300: a long answer's tokens weigh less
+        token     1/N sum_i sum_t v_it          DAPO, 2503.14476: N tokens, all weigh the same
+        constant  1/(B L) sum_i sum_t v_it      Dr. GRPO, 2503.20783: L = max_length, a constant
 
     `denominator` replaces B (sequence, constant) or N (token) by the count over the WHOLE optimizer
     batch, so that the results of micro-batches *add up* to that of the batch, however it is split.
     Sequences without a learning signal that skip the forward pass still belong in it.
 
-    >>> losses, mask = torch.tensor([[2.0] * 4 + [0.0] * 4, [1.0] * 8]), torch.tensor([[1] * 4 + [0] * 4, [1] * 8])
-    >>> [round(aggregate(losses, mask, how, max_length=10).item(), 6) for how in ("sequence", "token", "constant")]
+    >>> losses = torch.tensor([[2.0] * 4 + [0.0] * 4, [1.0] * 8])
+    >>> mask = torch.tensor([[1] * 4 + [0] * 4, [1] * 8])
+    >>> [round(aggregate(losses, mask, how, max_length=10).item(), 6) for how in AGGREGATIONS]
     [1.5, 1.333333, 0.8]
     """
     mask = mask.bool()
@@ -113,7 +115,8 @@ def policy_loss(
     """The loss to minimise: `logp, old_logp, mask [B, T]`, `advantages[B]` or `[B, T]` -> (scalar,
     stats).
 
-        loss = aggregate( - surrogate(rho, A) + kl_coef * kl_estimate(logp, ref_logp) ),   rho = exp(logp - old_logp)
+        loss = aggregate( - surrogate(rho, A) + kl_coef * kl_estimate(logp, ref_logp) )
+        with rho = exp(logp - old_logp)
 
     `surrogate_terms` has the surrogates; OBJECTIVES the aggregation and clips that None stands for
     (reinforce has no clip, cispo no lower one, whatever is passed); `aggregate` explains
@@ -127,9 +130,10 @@ def policy_loss(
     clip_ratio/low_mean: tokens with A < 0 under the lower bound; high_mean: A > 0 above the upper
     one; region_mean: either; ratio/mean; kl (where ref_logp is given).
 
-    >>> logp, old = torch.log(torch.tensor([[0.65, 0.5]])), torch.log(torch.tensor([[0.5, 0.5]]))  # rho = 1.3 and 1
+    >>> logp = torch.log(torch.tensor([[0.65, 0.5]]))
+    >>> old = torch.log(torch.tensor([[0.5, 0.5]]))  # rho = 1.3 and 1: one token of two is clipped
     >>> loss, stats = policy_loss(logp, old, torch.tensor([1.0]), torch.ones(1, 2))
-    >>> round(loss.item(), 4), stats["clip_ratio/high_mean"].item()  # -(1.2 + 1) / 2; one token of two is clipped
+    >>> round(loss.item(), 4), stats["clip_ratio/high_mean"].item()  # -(1.2 + 1) / 2
     (-1.1, 0.5)
     """
     if objective not in OBJECTIVES:
@@ -180,15 +184,16 @@ def importance_ratio(
     """rho = pi(o_t) / pi_old(o_t) a token, or GSPO's (2507.18071) one for the whole sequence:
     `[B, T]` x3 -> `[B, T]`.
 
-        token     rho_t = exp(logp_t - old_logp_t)          a difference of logs, never a quotient of logs
-        sequence  s = exp(1/|o| sum_t (logp_t - old_logp_t))   the geometric mean, repeated for each token
+        token     rho_t = exp(logp_t - old_logp_t)            a difference of logs, no quotient
+        sequence  s = exp(1/|o| sum_t (logp_t - old_logp_t))  the geometric mean, for each token
 
     The sequence form is the paper's GSPO-token: value s, gradient s * grad logp_t. With one
     advantage a sequence it is GSPO itself; with advantages a token, each token's gradient keeps its
     own advantage.
 
     >>> d = torch.tensor([[0.2, -0.1, 0.05]])
-    >>> round(importance_ratio(d, torch.zeros(1, 3), torch.ones(1, 3), per_sequence=True)[0, 0].item(), 6)
+    >>> ratio = importance_ratio(d, torch.zeros(1, 3), torch.ones(1, 3), per_sequence=True)
+    >>> round(ratio[0, 0].item(), 6)
     1.051271
     """
     mask = mask.bool()
@@ -206,7 +211,7 @@ def surrogate_terms(
     """The per-token terms that are maximised: three tensors `[B, T]` -> `[B, T]`.
 
         reinforce                   A logp                                     Williams 1992
-        grpo, dr_grpo, dapo, gspo   min(rho A, clip(rho, lower, upper) A)      PPO, 1707.06347, eq. 7
+        grpo, dr_grpo, dapo, gspo   min(rho A, clip(rho, lower, upper) A)     PPO, 1707.06347, eq. 7
         cispo                       stop_gradient(min(rho, upper)) A logp      2506.13585
 
     min() makes the bound pessimistic for both signs of A: it stops the gradient only where the
