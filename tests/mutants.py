@@ -261,14 +261,14 @@ MUTANTS = [
         (
             "eos_masked",
             "masks from the EOS on, so that stopping is never trained",
-            "mask = mask.bool()\n    if advantages",
-            "mask = mask.bool() & mask.bool().roll(-1, 1)\n    if advantages",
+            "mask = mask.bool()\n    # From",
+            "mask = mask.bool() & mask.bool().roll(-1, 1)\n    # From",
         ),
         (
             "prompt_trained",
             "forgets the mask: prompt, tool text and padding are trained",
-            "mask = mask.bool()\n    if advantages",
-            "mask = torch.ones_like(mask).bool()\n    if advantages",
+            "mask = mask.bool()\n    # From",
+            "mask = torch.ones_like(mask).bool()\n    # From",
         ),
         # -- objectives ----------------------------------------------------------------------------
         (
@@ -334,8 +334,8 @@ MUTANTS = [
         (
             "advantages_learn",
             "lets the gradient into the value head",
-            "inside(advantages.detach(), mask)",
-            "inside(advantages, mask)",
+            "if advantages.dim() == 1 else advantages).detach()",
+            "if advantages.dim() == 1 else advantages)",
         ),
         (
             "dapo_clips_low",

@@ -94,13 +94,28 @@ def evaluate(
         report=report,
         workers=beside_this(device),
     )
-    # at temperature 0 all samples are alike
+    figures = main_figures(evaluator, options)
+    return figures | {
+        "problems_sha256": fingerprint(evaluator.problems),
+        "tokens": evaluator.tokens,
+        "seconds": time.perf_counter() - started,
+        "peak_memory_mb": machine.peak_memory_mb(),
+        "decoding_dtype": str(dtype or next(model.parameters()).dtype).removeprefix("torch."),
+        "machine": machine.describe(device),
+        "version": runlog.version(),
+        "checkpoint": options.checkpoint,
+    }
+
+
+def main_figures(evaluator: Evaluator, options: Options) -> dict:
+    """What the samples at the one temperature tell, and the baselines beside them."""
+    # At temperature 0 all samples are alike.
     samples = options.samples if options.temperature > 0 else 1
     groups = evaluator(options.temperature, samples=samples)
     first, greedy = firsts(groups), evaluator(0.0) if options.temperature > 0 else groups
     outcomes = {"sampled": outcome(first), "greedy": outcome(greedy)}
-    result = {
-        "task": task.name,
+    figures = {
+        "task": evaluator.task.name,
         "split": options.split,
         "n": len(groups),
         "samples": samples,
@@ -112,26 +127,15 @@ def evaluate(
         "accuracy_all_samples": Scores.of(groups).accuracy,
         "greedy": short(greedy)["accuracy"],
         "greedy_ci": short(greedy)["ci"],
-        **several_figures(task, groups),
+        **several_figures(evaluator.task, groups),
         "by_steps": breakdown(first, lambda p: p.difficulty),
         "by_language": breakdown(first, lambda p: p.meta.get("language", "en")),
         "by_ood": breakdown(first, lambda p: p.meta.get("ood")),
         "reasons": dict(Counter(e.grade.reason for group in first for e in group).most_common()),
     }
     if not options.quick:
-        result |= baselines(evaluator, options.temperature, first, greedy, outcomes)
-    return {
-        **result,
-        "outcomes": outcomes,
-        "problems_sha256": fingerprint(evaluator.problems),
-        "tokens": evaluator.tokens,
-        "seconds": time.perf_counter() - started,
-        "peak_memory_mb": machine.peak_memory_mb(),
-        "decoding_dtype": str(dtype or next(model.parameters()).dtype).removeprefix("torch."),
-        "machine": machine.describe(device),
-        "version": runlog.version(),
-        "checkpoint": options.checkpoint,
-    }
+        figures |= baselines(evaluator, options.temperature, first, greedy, outcomes)
+    return figures | {"outcomes": outcomes}
 
 
 def firsts(groups: Groups) -> list[list[Episode]]:

@@ -118,17 +118,16 @@ def policy_loss(
         loss = aggregate( - surrogate(rho, A) + kl_coef * kl_estimate(logp, ref_logp) )
         with rho = exp(logp - old_logp)
 
-    `surrogate_terms` has the surrogates; OBJECTIVES the aggregation and clips that None stands for
-    (reinforce has no clip, cispo no lower one, whatever is passed); `aggregate` explains
-    `max_length` and `denominator`. `old_logp` None: the samples are this policy's own (rho = 1),
-    and the gradient is then REINFORCE's with the objective's advantages and aggregation, though the
-    value may read 0. The KL term carries no ratio, as in GRPO's paper (2402.03300, eq. 3).
+    `surrogate_terms` has the surrogates; OBJECTIVES the aggregation and clips that None stands for;
+    `aggregate` explains `max_length` and `denominator`. `old_logp` None: the samples are this
+    policy's own (rho = 1), and the gradient is then REINFORCE's with the objective's advantages and
+    aggregation, though the value may read 0. The KL term carries no ratio, as in GRPO's paper
+    (2402.03300, eq. 3); TRL's default multiplies it by the ratio.
 
-    `stats` (detached, TRL's names) are sums over this call's tokens divided by `token_denominator`,
-    the tokens of the whole optimizer batch: like the loss, those of micro-batches add up. Without
-    it, they are this call's means (with aggregation "token", `denominator` is that count).
-    clip_ratio/low_mean: tokens with A < 0 under the lower bound; high_mean: A > 0 above the upper
-    one; region_mean: either; ratio/mean; kl (where ref_logp is given).
+    `stats` (detached, TRL's names: ratio/mean, kl, and those of `clipped`) are sums over this
+    call's tokens divided by `token_denominator`, the tokens of the whole optimizer batch: like the
+    loss, those of micro-batches add up. Without it, they are this call's means (with aggregation
+    "token", `denominator` is that count).
 
     >>> logp = torch.log(torch.tensor([[0.65, 0.5]]))
     >>> old = torch.log(torch.tensor([[0.5, 0.5]]))  # rho = 1.3 and 1: one token of two is clipped
@@ -136,46 +135,62 @@ def policy_loss(
     >>> round(loss.item(), 4), stats["clip_ratio/high_mean"].item()  # -(1.2 + 1) / 2
     (-1.1, 0.5)
     """
-    if objective not in OBJECTIVES:
-        raise ValueError(f"objective must be one of {tuple(OBJECTIVES)}, not {objective!r}")
+    aggregation, low, high = settings(objective, aggregation, clip_low, clip_high)
     if kl_coef and ref_logp is None:
         raise ValueError("kl_coef is not 0: pass ref_logp, the log-probs of the reference model")
-    own_aggregation, own_low, own_high = OBJECTIVES[objective]
-    aggregation = own_aggregation if aggregation is None else aggregation
-    low = own_low if clip_low is None or objective in ("reinforce", "cispo") else clip_low
-    high = own_high if clip_high is None or objective == "reinforce" else clip_high
     mask = mask.bool()
-    if advantages.dim() == 1:
-        advantages = advantages.unsqueeze(1)
-    # From here on every masked-out entry is a plain 0: whatever stood there, exp() and minimum()
-    # never see it.
-    logp, advantages = inside(full_precision(logp), mask), inside(advantages.detach(), mask)
-    old_logp = (
-        logp.detach() if old_logp is None else inside(full_precision(old_logp.detach()), mask)
-    )
-    ratio = importance_ratio(logp, old_logp, mask, per_sequence=objective == "gspo")
+    # From here on every masked-out entry is a plain 0: exp() and minimum() never see what was
+    # there.
+    logp, advantages = inside(full_precision(logp), mask), inside(by_token(advantages), mask)
+    old = logp.detach() if old_logp is None else inside(full_precision(old_logp.detach()), mask)
+    ratio = importance_ratio(logp, old, mask, per_sequence=objective == "gspo")
     values = -surrogate_terms(logp, ratio, advantages, objective, 1 - low, 1 + high)
-    clipped_low, clipped_high = (
-        (ratio < 1 - low) & (advantages < 0),
-        (ratio > 1 + high) & (advantages > 0),
-    )
-    logged = {
-        "ratio/mean": ratio,
-        "clip_ratio/low_mean": clipped_low,
-        "clip_ratio/high_mean": clipped_high,
-        "clip_ratio/region_mean": clipped_low | clipped_high,
-    }
+    logged = {"ratio/mean": ratio} | clipped(ratio, advantages, low, high)
     if ref_logp is not None:
         logged["kl"] = kl_estimate(logp, inside(full_precision(ref_logp.detach()), mask), kl_kind)
         values = values + kl_coef * logged["kl"]
-    tokens = (
-        denominator if token_denominator is None and aggregation == "token" else token_denominator
-    )
-    stats = {
-        name: aggregate(x.detach().to(logp.dtype), mask, "token", None, tokens)
-        for name, x in logged.items()
-    }
+    known = denominator if aggregation == "token" else None
+    tokens = known if token_denominator is None else token_denominator
+    means = {name: x.detach().to(logp.dtype) for name, x in logged.items()}
+    stats = {name: aggregate(x, mask, "token", None, tokens) for name, x in means.items()}
     return aggregate(values, mask, aggregation, max_length, denominator), stats
+
+
+def settings(
+    objective: str, aggregation: str | None, clip_low: float | None, clip_high: float | None
+) -> tuple[str, float, float]:
+    """(aggregation, clip_low, clip_high) of an objective; None stands for the objective's own.
+
+    reinforce has no clip, cispo no lower one, whatever is passed. ValueError for an unknown
+    objective.
+    """
+    if objective not in OBJECTIVES:
+        raise ValueError(f"objective must be one of {tuple(OBJECTIVES)}, not {objective!r}")
+    own_aggregation, own_low, own_high = OBJECTIVES[objective]
+    low = own_low if clip_low is None or objective in ("reinforce", "cispo") else clip_low
+    high = own_high if clip_high is None or objective == "reinforce" else clip_high
+    return own_aggregation if aggregation is None else aggregation, low, high
+
+
+def by_token(advantages: Tensor) -> Tensor:
+    """`advantages[B]` -> `[B, 1]`, the same for every token; `[B, T]` as it is. No gradient
+    flows."""
+    return (advantages.unsqueeze(1) if advantages.dim() == 1 else advantages).detach()
+
+
+def clipped(ratio: Tensor, advantages: Tensor, low: float, high: float) -> dict[str, Tensor]:
+    """Which tokens the clip takes out of the gradient: two `[B, T]` -> bool `[B, T]` by TRL's
+    names.
+
+    low_mean: A < 0 under the lower bound; high_mean: A > 0 above the upper one; region_mean:
+    either. GSPO counts tokens here, where TRL counts sequences.
+    """
+    under, over = (ratio < 1 - low) & (advantages < 0), (ratio > 1 + high) & (advantages > 0)
+    return {
+        "clip_ratio/low_mean": under,
+        "clip_ratio/high_mean": over,
+        "clip_ratio/region_mean": under | over,
+    }
 
 
 def importance_ratio(
