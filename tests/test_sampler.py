@@ -7,11 +7,10 @@ from dataclasses import replace
 import pytest
 import torch
 
-from minilrm import sampler
 from minilrm.model import ModelConfig, Transformer
 from minilrm.sampler import (
     Ban,
-    Decoder,
+    Engine,
     Force,
     Picker,
     decoding,
@@ -20,6 +19,7 @@ from minilrm.sampler import (
     truncate,
     uniform_noise,
 )
+from minilrm.sampler.hooks import Hooks
 from minilrm.tokenizer import Tokenizer
 
 TOK = Tokenizer.train(["the cat sat on the mat, the cat"] * 9, vocab_size=292)
@@ -209,7 +209,7 @@ def test_n_completions_are_those_of_the_prompt_written_n_times():
 @pytest.mark.parametrize("rows", [1, 3, 4, 7])
 def test_the_work_may_be_split_anyhow(rows, monkeypatch):
     whole, streamed = run(n=3), []
-    monkeypatch.setattr(sampler, "MAX_ROWS", rows)
+    monkeypatch.setattr(decoding, "MAX_ROWS", rows)
     parts = run(n=3, stream=lambda row, token, sampled: streamed.append((row, token)))
     assert tokens(whole) == tokens(parts)
     for a, b in zip(flat(whole), flat(parts), strict=True):
@@ -264,7 +264,7 @@ def test_decoding_in_half_precision_leaves_the_model_as_it_is():
 
 
 @pytest.mark.parametrize(
-    "finished, lines",
+    "finished, slots",
     [
         (0, 40),
         (4, 40),  # less than an eighth is not worth a copy of the cache
@@ -278,29 +278,23 @@ def test_decoding_in_half_precision_leaves_the_model_as_it_is():
         (40, 0),
     ],
 )
-def test_finished_rows_leave_in_time(finished, lines):
-    """Catches: a line that still runs left behind; sizes of all kinds, each of which costs a
+def test_finished_rows_leave_in_time(finished, slots):
+    """Catches: a row that still runs left behind; sizes of all kinds, each of which costs a
     preparation."""
-    cache, logits = decoding.prefill(MODEL, [[40]], 40)
-    decoder = Decoder(
-        decoding.FusedTransformer(MODEL, torch.float32, 8),
-        cache,
-        4,
-        Picker(0),
-        sampler.Hooks(TOK),
-        None,
-        0,
-    )
-    for line in range(0, 2 * finished, 2) if finished <= 20 else range(finished):
-        decoder.rows[line] = None
-    running = {row for row in decoder.rows if row is not None}
-    keep = decoder.lines_to_keep()
-    assert len(keep) == lines and keep == sorted(set(keep))
+    engine = Engine(MODEL)
+    cache, _ = decoding.begin(engine, [[40]], 40)
+    batch = decoding.Batch(engine, cache, 4, Picker(0), Hooks(TOK), None, 0)
+    for slot in range(0, 2 * finished, 2) if finished <= 20 else range(finished):
+        batch.rows[slot] = None
+    running = {row for row in batch.rows if row is not None}
+    keep = batch.slots_to_keep()
+    assert len(keep) == slots and keep == sorted(set(keep))
     if keep:
-        decoder.ids[:, 0] = torch.arange(40)
-        new = decoder.shrink(keep, torch.arange(40))
-        assert running == {row for row in decoder.rows if row is not None}
-        assert new.tolist() == decoder.ids[:, 0].tolist() == keep and len(decoder.rows) == len(keep)
+        batch.ids[:, 0] = torch.arange(40)
+        new = batch.shrink(keep, torch.arange(40))
+        assert running == {row for row in batch.rows if row is not None}
+        assert new.tolist() == batch.ids[:, 0].tolist() == keep
+        assert len(batch.rows) == batch.cache.rows == len(keep)
 
 
 # -- Truncation ------------------------------------------------------------------------------------

@@ -3,8 +3,8 @@ fail, streams."""
 
 import pytest
 
-from minilrm import sampler
 from minilrm.sampler import Ban, Force, ToolError
+from minilrm.sampler.hooks import Hooks
 from tests.test_sampler import EOS, LIKED, PROMPTS, TOK, flat, next_logits, run, tokens
 
 
@@ -83,9 +83,8 @@ def test_a_stop_string_ends_the_text_before_itself(text, stop, left):
 
 
 def test_a_stop_string_may_be_a_part_of_one_token():
-    assert (
-        sampler.cut("12 cat, 13", [", ", "at", "13"]) == "12 c" and sampler.cut("12", ["3"]) == "12"
-    )
+    assert Hooks(TOK, (", ", "at", "13")).cut("12 cat, 13") == "12 c"
+    assert Hooks(TOK, ("3",)).cut("12") == "12"
     whole = TOK.vocab_size - 1  # the last merge: a piece of a word
     text = TOK.decode([whole])
     (completion,) = flat(run(["the"], allowed=script([whole]), stop=[text[-1], text[1]]))
