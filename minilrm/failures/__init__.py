@@ -198,7 +198,7 @@ def draw(failure: Failure, logs: dict[str, RunLog], path: Path) -> Path:
             curves.line(axes, steps, values, look, alpha=0.35, linewidth=0.7, marker="")
             bold = curves.smoothed(values, max(1, len(values) // 12))
             curves.line(axes, steps, bold, look, run)
-        curves.name(axes, key, x="step", share=key == "accuracy")
+        curves.frame(axes, key, x="step", share=key == "accuracy")
         curves.label_ends(axes)
     words = "\n".join([failure.name, "", *textwrap.wrap(failure.title, 30)])
     figure.axes[-1].text(0, 0.5, words, va="center", transform=figure.axes[-1].transAxes)
