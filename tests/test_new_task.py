@@ -13,7 +13,7 @@ import pytest
 from minilrm import ask, cli, corpus, distill, doctor, evaluate, grpo, ppo, pretrain, sft
 from minilrm.corpus import Solved, corpus_of
 from minilrm.errors import UserError
-from minilrm.runlog import read_json
+from minilrm.files import read_json
 from minilrm.tasks import TASKS, Grade, Problem, Task, get_task, register, split_of
 
 
