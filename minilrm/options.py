@@ -106,9 +106,8 @@ def option(
         "exclusive_minimum": exclusive_minimum,
         "group": group,
     }
-    if isinstance(
-        default, (list, dict)
-    ):  # one for each instance, or a change to one would change all
+    # one for each instance, or a change to one would change all
+    if isinstance(default, (list, dict)):
         return dataclasses.field(default_factory=lambda: type(default)(default), metadata=metadata)
     return dataclasses.field(default=default, metadata=metadata)
 
