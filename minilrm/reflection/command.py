@@ -60,7 +60,7 @@ def main(options: Options) -> None:
             "was trained from"
         )
     task = choose_task(options, info)
-    if before and (made_for := before[3].get("task", task.name)) != task.name:
+    if before and (made_for := before[3].task or task.name) != task.name:
         print(
             f"note: {before[0]} was made for {made_for}, and is asked about {task.name}",
             file=sys.stderr,
