@@ -94,8 +94,9 @@ def require(*packages: str) -> None:
     missing = [name for name in packages if importlib.util.find_spec(name) is None]
     if missing:
         raise UserError(
-            f"the peer {' and '.join(missing)} is not installed; install the extra with: pip install -e "
-            "'.[bench]' -c constraints.txt (a benchmark's --no-peer measures minilrm alone)"
+            f"the peer {' and '.join(missing)} is not installed; install the extra with: pip "
+            "install -e '.[bench]' -c constraints.txt (a benchmark's --no-peer measures minilrm "
+            "alone)"
         )
 
 
@@ -194,8 +195,8 @@ class Worker:
         except (EOFError, BrokenPipeError, ConnectionResetError):
             self.process.join()
             raise RuntimeError(
-                f"the process of one side ended with exit code {self.process.exitcode} (a negative one "
-                "is a signal; -9 often means that memory ran out)"
+                f"the process of one side ended with exit code {self.process.exitcode} (a "
+                "negative one is a signal; -9 often means that memory ran out)"
             ) from None
         if "user_error" in answer:
             raise UserError(answer["user_error"])
@@ -234,11 +235,8 @@ def serve(pipe, function: Callable, threads: int, memory: bool, settings: dict) 
         machine.raise_malloc_thresholds()
     try:
         function(Link(pipe), **settings)
-    except (
-        SystemExit,
-        KeyboardInterrupt,
-        EOFError,
-    ):  # no more jobs, or the measuring process is gone
+    # no more jobs, or the measuring process is gone
+    except (SystemExit, KeyboardInterrupt, EOFError):
         pass
     except UserError as error:
         pipe.send({"user_error": str(error)})
@@ -396,7 +394,8 @@ def new_report(name: str, options: Options, threads: Sequence[int]) -> dict:
     busy = busy_share()
     if busy is not None and busy > 0.1:
         print(
-            f"warning: other programs use {busy:.0%} of the processor; these times will mean little",
+            f"warning: other programs use {busy:.0%} of the processor; these times will mean "
+            "little",
             file=sys.stderr,
         )
     peaks = {}
@@ -446,7 +445,8 @@ def say(name: str, case: dict, unit: str = "tok/s") -> None:
         print(f"  {side:<10} {s['seconds']['median']:.3g} s, {rates}{memory.lstrip(', ')}{share}")
     if "ratio" in case:
         print(
-            f"  ratio      {case['ratio']['median']:.2f} ({case['ratio']['min']:.2f} to {case['ratio']['max']:.2f})",
+            f"  ratio      {case['ratio']['median']:.2f} ({case['ratio']['min']:.2f} to "
+            f"{case['ratio']['max']:.2f})",
             flush=True,
         )
 

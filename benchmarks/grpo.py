@@ -276,9 +276,8 @@ def measure(
     for turn, pair in enumerate(rounds, start=1):  # turn 0 was the warm-up
         for side in pair.values():
             useful = tokens[turn] + side["tokens"]
-            trained = useful * (
-                1 - side.get("frac_reward_zero_std", 0)
-            )  # what we leave out is no work done
+            # what we leave out is no work done
+            trained = useful * (1 - side.get("frac_reward_zero_std", 0))
             side["flops"] = common.flops(parameters, forward=useful, trained=trained)
     return {
         "name": f"{prompts} x {GROUP} x {work['max_new_tokens']} tokens, {reward}, {threads} thread(s)",
@@ -385,7 +384,8 @@ def run(options: Options) -> Path:
             report["cases"].append(case)
             common.say(f"{case['name']} (peer: {case['peer_setting']})", case)
             print(
-                f"  {skipped(case):.0%} of the groups have equal rewards; minilrm's update leaves them out",
+                f"  {skipped(case):.0%} of the groups have equal rewards; minilrm's update leaves "
+                "them out",
                 flush=True,
             )
     if options.verify:

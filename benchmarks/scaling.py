@@ -176,8 +176,9 @@ def run(options: Options) -> Path:
             points.append(known[key])
             p = points[-1]
             print(
-                f"{TITLES[panel]} {place(p, panel):>10,}: {p['seconds']:.3g} s (rollout {p['rollout']:.3g}, update "
-                f"{p['update']:.3g}), peak memory {p['peak_mb'] or 0:,.0f} MB",
+                f"{TITLES[panel]} {place(p, panel):>10,}: {p['seconds']:.3g} s (rollout "
+                f"{p['rollout']:.3g}, update {p['update']:.3g}), peak memory "
+                f"{p['peak_mb'] or 0:,.0f} MB",
                 flush=True,
             )
         report["cases"].append({"name": panel, "points": points})
@@ -197,13 +198,15 @@ def finish(report: dict) -> None:
             )
             if case["memory_ends_at"]:
                 print(
-                    f"memory ({limit} GB) would end at about {case['memory_ends_at']:,.0f} {TITLES[case['name']]}"
+                    f"memory ({limit} GB) would end at about {case['memory_ends_at']:,.0f} "
+                    f"{TITLES[case['name']]}"
                 )
         if case["name"] == "sequences":
             report["four_times"] = growth(case["points"])
     if report.get("four_times"):
         print(
-            "a step of {to} sequences against one of {from}: {seconds:.2f} x the time, {peak:.2f} x the peak memory, "
+            "a step of {to} sequences against one of {from}: {seconds:.2f} x the time, "
+            "{peak:.2f} x the peak memory, "
             "{work:.2f} x the memory of the work alone".format(**report["four_times"])
         )
 

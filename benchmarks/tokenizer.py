@@ -292,7 +292,8 @@ def say_agreement(case: dict) -> None:
             "the same merges in the same order"
             if a["equal"]
             else (
-                f"{a['shared']} of {a['of']} tokens the same; the lists part at merge {a['first_difference']}"
+                f"{a['shared']} of {a['of']} tokens the same; the lists part at merge "
+                f"{a['first_difference']}"
             )
         )
         print(f"  {side:<10} against ours: {parting}")
@@ -301,7 +302,8 @@ def say_agreement(case: dict) -> None:
             f"{side} {'yes' if same else 'NO'}" for side, same in case["equal_to_plain"].items()
         )
         print(
-            f"  plain      {case['plain_seconds']:.3g} s (one run); exactly its merges, each with its own tie rule: {proofs}",
+            f"  plain      {case['plain_seconds']:.3g} s (one run); exactly its merges, each with "
+            f"its own tie rule: {proofs}",
             flush=True,
         )
 

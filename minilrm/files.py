@@ -15,11 +15,12 @@ import math
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from minilrm.errors import UserError
 
 
-def plain(value: object, digits: int | None = None) -> object:
+def plain(value: Any, digits: int | None = None) -> Any:
     """What JSON can hold: tensors and NumPy scalars become numbers, paths and the like text, NaN
     and infinity None.
 

@@ -34,14 +34,18 @@ from typing import Any, Self, TypeVar
 from minilrm.errors import UserError
 from minilrm.files import plain
 
-KINDS = {
+KINDS: dict[type, str] = {
     int: "a whole number",
     float: "a number",
     str: "a text",
     bool: "true or false",
     Path: "a path",
 }
-CONTAINERS = {list: "a list", tuple: "a list", dict: "names with numbers, such as accuracy=1"}
+CONTAINERS: dict[Any, str] = {
+    list: "a list",
+    tuple: "a list",
+    dict: "names with numbers, such as accuracy=1",
+}
 
 
 class CommandOptions:
@@ -106,9 +110,8 @@ def option(
         "exclusive_minimum": exclusive_minimum,
         "group": group,
     }
-    if isinstance(
-        default, (list, dict)
-    ):  # one for each instance, or a change to one would change all
+    # one for each instance, or a change to one would change all
+    if isinstance(default, (list, dict)):
         return dataclasses.field(default_factory=lambda: type(default)(default), metadata=metadata)
     return dataclasses.field(default=default, metadata=metadata)
 
@@ -240,7 +243,7 @@ def problem_with_field(value: Any, shape: Shape, rules: Mapping[str, Any]) -> st
     if shape.container is dict:
         if not isinstance(value, Mapping) or not all(isinstance(name, str) for name in value):
             return f"must be {CONTAINERS[dict]}, not {value!r:.60}"
-        parts = ((f"{name}: ", weight) for name, weight in value.items())
+        parts: Iterable[tuple[str, Any]] = ((f"{name}: ", weight) for name, weight in value.items())
     elif shape.container:
         if not isinstance(value, (list, tuple)):
             return f"must be {CONTAINERS[shape.container]}, not {value!r:.60}"

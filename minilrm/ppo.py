@@ -138,6 +138,7 @@ class Critic(nn.Module):
         if self.trunk is not None:
             states, _, _ = episode_states(self.trunk, batch, device)
         # a value needs more digits than bfloat16 has: the critic's loss is a difference
+        assert states is not None, "a critic without a trunk reads the policy's states"
         return self.head(states.float())
 
 

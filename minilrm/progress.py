@@ -7,6 +7,7 @@ import contextlib
 import signal
 import sys
 import threading
+from typing import Any
 
 from tqdm import tqdm
 
@@ -29,7 +30,7 @@ class Interrupt:
 
     def __init__(self) -> None:
         self.requested = False
-        self._previous: dict[int, object] = {}
+        self._previous: dict[int, Any] = {}
 
     def __enter__(self) -> Interrupt:
         if threading.current_thread() is threading.main_thread():

@@ -96,9 +96,8 @@ def test_shipped_checkpoints_are_half_as_large_and_as_exact_as_bfloat16_is(tmp_p
     save_one(tmp_path / "half", dtype=torch.bfloat16)
     sizes = [(tmp_path / name / "model.safetensors").stat().st_size for name in ("whole", "half")]
     assert sizes[1] < 0.6 * sizes[0]
-    assert all(
-        p.dtype == torch.float32 for p in model.parameters()
-    )  # saving leaves the model as it was
+    # saving leaves the model as it was
+    assert all(p.dtype == torch.float32 for p in model.parameters())
     loaded, _, _ = checkpoint.load(tmp_path / "half")
     as_saved, _, _ = checkpoint.load(tmp_path / "half", dtype=None)
     for p, q, r in zip(model.parameters(), loaded.parameters(), as_saved.parameters(), strict=True):

@@ -113,9 +113,8 @@ def test_the_same_seed_gives_the_same_and_another_one_another():
     assert tokens(run(n=3, seed=None)) != tokens(run(n=3, seed=None))
     state = torch.get_rng_state()
     run(seed=None)
-    assert torch.equal(
-        state, torch.get_rng_state()
-    )  # the global generator, which training uses, is left alone
+    # the global generator, which training uses, is left alone
+    assert torch.equal(state, torch.get_rng_state())
 
 
 def test_a_text_and_its_ids_are_the_same_prompt():
@@ -254,13 +253,11 @@ def test_decoding_in_half_precision_leaves_the_model_as_it_is():
                 wanted.gather(1, torch.tensor(c.token_ids)[:, None])[:, 0]
                 - torch.tensor(c.logprobs)
             ).tolist()
-    assert (
-        0 < torch.tensor(differences).abs().mean() < 0.05
-    )  # 0 would mean that it decoded in full precision
+    # 0 would mean that it decoded in full precision
+    assert 0 < torch.tensor(differences).abs().mean() < 0.05
     half = liking(LIKED).to(torch.bfloat16)
-    assert all(
-        c.token_ids for c in flat(run(model=half))
-    )  # a model that is in half precision needs no word
+    # a model that is in half precision needs no word
+    assert all(c.token_ids for c in flat(run(model=half)))
 
 
 @pytest.mark.parametrize(
@@ -306,9 +303,8 @@ def kept(top_p=1.0, top_k=0, probs=PROBS):
     out = truncate(probs.log(), top_p, top_k).exp()[0]
     assert out.sum().item() == pytest.approx(1, abs=1e-6)
     chosen = out.nonzero().flatten()
-    torch.testing.assert_close(
-        out[chosen], probs[0, chosen] / probs[0, chosen].sum()
-    )  # renormalised, not changed
+    # renormalised, not changed
+    torch.testing.assert_close(out[chosen], probs[0, chosen] / probs[0, chosen].sum())
     return chosen.tolist()
 
 

@@ -150,7 +150,7 @@ class Trainer(loop.Trainer):
                 f"{self.context} tokens, the shorter context of teacher and student; choose others"
             )
         self.pool = Pool()
-        if options.pool and options.lmbda < 1:
+        if options.pool and options.lmbda != 1:
             self.pool = read_pool(options.pool, self.task, self.tokenizer)
 
     # -- the algorithm box -----------------------------------------------------------------------
@@ -312,7 +312,7 @@ def teacher_and_student(
 ) -> tuple[Transformer, Transformer, Tokenizer]:
     """Teacher, student, and their tokenizer: the loss compares them id by id, so both must mean the
     same by each."""
-    _, teacher, tokenizer, _ = checkpoint.open_model(options.teacher, device)
+    _, teacher, tokenizer, _ = checkpoint.open_model(str(options.teacher), device)
     teacher.requires_grad_(False)
     shape = teacher.config
     if not options.resume and options.student == "scratch":

@@ -18,7 +18,7 @@ import os
 import sys
 import tempfile
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -57,7 +57,7 @@ def get(name: str) -> Failure:
     return known[wanted]
 
 
-def near_names(wanted: str, known: Sequence[str]) -> list[str]:
+def near_names(wanted: str, known: Iterable[str]) -> list[str]:
     """Names that look alike, or share a word.
 
     >>> near_names("clip", ["inverted-clip", "wrong-sign"])
@@ -197,7 +197,7 @@ def draw(failure: Failure, logs: dict[str, RunLog], path: Path) -> Path:
             (steps, values), look = curve(log, key), LOOKS[run]
             curves.line(axes, steps, values, look, alpha=0.35, linewidth=0.7, marker="")
             bold = curves.smoothed(values, max(1, len(values) // 12))
-            curves.line(axes, steps, bold, look, run)
+            curves.line(axes, steps, list(bold), look, run)
         curves.frame(axes, key, x="step", share=key == "accuracy")
         curves.label_ends(axes)
     words = "\n".join([failure.name, "", *textwrap.wrap(failure.title, 30)])

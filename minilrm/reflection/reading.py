@@ -81,27 +81,25 @@ def read(task: Task, episode: Episode) -> Reading:
 #: A rate is defined by the cases that a completion contributes: none, one, or one an attempt.
 RATES: dict[str, Callable[[Reading], list[bool]]] = {
     "reflection_rate": lambda r: [r.reflected],
-    "retry_rate": lambda r: (
-        [r.retried] if r.first_right is False else []
-    ),  # of failed first tries alone
-    "first_try_accuracy": lambda r: [
-        r.first_right is True
-    ],  # of all: no readable first try is not right
+    # of failed first tries alone
+    "retry_rate": lambda r: [r.retried] if r.first_right is False else [],
+    # of all: no readable first try is not right
+    "first_try_accuracy": lambda r: [r.first_right is True],
     "final_accuracy": lambda r: [r.final_right],
     "false_accept": lambda r: [
         accepted for right, accepted in r.attempts if accepted is not None and not right
     ],
+    # of wrong attempts that the check would catch
     "careless_accept": lambda r: [
         accepted
         for (_, accepted), fails in zip(r.attempts, r.fails_check, strict=True)
         if accepted is not None and fails
-    ],  # of wrong attempts that the check would catch
+    ],
     "false_reject": lambda r: [
         not accepted for right, accepted in r.attempts if accepted is not None and right
     ],
-    "repeated_attempts": lambda r: [
-        i < r.repeats for i in range(len(r.attempts) - 1)
-    ],  # of second and later attempts
+    # of second and later attempts
+    "repeated_attempts": lambda r: [i < r.repeats for i in range(len(r.attempts) - 1)],
     "well_formed": lambda r: [r.trace.well_formed],
     "cut": lambda r: [r.cut],
 }

@@ -95,9 +95,8 @@ def main() -> None:
             os._exit(0)
         try:
             said = answer(jobs.get())
-        except (
-            Exception
-        ):  # the parent does this share itself, and meets the same error if it is one
+        # the parent does this share itself, and meets the same error if it is one
+        except Exception:
             traceback.print_exc()
             os._exit(1)
 
