@@ -217,6 +217,7 @@ class Trainer:
             "key": episode.problem.key,
             "prompt": episode.problem.prompt,
             "completion": episode.text,
+            "mark": self.task.mark,
             "answer": episode.problem.answer,
             "correct": episode.grade.correct,
             "reward": episode.reward,
