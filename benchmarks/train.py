@@ -169,7 +169,7 @@ def random_weights(scale: str) -> Iterator[Path]:
     tokenizer = Tokenizer.load(machine.data_folder() / "tokenizer")
     model = Transformer(replace(SCALES[scale], vocab_size=len(tokenizer), max_seq_len=CONTEXT))
     with tempfile.TemporaryDirectory() as folder:
-        yield checkpoint.save(Path(folder) / "random", model, tokenizer, info={"task": None})
+        yield checkpoint.save(Path(folder) / "random", model, tokenizer)
 
 
 def run(options: Options) -> Path:

@@ -9,7 +9,7 @@ which all is proved.
 submission does), that each function not yet written fails with NotImplementedError and nothing
 else, that each mutant is rejected with its own message, that an exercise has at least three
 mutants, that exercises.py is what solutions.py makes of it, and that the code quoted in its README
-is the library's: a fence of Python under the line `<!-- quote: minilrm/objectives.py name -->` must
+is the library's: a fence of Python under the line `<!-- quote: minilrm/objectives/policy.py name -->` must
 be found in that file, word for word, blank lines and docstrings aside.
 
 nbgrader's markers stay in both files, so whoever collects by nbgrader can.

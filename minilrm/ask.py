@@ -1,8 +1,8 @@
 """Ask a model a word problem and watch it think.
 
-    python -m minilrm.ask                                        a conversation; an empty line or Ctrl-D ends it
+    python -m minilrm.ask            a conversation; an empty line or Ctrl-D ends it
     python -m minilrm.ask --question "Ana has 3 boxes of 4 pens. How many pens does she have?"
-    echo "¿Cuántas ...?" | python -m minilrm.ask --samples 16    a vote among 16 answers
+    echo "¿Cuántas ...?" | python -m minilrm.ask --samples 16          a vote among 16 answers
 
 The thinking streams in dim type, the answer follows in bold; without a terminal, or with NO_COLOR
 set, in plain type. What a model writes is only ever text: a control character in it (one could move
@@ -43,9 +43,7 @@ class Options:
         "a checkpoint's or a run's folder, or a shipped name; if not given, the "
         "newest finished grpo run of the task, else the shipped base",
     )
-    task: str = option(
-        "gsm8k-mini", "how the question is put and the answer read", choices=TASKS
-    )
+    task: str = option("gsm8k-mini", "how the question is put and the answer read", choices=TASKS)
     question: str | None = option(None, "ask this one question, then end")
     temperature: float | None = option(None, "0 (greedy) if not given; with --samples 1", minimum=0)
     samples: int = option(1, "answer so many times and take a vote", minimum=1, maximum=512)
@@ -65,7 +63,7 @@ class Options:
         None, "threads; the available cores, at most 4, if not given", minimum=1
     )
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.temperature is None:
             self.temperature = 0.0 if self.samples == 1 else 1.0
         if self.temperature == 0 and self.samples > 1:
@@ -78,9 +76,8 @@ class Options:
 
 def main(options: Options) -> None:
     for stream in (sys.stdin, sys.stdout):
-        if hasattr(
-            stream, "reconfigure"
-        ):  # a stray byte in a pipe is no reason to die, nor a terminal without "ñ"
+        # A stray byte in a pipe is no reason to die, nor a terminal without "ñ".
+        if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")
     device = machine.choose_device(options.device)
     machine.set_threads(options.threads)
@@ -94,9 +91,8 @@ def main(options: Options) -> None:
     for number, question in enumerate(questions(options.question)):
         try:
             asker.ask(question, options.seed + number)
-        except (
-            UserError
-        ) as error:  # too long, or a countdown that cannot come out: the conversation goes on
+        except UserError as error:
+            # Too long, or a question that the task cannot be asked: the conversation goes on.
             if options.question is not None:
                 raise
             print(error, flush=True)
@@ -146,8 +142,8 @@ class Asker:
         longest = self.model.config.max_seq_len - room
         if len(prompt) > longest:
             raise UserError(
-                f"the question is too long: {len(prompt)} tokens, and {longest} leave room for an answer of "
-                f"{room}; ask it in fewer words"
+                f"the question is too long: {len(prompt)} tokens, and {longest} leave room for an "
+                f"answer of {room}; ask it in fewer words"
             )
         if self.options.samples > 1:
             self.vote(problem, prompt, room, seed)
@@ -155,7 +151,11 @@ class Asker:
             self.stream(prompt, room, seed)
 
     def sample(
-        self, prompt: list[int], room: int, seed: int, stream: Callable | None = None
+        self,
+        prompt: list[int],
+        room: int,
+        seed: int,
+        stream: Callable[[int, int, bool], None] | None = None,
     ) -> list[Completion]:
         device = next(self.model.parameters()).device
         return generate(
@@ -165,7 +165,7 @@ class Asker:
             n=self.options.samples,
             max_new_tokens=room,
             seed=seed,
-            temperature=self.options.temperature,
+            temperature=self.options.temperature or 0.0,
             stream=stream,
             dtype=torch.bfloat16 if machine.bfloat16_pays(device) else None,
         )[0]
@@ -269,7 +269,7 @@ class Painter:
 
     coloured: bool | None = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.coloured is None:
             self.coloured = (
                 sys.stdout.isatty()
@@ -284,7 +284,7 @@ class Painter:
         sys.stdout.write(f"{style}{text}{RESET}" if self.coloured and style else text)
         sys.stdout.flush()
 
-    def answer(self, answer: str | None) -> None:
+    def answer(self, answer: object | None) -> None:
         self.paint("no answer" if answer is None else str(answer), BOLD)
         self.paint("\n")
 

@@ -63,7 +63,8 @@ class Answered(Protocol):
 
 @dataclass(frozen=True)
 class Example:
-    """A prompt with a completion to learn from, as token ids; the end-of-text token is among the latter.
+    """A prompt with a completion to learn from, as token ids; the end-of-text token is among the
+    latter.
 
     mask: 1 on the completion's tokens that the loss counts, [T].
     """
@@ -79,7 +80,8 @@ class Example:
 
 
 def example_batches(rows: Sequence[Answered], max_tokens: int) -> Iterator[tuple[Tensor, Tensor]]:
-    """(ids [B, T], loss mask [B, T]) of prompts with their completions, rows of like length together.
+    """(ids [B, T], loss mask [B, T]) of prompts with their completions, rows of like length
+    together.
 
     The mask is True on the tokens of the completions that the loss counts, never on a prompt or on
     padding.

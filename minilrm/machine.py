@@ -253,9 +253,10 @@ def data_folder() -> Path:
         return folder
     if named:
         raise UserError(
-            f"MINILRM_DATA names {folder}, which is no folder; unset it, or set it to the clone's data/"
+            f"MINILRM_DATA names {folder}, which is no folder; unset it, or set it to the clone's "
+            "data/"
         )
     raise UserError(
-        f"the shipped data is not at {folder}; install minilrm from a clone with `pip install -e .`, "
-        "or set MINILRM_DATA to the clone's data/"
+        f"the shipped data is not at {folder}; install minilrm from a clone with `pip install -e "
+        ".`, or set MINILRM_DATA to the clone's data/"
     )

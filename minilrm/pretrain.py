@@ -1,9 +1,9 @@
 """Pretraining: from random weights to a base model that has read the web in miniature.
 
-    minimise  - sum_t log p(x_t | x_<t)          over the documents of `corpus/`, one document a row
+    minimise  - sum_t log p(x_t | x_<t)     over the documents of `corpus/`, one document per row
 
-What bigger recipes have and this leaves out: packing of documents into full rows (with one document a row nothing
-attends across documents, and rows of like length waste little), weight averaging, gradient accumulation over devices.
+Bigger recipes pack documents into full rows and average weights. This leaves both out: with one
+document per row nothing attends across documents, and rows of like length waste little.
 
     python -m minilrm.pretrain --scale micro --export data/checkpoints/gsm8k-mini-base
 """
@@ -55,9 +55,7 @@ class Options(loop.Options):
     """Train a base model from random weights on a task's corpus."""
 
     scale: str = option("micro", "size of the model and the batch", choices=tuple(SCALES))
-    tokens: int | None = option(
-        None, "tokens to read; the scale's own if not given", minimum=1
-    )
+    tokens: int | None = option(None, "tokens to read; the scale's own if not given", minimum=1)
     max_tokens_per_batch: int = option(
         4096, "tokens in a micro-batch, padding included: bounds the memory", minimum=1
     )
@@ -141,7 +139,8 @@ class Trainer(loop.Trainer):
     # -- the algorithm box -----------------------------------------------------------------------
 
     def step(self, step: int) -> dict[str, Any]:
-        """Read a batch, and step. The loss that is logged is a mean of those since the last line."""
+        """Read a batch, and step. The loss that is logged is a mean of those since the last
+        line."""
         o, state, started = self.options, self.state, time.perf_counter()
         if self.stream is None:
             self.stream = self.reader.micro_batches(skip=step * o.accumulate)
@@ -183,7 +182,8 @@ class Trainer(loop.Trainer):
         return loop.Evaluation(scores, episodes, loss)
 
     def answer_in_all_ways(self) -> tuple[Scores, list[Any]]:
-        """A few hundred unseen problems, asked plainly and with thinking forced, sampled and greedily."""
+        """A few hundred unseen problems, asked plainly and with thinking forced, sampled and
+        greedily."""
         task = self.task
         problems = task.problems("validation", self.options.eval_n)
         answers = {}
@@ -217,12 +217,12 @@ class Trainer(loop.Trainer):
                 self.model,
                 self.tokenizer,
                 dtype=torch.bfloat16,
-                info={
-                    "task": o.task,
-                    "command": "python -m minilrm.pretrain",
-                    "options": to_dict(o),
-                    "scores": summary,
-                },
+                info=checkpoint.Info(
+                    task=o.task,
+                    command="python -m minilrm.pretrain",
+                    options=to_dict(o),
+                    scores=summary,
+                ),
             )
             print(f"base model in {o.export}")
 

@@ -1,4 +1,5 @@
-"""What a training loop needs around the mathematics: Ctrl-C that saves first, and a progress bar."""
+"""What a training loop needs around the mathematics: Ctrl-C that saves first, and a progress
+bar."""
 
 from __future__ import annotations
 

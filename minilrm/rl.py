@@ -2,7 +2,8 @@
 
     problems -> rollout -> rewards -> [the trainer's own: advantages, losses] -> optimizer steps
 
-Here is no formula: those are in objectives.py and values.py. The loop around the steps is loop.py's.
+Here is no formula: those are in objectives/ and values.py. The loop around the steps is
+loop.py's.
 """
 
 from __future__ import annotations
@@ -128,8 +129,9 @@ class State(loop.State):
 
 
 class Trainer(loop.Trainer):
-    """A policy that samples, is rewarded and learns. A subclass brings its optimizers, a `reference` model if
-    it has one, and says what a step is. `rewards`: functions of the caller's own, by name."""
+    """A policy that samples, is rewarded and learns. A subclass brings its optimizers, a
+    `reference` model if it has one, and says what a step is. `rewards`: functions of the caller's
+    own, by name."""
 
     reference: Transformer | None = None
 
@@ -340,8 +342,8 @@ def means(metrics: Sequence[Mapping[str, float]]) -> dict[str, float]:
 
 
 def starting_point(options: Options) -> tuple[Transformer, Tokenizer, str]:
-    """The policy at the first step of this stretch, its tokenizer, and where the run began. A resumed run's
-    own checkpoint holds all of it."""
+    """The policy at the first step of this stretch, its tokenizer, and where the run began. A
+    resumed run's own checkpoint holds all of it."""
     if options.resume:
         newest = checkpoint.newest_valid(options.resume / "checkpoints")[1]
         return *opened(newest), options.init
@@ -361,30 +363,27 @@ def beginning(options: Options) -> tuple[Transformer, Tokenizer]:
 
 def opened(path: Path) -> tuple[Transformer, Tokenizer]:
     """A model with a tokenizer that we can use."""
-    model, tokenizer, _ = checkpoint.load(path)
-    if tokenizer is None:
-        raise UserError(
-            f"{path} has no tokenizer that minilrm wrote; start from a checkpoint of minilrm's own"
-        )
+    _, model, tokenizer, _ = checkpoint.open_model(path)
     return model, tokenizer
 
 
 def shipped_base(options: Options) -> Path:
-    """The folder of the shipped model that a task starts from. UserError that names a way which works
-    where there is none."""
+    """The folder of the shipped model that a task starts from. UserError that names a way which
+    works where there is none."""
     base = task_class(options.task).base
     if base:
         return checkpoint.shipped(base)
     data = f" --data {options.data}" if options.data else ""
     raise UserError(
-        f"no base is shipped for {options.task}. Fine-tune one that is on solved problems first: python -m "
-        f"minilrm.sft --task {options.task}{data} --out runs/my-sft; then start from it: --init runs/my-sft"
+        f"no base is shipped for {options.task}. Fine-tune one that is on solved problems first: "
+        f"python -m minilrm.sft --task {options.task}{data} --out runs/my-sft; then start from "
+        "it: --init runs/my-sft"
     )
 
 
 def reference_model(options: Options, policy: Transformer) -> Transformer:
-    """The frozen model that a KL term compares with: the policy at step 0. UserError if a resumed run's
-    beginning is no longer there."""
+    """The frozen model that a KL term compares with: the policy at step 0. UserError if a resumed
+    run's beginning is no longer there."""
     if not options.resume:
         reference = copy.deepcopy(policy)
     else:

@@ -1,9 +1,9 @@
 """Supervised fine-tuning on full chain-of-thought solutions.
 
-    minimise  - sum_t log p(y_t | x, y_<t)       over the answer's tokens y, its end-of-text token included
+    minimise  - sum_t log p(y_t | x, y_<t)     over the answer's tokens y, the end of text included
 
-The prompt x is read and not learnt: its tokens are masked out of the loss. What bigger recipes have and this
-leaves out: packing, chat templates, low-rank adapters, mixing in pretraining text.
+The model reads the prompt x, and the loss leaves its tokens out. Bigger recipes have packing, chat
+templates, low-rank adapters, and some pretraining text in the mix. This leaves them out.
 
     python -m minilrm.sft --task gsm8k-mini
 """
@@ -151,16 +151,10 @@ def loss_of(
 
 def starting_point(options: Options, device: torch.device) -> tuple[Transformer, Tokenizer]:
     """The model to fine-tune; of a resumed run its own newest checkpoint."""
+    start: Path | str = options.init
     if options.resume:
-        path = checkpoint.newest_valid(options.resume / "checkpoints")[1]
-    else:
-        path = checkpoint.resolve(options.init)
-    model, tokenizer, _ = checkpoint.load(path, device=device)
-    if tokenizer is None:
-        raise UserError(
-            f"{options.init} has no tokenizer that minilrm wrote; start from a checkpoint of "
-            "minilrm's own"
-        )
+        start = checkpoint.newest_valid(options.resume / "checkpoints")[1]
+    _, model, tokenizer, _ = checkpoint.open_model(start, device)
     return model, tokenizer
 
 

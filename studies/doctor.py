@@ -128,7 +128,10 @@ def base(runs: Path, corpus: str) -> Path:
     with torch.no_grad():
         model.embed_tokens.weight[tokenizer.eos_id] = 0.0
     return checkpoint.save(
-        mute, model, tokenizer, info={"task": toy.Sums.name, "corpus": "endless, mute"}
+        mute,
+        model,
+        tokenizer,
+        info=checkpoint.Info(task=toy.Sums.name, notes={"corpus": "endless, mute"}),
     )
 
 

@@ -38,7 +38,7 @@ def student(tokenizer, tmp_path_factory):
     """The folder of a student of a few weights that nobody trained."""
     torch.manual_seed(1)
     return checkpoint.save(
-        tmp_path_factory.mktemp("student") / "small", Transformer(SMALL), tokenizer, info={}
+        tmp_path_factory.mktemp("student") / "small", Transformer(SMALL), tokenizer
     )
 
 
@@ -560,9 +560,7 @@ def test_teacher_and_student_must_share_tokenizer_vocabulary_and_context(
     refused, base, student, tokenizer, tmp_path, small
 ):
     def model(name, tokens=tokenizer, **shape):
-        return checkpoint.save(
-            tmp_path / name, Transformer(replace(SMALL, **shape)), tokens, info={}
-        )
+        return checkpoint.save(tmp_path / name, Transformer(replace(SMALL, **shape)), tokens)
 
     other = model("other", Tokenizer.train(["a cat and a hat on a mat"] * 9, 300))
     assert "different tokenizers" in refused("--teacher", base, "--student", other)
@@ -645,7 +643,7 @@ def test_the_study_in_miniature(base, student, small, tmp_path):
 
 
 def test_the_studys_student_is_at_most_a_quarter_of_its_teacher(base, tokenizer, tmp_path):
-    micro = checkpoint.save(tmp_path / "micro", Transformer(SCALES["micro"]), tokenizer, info={})
+    micro = checkpoint.save(tmp_path / "micro", Transformer(SCALES["micro"]), tokenizer)
     assert 0.24 < study_distill.parameter_share(micro) <= 0.25
     with pytest.raises(UserError, match="more than a quarter"):
         study_distill.parameter_share(base)

@@ -182,7 +182,9 @@ def test_a_corrupt_checkpoint(refused, base, tmp_path, command):
 @pytest.mark.parametrize("command", ["grpo", "sft", "evaluate"])
 def test_a_checkpoint_with_somebody_elses_tokenizer(refused, base, tmp_path, command):
     model, _, _ = checkpoint.load(base)
-    folder = checkpoint.save(tmp_path / "foreign", model, None, info={"task": "gsm8k-mini"})
+    folder = checkpoint.save(
+        tmp_path / "foreign", model, None, info=checkpoint.Info(task="gsm8k-mini")
+    )
     argv = ["--checkpoint", folder] if command == "evaluate" else ["--init", folder, *SMALL]
     assert "has no tokenizer that minilrm wrote" in refused(command, *argv)
 

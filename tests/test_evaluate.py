@@ -53,7 +53,10 @@ def model(tokenizer):
 @pytest.fixture(scope="module")
 def folder(model, tokenizer, tmp_path_factory):
     return checkpoint.save(
-        tmp_path_factory.mktemp("model") / "tiny", model, tokenizer, info={"task": "gsm8k-mini"}
+        tmp_path_factory.mktemp("model") / "tiny",
+        model,
+        tokenizer,
+        info=checkpoint.Info(task="gsm8k-mini"),
     )
 
 
@@ -432,13 +435,13 @@ def test_a_missing_checkpoint_is_one_line_and_exit_code_2(tmp_path, capsys):
 
 def test_a_run_folder_stands_for_its_last_checkpoint(model, tokenizer, tmp_path):
     for step in (2, 10):
-        checkpoint.save(tmp_path / "checkpoints" / f"step-{step:06d}", model, tokenizer, info={})
+        checkpoint.save(tmp_path / "checkpoints" / f"step-{step:06d}", model, tokenizer)
     found, _, _, _ = checkpoint.open_model(str(tmp_path), torch.device("cpu"))
     assert found.name == "step-000010"
 
 
 def test_a_checkpoint_without_a_tokenizer_cannot_be_asked(model, tmp_path):
-    bare = checkpoint.save(tmp_path / "bare", model, None, info={})
+    bare = checkpoint.save(tmp_path / "bare", model, None)
     with pytest.raises(UserError, match="no tokenizer"):
         checkpoint.open_model(str(bare), torch.device("cpu"))
 

@@ -160,13 +160,13 @@ def test_each_changes_what_is_learnt(failure, base, small, healthy_weights):
 def test_several_updates_on_stale_rollouts_know_who_wrote_them(base, small, monkeypatch):
     """Mistake: the old log-probs of the policy that learns, with which the ratio hides how late the
     sampler is."""
-    asked, original = [], grpo.Trainer.remember_logprobs
+    asked, original = [], grpo.Trainer.record_logprobs
 
     def hooked(self, groups, old):
         asked.append(self.policy is self.sampling)
         return original(self, groups, old)
 
-    monkeypatch.setattr(grpo.Trainer, "remember_logprobs", hooked)
+    monkeypatch.setattr(grpo.Trainer, "record_logprobs", hooked)
     with toy.toy_tasks(), toy.float32(), faults.stale_rollouts(5):
         trainer = grpo.Trainer(
             grpo.Options(

@@ -211,7 +211,7 @@ def test_a_run_folder_has_all_it_should(runs, name):
     assert summary["steps"] > 5 and summary["tokens_trained"] > 0 and summary["seconds"] > 0
     for which in ("best", "last"):
         model, tokenizer, info = checkpoint.load(folder / "checkpoints" / summary[which])
-        assert tokenizer is not None and info["task"] == "gsm8k-mini"
+        assert tokenizer is not None and info.task == "gsm8k-mini"
     assert (
         summary["last"]
         == RunLog(folder, {}).checkpoints()[-1][1].name
@@ -331,7 +331,7 @@ def test_after_kill_9_the_run_goes_on_from_its_last_checkpoint(runs, small, tmp_
         (folder / left).unlink()
     *_, (_, earlier), (_, last) = RunLog(folder, {}).checkpoints()
     shutil.rmtree(last)
-    (last.parent / f".{last.name}.4242.tmp").mkdir()  # what a save that was killed leaves
+    checkpoint.disk.hidden_sibling(last).mkdir()  # what a save that was killed leaves
     with open(folder / "metrics.jsonl", "ab") as file:
         file.write(b'{"step": 99, "event": "tr')
     module.train(module.Options(resume=folder))
@@ -456,7 +456,7 @@ def test_the_exported_base_is_a_starting_point(small, base, tmp_path):
     training, not before."""
     export = tmp_path / "export"
     pretrain.train(options("pretrain", base, tmp_path / "run", export=export, tokens=1500))
-    assert checkpoint.load(export)[2]["scores"]["steps"] > 2
+    assert checkpoint.load(export)[2].scores["steps"] > 2
     trainer = grpo.Trainer(options("grpo", export, tmp_path / "unused"))
     last = (
         tmp_path

@@ -12,24 +12,21 @@ import signal
 import pytest
 import safetensors.torch
 import torch
+from conftest import judge, parity_of, pay
 
-from minilrm import checkpoint, cli, ppo, rewards, rollout
+from minilrm import checkpoint, cli, ppo, rollout
 from minilrm.errors import UserError
+from minilrm.loop import run as loop_run
 from minilrm.rollout import episode_states
 from minilrm.runlog import RunLog
 
 BOTH = pytest.mark.parametrize("kind", ["separate", "shared"])
 
 
-def parity(episode):
-    """A reward that a random model earns about half of the time."""
-    return float(sum(episode.completion_ids) % 2)
-
-
 @pytest.fixture
 def make_trainer(base, monkeypatch):
-    monkeypatch.setattr(rewards, "weighted", lambda weights: parity)
-    monkeypatch.setattr(ppo, "write_report", lambda folder: folder)
+    pay(monkeypatch)
+    monkeypatch.setattr(loop_run, "write_report", lambda folder: folder)
 
     def make(**more):
         return ppo.Trainer(options(base, **more))
@@ -63,8 +60,8 @@ def answered(trainer, shake=True):
                 generator=torch.Generator().manual_seed(0)
             ).mul_(0.05)
     groups = trainer.sample(0)
-    trainer.look_back(groups)
-    ppo.give_credit(rollout.valid_episodes(groups), trainer.options)
+    trainer.record_values(groups)
+    ppo.set_advantages(rollout.valid_episodes(groups), trainer.options)
     return groups
 
 
@@ -134,7 +131,7 @@ def test_the_gradients_are_those_of_the_formulas(make_trainer, full_precision, k
         held, to_come, following = values.detach(), 0.0, 0.0
         advantages = torch.zeros(len(held))
         for t in reversed(range(len(held))):  # lambda .95; the reward is the last token's
-            delta = (parity(e) if t == len(held) - 1 else following) - held[t]
+            delta = (parity_of(e) if t == len(held) - 1 else following) - held[t]
             to_come = delta + 0.95 * to_come
             advantages[t], following = to_come, held[t]
         loss = (
@@ -186,7 +183,7 @@ def test_tool_text_and_invalid_episodes_teach_nothing(make_trainer, full_precisi
     with_tool, spoiled = groups[0][0], groups[1][2]
     with_tool.mask = [1, 0, 0] + [1] * (len(with_tool.mask) - 3)
     spoiled.valid, spoiled.reward = False, math.nan
-    ppo.give_credit(rollout.valid_episodes(groups), trainer.options)
+    ppo.set_advantages(rollout.valid_episodes(groups), trainer.options)
     assert with_tool.advantages[1:3].tolist() == [0, 0] and with_tool.advantages[0] != 0
     whole, _ = caught_gradients(trainer, groups)
     assert all(g.isfinite().all() for g in whole.values())
@@ -218,9 +215,7 @@ def test_while_the_critic_warms_up_the_policy_stays(make_trainer, kind):
     policy, critic = weights_of(trainer.model), weights_of(trainer.critic)
     for step in range(3):
         metrics = trainer.step(step)
-        assert (
-            same(policy, trainer.model.state_dict()) == (step < 2) == (metrics["grad_norm"] == 0)
-        )
+        assert same(policy, trainer.model.state_dict()) == (step < 2) == (metrics["grad_norm"] == 0)
         assert metrics["val/grad_norm"] > 0 and not same(critic, trainer.critic.state_dict())
 
 
@@ -231,7 +226,7 @@ def test_the_policy_moves_towards_what_is_rewarded(make_trainer, full_precision,
     trainer = make_trainer(
         critic=kind, prompts=8, group_size=8, max_new_tokens=1, lr=3e-3, critic_lr=3e-3
     )
-    trainer.reward = lambda e: float(e.completion_ids[0] % 2 == 0)
+    trainer.judge = judge(lambda e: float(e.completion_ids[0] % 2 == 0))
     earned = [trainer.step(step)["reward"] for step in range(10)]
     assert earned[0] < 0.7 < earned[-1], earned
 
@@ -253,11 +248,11 @@ def test_the_critic_learns_to_foresee(make_trainer, full_precision, kind, explai
         critic_warmup=99,
         value_clip=None,
     )
-    trainer.reward = lambda e: float(e.completion_ids[0] % 2)
+    trainer.judge = judge(lambda e: float(e.completion_ids[0] % 2))
     seen = []
     for step in range(12):
         seen.append(trainer.step(step))
-        trainer.state["step"] += 1
+        trainer.state.step += 1
     assert seen[0]["val/mean"] == 0 and 0.3 < seen[-1]["val/mean"] < 0.7
     assert seen[-1]["loss/value_avg"] < seen[0]["loss/value_avg"] / 1.5
     assert (
@@ -280,17 +275,21 @@ def test_the_kl_is_paid_out_of_the_reward(make_trainer, full_precision):
     """Catches: the reference forgotten in the credit, or taken from the policy that has moved."""
     trainer = make_trainer(kl_coef=0.5, whiten=False, lr=1e-3)
     assert trainer.step(0)["kl"] == pytest.approx(0, abs=1e-6)  # the reference is where it starts
-    trainer.state["step"] = 1
+    trainer.state.step = 1
     groups = trainer.sample(1)
-    trainer.look_back(groups)
+    trainer.record_values(groups)
     for e in rollout.valid_episodes(groups):
         e.values = torch.zeros(len(e.completion_ids))
     trainer.options.lam = 1.0
-    figures = ppo.give_credit(rollout.valid_episodes(groups), trainer.options)
+    figures = ppo.set_advantages(rollout.valid_episodes(groups), trainer.options)
     for e in rollout.valid_episodes(groups):
         k1 = e.old_logprobs - e.ref_logprobs
-        assert e.advantages[0].item() == pytest.approx(parity(e) - 0.5 * k1.sum().item(), abs=1e-5)
-        assert e.advantages[-1].item() == pytest.approx(parity(e) - 0.5 * k1[-1].item(), abs=1e-5)
+        assert e.advantages[0].item() == pytest.approx(
+            parity_of(e) - 0.5 * k1.sum().item(), abs=1e-5
+        )
+        assert e.advantages[-1].item() == pytest.approx(
+            parity_of(e) - 0.5 * k1[-1].item(), abs=1e-5
+        )
     assert figures["kl"] != 0 and not any(p.requires_grad for p in trainer.reference.parameters())
 
 
@@ -331,7 +330,7 @@ def test_each_variant_takes_a_step(make_trainer, more):
 
 def test_a_batch_without_a_valid_reward_changes_nothing(make_trainer):
     trainer = make_trainer()
-    trainer.reward = lambda e: math.nan
+    trainer.judge = judge(lambda e: math.nan)
     before = weights_of(trainer.model) | weights_of(trainer.critic)
     metrics = trainer.step(0)
     assert metrics["invalid"] == 16 and metrics["loss"] == 0
@@ -345,7 +344,7 @@ def test_a_nan_skips_the_step_of_both_and_is_counted_once(make_trainer, monkeypa
     monkeypatch.setattr(trainer, "loss", lambda *args: (loss(*args)[0] * math.nan, loss(*args)[1]))
     before = weights_of(trainer.model) | weights_of(trainer.critic)
     trainer.step(0)
-    assert trainer.state["skipped_steps"] == 1
+    assert trainer.state.skipped_steps == 1
     assert same(before, weights_of(trainer.model) | weights_of(trainer.critic))
 
 
@@ -368,7 +367,7 @@ def run(base, out, **more):
             }
             | more,
         )
-    )
+    ).folder
 
 
 def left_behind(folder):
@@ -401,7 +400,7 @@ def test_a_resumed_run_is_the_run_that_was_never_interrupted(
     critic lost.
     """
     whole = run(base, tmp_path / "whole", critic=kind)
-    cut, count, original = tmp_path / "cut", [], ppo.give_credit
+    cut, count, original = tmp_path / "cut", [], ppo.set_advantages
 
     def interrupted(*args):
         count.append(1)
@@ -410,10 +409,10 @@ def test_a_resumed_run_is_the_run_that_was_never_interrupted(
         return original(*args)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(ppo, "give_credit", interrupted)
+        patch.setattr(ppo, "set_advantages", interrupted)
         run(base, cut, critic=kind)
     assert (
-        f"stopped at step 3; go on with: python -m minilrm.ppo --resume {cut}"
+        f"stopped at step 3; resume with: python -m minilrm.ppo --resume {cut}"
         in capsys.readouterr().err
     )
     ppo.train(ppo.Options(resume=cut))
@@ -438,7 +437,7 @@ def test_what_a_run_leaves_behind(make_trainer, base, tmp_path):
     )
     assert json.loads((folder / "config.json").read_text())["command"] == "ppo"
     model, tokenizer, info = checkpoint.load(folder / "checkpoints" / summary["last"])
-    assert tokenizer is not None and info["task"] == "gsm8k-mini"
+    assert tokenizer is not None and info.task == "gsm8k-mini"
     heads = {"critic": ppo.Critic(model, separate=True)}
     before = weights_of(heads["critic"])
     checkpoint.load_heads(folder / "checkpoints" / summary["last"], heads)

@@ -8,8 +8,9 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from conftest import pay
 
-from minilrm import grpo, rewards
+from minilrm import grpo
 from minilrm.loop import Result
 from minilrm.runlog import RunLog
 from minilrm.tasks.gsm8k_mini import GSM8KMini
@@ -87,9 +88,7 @@ def test_ctrl_c_says_how_to_go_on_and_ends_with_130(capsys):
 def study(base, tmp_path, monkeypatch):
     """The study with two steps, a tiny model, and no measurements but their names."""
     monkeypatch.setattr(GSM8KMini, "max_new_tokens", 8)
-    monkeypatch.setattr(
-        rewards, "weighted", lambda weights: lambda episode: float(sum(episode.completion_ids) % 2)
-    )
+    pay(monkeypatch)
     monkeypatch.setattr(grpo, "write_report", lambda folder: folder)
     monkeypatch.chdir(tmp_path)
     options = functools.partial(

@@ -6,8 +6,9 @@ import sys
 from types import SimpleNamespace
 
 import pytest
+from conftest import pay
 
-from minilrm import checkpoint, grpo, reflection, rewards, runlog
+from minilrm import checkpoint, grpo, reflection, runlog
 from minilrm.errors import UserError
 from minilrm.tasks.countdown import Countdown
 from minilrm.tasks.traces import Attempt, Trace
@@ -25,9 +26,7 @@ def study(base, tmp_path, monkeypatch):
     monkeypatch.setattr(
         Countdown, "problems", lambda self, split, n, seed=0: problems("validation", n, seed)
     )
-    monkeypatch.setattr(
-        rewards, "weighted", lambda weights: lambda episode: float(sum(episode.completion_ids) % 2)
-    )
+    pay(monkeypatch)
     monkeypatch.setattr(grpo, "write_report", lambda folder: folder)
     monkeypatch.setattr(study_aha, "base_of", lambda task, seeded=True: str(base))
     monkeypatch.chdir(tmp_path)
@@ -88,9 +87,8 @@ def test_all_parts_run_once_and_the_figures_can_read_them(study, tmp_path, monke
     assert set(summary["arms"]) == set(study.ARMS)
     seed = summary["arms"]["seeded"]["seeds"]["0"]
     assert seed["n"] == 22 and seed["over best temperature"]["n"] == 22
-    assert set(seed["after"]) == set(
-        reflection.measures(Countdown(), [])
-    )  # no measure is lost on the way
+    # no measure is lost on the way
+    assert set(seed["after"]) == set(reflection.measures(Countdown(), []))
     assert len(summary["parallel"]) == 1 and list(summary["pretraining"]) == [
         "0",
         "0.1",
@@ -108,7 +106,9 @@ def pretend_pretrained(options):
     """A run folder as pretraining leaves it, without the training."""
     model, tokenizer, _ = checkpoint.load(study_aha.base_of(options.task))
     log = runlog.RunLog.create("pretrain", options.task, {}, options.out)
-    checkpoint.save(log.checkpoint_path(5), model, tokenizer, info={"task": options.task})
+    checkpoint.save(
+        log.checkpoint_path(5), model, tokenizer, info=checkpoint.Info(task=options.task)
+    )
     log.summary({"tokens_trained": 10_000})
     return log.folder
 

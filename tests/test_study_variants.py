@@ -8,8 +8,8 @@ import sys
 from pathlib import Path
 
 import pytest
+from conftest import pay
 
-from minilrm import rewards
 from minilrm.errors import UserError
 from minilrm.intervals import paired_bootstrap
 from minilrm.runlog import RunLog
@@ -32,9 +32,7 @@ def study(base, tmp_path, monkeypatch):
             "problems",
             lambda self, split, n: [self.sample(random.Random(i), "train") for i in range(n)],
         )
-    monkeypatch.setattr(
-        rewards, "weighted", lambda weights: lambda episode: float(sum(episode.completion_ids) % 2)
-    )
+    pay(monkeypatch)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(
         study_variants,
@@ -74,9 +72,8 @@ def test_every_arm_runs_until_its_tokens_are_spent(study, arm, tmp_path):
     assert len(found["right"]) == len(found["greedy"]) == len(found["lengths"]) == 5
     assert str(tmp_path) not in json.dumps(found)
     left = list((study.folder("gsm8k-mini", arm, 1) / "checkpoints").iterdir())
-    assert bool(left) == (
-        arm == study.DEFAULT
-    )  # pass@k still needs it; the others would fill the disk
+    # pass@k still needs it; the others would fill the disk
+    assert bool(left) == (arm == study.DEFAULT)
 
 
 def test_each_arm_is_what_it_is_called():
@@ -264,9 +261,8 @@ def test_what_counts_as_a_difference(table, tmp_path):
     )
     assert against["dapo"]["significant"] is None and "2 seeds only" in printed
     low, high = arms["grpo"]["sampled"]["ci"]
-    assert high - low == pytest.approx(
-        2 * 1.96 * (0.75 * 0.25 / 200) ** 0.5, rel=0.15
-    )  # n is 200, not 600
+    # n is 200, not 600
+    assert high - low == pytest.approx(2 * 1.96 * (0.75 * 0.25 / 200) ** 0.5, rel=0.15)
     assert (
         "not measured yet" in printed
         and (tmp_path / "results" / "variants.png").stat().st_size > 5_000

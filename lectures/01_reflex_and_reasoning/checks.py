@@ -10,6 +10,7 @@ from course.grade import StudentError, exercise, expect, expect_close, reject
 FORBIDDEN = (
     "minilrm.tasks",
     "minilrm.tasks.base",
+    "minilrm.tasks.problem",
     "minilrm.tasks.answers",
     "minilrm.tasks.calculator",
 )

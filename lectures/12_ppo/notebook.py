@@ -68,7 +68,7 @@ trainer = ppo.Trainer(
 history = []
 for step in tqdm(range(STEPS), desc="critic"):
     metrics = trainer.step(step)
-    trainer.state["step"] += 1
+    trainer.state.step += 1
     history.append(metrics)
 
 figure, axis = plt.subplots(figsize=(6, 2.8))
@@ -90,7 +90,7 @@ plt.show()
 
 # %%
 groups = trainer.sample(10_000)
-trainer.look_back(groups)  # gives every episode its `values`
+trainer.record_values(groups)  # gives every episode its `values`
 episodes = [e for g in groups for e in g]
 thinking = [e for e in episodes if e.thinks] or episodes
 

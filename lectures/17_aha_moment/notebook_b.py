@@ -96,7 +96,7 @@ for p in (0.2, 0.4, 0.6, 0.8):
 pages = corpus.Attempts("multiplication", seed=0)
 base, tokenizer, info = checkpoint.load(checkpoint.shipped(BASE))
 base.eval()
-share = info.get("options", {}).get("reflection")
+share = info.options.get("reflection")
 if share is not None:
     pages = corpus.Attempts(
         "multiplication", seed=0, reflection=share

@@ -35,7 +35,6 @@ from minilrm import (
     objectives,
     reflection,
     runlog,
-    traces,
 )
 from minilrm.rollout import rollout
 from minilrm.tasks import get_task
@@ -272,7 +271,7 @@ print(
 # %%
 alone = [
     r["study"]["after"]["final_accuracy"]["rate"]
-    for r in runlog.read_jsonl(machine.data_folder() / "results" / "aha.jsonl")
+    for r in files.read_jsonl(machine.data_folder() / "results" / "aha.jsonl")
     if r["task"] == "countdown" and r["kind"] == "unseeded"
 ]
 figure, axes = plt.subplots(1, 2, figsize=(10, 3.6), width_ratios=(3, 2))
@@ -364,7 +363,7 @@ show("after traces", pair[1])
 
 # %%
 study = sorted(
-    runlog.read_jsonl(machine.data_folder() / "results" / "distill.jsonl"),
+    files.read_jsonl(machine.data_folder() / "results" / "distill.jsonl"),
     key=lambda r: (["teacher", "base", *distill.WAYS].index(r["kind"]), r["seed"]),
 )
 most = next((r["test"]["accuracy"] for r in study if r["kind"] == "teacher"), None)
@@ -390,4 +389,4 @@ for r in study if most else ():
 #
 # 1. Give the student a tenth of `TOKENS`. Which way needs the fewest tokens? Look back at section 2 for the reason.
 # 2. Take `student="scratch", student_scale="pico"`. Which of the three ways suffers most from a student that can do nothing yet, and why?
-# 3. Keep the wrong traces as well (`traces.keep_right` drops them; write the pool yourself with `rollout`). What does the student copy then?
+# 3. Keep the wrong traces as well (`minilrm.traces.keep_right` drops them; write the pool yourself with `rollout`). What does the student copy then?

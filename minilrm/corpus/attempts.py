@@ -6,8 +6,8 @@ it at that, right or wrong. A known share of them, `reflection`, goes on after a
 learning may amplify; with 0 there is none, which makes the control.
 
 The share is one of *writers*, not of failed attempts: a writer who goes on at all goes on after
-every failure. A model that read "one failed attempt in ten is followed by another" would learn to stop as
-readily after the third as after the first.
+every failure. A model that read "one failed attempt in ten is followed by another" would learn to
+stop as readily after the third as after the first.
 """
 
 from collections import Counter

@@ -5,10 +5,10 @@ what to change.
     python -m minilrm.doctor --table      how it fares on the recorded runs of data/doctor, whose
                                           state is known
 
-`run.py` is what is read of a run, `checks.py` the states, `recordings.py` the runs with known
-states. What a log cannot show is left out: a wrong formula in the loss, for one, looks like any run
-that does not learn. Against those there are the tests, and the gallery of failures
-(`python -m minilrm.failures`) shows what they do.
+`run.py` is what is read of a run, `finding.py` what is said of it, `checks.py` the states,
+`recordings.py` the runs with known states. What a log cannot show is left out: a wrong formula in
+the loss, for one, looks like any run that does not learn. Against those there are the tests, and
+the gallery of failures (`python -m minilrm.failures`) shows what they do.
 """
 
 import json
@@ -17,7 +17,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from minilrm import cli, machine
-from minilrm.doctor.checks import CHECKS, Finding
+from minilrm.doctor.checks import CHECKS
+from minilrm.doctor.finding import Finding
 from minilrm.doctor.recordings import confusion, load
 from minilrm.doctor.run import Run, from_log
 from minilrm.errors import UserError
@@ -43,9 +44,8 @@ def diagnose(run: Run) -> list[Finding]:
             )
         ]
     found = [finding for check in CHECKS if (finding := check(run))]
-    if (
-        sum(finding.severity == "problem" for finding in found) > 1
-    ):  # then something else says why there is no progress
+    # then something else says why there is no progress
+    if sum(finding.severity == "problem" for finding in found) > 1:
         found = [finding for finding in found if finding.name != "no_progress"]
     return sorted(found, key=lambda finding: finding.severity != "problem")
 
@@ -65,9 +65,9 @@ def describe(run: Run, findings: Sequence[Finding]) -> str:
     name = verdict(findings)
     lines = [
         f"{run.name}: {run.steps} steps of {run.options.get('task', 'an unknown task')}, accuracy "
-        f"{run.start('accuracy'):.2f} -> {run.end('accuracy'):.2f}, reward {run.start('reward'):.2f} -> "
-        f"{run.end('reward'):.2f}, length {run.start('completions/mean_length'):.0f} -> "
-        f"{run.end('completions/mean_length'):.0f}",
+        f"{run.start('accuracy'):.2f} -> {run.end('accuracy'):.2f}, reward "
+        f"{run.start('reward'):.2f} -> {run.end('reward'):.2f}, length "
+        f"{run.start('completions/mean_length'):.0f} -> {run.end('completions/mean_length'):.0f}",
         "",
         f"diagnosis: {name.replace('_', ' ')}",
     ]
@@ -117,7 +117,8 @@ def examine(options: Options) -> None:
         return
     if options.run is None:
         raise UserError(
-            "name a run folder (python -m minilrm.doctor runs/grpo-...), or ask for the --table of recorded runs"
+            "name a run folder (python -m minilrm.doctor runs/grpo-...), or ask for the --table "
+            "of recorded runs"
         )
     run = from_log(RunLog.open(options.run))
     findings = diagnose(run)

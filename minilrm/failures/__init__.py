@@ -1,8 +1,8 @@
 """A gallery of classic bugs: each run beside a healthy run on a task that takes seconds, and both
 curves drawn.
 
-    python -m minilrm.failures                        what is in the gallery
-    python -m minilrm.failures inverted-clip          run it: two runs of seconds, a text and a picture
+    python -m minilrm.failures                   what is in the gallery
+    python -m minilrm.failures inverted-clip     two runs of seconds, a text, a picture
 
 The bugs live here, outside the training code (`faults.py`): grpo.py has no flag for any of them.
 `gallery.py` says of each what it does, why, and which test of the project would have caught it;
@@ -158,7 +158,8 @@ def describe(failure: Failure, logs: dict[str, RunLog]) -> str:
         + "".join(f"{f'{a[0]:.3g} -> {a[-1]:.3g}':>22}" for a in held_out)[1:]
     )
     caught = (
-        "It is a setting, not a line, and no test of the code can refuse one. The fact behind it is tested by"
+        "It is a setting, not a line, and no test of the code can refuse one. The fact behind it "
+        "is tested by"
         if failure.is_setting
         else "The test that would have caught it:"
     )

@@ -182,7 +182,10 @@ def make_base(folder: Path, corpus: str = "plain") -> Path:
     with float32():
         read(model.train(), tokenizer, corpus, steps, peak=1.0 if corpus == "expert" else 0.3)
     return checkpoint.save(
-        place, model, tokenizer, info={"task": Sums.name, "corpus": corpus, "steps": steps}
+        place,
+        model,
+        tokenizer,
+        info=checkpoint.Info(task=Sums.name, notes={"corpus": corpus, "steps": steps}),
     )
 
 

@@ -13,7 +13,15 @@ import re
 from minilrm.tasks import expressions
 from minilrm.tasks.base import Problem
 from minilrm.tasks.expressions import Step, Tree
-from minilrm.tasks.traces import ACCEPT, AGAIN, REFLECTION_WORD, REJECT, Attempt, Trace
+from minilrm.tasks.traces import (
+    ACCEPT,
+    AGAIN,
+    REFLECTION_WORD,
+    REJECT,
+    Attempt,
+    Trace,
+    read_attempts,
+)
 
 OPEN, CLOSE = "<answer>", "</answer>"
 # Every quantifier is bounded or ends at a character that its class excludes: no text is read twice.
@@ -69,32 +77,13 @@ def answer_line(tree: Tree) -> str:
 
 
 def parse_trace(text: str) -> Trace:
-    r"""The attempts of a completion, up to where no attempt can be read or one has no verdict.
-
-    An attempt counts without the blank or the reflection word before it too, but then the trace is
-    not well-formed.
+    r"""The attempts of a completion (`traces.read_attempts`).
 
     >>> trace = parse_trace(" 25-7=18, 18+4=22 no\nwait, 7*4=28, 28+2")
     >>> [(a.content, a.accepted) for a in trace.attempts], trace.reflections, trace.well_formed
     ([('25-7=18, 18+4=22', False), ('7*4=28', None)], 1, False)
     """
-    attempts: list[Attempt] = []
-    reflections, at, expected, well_led = 0, 0, " ", True
-    while not attempts or attempts[-1].accepted is not None:
-        lead = LEAD.match(text, at)
-        attempt = read_attempt(text, lead.end())
-        if attempt is None:
-            break
-        attempts.append(attempt)
-        reflections += lead[1] is not None
-        well_led = well_led and lead[0] == expected
-        at, expected = attempt.end, AGAIN
-    answer = ANSWER.fullmatch(text, at)
-    decided = not attempts or attempts[-1].accepted is not None
-    well_formed = (
-        well_led and decided and answer is not None and expressions.parse(answer[1]) is not None
-    )
-    return Trace(tuple(attempts), reflections, well_formed)
+    return read_attempts(text, LEAD, read_attempt, is_answer)
 
 
 def read_attempt(text: str, start: int) -> Attempt | None:
@@ -118,6 +107,12 @@ def read_attempt(text: str, start: int) -> Attempt | None:
         expressions.normal_form(series),
         verdict[1] == ACCEPT if verdict else None,
     )
+
+
+def is_answer(text: str, start: int) -> bool:
+    """Whether the rest of a text is an answer line with an expression."""
+    answer = ANSWER.fullmatch(text, start)
+    return answer is not None and expressions.parse(answer[1]) is not None
 
 
 def read_step(text: str) -> Step | None:

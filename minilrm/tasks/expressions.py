@@ -24,7 +24,7 @@ from minilrm.tasks.calculator import MAX_DEPTH, CalculatorError
 
 Tree = int | tuple  # a number, or (operator, left tree, right tree)
 MAX_LENGTH = 100  # characters of an expression that is read; five numbers of two digits need 18
-MAX_REORDERED = 4  # longer series of steps (five numbers make four) are left in the order in which they were written
+MAX_REORDERED = 4  # longer series of steps (five numbers make four) stay in the order written
 
 # [0-9] and not \d, which also matches "٣" and "３". No number starts with an idle zero: "07" is "0"
 # and then a stray "7".
@@ -138,9 +138,8 @@ def write(tree: Tree) -> str:
     if isinstance(tree, int):
         return str(tree)
     op, left, right = tree
-    loosest = rank(tree) + (
-        op in "-/"
-    )  # what may stand bare on the right: a-(b+c), a/(b*c), but a+b+c, a*b*c
+    # what may stand bare on the right: a-(b+c), a/(b*c), but a+b+c, a*b*c
+    loosest = rank(tree) + (op in "-/")
     a = write(left) if rank(left) >= rank(tree) else f"({write(left)})"
     b = write(right) if rank(right) >= loosest else f"({write(right)})"
     return a + op + b
@@ -159,9 +158,8 @@ def normal(tree: Tree) -> str:
         (inverse, normal(part) if ops == "+-" or rank(part) > 1 else f"({normal(part)})")
         for inverse, part in flat(tree, ops)
     )
-    return "".join(ops[inverse] + text for inverse, text in parts)[
-        1:
-    ]  # less the first sign: one part has none
+    # less the first sign: one part has none
+    return "".join(ops[inverse] + text for inverse, text in parts)[1:]
 
 
 def flat(tree: Tree, ops: str, inverse: bool = False) -> list[tuple[bool, Tree]]:
@@ -205,7 +203,7 @@ def is_true(step: Step) -> bool:
     return result == (a + b if op == "+" else a - b if op == "-" else a * b)
 
 
-def runs(series: list[Step] | tuple[Step, ...], numbers: Counter) -> bool:
+def runs(series: list[Step] | tuple[Step, ...], numbers: Counter[int]) -> bool:
     """Whether each step finds its two operands among the numbers and the results not yet used. Sums
     are not checked."""
     pool = numbers.copy()
@@ -225,22 +223,20 @@ def normal_form(series: list[Step]) -> str:
     Steps that cannot be done in the order in which they are written (18 is used before it is made)
     keep that order.
 
-    >>> normal_form(steps(("+", 25, ("*", 4, 7)))), normal_form([Step(18, "+", 4, 22), Step(25, "-", 7, 18)])
-    ('7*4=28, 28+25=53', '18+4=22, 25-7=18')
+    >>> normal_form(steps(("+", 25, ("*", 4, 7))))
+    '7*4=28, 28+25=53'
+    >>> normal_form([Step(18, "+", 4, 22), Step(25, "-", 7, 18)])
+    '18+4=22, 25-7=18'
     """
     tidy = [
         step._replace(a=max(step.a, step.b), b=min(step.a, step.b)) if step.op in "+*" else step
         for step in series
     ]
     if 1 < len(tidy) <= MAX_REORDERED:
-        used, made = (
-            Counter(),
-            Counter(step.result for step in tidy[:-1]),
-        )  # the last result is what remains
-        for step in tidy:
-            used.update((step.a, step.b))
+        used = Counter(operand for step in tidy for operand in (step.a, step.b))
+        made = Counter(step.result for step in tidy[:-1])  # the last result is what remains
         if made <= used and runs(tidy, used - made):
-            tidy = min(order for order in permutations(tidy) if runs(order, used - made))
+            tidy = min(list(order) for order in permutations(tidy) if runs(order, used - made))
     return ", ".join(map(str, tidy))
 
 
@@ -323,7 +319,7 @@ def trees(numbers: tuple[int, ...], target: int) -> list[Tree]:
 def all_trees(numbers: tuple[int, ...], target: int) -> list[Tree]:
     if len(numbers) == 1:
         return [numbers[0]] if numbers[0] == target else []
-    found = []
+    found: list[Tree] = []
     for left, right in halves(numbers):
         for a, b in product(reachable(left), reachable(right)):
             for step in moves(a, b):

@@ -10,12 +10,13 @@ Optional fields, which the files that minilrm ships have: "key" (text), "difficu
 import hashlib
 import json
 import random
+from fractions import Fraction
 from pathlib import Path
 
 from minilrm.errors import UserError
 from minilrm.tasks import answers
 from minilrm.tasks.base import SOLUTION_STYLES, SPLITS, Problem, Task, split_of
-from minilrm.tasks.calculator import format_number, number
+from minilrm.tasks.calculator import format_number
 
 
 class GSM8K(Task):
@@ -50,7 +51,8 @@ class GSM8K(Task):
             raise UserError("these problems are those of a file: name it with --data FILE")
         if not self.by_split.get(split):
             raise UserError(
-                f"{self.data} has no problem in the split {split!r}; with split_all the whole file is used"
+                f"{self.data} has no problem in the split {split!r}; with split_all the whole file "
+                "is used"
             )
         return self.by_split[split]
 
@@ -62,7 +64,7 @@ class GSM8K(Task):
             return f" #### {problem.answer}"
         worked = "\n" + problem.meta["solution"]
         if style == "careless":
-            wrong = number(problem.answer) + rng.choice((-10, -2, -1, 1, 2, 10))
+            wrong = Fraction(problem.answer) + rng.choice((-10, -2, -1, 1, 2, 10))
             return worked.partition(answers.MARK)[0] + f"{answers.MARK} {format_number(wrong)}"
         return worked
 

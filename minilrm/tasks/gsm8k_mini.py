@@ -9,6 +9,7 @@ mini: its figures are never GSM8K's.
 
 import random
 from dataclasses import replace
+from fractions import Fraction
 from typing import Any
 
 from minilrm.tasks import answers
@@ -111,13 +112,13 @@ class GSM8KMini(Task):
         return replace(bare, meta={**meta, "sentences": sentences})
 
 
-def problem_key(template: Template, numbers: dict) -> str:
+def problem_key(template: Template, numbers: dict[str, int]) -> str:
     """The sum behind a story: the template and its numbers; names, wording and language do not
     count."""
     return template.name + ":" + "-".join(str(numbers[v]) for v in template.numbers)
 
 
-def worked_steps(problem: Problem) -> list[tuple[str, int]]:
+def worked_steps(problem: Problem) -> list[tuple[str, int | Fraction]]:
     """The right chain: (expression with its numbers written in, result) for each step."""
     steps, numbers = problem.meta["expressions"], problem.meta["numbers"]
     values = solve(steps, numbers)
@@ -147,7 +148,9 @@ def slip(problem: Problem, rng: random.Random) -> list[tuple[str, str]]:
     return [(e, str(v)) for e, v in right[:-1]] + [(expression, str(result + 1))]
 
 
-def _wrong_step(expression: str, result: int, rng: random.Random) -> tuple[str, int]:
+def _wrong_step(
+    expression: str, result: int | Fraction, rng: random.Random
+) -> tuple[str, int | Fraction]:
     if rng.random() < 0.3 and any(op in expression for op in "+-"):
         swapped = expression.translate(str.maketrans("+-", "-+"))
         left, right = (int(x) for x in swapped.replace("-", "+").split("+"))
@@ -156,11 +159,11 @@ def _wrong_step(expression: str, result: int, rng: random.Random) -> tuple[str, 
 
 
 def _carry_on(
-    problem: Problem, at: int, expression: str, result: int
+    problem: Problem, at: int, expression: str, result: int | Fraction
 ) -> list[tuple[str, str]] | None:
     """The chain with step `at` replaced; None if a later step does not come out whole and
     positive."""
-    values = dict(problem.meta["numbers"])
+    values: dict[str, int | Fraction] = dict(problem.meta["numbers"])
     chain = []
     for i, step in enumerate(problem.meta["expressions"]):
         if i == at:

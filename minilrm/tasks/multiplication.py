@@ -10,7 +10,8 @@ number (347*80), a row for its ones (347*6), and their sum. The check works with
 `~` means "leaves the same remainder when divided by nine", and as 10 ~ 1, a number leaves that of
 the sum of its digits (casting out nines; Fibonacci, Liber Abaci, 1202):
 
-    29842 ~ 2+9+8+4+2 = 25 ~ 7,    347 ~ 3+4+7 = 14 ~ 5,    86 ~ 8+6 = 14 ~ 5,    5 * 5 ~ 7    they agree: ok
+    29842 ~ 2+9+8+4+2 = 25 ~ 7
+    347 ~ 3+4+7 = 14 ~ 5,    86 ~ 8+6 = 14 ~ 5,    5 * 5 ~ 7        they agree: ok
 
 The sums of digits are written down: a small model that has to put the remainder of 347 without them
 guesses it (LOG.md).
@@ -50,6 +51,7 @@ from minilrm.tasks.traces import (
     Trace,
     TracedTask,
     Writer,
+    read_attempts,
 )
 
 LEAST_DIGITS, DEFAULT_DIGITS, MOST_DIGITS = 2, 3, 4
@@ -95,10 +97,10 @@ class Multiplication(TracedTask):
             raise ValueError(f"no solution style is called {style!r}")
         if style == "reflex":
             return f" {answers.MARK} {problem.answer}"
-        factors = problem.meta["factors"]
-        right, wrong = multiply(*factors), slip(*factors, rng)
+        a, b = problem.meta["factors"]
+        right, wrong = multiply(a, b), slip(a, b, rng)
         while style == "plan_verify" and passes(wrong):
-            wrong = slip(*factors, rng)
+            wrong = slip(a, b, rng)
         tries = {
             "steps": [(right, True)],
             "careless": [(wrong, True)],
@@ -107,16 +109,13 @@ class Multiplication(TracedTask):
         return write_trace(tries[style])
 
     def write(self, problem: Problem, rng: random.Random, writer: Writer) -> str:
-        """What this writer puts down. The remainders are always worked rightly: who is careless
+        """What this writer puts down. The remainders are always worked rightly: a careless writer
         says "ok" although they are seen to differ."""
+        a, b = problem.meta["factors"]
         tries: list[tuple[Work, bool]] = []
         while True:
-            work = fresh_attempt(
-                *problem.meta["factors"],
-                rng,
-                writer.chance(len(tries)),
-                {made for made, _ in tries},
-            )
+            made = {work for work, _ in tries}
+            work = fresh_attempt(a, b, rng, writer.chance(len(tries)), made)
             overlooks = rng.random() < writer.careless
             tries.append((work, passes(work) or overlooks))
             if tries[-1][1] or not writer.reflects or len(tries) >= writer.longest:
@@ -229,16 +228,15 @@ def fresh_attempt(a: int, b: int, rng: random.Random, skill: float, made: set[Wo
         for _ in range(TRIES):
             if (work := slip(a, b, rng)) not in made:
                 return work
-    return multiply(
-        a, b
-    )  # new: it would have passed, and ended the trace; and all that is left when each slip was made
+    # New, as a right one would have ended the trace; and all that is left when each slip was made.
+    return multiply(a, b)
 
 
 def passes(work: Work) -> bool:
     """Casting out nines: whether the result and the factors' product leave the same remainder.
 
-    >>> passes(multiply(347, 86)), passes(multiply(347, 86, 1, 10)), passes(multiply(347, 86, 1, 90))
-    (True, False, True)
+    >>> [passes(multiply(347, 86, 1, off)) for off in (0, 10, 90)]
+    [True, False, True]
     """
     return (work.result - work.a * work.b) % 9 == 0
 
@@ -257,8 +255,8 @@ def write_attempt(work: Work, accepted: bool) -> str:
         f"{sum(map(int, str(n)))}~{n % 9}" for n in (work.result, work.a, work.b)
     )
     return (
-        f"{work.a}*{work.b}={work.tens}+{work.ones}={work.result}~{result}, {first} {second} {a}*{b}~{a * b % 9} "
-        f"{ACCEPT if accepted else REJECT}"
+        f"{work.a}*{work.b}={work.tens}+{work.ones}={work.result}~{result}, {first} {second} "
+        f"{a}*{b}~{a * b % 9} {ACCEPT if accepted else REJECT}"
     )
 
 
@@ -274,9 +272,8 @@ def write_trace(tries: list[tuple[Work, bool]]) -> str:
 # ---- reading them back
 
 N = "([0-9]{1,12})"
-WORK = re.compile(
-    rf"{N}\*{N}={N}\+{N}={N}(?=~)"
-)  # a result counts as read when something stands behind it
+# A result counts as read when something stands behind it.
+WORK = re.compile(rf"{N}\*{N}={N}\+{N}={N}(?=~)")
 CAST = "[0-9]{1,2}~[0-9]"  # a sum of digits and its remainder
 CHECK = re.compile(rf"~{CAST}, {CAST} {CAST} [0-9]\*[0-9]~[0-9] ({ACCEPT}|{REJECT})(?![a-z0-9])")
 LEAD = re.compile(rf"[ \n]?(?:({REFLECTION_WORD}),? ?)?")
@@ -284,40 +281,37 @@ ANSWER = re.compile(rf"\n{answers.MARK} [0-9]{{1,12}}")
 
 
 def parse_trace(text: str) -> Trace:
-    r"""Read the attempts of a completion, one after the other. Total, and linear: each pattern sees
+    r"""The attempts of a completion (`traces.read_attempts`). Total, and linear: each pattern sees
     a bounded stretch.
-
-    A second attempt counts without the reflection word too, but is not well-formed. Reading ends
-    where no attempt stands, or where one has no verdict.
 
     >>> trace = parse_trace(" 47*86=3760+292=4052~11~2, 11~2 14~5 2*5~1 no\nwait, "
     ...                     "47*86=3760+282=4042~10~1, 11~2 14~5 2*5~1 ok\n#### 4042")
-    >>> [(attempt.content, attempt.accepted) for attempt in trace.attempts], trace.reflections, trace.well_formed
-    ([('47*86=3760+292=4052', False), ('47*86=3760+282=4042', True)], 1, True)
-    >>> parse_trace(" 47*86=3760+282=4042~1")
-    Trace(attempts=(Attempt(start=1, end=20, content='47*86=3760+282=4042', accepted=None),), reflections=0, well_formed=False)
+    >>> [(attempt.content, attempt.accepted) for attempt in trace.attempts]
+    [('47*86=3760+292=4052', False), ('47*86=3760+282=4042', True)]
+    >>> trace.reflections, trace.well_formed
+    (1, True)
+    >>> parse_trace(" 47*86=3760+282=4042~1").attempts
+    (Attempt(start=1, end=20, content='47*86=3760+282=4042', accepted=None),)
     """
-    attempts, reflections, at, wanted, well_led = [], 0, 0, " ", True
-    while True:
-        lead = LEAD.match(text, at)
-        work = WORK.match(text, lead.end())
-        if not work:
-            break
-        check = CHECK.match(text, work.end())
-        end = (check or work).end()
-        attempts.append(Attempt(work.start(), end, normal_form(work), check and check[1] == ACCEPT))
-        reflections += lead[1] is not None
-        well_led = well_led and lead[0] == wanted
-        at, wanted = end, AGAIN
-        if not check:
-            break
-    judged = bool(attempts) and attempts[-1].accepted is not None
-    return Trace(
-        tuple(attempts), reflections, judged and well_led and ANSWER.fullmatch(text, at) is not None
-    )
+    return read_attempts(text, LEAD, read_attempt, is_answer)
 
 
-def normal_form(work: re.Match) -> str:
+def read_attempt(text: str, start: int) -> Attempt | None:
+    """The attempt that starts there; None if its steps cannot be read."""
+    work = WORK.match(text, start)
+    if work is None:
+        return None
+    check = CHECK.match(text, work.end())
+    accepted = check[1] == ACCEPT if check else None
+    return Attempt(start, (check or work).end(), normal_form(work), accepted)
+
+
+def is_answer(text: str, start: int) -> bool:
+    """Whether the rest of a text is an answer line. An answer without an attempt is none."""
+    return start > 0 and ANSWER.fullmatch(text, start) is not None
+
+
+def normal_form(work: re.Match[str]) -> str:
     """The steps without leading zeros: "047*86=3760+282=4042" is the attempt
     "47*86=3760+282=4042"."""
     a, b, tens, ones, result = map(int, work.groups())

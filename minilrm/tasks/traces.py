@@ -10,6 +10,8 @@ It parses a completion into a `Trace` (`parse_trace`), and judges each attempt e
 """
 
 import random
+import re
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from minilrm.tasks.base import Problem, Task
@@ -98,3 +100,32 @@ class TracedTask(Task):
     def thinks(self, completion: str) -> bool:
         """Whether there is an attempt before the answer."""
         return bool(self.parse_trace(completion).attempts)
+
+
+def read_attempts(
+    text: str,
+    lead: re.Pattern[str],
+    read_attempt: Callable[[str, int], Attempt | None],
+    is_answer: Callable[[str, int], bool],
+) -> Trace:
+    """A completion as a trace: attempt after attempt, up to where none can be read or one has no
+    verdict.
+
+    lead: what may stand before an attempt, however badly written; its group 1 is the reflection
+    word. An attempt that is led by anything but " " (the first) or AGAIN (the others) counts too,
+    but then the trace is not well-formed. read_attempt(text, start): the attempt that starts there.
+    is_answer(text, start): whether the rest of the text is the answer.
+    """
+    attempts: list[Attempt] = []
+    reflections, at, expected, well_led = 0, 0, " ", True
+    while not attempts or attempts[-1].accepted is not None:
+        led = lead.match(text, at)
+        attempt = read_attempt(text, led.end()) if led else None
+        if led is None or attempt is None:
+            break
+        attempts.append(attempt)
+        reflections += led[1] is not None
+        well_led = well_led and led[0] == expected
+        at, expected = attempt.end, AGAIN
+    decided = not attempts or attempts[-1].accepted is not None
+    return Trace(tuple(attempts), reflections, well_led and decided and is_answer(text, at))
