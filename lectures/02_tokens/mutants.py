@@ -40,7 +40,7 @@ def from_the_right(symbols, pair):
     return [s[::-1] for s in turned[::-1]]
 
 
-@mutant("merge_pair", "changes the list")
+@mutant("merge_pair", "changes its argument")
 def in_place(symbols, pair):
     symbols[:] = join(symbols, pair)
     return symbols
