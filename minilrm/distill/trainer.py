@@ -341,3 +341,7 @@ def teacher_and_student(
 def train(options: Options) -> loop.Result:
     """A whole run, or the rest of one."""
     return loop.train(Trainer, options)
+
+
+def main(options: Options) -> int:
+    return loop.train(Trainer, options, show_options=True).exit_code

@@ -48,8 +48,10 @@ class Result:
 # -- a run -----------------------------------------------------------------------------------------
 
 
-def train(make: type[Trainer], options: Options, **more: Any) -> Result:
+def train(make: type[Trainer], options: Options, show_options: bool = False, **more: Any) -> Result:
     """A whole run, or the rest of one (`options.resume`). `more` goes to the trainer.
+
+    `show_options`: print all of them first, as the commands do.
 
     The options are checked first, in the command line's words; the task's recipe fills in what was
     not given. UserError for whatever the user can mend, before a run folder is made where possible.
@@ -62,11 +64,11 @@ def train(make: type[Trainer], options: Options, **more: Any) -> Result:
         if log:
             trainer.resume(log)
             log.resume_with(to_dict(options))
-            return run(trainer, log)
+            return run(trainer, log, show_options)
         log = RunLog.create(make.command, options.task, to_dict(options), options.out)
         held.enter_context(log.lock())
         try:
-            return run(trainer, log)
+            return run(trainer, log, show_options)
         except UserError:
             log.discard()  # a folder with nothing in it would only be in the way of the next try
             raise
@@ -99,10 +101,11 @@ def with_absolute_paths(options: Any) -> Any:
     return options.replace(**{n: type(v)(Path(v).resolve()) for n, v in there.items()})
 
 
-def run(trainer: Trainer, log: RunLog) -> Result:
+def run(trainer: Trainer, log: RunLog, show_options: bool) -> Result:
     """From the first evaluation to the report."""
     state = trainer.state
-    print(describe(trainer.options))
+    if show_options:
+        print(describe(trainer.options))
     print(
         f"{count_parameters(trainer.model):,} parameters from {trainer.origin}; "
         f"run folder {log.folder}",
