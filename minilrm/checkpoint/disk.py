@@ -18,7 +18,7 @@ import safetensors.torch
 from torch import Tensor
 
 from minilrm.errors import UserError
-from minilrm.files import plain
+from minilrm.files import json_ready
 
 # A folder is filled (and emptied) under a hidden name, which says whose it is. A process number
 # means something on one machine only, so the name has the machine's as well.
@@ -188,7 +188,7 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
 
 def write_json(path: Path, value: Mapping[str, object]) -> None:
     """A JSON file, on the disk on return."""
-    text = json.dumps(plain(value), ensure_ascii=False, allow_nan=False, indent=2)
+    text = json.dumps(json_ready(value), ensure_ascii=False, allow_nan=False, indent=2)
     write_bytes(path, text.encode("utf-8", "backslashreplace") + b"\n")
 
 

@@ -115,7 +115,7 @@ class Trainer(loop.Trainer):
     command = "distill"
 
     @classmethod
-    def settle(cls, options: Options, saved: Mapping[str, Any]) -> Options:
+    def complete(cls, options: Options, saved: Mapping[str, Any]) -> Options:
         """The teacher's own folder, and the numbers of the way."""
         if options.way != saved.get("way", options.way):
             raise UserError(

@@ -113,7 +113,7 @@ class Trainer:
     log_every = 1  # steps
 
     @classmethod
-    def settle(cls, options: Any, saved: Mapping[str, Any]) -> Any:
+    def complete(cls, options: Any, saved: Mapping[str, Any]) -> Any:
         """The options with what a command fills in by rules of its own; `saved`: those of a run
         that is resumed."""
         return options
