@@ -49,8 +49,8 @@ def new_folder(folder: Path) -> Iterator[Path]:
     """A hidden sibling to fill: renamed to `folder` when all of it is on the disk, removed if
     anything fails. UserError if the folder is there already, or if the disk refuses.
 
-    with new_folder(Path("step-000007")) as temporary:
-        write_bytes(temporary / "a", b"1")
+        with new_folder(Path("step-000007")) as temporary:
+            write_bytes(temporary / "a", b"1")
     """
     if os.path.lexists(folder):
         raise UserError(
@@ -77,6 +77,7 @@ def new_folder(folder: Path) -> Iterator[Path]:
 
 
 def cannot_save(folder: Path, error: OSError) -> UserError:
+    """The error of a disk that refuses, in a line that says what to do."""
     return UserError(
         f"cannot save {folder}: {reason(error)}; free some space, or choose another place"
     )
