@@ -168,9 +168,9 @@ def markdown(folder: Path, names: list[str]) -> str:
         m, v = report["machine"], report["versions"]
         lines += [
             "",
-            f"Ratios are minilrm's rate over its peer's, the median of the pairs and their range; machine: "
-            f"{m['processor']}, {m['cores']} cores, torch {m['torch']}; transformers {v.get('transformers')}, "
-            f"trl {v.get('trl')}.",
+            "Ratios are minilrm's rate over its peer's, the median of the pairs and their range; "
+            f"machine: {m['processor']}, {m['cores']} cores, torch {m['torch']}; transformers "
+            f"{v.get('transformers')}, trl {v.get('trl')}.",
         ]
     return "\n".join(lines)
 

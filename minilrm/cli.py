@@ -1,7 +1,8 @@
 """A dataclass of options (options.py) -> a command line.
 
     if __name__ == "__main__":
-        run_command(main, Options, prog="python -m minilrm.grpo", description="Reinforcement learning from rewards.")
+        run_command(main, Options, prog="python -m minilrm.grpo", description="Reinforcement
+        learning from rewards.")
 
 A mistake on the command line is one line on stderr and exit code 2.
 """
@@ -115,7 +116,8 @@ def convert(given: Any, shape: Shape, choices: Any) -> Any:
             pairs = (word.partition("=") for word in words)
             return {name: one_value(number or "1", float) for name, _, number in pairs}
         return shape.container(one_value(word, shape.item) for word in words)
-    # Among texts "none" is one like any other, unless there are choices and none of them is called that.
+    # Among texts "none" is one like any other, unless there are choices and none of them is called
+    # that.
     is_a_text = shape.item is str and not (choices and "none" not in choices)
     if shape.optional and given.lower() == "none" and not is_a_text:
         return None
@@ -182,9 +184,9 @@ def run_command(
 ) -> None:
     """Parse the command line and call `function(options)`, whose answer is the exit code (None: 0).
 
-    `first`="run": `report RUN` is short for `report --run RUN`. What the user can mend ends with one
-    line and exit code 2, Ctrl-C with 130; any other exception is a mistake of ours and keeps its
-    traceback.
+    `first`="run": `report RUN` is short for `report --run RUN`. What the user can mend ends with
+    one line and exit code 2, Ctrl-C with 130; any other exception is a mistake of ours and keeps
+    its traceback.
     """
     words = list(sys.argv[1:] if argv is None else argv)
     if first and words and not words[0].startswith("-"):

@@ -5,8 +5,8 @@
         figure, (left, right) = panels(2)
         band(left, steps, seeds, LOOKS[0], "GRPO")         # mean of the seeds, least to greatest
         line(right, tokens, loss, LOOKS[1], "PPO")
-        name(left, "Accuracy", x="step", share=True)
-        name(right, "Loss", x="tokens", y="nats per token")
+        frame(left, "Accuracy", x="step", share=True)
+        frame(right, "Loss", x="tokens", y="nats per token")
         label_ends(left)                                   # "GRPO" stands where its line ends
         return png(figure)
 
@@ -144,7 +144,7 @@ def panels(
     return figure, list(table.flat[:count])
 
 
-def name(axes: Axes, title: str = "", x: str = "", y: str = "", share: bool = False) -> None:
+def frame(axes: Axes, title: str = "", x: str = "", y: str = "", share: bool = False) -> None:
     """What a panel shows and along what, with units; its values reach down to 0 unless they are
     negative, since a cut axis makes small changes look large.
 

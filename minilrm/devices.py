@@ -1,17 +1,17 @@
-"""Several devices as one: what has to be added up over all of them before a step is the step of the whole batch.
+"""Several devices as one: what has to be added up before a step is the step of the whole batch.
 
-Each process works on a share of a batch (`share`). Three things must not be computed from a share alone:
+Each process works on a share of a batch (`share`). Three things cannot be computed from a share:
 
-    counts     the denominators of a loss (`total`). A mean of means is not the mean.
-    moments    mean and standard deviation over a batch (`moments`), for normalising by the batch and for whitening.
-    gradients  summed once per optimizer step (`sum_gradients`), after every micro-batch. Because the denominators
-               are those of the whole batch, the gradients are added and not averaged.
+    counts      the denominators of a loss (`total`): a mean of means is not the mean
+    moments     mean and standard deviation (`moments`): for normalising by the batch, for whitening
+    gradients   summed once per optimizer step (`sum_gradients`), after every micro-batch. Since the
+                denominators are those of the whole batch, gradients are added and not averaged.
 
-Every process has to make the same calls in the same order, also one whose share has nothing to teach: the
-others would wait for it for ever.
+Every process has to make the same calls in the same order, also one whose share has nothing to
+teach: the others would wait for it for ever.
 
-With one process each function is the identity: it returns what it was given, bit for bit. Where a process
-group of torch.distributed was started, the same calls go through it.
+With one process each function is the identity: it returns what it was given, bit for bit. Where a
+process group of torch.distributed was started, the same calls go through it.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -22,6 +22,7 @@ import torch.distributed
 from torch import Tensor, nn
 
 Item = TypeVar("Item")
+Number = TypeVar("Number", int, float)
 
 
 class Moments(NamedTuple):
@@ -54,7 +55,7 @@ def share(items: Sequence[Item]) -> Sequence[Item]:
     return items if count() == 1 else items[rank() :: count()]
 
 
-def total(number: float) -> float:
+def total(number: Number) -> Number:
     """The sum of a number over all processes: a count of tokens, of sequences, of steps."""
     if count() == 1:
         return number
@@ -62,7 +63,8 @@ def total(number: float) -> float:
 
 
 def totals(numbers: Mapping[str, float]) -> dict[str, float]:
-    """`total` of each of several figures that are parts of a sum, such as a loss over its whole denominator."""
+    """`total` of each of several figures that are parts of a sum, such as a loss over its whole
+    denominator."""
     return {name: total(number) for name, number in numbers.items()}
 
 
@@ -76,7 +78,8 @@ def moments(values: Tensor) -> Moments:
 
 
 def sum_gradients(parameters: Iterable[nn.Parameter]) -> None:
-    """Add up each parameter's gradient over all processes, in place. A gradient that is missing counts as 0."""
+    """Add up each parameter's gradient over all processes, in place. A gradient that is missing
+    counts as 0."""
     if count() == 1:
         return
     for parameter in parameters:

@@ -1,9 +1,9 @@
 """JSON and JSONL files, written so that a crash costs at most one line.
 
 JSONL, one JSON object per line, is the format of logs because appending to it is safe: whatever
-happens later, the lines that are there stay whole. Only the last line can be torn (by a power cut in
-the middle of a write), so our own logs are read without it (`read_log`). Other files are replaced as
-a whole: readers see the old file or the new one (`write_bytes_atomic`).
+happens later, the lines that are there stay whole. Only the last line can be torn (by a power cut
+in the middle of a write), so our own logs are read without it (`read_log`). Other files are
+replaced as a whole: readers see the old file or the new one (`write_bytes_atomic`).
 """
 
 from __future__ import annotations
@@ -15,11 +15,12 @@ import math
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from minilrm.errors import UserError
 
 
-def plain(value: object, digits: int | None = None) -> object:
+def plain(value: Any, digits: int | None = None) -> Any:
     """What JSON can hold: tensors and NumPy scalars become numbers, paths and the like text, NaN
     and infinity None.
 

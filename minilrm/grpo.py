@@ -1,23 +1,23 @@
-"""Group Relative Policy Optimization (DeepSeekMath, arXiv 2402.03300; used by DeepSeek-R1,
-2501.12948).
+"""Group Relative Policy Optimization (DeepSeekMath, arXiv 2402.03300; DeepSeek-R1, 2501.12948).
 
     for step = 1 .. steps:
         draw questions q from the task
-        sample G completions o_1 .. o_G of each q from the policy pi_old                      rollout
-        r_i = reward(q, o_i)                                                                   rule-based
-        A_i = (r_i - mean r) / std r          over the group of q                              advantages
+        sample G completions o_1 .. o_G of each q from the policy pi_old          rollout
+        r_i = reward(q, o_i)                                                       rule-based
+        A_i = (r_i - mean r) / std r          over the group of q                  advantages
         for each optimizer step on this batch:
-            maximise  mean_i 1/|o_i| sum_t min(rho_it A_i, clip(rho_it, 1 - e, 1 + e) A_i) - beta KL(pi || pi_ref)
+            maximise  mean_i 1/|o_i| sum_t min(rho_it A_i, clip(rho_it, 1 - e, 1 + e) A_i)
+                      - beta KL(pi || pi_ref)
             with  rho_it = pi(o_it | q, o_i<t) / pi_old(o_it | q, o_i<t)
 
-What the paper has and this leaves out: a learned reward model, and refreshing the reference model
-between iterations. By default there is one optimizer step a batch and no KL term; then rho is 1,
-the clip never acts, and the step is REINFORCE with group-relative advantages. `--updates`,
-`--kl-coef` and `--objective` bring the rest.
+The paper has a learned reward model, and it refreshes the reference model between iterations. This
+leaves both out. By default there is one optimizer step per batch and no KL term. Then rho is 1, the
+clip never acts, and the step is REINFORCE with group-relative advantages. `--updates`, `--kl-coef`
+and `--objective` bring the rest.
 
 DAPO (2503.14476) is `--objective dapo`, which brings its clip and its token mean, with
-`--dynamic-sampling 3` and `--overlong-cache 32`. What every loop shares that samples from the
-policy it trains is in rl.py.
+`--dynamic-sampling 3` and `--overlong-cache 32`. What grpo shares with ppo is in rl.py; the loop
+around the steps is in loop/.
 
     python -m minilrm.grpo --task gsm8k-mini
 """
@@ -143,7 +143,7 @@ class Trainer(rl.Trainer):
             fresh = self.sample(step, len(places), again=rounds)
             for i, group in zip(places, fresh, strict=True):
                 groups[i] = group
-        redrawn = {"dynamic/rounds": rounds, "dynamic/dropped_groups": dropped}
+        redrawn: dict[str, float] = {"dynamic/rounds": rounds, "dynamic/dropped_groups": dropped}
         return groups, redrawn if most else {}
 
     def take_kl_from_rewards(self, groups: list[list[Episode]]) -> dict[str, float]:
@@ -253,15 +253,15 @@ def has_zero_std(group: Sequence[Episode]) -> bool:
 
 
 def has_gradient(episode: Episode) -> bool:
-    """Whether an episode can teach something. One of a zero-std group has advantage 0 everywhere: its
-    forward pass is skipped, but it stays in the denominator, so that the gradient is that of the full
-    batch."""
+    """Whether an episode can teach something. One of a zero-std group has advantage 0 everywhere:
+    its forward pass is skipped, but it stays in the denominator, so that the gradient is that of
+    the full batch."""
     return episode.advantages is not None and bool(episode.advantages.any())
 
 
 def set_advantages(groups: Sequence[Sequence[Episode]], normalize: str) -> None:
-    """Compare each episode with its group (equation in the head of this file): `advantages` [T], the
-    same for each of its tokens."""
+    """Compare each episode with its group (equation in the head of this file): `advantages` [T],
+    the same for each of its tokens."""
     if not groups:
         return
     rewards = torch.tensor([[e.reward - e.kl_penalty for e in g] for g in groups])
@@ -278,13 +278,13 @@ def set_advantages(groups: Sequence[Sequence[Episode]], normalize: str) -> None:
 
 
 def train(options: Options, rewards: Mapping[str, RewardFunction] | None = None) -> loop.Result:
-    """A whole run, or the rest of one. `rewards`: functions of your own for names in `options.reward`
-    (see rewards.py)."""
+    """A whole run, or the rest of one. `rewards`: functions of your own for names in
+    `options.reward` (see rewards.py)."""
     return loop.train(Trainer, options, rewards=rewards)
 
 
 def main(options: Options) -> int:
-    return train(options).exit_code
+    return loop.train(Trainer, options, show_options=True).exit_code
 
 
 if __name__ == "__main__":

@@ -65,7 +65,8 @@ def pass_at_k(n: int, c: int, k: int) -> float:
     """
     if not 1 <= k <= n:
         raise ValueError(
-            f"pass@{k} needs at least {max(k, 1)} samples a problem and k >= 1; there are {n} samples"
+            f"pass@{k} needs at least {max(k, 1)} samples a problem and k >= 1; there are {n} "
+            "samples"
         )
     return 1.0 - math.comb(n - c, k) / math.comb(n, k)
 
@@ -96,7 +97,8 @@ def majority_at_k(keys: Sequence[Hashable | None], correct: Sequence[bool], k: i
     every sample is used once at most, so the estimate is unbiased. What does not fill a block is
     left out.
 
-    >>> majority_at_k(["7", "7", "5",  "5", "5", "7",  "7"], [1, 1, 0,  0, 0, 1,  1], k=3)   # first block right
+    >>> answers, right = ["7", "7", "5", "5", "5", "7", "7"], [1, 1, 0, 0, 0, 1, 1]
+    >>> majority_at_k(answers, right, k=3)  # of the two whole blocks the first is right
     0.5
     """
     if not 1 <= k <= len(keys):
@@ -115,7 +117,8 @@ def calibration(votes: Sequence[tuple[Sequence[Hashable | None], Sequence[bool]]
     One entry a bin, of shares above `above` and up to `up_to`; the last is unanimity. A calibrated
     model has accuracy near mean_share in every bin. Problems without any vote are in no bin.
 
-    >>> certain, split = (["7"] * 4, [True] * 4), (["7", "7", "5", None], [False, False, True, False])
+    >>> certain = (["7"] * 4, [True] * 4)
+    >>> split = (["7", "7", "5", None], [False, False, True, False])
     >>> [(b["up_to"], b["n"], b["accuracy"]) for b in calibration([certain, split]) if b["n"]]
     [(0.5, 1, 0.0), (1.0, 1, 1.0)]
     """

@@ -1,10 +1,12 @@
-"""Put a set of problems to a model, grade its answers, and count: what training and final figures have in common.
+"""Put a set of problems to a model, grade its answers, and count: what training and final figures
+have in common.
 
-    scores, episodes = measure(model, tokenizer, task, problems, seed=1, max_new_tokens=task.max_new_tokens)
+    scores, episodes = measure(model, tokenizer, task, problems, seed=1,
+    max_new_tokens=task.max_new_tokens)
 
-Two rules keep the figures honest. An interval counts problems, not samples: two samples of one problem are
-not independent, and an interval that took them as such would be too narrow. And a rate of fewer than 20
-cases is never printed.
+Two rules keep the figures honest. An interval counts problems, not samples: two samples of one
+problem are not independent, and an interval that took them as such would be too narrow. And a rate
+of fewer than 20 cases is never printed.
 """
 
 from __future__ import annotations
@@ -29,13 +31,15 @@ Groups = Sequence[Sequence[Episode]]
 
 @dataclass(frozen=True)
 class Scores:
-    """The figures of one pass over a set of problems. A rate of nothing is NaN, which our JSON writes as null.
+    """The figures of one pass over a set of problems. A rate of nothing is NaN, which our JSON
+    writes as null.
 
-    accuracy: share of right answers, of all samples; accuracy_ci: its 95 % Wilson interval over `n` problems.
-    formatted: share that is well-formed and ends by itself. think_rate: share that thinks before it answers;
-    accuracy_thinking, accuracy_reflex: accuracy of those and of the others; thinking_n: how many think.
-    mean_length: tokens per completion; clipped_ratio: share cut off at the limit; tokens: all of them.
-    greedy: accuracy at temperature 0 on the same problems, where it was measured.
+    accuracy: share of right answers, of all samples; accuracy_ci: its 95 % Wilson interval over `n`
+    problems. formatted: share that is well-formed and ends by itself. think_rate: share that thinks
+    before it answers; accuracy_thinking, accuracy_reflex: accuracy of those and of the others;
+    thinking_n: how many think. mean_length: tokens per completion; clipped_ratio: share cut off at
+    the limit; tokens: all of them. greedy: accuracy at temperature 0 on the same problems, where it
+    was measured.
     """
 
     accuracy: float
@@ -75,7 +79,11 @@ class Scores:
     @classmethod
     def from_dict(cls, saved: dict[str, Any]) -> Scores:
         """`as_dict` backwards, as read from JSON (where NaN is null)."""
-        values = {k: float("nan") if v is None and k != "greedy" else v for k, v in saved.items()}
+        nan = float("nan")
+        values: dict[str, Any] = {
+            name: nan if value is None and name != "greedy" else value
+            for name, value in saved.items()
+        }
         return cls(**{**values, "accuracy_ci": tuple(values["accuracy_ci"])})
 
     def as_dict(self) -> dict[str, Any]:
@@ -116,9 +124,9 @@ def measure(
 ) -> tuple[Scores, list[Episode]]:
     """Answer the problems once (or `samples` times) each: (scores, episodes).
 
-    Prompts too long for the context are left out; `n` counts the problems that were asked. `dtype` is
-    the precision to decode in (None: the model's own). `workers`: processes that decode a share of
-    them. UserError if no prompt fits.
+    Prompts too long for the context are left out; `n` counts the problems that were asked. `dtype`
+    is the precision to decode in (None: the model's own). `workers`: processes that decode a share
+    of them. UserError if no prompt fits.
     """
     evaluator = Evaluator(
         model,

@@ -120,7 +120,7 @@ class Guard:
         self.in_a_row = 0 if healthy else self.in_a_row + 1
         if self.in_a_row >= self.limit:
             raise UserError(
-                f"{self.limit} steps in a row had a loss or gradient that is not a number; the last "
-                "healthy checkpoint is kept. Try a lower learning rate"
+                f"{self.limit} steps in a row had a loss or gradient that is not a number; the "
+                "last healthy checkpoint is kept. Try a lower learning rate"
             )
         return norm if healthy else math.nan

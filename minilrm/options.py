@@ -1,20 +1,22 @@
-"""What a command can be asked for: a dataclass whose fields know their help, their range and whether they were given.
+"""What a command can be asked for: a dataclass whose fields know their help, their range and
+whether they were given.
 
-A command declares its options once, as a subclass of `CommandOptions`. From it come the parser and the
-`--help` (cli.py), the checks, the table that is printed at the start and the JSON that is saved with
-the run:
+A command declares its options once, as a subclass of `CommandOptions`. From it come the parser and
+the `--help` (cli.py), the checks, the table that is printed at the start and the JSON that is saved
+with the run:
 
     @dataclass
     class Options(CommandOptions):
         task: str = option("countdown", "which problems to learn", choices=("countdown", "ledger"))
-        steps: int = option(100, "optimizer steps", minimum=1)
-        lr: float | None = option(None, "learning rate; the scale's own if not given", exclusive_minimum=0)
+        steps: int = option(100, "optimizer steps", minimum=1) lr: float | None = option(None,
+        "learning rate; the scale's own if not given", exclusive_minimum=0)
 
-The types are int, float, str, bool, Path, lists and tuples of these, `dict[str, float]`, and `X | None`.
+The types are int, float, str, bool, Path, lists and tuples of these, `dict[str, float]`, and
+`X | None`.
 
-**What was given counts**, on the command line and in Python alike: `Options(steps=100)` asks for 100 steps
-even where 100 is the default. So a task's recipe (`with_recipe`) and the options saved with a run
-(`resumed`) never override what somebody has asked for.
+**What was given counts**, on the command line and in Python alike: `Options(steps=100)` asks for
+100 steps even where 100 is the default. So a task's recipe (`with_recipe`) and the options saved
+with a run (`resumed`) never override what somebody has asked for.
 """
 
 from __future__ import annotations
@@ -32,14 +34,18 @@ from typing import Any, Self, TypeVar
 from minilrm.errors import UserError
 from minilrm.files import plain
 
-KINDS = {
+KINDS: dict[type, str] = {
     int: "a whole number",
     float: "a number",
     str: "a text",
     bool: "true or false",
     Path: "a path",
 }
-CONTAINERS = {list: "a list", tuple: "a list", dict: "names with numbers, such as accuracy=1"}
+CONTAINERS: dict[Any, str] = {
+    list: "a list",
+    tuple: "a list",
+    dict: "names with numbers, such as accuracy=1",
+}
 
 
 class CommandOptions:
@@ -91,10 +97,10 @@ def option(
 ) -> Any:
     """A dataclass field with what the command line needs to know about it.
 
-    `default` may be `dataclasses.MISSING`: then the option must be given. `choices` that are a mapping
-    (the registry of tasks) are read when they are needed, so a task that is registered later counts.
-    `group` is the heading under which `--help` shows the option. Ranges and choices hold for each item
-    of a list. NaN and infinities are never allowed.
+    `default` may be `dataclasses.MISSING`: then the option must be given. `choices` that are a
+    mapping (the registry of tasks) are read when they are needed, so a task that is registered
+    later counts. `group` is the heading under which `--help` shows the option. Ranges and choices
+    hold for each item of a list. NaN and infinities are never allowed.
     """
     metadata = {
         "help": help,
@@ -104,9 +110,8 @@ def option(
         "exclusive_minimum": exclusive_minimum,
         "group": group,
     }
-    if isinstance(
-        default, (list, dict)
-    ):  # one for each instance, or a change to one would change all
+    # one for each instance, or a change to one would change all
+    if isinstance(default, (list, dict)):
         return dataclasses.field(default_factory=lambda: type(default)(default), metadata=metadata)
     return dataclasses.field(default=default, metadata=metadata)
 
@@ -238,7 +243,7 @@ def problem_with_field(value: Any, shape: Shape, rules: Mapping[str, Any]) -> st
     if shape.container is dict:
         if not isinstance(value, Mapping) or not all(isinstance(name, str) for name in value):
             return f"must be {CONTAINERS[dict]}, not {value!r:.60}"
-        parts = ((f"{name}: ", weight) for name, weight in value.items())
+        parts: Iterable[tuple[str, Any]] = ((f"{name}: ", weight) for name, weight in value.items())
     elif shape.container:
         if not isinstance(value, (list, tuple)):
             return f"must be {CONTAINERS[shape.container]}, not {value!r:.60}"
@@ -251,8 +256,8 @@ def problem_with_field(value: Any, shape: Shape, rules: Mapping[str, Any]) -> st
 
 
 def check(options: Any) -> None:
-    """Check types, ranges and choices, in the same words for options made in Python and on the command
-    line. UserError for the first option that is out of order."""
+    """Check types, ranges and choices, in the same words for options made in Python and on the
+    command line. UserError for the first option that is out of order."""
     known = shapes(type(options))
     for field in dataclasses.fields(options):
         if field.init:
@@ -291,8 +296,8 @@ def to_dict(options: Any) -> dict[str, Any]:
 
 
 def fill(options: Given, defaults: Mapping[str, Any]) -> Given:
-    """A copy in which options that are None have their value from `defaults`; names in `defaults` that
-    are no option are passed over.
+    """A copy in which options that are None have their value from `defaults`; names in `defaults`
+    that are no option are passed over.
 
     So `--scale nano` can set the model's sizes, and `--dim 96` still has the last word.
     """
@@ -311,8 +316,9 @@ def with_recipe(options: Given, recipe: Mapping[str, Any]) -> Given:
 def resumed(options: Given, saved: Mapping[str, Any]) -> Given:
     """The options to resume a run with: those `saved` with it, except what was given now.
 
-    So `--resume FOLDER` alone goes on with the very same run, and `--resume FOLDER --steps 200` with a
-    longer one. The saved options are checked like any others: somebody may have edited the file.
+    So `--resume FOLDER` alone goes on with the very same run, and `--resume FOLDER --steps 200`
+    with a longer one. The saved options are checked like any others: somebody may have edited the
+    file.
     """
     known = shapes(type(options))
     old = {name: as_saved(saved[name], known[name]) for name in known if name in saved}

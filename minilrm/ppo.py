@@ -1,33 +1,34 @@
-"""Proximal Policy Optimization with a learned critic (PPO: arXiv 1707.06347; GAE: 1506.02438; for
-text: 2203.02155).
+"""Proximal Policy Optimization with a learned critic (PPO: arXiv 1707.06347; GAE: 1506.02438).
 
     for step = 1 .. steps:
-        sample completions o of questions q from the policy pi_old                            rollout
-        R = reward(q, o)                                                                      rule-based
-        V_t = V(q, o_<t)                  what the critic expects before token t is chosen
-        r_t = -beta (log pi_old(o_t) - log pi_ref(o_t)),  and R more at the last token        token_rewards
-        A_t = sum_k lam^k delta_t+k,  delta_t = r_t + V_t+1 - V_t                             gae, then whiten
-        Y_t = A_t + V_t                   what the critic should have said
+        sample completions o of questions q from the policy pi_old                rollout
+        R = reward(q, o)                                                           rule-based
+        V_t = V(q, o_<t)             what the critic expects before token t is chosen
+        r_t = -beta (log pi_old(o_t) - log pi_ref(o_t)),  and R more at the last token
+        A_t = sum_k lam^k delta_t+k,  delta_t = r_t + V_t+1 - V_t                  gae, whiten
+        Y_t = A_t + V_t              what the critic should have said
         for each optimizer step on this batch:
-            policy:  maximise  mean_t min(rho_t A_t, clip(rho_t, 1 - e, 1 + e) A_t),   rho_t = pi(o_t) / pi_old(o_t)
-            critic:  minimise  mean_t 1/2 max((V_t - Y_t)^2, (clip(V_t, V_old,t - c, V_old,t + c) - Y_t)^2)
+            policy:  maximise  mean_t min(rho_t A_t, clip(rho_t, 1 - e, 1 + e) A_t)
+                     with  rho_t = pi(o_t) / pi_old(o_t)
+            critic:  minimise  mean_t 1/2 max((V_t - Y_t)^2, (V'_t - Y_t)^2)
+                     with  V'_t = clip(V_t, V_old,t - c, V_old,t + c)
 
-Where GRPO asks how a completion did among others of its question, PPO asks a second network, the
-critic, and gets an answer for each token: the line in which a sum went wrong can be blamed and the
-lines before it spared. The price is the critic itself: a second model to train, wrong at first
+GRPO compares a completion with others of its question. PPO asks a second network, the critic, and
+gets an answer for each token: it can blame the line in which a sum went wrong and spare the lines
+before it. The price is the critic itself: a second model to train, wrong at first
 (`--critic-warmup`), and no better than what it has seen.
 
-Where it stands between its relatives, all on the same episodes:
+Its relatives, all on the same episodes:
 
     REINFORCE               python -m minilrm.grpo --objective reinforce --normalize reward
     ... with a baseline     python -m minilrm.grpo --objective reinforce --normalize rloo
-    actor-critic            python -m minilrm.ppo --updates 1           (one step a batch: the ratio is 1, nothing is clipped)
+    actor-critic            python -m minilrm.ppo --updates 1       (the ratio is 1: no clipping)
     PPO                     python -m minilrm.ppo --updates 4
     GRPO                    python -m minilrm.grpo
 
-What the papers have and this leaves out: a learned reward model, an entropy bonus, an adaptive KL
-coefficient, several rollout workers. Tokens are the steps, and a completion that was cut off for
-its length ends there like any other.
+For text: InstructGPT (2203.02155). The papers have a learned reward model, an entropy bonus, an
+adaptive KL coefficient and several rollout workers. This leaves them out. Tokens are the steps; a
+completion that was cut off for its length ends there like any other.
 
     python -m minilrm.ppo --task gsm8k-mini
 """
@@ -137,6 +138,7 @@ class Critic(nn.Module):
         if self.trunk is not None:
             states, _, _ = episode_states(self.trunk, batch, device)
         # a value needs more digits than bfloat16 has: the critic's loss is a difference
+        assert states is not None, "a critic without a trunk reads the policy's states"
         return self.head(states.float())
 
 
@@ -294,13 +296,13 @@ def set_advantages(episodes: Sequence[Episode], o: Options) -> dict[str, float]:
 
 
 def train(options: Options, rewards: Mapping[str, RewardFunction] | None = None) -> loop.Result:
-    """A whole run, or the rest of one. `rewards`: functions of your own for names in `options.reward`
-    (see rewards.py)."""
+    """A whole run, or the rest of one. `rewards`: functions of your own for names in
+    `options.reward` (see rewards.py)."""
     return loop.train(Trainer, options, rewards=rewards)
 
 
 def main(options: Options) -> int:
-    return train(options).exit_code
+    return loop.train(Trainer, options, show_options=True).exit_code
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
 """Pretraining: from random weights to a base model that has read the web in miniature.
 
-    minimise  - sum_t log p(x_t | x_<t)          over the documents of `corpus/`, one document a row
+    minimise  - sum_t log p(x_t | x_<t)     over the documents of `corpus/`, one document per row
 
-What bigger recipes have and this leaves out: packing of documents into full rows (with one document a row nothing
-attends across documents, and rows of like length waste little), weight averaging, gradient accumulation over devices.
+Bigger recipes pack documents into full rows and average weights. This leaves both out: with one
+document per row nothing attends across documents, and rows of like length waste little.
 
     python -m minilrm.pretrain --scale micro --export data/checkpoints/gsm8k-mini-base
 """
@@ -110,12 +110,13 @@ class Trainer(loop.Trainer):
             raise UserError(f"--export {options.export} is there already; choose another folder")
         self.tokenizer = Tokenizer.load(machine.data_folder() / "tokenizer")
         print("writing documents ...", flush=True)
-        pages = self.documents("train", options.tokens, options.seed)
+        pages = self.documents("train", self.goal, options.seed)
         self.held_out = self.documents("validation", HELD_OUT, options.seed + 1)
         limit = options.max_tokens_per_batch
         self.reader = Reader(pages, options.context, limit, options.seed)
-        shape = {"vocab_size": len(self.tokenizer), "max_seq_len": options.context}
-        self.model = Transformer(replace(SCALES[options.scale], **shape)).to(self.device)
+        scale, words = SCALES[options.scale], len(self.tokenizer)
+        shape = replace(scale, vocab_size=words, max_seq_len=options.context)
+        self.model = Transformer(shape).to(self.device)
         self.origin = (
             f"random weights; {len(self.reader.rows):,} documents to read ({self.reader.dropped} "
             "too long, dropped)"
@@ -139,7 +140,8 @@ class Trainer(loop.Trainer):
     # -- the algorithm box -----------------------------------------------------------------------
 
     def step(self, step: int) -> dict[str, Any]:
-        """Read a batch, and step. The loss that is logged is a mean of those since the last line."""
+        """Read a batch, and step. The loss that is logged is a mean of those since the last
+        line."""
         o, state, started = self.options, self.state, time.perf_counter()
         if self.stream is None:
             self.stream = self.reader.micro_batches(skip=step * o.accumulate)
@@ -181,7 +183,8 @@ class Trainer(loop.Trainer):
         return loop.Evaluation(scores, episodes, loss)
 
     def answer_in_all_ways(self) -> tuple[Scores, list[Any]]:
-        """A few hundred unseen problems, asked plainly and with thinking forced, sampled and greedily."""
+        """A few hundred unseen problems, asked plainly and with thinking forced, sampled and
+        greedily."""
         task = self.task
         problems = task.problems("validation", self.options.eval_n)
         answers = {}
@@ -229,7 +232,7 @@ class Trainer(loop.Trainer):
 
 
 def loss_of(
-    model: Transformer, ids: torch.Tensor, device: torch.device, denominator: int | None = None
+    model: Transformer, ids: torch.Tensor, device: torch.device, denominator: float | None = None
 ) -> torch.Tensor:
     """Cross-entropy of the next token, summed and divided by `denominator` (the batch's tokens;
     None: this one's own).
@@ -305,7 +308,7 @@ def train(options: Options) -> loop.Result:
 
 
 def main(options: Options) -> int:
-    return train(options).exit_code
+    return loop.train(Trainer, options, show_options=True).exit_code
 
 
 if __name__ == "__main__":

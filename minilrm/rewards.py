@@ -1,16 +1,17 @@
-"""Rewards: episodes in, numbers out. Those here are rules (DeepSeek-R1, arXiv 2501.12948, section 2.2.2).
+"""Rewards: episodes in, numbers out. Those here are rules (DeepSeek-R1, arXiv 2501.12948, section
+2.2.2).
 
-A reward function looks at a whole batch of finished episodes and returns a number for each, so that a
-model can be one, too:
+A reward function looks at a whole batch of finished episodes and returns a number for each, so that
+a model can be one, too:
 
     def short(episodes):
         return [1.0 if episode.length < 50 else 0.0 for episode in episodes]
 
     grpo.train(grpo.Options(reward={"accuracy": 1.0, "short": 0.1}), rewards={"short": short})
 
-On the command line, `--reward accuracy=1 my_module:short=0.1`. An episode earns the weighted sum. Where a
-function raises, hangs, or gives something that is no finite number, the episode is marked invalid and
-counted apart from "wrong": it enters neither its group's mean nor the loss.
+On the command line, `--reward accuracy=1 my_module:short=0.1`. An episode earns the weighted sum.
+Where a function raises, hangs, or gives something that is no finite number, the episode is marked
+invalid and counted apart from "wrong": it enters neither its group's mean nor the loss.
 """
 
 from __future__ import annotations
@@ -44,8 +45,8 @@ def accuracy(episodes: Sequence[Episode]) -> list[float]:
 
 
 def formatted(episodes: Sequence[Episode]) -> list[float]:
-    """1 if there is exactly one answer, in the form the task asks for, with nothing after it and the
-    end reached."""
+    """1 if there is exactly one answer, in the form the task asks for, with nothing after it and
+    the end reached."""
     return [float(e.grade.formatted and e.finish_reason == "eos") for e in episodes]
 
 
@@ -57,8 +58,8 @@ REWARDS: dict[str, RewardFunction] = {"accuracy": accuracy, "format": formatted}
 
 @dataclass(frozen=True)
 class Reward:
-    """A function under its name, with its weight in the sum. `ours`: a rule of this file, which can neither
-    hang nor fail."""
+    """A function under its name, with its weight in the sum. `ours`: a rule of this file, which can
+    neither hang nor fail."""
 
     name: str
     function: RewardFunction
@@ -69,7 +70,8 @@ class Reward:
 def chosen(
     weights: Mapping[str, float], own: Mapping[str, RewardFunction] | None = None
 ) -> list[Reward]:
-    """The rewards that an option such as `{"accuracy": 1, "format": 0.1}` names; weight 0 leaves one out.
+    """The rewards that an option such as `{"accuracy": 1, "format": 0.1}` names; weight 0 leaves
+    one out.
 
     A name is one of REWARDS, one of `own`, or `module:function`. UserError for any other name.
     """
@@ -91,8 +93,9 @@ def imported(name: str) -> RewardFunction:
     module, colon, attribute = name.partition(":")
     if not colon:
         raise UserError(
-            f"no reward is called {name!r}{nearest(name, REWARDS)} There are {', '.join(REWARDS)}; one of "
-            "your own is named module:function, or passed in Python: train(options, rewards={name: function})"
+            f"no reward is called {name!r}{nearest(name, REWARDS)} There are "
+            f"{', '.join(REWARDS)}; one of your own is named module:function, or passed in Python: "
+            "train(options, rewards={name: function})"
         )
     try:
         function = getattr(importlib.import_module(module), attribute)
@@ -178,9 +181,9 @@ class Late(Exception):
 def within(seconds: float, function: RewardFunction, episodes: Sequence[Episode]) -> Any:
     """`function(episodes)`, given up after so many seconds (TimeoutError).
 
-    It runs in a thread of its own. What hangs in Python is ended there by an exception; what hangs in
-    another library stays behind, asleep or busy, until this process ends. SystemExit becomes an error
-    like any other.
+    It runs in a thread of its own. What hangs in Python is ended there by an exception; what hangs
+    in another library stays behind, asleep or busy, until this process ends. SystemExit becomes an
+    error like any other.
     """
     result: list[Any] = []
     failure: list[BaseException] = []

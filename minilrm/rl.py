@@ -2,7 +2,8 @@
 
     problems -> rollout -> rewards -> [the trainer's own: advantages, losses] -> optimizer steps
 
-Here is no formula: those are in objectives.py and values.py. The loop around the steps is loop.py's.
+Here is no formula: those are in objectives/ and values.py. The loop around the steps is
+loop.py's.
 """
 
 from __future__ import annotations
@@ -128,8 +129,9 @@ class State(loop.State):
 
 
 class Trainer(loop.Trainer):
-    """A policy that samples, is rewarded and learns. A subclass brings its optimizers, a `reference` model if
-    it has one, and says what a step is. `rewards`: functions of the caller's own, by name."""
+    """A policy that samples, is rewarded and learns. A subclass brings its optimizers, a
+    `reference` model if it has one, and says what a step is. `rewards`: functions of the caller's
+    own, by name."""
 
     reference: Transformer | None = None
 
@@ -138,17 +140,18 @@ class Trainer(loop.Trainer):
     ):
         super().__init__(options)
         self.options = options = fill(options, {"max_new_tokens": self.task.max_new_tokens})
+        self.max_new_tokens = options.max_new_tokens or self.task.max_new_tokens
         self.state: State = State()
-        if (options.overlong_cache or 0) > options.max_new_tokens:
+        if (options.overlong_cache or 0) > self.max_new_tokens:
             raise UserError(
                 f"--overlong-cache {options.overlong_cache} is longer than a completion may be "
-                f"({options.max_new_tokens}); choose a smaller one, or raise --max-new-tokens"
+                f"({self.max_new_tokens}); choose a smaller one, or raise --max-new-tokens"
             )
         self.judge = judge_of(options, rewards)
         self.model, self.tokenizer, self.origin = starting_point(options)
         self.model.to(self.device)
         self.style, self.temperature = options.style, options.temperature
-        self.max_new_tokens, self.collapse = options.max_new_tokens, options.collapse
+        self.collapse = options.collapse
         self.refuse_what_does_not_fit()
         # They decode; they start while this process gets ready.
         self.workers = workers.beside_this(self.device)
@@ -340,8 +343,8 @@ def means(metrics: Sequence[Mapping[str, float]]) -> dict[str, float]:
 
 
 def starting_point(options: Options) -> tuple[Transformer, Tokenizer, str]:
-    """The policy at the first step of this stretch, its tokenizer, and where the run began. A resumed run's
-    own checkpoint holds all of it."""
+    """The policy at the first step of this stretch, its tokenizer, and where the run began. A
+    resumed run's own checkpoint holds all of it."""
     if options.resume:
         newest = checkpoint.newest_valid(options.resume / "checkpoints")[1]
         return *opened(newest), options.init
@@ -366,21 +369,22 @@ def opened(path: Path) -> tuple[Transformer, Tokenizer]:
 
 
 def shipped_base(options: Options) -> Path:
-    """The folder of the shipped model that a task starts from. UserError that names a way which works
-    where there is none."""
+    """The folder of the shipped model that a task starts from. UserError that names a way which
+    works where there is none."""
     base = task_class(options.task).base
     if base:
         return checkpoint.shipped(base)
     data = f" --data {options.data}" if options.data else ""
     raise UserError(
-        f"no base is shipped for {options.task}. Fine-tune one that is on solved problems first: python -m "
-        f"minilrm.sft --task {options.task}{data} --out runs/my-sft; then start from it: --init runs/my-sft"
+        f"no base is shipped for {options.task}. Fine-tune one that is on solved problems first: "
+        f"python -m minilrm.sft --task {options.task}{data} --out runs/my-sft; then start from "
+        "it: --init runs/my-sft"
     )
 
 
 def reference_model(options: Options, policy: Transformer) -> Transformer:
-    """The frozen model that a KL term compares with: the policy at step 0. UserError if a resumed run's
-    beginning is no longer there."""
+    """The frozen model that a KL term compares with: the policy at step 0. UserError if a resumed
+    run's beginning is no longer there."""
     if not options.resume:
         reference = copy.deepcopy(policy)
     else:

@@ -22,12 +22,12 @@ class Episode:
 
     Of the rollout: `completion_ids, mask, logprobs` as in `sampler.Completion`, [T] each; the
     end-of-text token is among them. Of the rewards: `rewards` by name, each without its weight;
-    `reward` their weighted sum; `valid` False where no reward could be computed, so that the episode
-    counts neither in its group's mean nor in the loss. Of the training, tensors [T], one number per
-    completion token, None until they are computed: `old_logprobs` and `ref_logprobs` under the
-    policy that sampled and under the reference model, `values` and `returns` of a critic, and
-    `advantages`, what the loss weighs each token with. `kl_penalty`: what was taken from the reward
-    for the distance to the reference model.
+    `reward` their weighted sum; `valid` False where no reward could be computed, so that the
+    episode counts neither in its group's mean nor in the loss. Of the training, tensors [T], one
+    number per completion token, None until they are computed: `old_logprobs` and `ref_logprobs`
+    under the policy that sampled and under the reference model, `values` and `returns` of a critic,
+    and `advantages`, what the loss weighs each token with. `kl_penalty`: what was taken from the
+    reward for the distance to the reference model.
     """
 
     problem: Problem
@@ -188,7 +188,8 @@ def valid_episodes(groups: Sequence[Sequence[Episode]]) -> list[Episode]:
 
 
 def stack(batch: Sequence[Episode], name: str, like: Tensor) -> Tensor:
-    """What the episodes keep under a field's name, a row each, as one matrix [B, T] padded like another."""
+    """What the episodes keep under a field's name, a row each, as one matrix [B, T] padded like
+    another."""
     out = torch.zeros_like(like)
     for i, e in enumerate(batch):
         row = torch.as_tensor(getattr(e, name))

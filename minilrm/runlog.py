@@ -78,20 +78,23 @@ class RunLog:
         folder = Path(folder)
         if not folder.is_dir():
             raise UserError(
-                f"there is no run folder {folder}; runs are kept under runs/ unless --out said otherwise"
+                f"there is no run folder {folder}; runs are kept under runs/ unless --out said "
+                "otherwise"
             )
         if not (folder / "config.json").is_file():
             raise UserError(f"{folder} is not a run folder: it has no config.json")
         log = cls(folder, read_json(folder / "config.json"))
         if command not in (None, log.config.get("command")):
             raise UserError(
-                f"{folder} is a run of {log.config.get('command')}, not of {command}; name another folder"
+                f"{folder} is a run of {log.config.get('command')}, not of {command}; name "
+                "another folder"
             )
         return log
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:
-        """Inside, this process alone may write here. UserError that names the holder if another one does.
+        """Inside, this process alone may write here. UserError that names the holder if another one
+        does.
 
         The system gives the lock back when its holder ends, in whatever way.
         """
@@ -104,13 +107,14 @@ class RunLog:
         except Timeout:
             who = read_json(holder) if holder.exists() else {}
             raise UserError(
-                f"{self.folder} is being written by another process (number {who.get('pid', 'unknown')}, "
-                f"since {who.get('since', 'unknown')}); wait for it, or stop it first"
+                f"{self.folder} is being written by another process (number "
+                f"{who.get('pid', 'unknown')}, since {who.get('since', 'unknown')}); wait for it, "
+                "or stop it first"
             ) from None
 
     def discard(self) -> bool:
-        """Remove a run that came to nothing, so that it is not in the way of the next try: one with no
-        metrics and no checkpoint. True if it was."""
+        """Remove a run that came to nothing, so that it is not in the way of the next try: one with
+        no metrics and no checkpoint. True if it was."""
         if self.metrics() or self.checkpoints():
             return False
         shutil.rmtree(self.folder, ignore_errors=True)
@@ -119,7 +123,8 @@ class RunLog:
     # Writing
 
     def resume_with(self, options: dict) -> None:
-        """Keep the options that the run goes on with; config.json remembers what was changed, and when."""
+        """Keep the options that the run goes on with; config.json remembers what was changed, and
+        when."""
         before = self.config.get("options", {})
         changed = {name: value for name, value in options.items() if before.get(name) != value}
         changed = {
@@ -156,7 +161,8 @@ class RunLog:
                 write_bytes_atomic(path, b"".join(json_line(record) for record in kept))
 
     def forget(self, step: int, event: str) -> None:
-        """Forget what an event logged at this step, so that it can be logged again and stands there once."""
+        """Forget what an event logged at this step, so that it can be logged again and stands there
+        once."""
         for name in ("metrics.jsonl", "samples.jsonl"):
             path = self.folder / name
             records = read_log(path)

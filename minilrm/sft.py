@@ -1,9 +1,9 @@
 """Supervised fine-tuning on full chain-of-thought solutions.
 
-    minimise  - sum_t log p(y_t | x, y_<t)       over the answer's tokens y, its end-of-text token included
+    minimise  - sum_t log p(y_t | x, y_<t)     over the answer's tokens y, the end of text included
 
-The prompt x is read and not learnt: its tokens are masked out of the loss. What bigger recipes have and this
-leaves out: packing, chat templates, low-rank adapters, mixing in pretraining text.
+The model reads the prompt x, and the loss leaves its tokens out. Bigger recipes have packing, chat
+templates, low-rank adapters, and some pretraining text in the mix. This leaves them out.
 
     python -m minilrm.sft --task gsm8k-mini
 """
@@ -164,7 +164,7 @@ def train(options: Options) -> loop.Result:
 
 
 def main(options: Options) -> int:
-    return train(options).exit_code
+    return loop.train(Trainer, options, show_options=True).exit_code
 
 
 if __name__ == "__main__":

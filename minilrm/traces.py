@@ -1,7 +1,8 @@
-"""Pools of right answers: what rejection sampling keeps of a model's samples, for distillation and fine-tuning.
+"""Pools of right answers: what rejection sampling keeps of a model's samples, for distillation and
+fine-tuning.
 
-A pool is a file, traces.jsonl. Its first line counts what became of all samples; each further line is one that
-was kept, as text and as the very ids that were sampled.
+A pool is a file, traces.jsonl. Its first line counts what became of all samples; each further line
+is one that was kept, as text and as the very ids that were sampled.
 """
 
 from __future__ import annotations
@@ -70,8 +71,8 @@ def write_pool(
     prompts: int,
     interrupt: Interrupt,
 ) -> dict[str, Any] | None:
-    """Have so many training problems answered by `ask(problems, number)` and keep the right answers in
-    a file. Returns what became of all; None, and no file, after Ctrl-C."""
+    """Have so many training problems answered by `ask(problems, number)` and keep the right answers
+    in a file. Returns what became of all; None, and no file, after Ctrl-C."""
     started = time.perf_counter()
     seen: set = set()
     records: list[dict[str, Any]] = []
@@ -131,8 +132,8 @@ def read_pool(path: Path, task: Task, tokenizer: Tokenizer) -> Pool:
 
 
 def walk(size: int, seed: int, first: int, count: int) -> list[int]:
-    """Steps `first` to `first + count - 1` of an endless walk through `size` places: each round in a
-    new order."""
+    """Steps `first` to `first + count - 1` of an endless walk through `size` places: each round in
+    a new order."""
     rounds = range(first // size, (first + count - 1) // size + 1)
     order = np.concatenate([np.random.default_rng((seed, n)).permutation(size) for n in rounds])
     return order[first % size :][:count].tolist()
@@ -145,8 +146,8 @@ def draw_problems(
     numbers: Sequence[int],
     what: str,
 ) -> list[Problem]:
-    """Problems of the training split, each by its number alone. One too long for the context gives way
-    to another."""
+    """Problems of the training split, each by its number alone. One too long for the context gives
+    way to another."""
     found: list[Problem] = []
     for i in numbers:
         for again in range(100):

@@ -2,7 +2,7 @@
 to advantages.
 
     reward a completion -> token_rewards -> gae (with the critic's values) -> whiten -> policy_loss
-    (objectives.py)
+    (objectives/)
                                              \\-> returns -> value_loss, what the critic learns from
 
 Shapes: B sequences, T tokens. `mask[B, T]` is 1 on the tokens that the policy itself sampled, EOS
@@ -28,7 +28,7 @@ def token_rewards(
 ) -> Tensor:
     """The reward of each token: `rewards[B]`, `mask[B, T]`, `kl[B, T]` -> `[B, T]`.
 
-        r_t = R  if t is the last sampled token, else 0;   minus kl_coef * kl_t   (InstructGPT, 2203.02155)
+        r_t = R  if t is the last sampled token, else 0;  minus kl_coef * kl_t        (2203.02155)
 
     `kl` is k1 = logp - ref_logp of the sampled tokens, without gradient: in the reward k1 is the
     right estimate (see `objectives.kl_estimate`), and the critic learns what it will cost.
@@ -50,7 +50,7 @@ def gae(
     """Generalised advantage estimation (1506.02438): three `[B, T]` -> (advantages `[B, T]`,
     returns `[B, T]`).
 
-        delta_t = r_t + gamma V_{t+1} - V_t             how much better the step went than the critic thought
+        delta_t = r_t + gamma V_{t+1} - V_t             how much better it went than expected
         A_t     = delta_t + gamma lam A_{t+1}           = sum_k (gamma lam)^k delta_{t+k}
         return  = A_t + V_t                             what the critic should have said
 
@@ -61,7 +61,8 @@ def gae(
     whatever it says. With a perfect critic every lam is right on average.
 
     >>> r, v = torch.tensor([[0.0, 0.0, 1.0]]), torch.tensor([[0.5, 0.25, 0.75]])
-    >>> [[round(x, 4) for x in gae(r, v, torch.ones(1, 3), lam=lam)[0][0].tolist()] for lam in (0.0, 0.5, 1.0)]
+    >>> found = [gae(r, v, torch.ones(1, 3), lam=lam)[0][0].tolist() for lam in (0.0, 0.5, 1.0)]
+    >>> [[round(x, 4) for x in row] for row in found]
     [[-0.25, 0.5, 0.25], [0.0625, 0.625, 0.25], [0.5, 0.75, 0.25]]
     """
     mask = mask.bool()
@@ -118,7 +119,8 @@ def value_loss(
     """What the critic minimises, and how often the clip acts: four `[B, T]` -> (loss, share of
     tokens), scalars.
 
-        1/N sum_t 1/2 max( (V_t - Y_t)^2, (clip(V_t, V_old,t - c, V_old,t + c) - Y_t)^2 )          Y: returns
+        1/N sum_t 1/2 max( (V_t - Y_t)^2, (V'_t - Y_t)^2 )                     Y: returns
+        with V'_t = clip(V_t, V_old,t - c, V_old,t + c)
 
     The max is as pessimistic as PPO's min: a value that has already gone c from where it was,
     towards its return, gets no more gradient from this batch; one that went away from its return
@@ -126,8 +128,8 @@ def value_loss(
     plain square. `denominator` replaces N by the sampled tokens of the whole optimizer batch, so
     that micro-batches add up. The share counts tokens where the clipped square is the larger.
 
-    >>> v, old, goal = torch.tensor([[0.9, 0.1, 0.4]]), torch.tensor([[0.5, 0.5, 0.5]]), torch.ones(1, 3)
-    >>> loss, share = value_loss(v, old, goal, torch.ones(1, 3))  # 1/2 (.7 - 1)^2, 1/2 (.1 - 1)^2, 1/2 (.4 - 1)^2
+    >>> v, old = torch.tensor([[0.9, 0.1, 0.4]]), torch.tensor([[0.5, 0.5, 0.5]])
+    >>> loss, share = value_loss(v, old, torch.ones(1, 3), torch.ones(1, 3))
     >>> round(loss.item(), 4), round(share.item(), 4)
     (0.21, 0.3333)
     """
@@ -153,7 +155,8 @@ def explained_variance(values: Tensor, returns: Tensor, mask: Tensor) -> Tensor:
     explain: NaN.
 
     >>> goal = torch.tensor([[0.0, 1.0, 0.0, 1.0]])
-    >>> [round(explained_variance(v, goal, torch.ones(1, 4)).item(), 4) for v in (goal, goal / 2 + 5, 0 * goal, 1 - goal)]
+    >>> guesses = goal, goal / 2 + 5, 0 * goal, 1 - goal
+    >>> [round(explained_variance(v, goal, torch.ones(1, 4)).item(), 4) for v in guesses]
     [1.0, 0.75, 0.0, -3.0]
     """
     inside = mask.bool()

@@ -212,7 +212,8 @@ def make_environment(plan: Plan, fresh: bool) -> None:
         and (folder.is_file() or any(folder.iterdir()))
     ):
         raise SetupError(
-            f"{folder} is there and is no virtual environment; name another folder: make test VENV=..."
+            f"{folder} is there and is no virtual environment; name another folder: make test "
+            "VENV=..."
         )
     flags = ["--clear"] + (["--system-site-packages"] if plan.kind == "shared" else [])
     try:
@@ -236,9 +237,8 @@ def install(plan: Plan, extras: str) -> None:
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     ):
-        call(
-            plan.python, "-m", "ensurepip", "--upgrade"
-        )  # other tools make environments without pip
+        # other tools make environments without pip
+        call(plan.python, "-m", "ensurepip", "--upgrade")
     with tempfile.TemporaryDirectory() as folder:
         listed = Path(folder) / "constraints.txt"
         listed.write_text("\n".join(wanted.values()) + "\n", encoding="utf-8")
@@ -254,9 +254,8 @@ def install(plan: Plan, extras: str) -> None:
             listed,
         ]
         if not torch_is_suitable(torch):
-            call(
-                *pip, wanted["torch"]
-            )  # first and alone, so that no other, newer build is even looked at
+            # first and alone, so that no other, newer build is even looked at
+            call(*pip, wanted["torch"])
         call(*pip, "-e", f"{ROOT}[{extras}]" if extras else ROOT)
 
 
@@ -285,9 +284,8 @@ def run(command: list[str]) -> int:
     print("+ " + shlex.join(command), flush=True)
     if os.name != "nt":
         os.execv(command[0], command)
-    process = subprocess.Popen(
-        command
-    )  # Windows has no real exec: wait, and leave Ctrl-C to the command
+    # Windows has no real exec: wait, and leave Ctrl-C to the command
+    process = subprocess.Popen(command)
     while True:
         try:
             return process.wait()

@@ -240,9 +240,8 @@ def test_control_characters_never_get_through():
     for text in EVIL:
         shown = neutralise(text)
         assert all(c in "\n\t" or unicodedata.category(c)[0] != "C" for c in shown), repr(shown)
-        assert len(shown) == len(
-            text
-        )  # shown as a symbol, not swallowed: what a model says is not hidden
+        # shown as a symbol, not swallowed: what a model says is not hidden
+        assert len(shown) == len(text)
     assert neutralise("Año 3*4 = 12 ¿sí?\n\t€ 🙂") == "Año 3*4 = 12 ¿sí?\n\t€ 🙂"
 
 

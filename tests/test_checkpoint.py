@@ -96,9 +96,8 @@ def test_shipped_checkpoints_are_half_as_large_and_as_exact_as_bfloat16_is(tmp_p
     save_one(tmp_path / "half", dtype=torch.bfloat16)
     sizes = [(tmp_path / name / "model.safetensors").stat().st_size for name in ("whole", "half")]
     assert sizes[1] < 0.6 * sizes[0]
-    assert all(
-        p.dtype == torch.float32 for p in model.parameters()
-    )  # saving leaves the model as it was
+    # saving leaves the model as it was
+    assert all(p.dtype == torch.float32 for p in model.parameters())
     loaded, _, _ = checkpoint.load(tmp_path / "half")
     as_saved, _, _ = checkpoint.load(tmp_path / "half", dtype=None)
     for p, q, r in zip(model.parameters(), loaded.parameters(), as_saved.parameters(), strict=True):
@@ -158,6 +157,13 @@ def test_heads_come_back(tmp_path):
 def test_a_model_that_hugging_face_cannot_spell_is_not_saved(tmp_path):
     with pytest.raises(UserError, match="qk_norm and qkv_bias"):
         checkpoint.save(tmp_path / "a", new_model(replace(TINY, qkv_bias=True)), TOKENIZER)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("change", [{"norm_eps": 0.5}, {"rope_theta": 0.5}, {"norm_eps": 0.0}])
+def test_a_model_that_could_not_be_opened_again_is_not_saved(change, tmp_path):
+    model = new_model(replace(TINY, **change))
+    refused(lambda: checkpoint.save(tmp_path / "a", model, None), "could not be opened again")
     assert list(tmp_path.iterdir()) == []
 
 

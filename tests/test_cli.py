@@ -80,8 +80,8 @@ BOTH_WAYS = pytest.mark.parametrize(
 
 @BOTH_WAYS
 def test_a_task_s_recipe_fills_in_what_was_not_asked_for(ask):
-    """Catches: `--task countdown` and `Options(task="countdown")` that train differently; a recipe that
-    overrides somebody who asked for the default value."""
+    """Catches: `--task countdown` and `Options(task="countdown")` that train differently; a recipe
+    that overrides somebody who asked for the default value."""
     recipe = {"steps": 200, "lr": 0.5, "no_option": 1}
     cooked = with_recipe(ask(task="countdown"), recipe)
     assert (cooked.steps, cooked.lr) == (200, 0.5)
@@ -332,7 +332,8 @@ def test_check_passes_what_is_right():
     ],
 )
 def test_every_train_checks_its_options_first(tmp_path, loop, wrong, words):
-    """Catches: a wrong option that is found after the evaluation of step 0, and leaves a run folder."""
+    """Catches: a wrong option that is found after the evaluation of step 0, and leaves a run
+    folder."""
     with pytest.raises(UserError) as raised:
         loop.train(loop.Options(out=tmp_path / "run", **wrong))
     assert words in str(raised.value)

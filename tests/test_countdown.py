@@ -494,9 +494,8 @@ def test_other_options_another_seed_or_more_problems_are_made_anew():
 def test_a_damaged_file_says_what_to_do(tmp_path, monkeypatch):
     (tmp_path / "countdown").mkdir()
     monkeypatch.setenv("MINILRM_DATA", str(tmp_path))
-    assert machine.data_folder() == tmp_path and TASK.problems("test", 5) == TASK.make(
-        "test", 5
-    )  # no file: made anew
+    # no file: made anew
+    assert machine.data_folder() == tmp_path and TASK.problems("test", 5) == TASK.make("test", 5)
     good = json.dumps(TASK.to_record(P))
     for line in (
         '{"numbers": [4, 7',

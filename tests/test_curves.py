@@ -68,7 +68,7 @@ def drawn():
     for look, end in zip(LOOKS, (0.9, 0.91, 0.92, 0.2), strict=False):
         curves.line(axes, range(101), np.linspace(0, end, 101), look, f"ends at {end}")
     curves.line(axes, range(51), np.linspace(0.5, 0.4, 51), LOOKS[4], "stops")
-    curves.name(axes, "Accuracy", x="step", share=True)
+    curves.frame(axes, "Accuracy", x="step", share=True)
     curves.label_ends(axes)
     return figure, axes
 
@@ -102,7 +102,7 @@ def test_a_cut_axis_is_not_made():
     """Mistake: an axis from 90 to 95 that makes a small change look large."""
     _, (axes,) = curves.panels(1)
     curves.line(axes, [0, 1], [90, 95], LOOKS[0])
-    curves.name(axes, "Tokens", x="step")
+    curves.frame(axes, "Tokens", x="step")
     assert axes.get_ylim()[0] == 0
 
 

@@ -91,7 +91,8 @@ def import_problems(tree, file, package):
     room = room_of(file, package)
     if room not in EXEMPT and room not in SIDE and not any(room in rooms for rooms in FLOORS):
         return [
-            f"{file.name}: the room {room!r} is on no floor; give it one here, and in DESIGN.md, section 2"
+            f"{file.name}: the room {room!r} is on no floor; give it one here, and in DESIGN.md, "
+            "section 2"
         ]
     return [
         f"{file.name}:{line}: {room} may not import {other}"

@@ -280,9 +280,8 @@ def test_rope_knows_only_distances_and_keeps_lengths():
     q, k = torch.randn(1, 1, 1, 16), torch.randn(1, 1, 1, 16)
     products = [(rotate(q, p + 5) * rotate(k, p)).sum() for p in (0, 1, 40, 300)]
     torch.testing.assert_close(torch.stack(products), products[0].expand(4), atol=1e-4, rtol=1e-4)
-    assert (
-        abs((rotate(q, 6) * rotate(k, 0)).sum() - products[0]) > 1e-3
-    )  # another distance, another product
+    # another distance, another product
+    assert abs((rotate(q, 6) * rotate(k, 0)).sum() - products[0]) > 1e-3
     torch.testing.assert_close(rotate(q, 123).norm(), q.norm())
 
 
@@ -299,9 +298,8 @@ def test_rope_by_hand():
 def test_positions_may_differ_from_row_to_row():
     model, ids = random_model(TINY), random_ids(TINY, 2, 6)
     shifted = model(ids, positions=torch.arange(6) + torch.tensor([[0], [9]]))
-    torch.testing.assert_close(
-        shifted, model(ids), atol=1e-4, rtol=1e-4
-    )  # distances are what they were
+    # distances are what they were
+    torch.testing.assert_close(shifted, model(ids), atol=1e-4, rtol=1e-4)
 
 
 # -- Sizes and starting values ---------------------------------------------------------------------
@@ -376,9 +374,8 @@ def test_the_written_out_gradient_of_the_norm_is_autograd_s(shape):
     """Catches: a term missing in the gradient of x / rms(x), or a weight's gradient not summed over
     what it was spread over."""
     torch.manual_seed(0)
-    width = shape[1:-1][
-        -1:
-    ]  # in attention each head has a weight of its own: [H, d] against x [B, T, H, d]
+    # in attention each head has a weight of its own: [H, d] against x [B, T, H, d]
+    width = shape[1:-1][-1:]
     x, weight = torch.randn(shape, requires_grad=True), torch.randn(*width, 8, requires_grad=True)
     g = torch.randn(shape)
     with torch.enable_grad():

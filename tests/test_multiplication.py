@@ -355,11 +355,8 @@ def test_a_trace_cut_anywhere_is_read_as_far_as_it_goes():
         (" #### 4042", 0, 0),
         ("wait, ", 0, 0),
         ("noise" + FIRST + END, 0, 0),
-        (
-            FIRST + "\n" + SECOND.removeprefix("\nwait, ") + END,
-            2,
-            0,
-        ),  # tries again without saying so
+        # tries again without saying so
+        (FIRST + "\n" + SECOND.removeprefix("\nwait, ") + END, 2, 0),
         (FIRST + "\n" + SECOND + END, 1, 0),
         (FIRST + SECOND + END + "\n", 2, 1),
         (FIRST + SECOND + END + END, 2, 1),
@@ -516,9 +513,8 @@ def test_no_six_attempts_are_cut_by_the_limit(tokenizer, digits):
     problems = [task.sample(rng, "ood") for _ in range(200)] + [
         pose(10 ** (digits + 1) - 1, 99)
     ] * 50
-    costs = [
-        len(tokenizer.encode(task.write(problem, rng, writer))) + 1 for problem in problems
-    ]  # 1: the end of text
+    # 1: the end of text
+    costs = [len(tokenizer.encode(task.write(problem, rng, writer))) + 1 for problem in problems]
     assert task.max_new_tokens - 20 < max(costs) <= task.max_new_tokens
 
 

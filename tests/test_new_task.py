@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from minilrm import ask, doctor, evaluate, grpo, pretrain, sft
+from minilrm import ask, cli, corpus, distill, doctor, evaluate, grpo, ppo, pretrain, sft
 from minilrm.corpus import Solved, corpus_of
-from minilrm.files import read_json
+from minilrm.errors import UserError
+from minilrm.files import read_json, read_jsonl
 from minilrm.tasks import TASKS, Grade, Problem, Task, get_task, register, split_of
 
 
@@ -131,6 +132,17 @@ def test_its_base_reads_its_own_solved_problems_in_several_styles(known):
     assert shown.startswith("Question: Write ") and "\n#### " in shown
 
 
+@pytest.mark.parametrize(
+    "command",
+    [pretrain, sft, grpo, ppo, distill, evaluate, ask, corpus],
+    ids=lambda module: module.__name__.partition(".")[2],
+)
+def test_it_can_be_named_on_the_command_line(known, command):
+    argv = ["--checkpoint", "anything"] if command is evaluate else []
+    argv += ["--task", "backwards"]
+    assert cli.parse(command.Options, argv, prog="it", description="").task == "backwards"
+
+
 @pytest.mark.parametrize("command", ["pretrain", "sft", "grpo"])
 def test_it_can_be_trained_on(runs, command):
     summary = read_json(runs / command / "summary.json")
@@ -142,7 +154,11 @@ def test_it_can_be_trained_on(runs, command):
 def test_its_runs_have_a_report(runs, command):
     page = (runs / command / "report.html").read_text(encoding="utf-8")
     assert "backwards" in page
-    assert command == "pretrain" or "Write " in page
+    if command != "pretrain":
+        assert "Write " in page
+        assert {sample["mark"] for sample in read_jsonl(runs / command / "samples.jsonl")} == {
+            "####"
+        }
 
 
 def test_it_can_be_measured(runs, capsys):
@@ -169,7 +185,7 @@ def test_it_can_be_asked(runs, capsys):
 
 def test_its_newest_run_is_the_one_that_is_asked(runs, tmp_path):
     assert ask.default_checkpoint("backwards", runs) == str(runs / "grpo")
-    with pytest.raises(ask.UserError, match="name a checkpoint with --checkpoint"):
+    with pytest.raises(UserError, match="name a checkpoint with --checkpoint"):
         ask.default_checkpoint("backwards", tmp_path)
 
 

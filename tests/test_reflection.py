@@ -130,14 +130,8 @@ def counts(figures, name):
         (REFLEX, None, True, False, False, 0),
         (BREAKS_OFF, None, False, False, False, 0),
         (trace("3no", answer=7), False, True, False, False, 0),  # the answer is not the attempt's
-        (
-            " 3 no\n7 ok\n<answer>7</answer>",
-            False,
-            True,
-            True,
-            False,
-            0,
-        ),  # tries again without the word
+        # tries again without the word
+        (" 3 no\n7 ok\n<answer>7</answer>", False, True, True, False, 0),
         (trace("3no", "4no", "3no", "3no", "7ok", answer=7), False, True, True, True, 2),
         ("", None, False, False, False, 0),
     ],
@@ -331,9 +325,8 @@ def test_the_same_case_told_eight_times_is_one_case():
         wilson_interval(10, 40)
     )
     assert reflection.share([[True] * 8] * 40)["ci"] == pytest.approx(wilson_interval(40, 40))
-    assert reflection.share([[True, False]] * 40)["ci"] == pytest.approx(
-        wilson_interval(40, 80)
-    )  # no harm in being even
+    # no harm in being even
+    assert reflection.share([[True, False]] * 40)["ci"] == pytest.approx(wilson_interval(40, 80))
 
 
 def test_samples_of_a_problem_are_one_cluster():
@@ -344,9 +337,8 @@ def test_samples_of_a_problem_are_one_cluster():
     figures = reflection.measures(TOY, groups)
     assert counts(figures, "final_accuracy") == (80, 160) and figures["problems"] == 40
     assert figures["final_accuracy"]["ci"] == pytest.approx(wilson_interval(20, 40))
-    assert figures == reflection.measures(
-        TOY, [e for g in groups for e in g]
-    )  # groups or episodes: the same
+    # groups or episodes: the same
+    assert figures == reflection.measures(TOY, [e for g in groups for e in g])
 
 
 def test_too_few_is_no_rate():

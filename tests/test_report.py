@@ -247,14 +247,8 @@ def test_thinking_is_folded_away_and_the_verdict_is_a_word(log):
 
 def test_problems_are_chosen_to_teach_and_all_are_counted():
     chosen, counts = choose_problems(eval_samples(40, 1) + eval_samples(20, 0) + eval_samples(0, 0))
-    assert [before["key"] for before, _ in chosen] == [
-        "a",
-        "d",
-        "f",
-        "g",
-        "b",
-        "e",
-    ]  # 4 mended, 1 not, 1 spoiled
+    # 4 mended, 1 not, 1 spoiled
+    assert [before["key"] for before, _ in chosen] == ["a", "d", "f", "g", "b", "e"]
     assert all(before["step"] == 0 and after["step"] == 40 for before, after in chosen)
     assert counts == {"wrong → right": 5, "stays wrong": 2, "right → wrong": 1, "stays right": 1}
 

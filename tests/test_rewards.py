@@ -73,7 +73,8 @@ def gives_too_few(episodes):
     ],
 )
 def test_a_function_that_fails_is_named_once_and_the_run_goes_on(function, said, capsys):
-    """Catches: an exception whose text is thrown away, sys.exit that ends the run, a hang for ever."""
+    """Catches: an exception whose text is thrown away, sys.exit that ends the run, a hang for
+    ever."""
     judging = judge(function, deadline=0.2)
     for _ in range(2):
         group = [make_episode(correct=True), make_episode()]

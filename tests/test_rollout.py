@@ -97,9 +97,8 @@ def test_sharing_prompts_changes_neither_logprobs_nor_gradients(
     assert mask.tolist() == [[1] * len(row) + [0] * (mask.shape[1] - len(row)) for row in want]
     for row, plain in zip(got, want, strict=True):
         torch.testing.assert_close(row[: len(plain)], plain, atol=1e-5, rtol=1e-5)
-    weights = [
-        torch.linspace(-1, 2, len(row)) for row in want
-    ]  # no two tokens alike, some pushed down
+    # no two tokens alike, some pushed down
+    weights = [torch.linspace(-1, 2, len(row)) for row in want]
     ours = gradient(
         model, sum((row[: len(w)] * w).sum() for row, w in zip(got, weights, strict=True))
     )
@@ -203,9 +202,8 @@ def test_a_rollout_is_in_order_and_made_of_its_seed(model, tokenizer, task):
     assert [e.completion_ids for g in first for e in g] != [
         e.completion_ids for g in other for e in g
     ]
-    assert (
-        first[0][0].completion_ids != first[0][1].completion_ids
-    )  # a group is several answers, not one several times
+    # a group is several answers, not one several times
+    assert first[0][0].completion_ids != first[0][1].completion_ids
     for e in (e for group in first for e in group):
         assert tokenizer.decode(e.prompt_ids) == task.render(e.problem)
         assert e.grade == task.grade(e.problem, e.text) and e.thinks == task.thinks(e.text)

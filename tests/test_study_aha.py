@@ -87,9 +87,8 @@ def test_all_parts_run_once_and_the_figures_can_read_them(study, tmp_path, monke
     assert set(summary["arms"]) == set(study.ARMS)
     seed = summary["arms"]["seeded"]["seeds"]["0"]
     assert seed["n"] == 22 and seed["over best temperature"]["n"] == 22
-    assert set(seed["after"]) == set(
-        reflection.measures(Countdown(), [])
-    )  # no measure is lost on the way
+    # no measure is lost on the way
+    assert set(seed["after"]) == set(reflection.measures(Countdown(), []))
     assert len(summary["parallel"]) == 1 and list(summary["pretraining"]) == [
         "0",
         "0.1",

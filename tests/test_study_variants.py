@@ -72,9 +72,8 @@ def test_every_arm_runs_until_its_tokens_are_spent(study, arm, tmp_path):
     assert len(found["right"]) == len(found["greedy"]) == len(found["lengths"]) == 5
     assert str(tmp_path) not in json.dumps(found)
     left = list((study.folder("gsm8k-mini", arm, 1) / "checkpoints").iterdir())
-    assert bool(left) == (
-        arm == study.DEFAULT
-    )  # pass@k still needs it; the others would fill the disk
+    # pass@k still needs it; the others would fill the disk
+    assert bool(left) == (arm == study.DEFAULT)
 
 
 def test_each_arm_is_what_it_is_called():
@@ -262,9 +261,8 @@ def test_what_counts_as_a_difference(table, tmp_path):
     )
     assert against["dapo"]["significant"] is None and "2 seeds only" in printed
     low, high = arms["grpo"]["sampled"]["ci"]
-    assert high - low == pytest.approx(
-        2 * 1.96 * (0.75 * 0.25 / 200) ** 0.5, rel=0.15
-    )  # n is 200, not 600
+    # n is 200, not 600
+    assert high - low == pytest.approx(2 * 1.96 * (0.75 * 0.25 / 200) ** 0.5, rel=0.15)
     assert (
         "not measured yet" in printed
         and (tmp_path / "results" / "variants.png").stat().st_size > 5_000

@@ -10,7 +10,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from minilrm.errors import UserError
-from minilrm.tasks import TASKS, Problem, Task, get_task, split_of, task_class
+from minilrm.tasks import (
+    TASKS,
+    Problem,
+    Task,
+    TracedTask,
+    get_task,
+    register,
+    split_of,
+    task_class,
+    traced_tasks,
+)
 from minilrm.tasks.answers import check_equation, equations, thinks
 from minilrm.tasks.arithmetic import Arithmetic, canonical_key
 from minilrm.tasks.base import PROMPT_STYLES, SOLUTION_STYLES
@@ -216,6 +226,116 @@ def test_registry_errors_help():
     with pytest.raises(UserError, match="no option 'max_digit'; it has: min_digits, max_digits"):
         get_task("arithmetic", max_digit=3)
     assert get_task("arithmetic", max_digits=None).max_digits == 3
+
+
+def test_a_registered_class_is_found_by_its_name_and_the_live_registry_is_what_everyone_reads():
+    class Echo(Task):
+        name = "echo"
+
+    try:
+        assert register(Echo) is Echo and TASKS["echo"] is Echo
+        assert task_class("echo") is Echo and isinstance(get_task("echo"), Echo)
+        with pytest.raises(UserError, match="has no option 'n'; it has: none"):
+            get_task("echo", n=1)
+    finally:
+        del TASKS["echo"]
+
+
+def test_a_file_of_ones_own_is_asked_for_but_a_question_needs_none():
+    with pytest.raises(UserError, match="name its file with --data FILE"):
+        get_task("gsm8k")
+    task = task_class("gsm8k")()
+    problem = task.question("Ana has 3 boxes\nof 4 pens. How many pens?")
+    assert task.render(problem) == "Question: Ana has 3 boxes of 4 pens. How many pens?\nAnswer:"
+    assert task.read_answer("\n#### 12") == "12"
+    for refused in (task.sample, lambda rng: task.problems("test", 1)):
+        with pytest.raises(UserError, match="name it with --data FILE"):
+            refused(random.Random(0))
+
+
+def test_traced_is_a_kind_of_task_and_no_list_of_names():
+    assert traced_tasks() == ["countdown", "multiplication"]
+    for name in TASKS:
+        traced = issubclass(task_class(name), TracedTask)
+        assert traced == (name in traced_tasks()) == hasattr(task_class(name), "parse_trace")
+
+
+# ---- what all tasks share
+
+
+@pytest.mark.parametrize("name", [name for name in TASKS if name != "gsm8k"])
+def test_a_task_finds_its_own_answers_and_sees_where_they_run_on(name):
+    task, rng = get_task(name), random.Random(0)
+    for problem in draw(task, "train", 20):
+        for style in SOLUTION_STYLES:
+            text = task.solution(problem, rng, style)
+            answer = task.grade(problem, text).answer
+            assert task.answers_in(text) == [answer] and task.read_answer(text) == answer
+            assert not task.after_answer(text).strip() and not task.runs_on(text)
+            longer = text + "\n\nQuestion: What"
+            assert task.answers_in(longer) == [answer] and task.runs_on(longer)
+            assert task.after_answer(longer).strip() == "Question: What"
+            assert text.strip().startswith(task.mark) or task.mark in text
+    assert task.answers_in("") == [] and task.read_answer(" ") is None and not task.runs_on("")
+
+
+class Few(Task):
+    """Seven problems, one of them drawn once in a thousand times."""
+
+    name = "few"
+
+    def sample(self, rng, split="train"):
+        number = 7 if rng.random() < 0.001 else rng.randrange(6)
+        return Problem(self.name, f"{number}?", str(number), f"few:{number}")
+
+
+def test_there_is_one_rule_for_n_different_problems_and_it_ends():
+    """Four tasks had four rules, one of which never ended."""
+    assert sorted(p.answer for p in Few().problems("train", 7)) == list("0123457")
+    with pytest.raises(UserError, match="few finds only 7 different train problems, not 8: ask"):
+        Few().problems("train", 8)
+    with pytest.raises(UserError, match="gsm8k-mini finds only 3 different"):
+        task = get_task("gsm8k-mini")
+        known = draw(task, "train", 3)
+        task.sample = lambda rng, split: rng.choice(known)
+        task.problems("train", 4)
+
+
+def test_a_task_of_few_problems_may_repeat_them():
+    class Often(Few):
+        repeats = True
+
+    made = Often().problems("train", 50)
+    assert len(made) == 50 and len({p.key for p in made}) < 8
+    assert made[:20] == Often().problems("train", 20)
+
+
+def test_a_shipped_file_is_read_for_its_own_options_alone_and_a_damaged_line_is_named(
+    tmp_path, monkeypatch
+):
+    class Shipped(Few):
+        shipped = {"test": {"size": 2}}
+
+        def __init__(self, size=2):
+            self.size = size
+
+    monkeypatch.setenv("MINILRM_DATA", str(tmp_path))
+    (tmp_path / "few").mkdir()
+    file = tmp_path / "few" / "test.jsonl"
+    told = [Problem("few", f"the {i}th?", str(i), f"few:{i}") for i in range(3)]
+    file.write_text("".join(json.dumps(Shipped().to_record(p)) + "\n" for p in told))
+    assert Shipped().problems("test", 2) == told[:2]
+    for other in (
+        Shipped(3).problems("test", 2),
+        Shipped().problems("test", 2, seed=1),
+        Shipped().problems("validation", 2),
+        Shipped().problems("test", 4),
+    ):
+        assert other[0] not in told
+    for damage in ('{"task": "few"', '{"prompt": "?"}', "12"):
+        file.write_text(file.read_text().split("\n")[0] + "\n" + damage + "\n")
+        with pytest.raises(UserError, match="line 2: no problem as few .*make_data.py --task few"):
+            Shipped().problems("test", 1)
 
 
 # ---- the frame

@@ -93,9 +93,8 @@ def assert_parity(tok: Tokenizer, hugging: tokenizers.Tokenizer, text: str) -> N
     """All three encoders give the same ids."""
     ids = tok.encode(text)
     assert ids == tok.encode_reference(text)
-    with_specials = tok.encode(
-        text, allow_special=True
-    )  # `tokenizers` always matches special tokens
+    # `tokenizers` always matches special tokens
+    with_specials = tok.encode(text, allow_special=True)
     assert with_specials == tok.encode_reference(text, allow_special=True)
     assert with_specials == hugging.encode(clean_text(text), add_special_tokens=False).ids
     if not any(name in text for name in SPECIALS):
@@ -210,15 +209,8 @@ def test_cuts():
         "2",
     ]
     assert split_words("it's 'total'\n\n  x") == ["it", "'s", " '", "total", "'", "\n\n", " ", " x"]
-    assert split_words("'total'\n'did'") == [
-        "'",
-        "total",
-        "'",
-        "\n",
-        "'",
-        "did",
-        "'",
-    ]  # not "'t" "otal"
+    # not "'t" "otal"
+    assert split_words("'total'\n'did'") == ["'", "total", "'", "\n", "'", "did", "'"]
     assert split_words("x=<<3+4=7>>7!\r\n") == [
         "x",
         "=<<",

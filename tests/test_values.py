@@ -478,10 +478,15 @@ MUTANTS = [
         (
             "whiten_scale_only",
             "forgets the mean",
-            "(advantages - inside.mean()) / (inside.std() + eps)",
-            "advantages / (inside.std() + eps)",
+            "(advantages - mean) / (std + eps)",
+            "advantages / (std + eps)",
         ),
-        ("whiten_by_variance", "forgets the root", "(inside.std() + eps)", "(inside.var() + eps)"),
+        (
+            "whiten_by_variance",
+            "forgets the root",
+            "(inside.mean(), inside.std())",
+            "(inside.mean(), inside.var())",
+        ),
         (
             "value_clip_optimistic",
             "min for max: a value that went astray is left there",

@@ -1,8 +1,7 @@
-"""The figure of lecture 1: one pass against a chain. Writes data/results/lecture-01.json, then
-draws one_pass.png from it.
+"""The figure of lecture 1: one pass against a chain, out of data/results/lecture-01.json.
 
-    python lectures/01_reflex_and_reasoning/figures.py            measure (half a minute of one core), then draw
-    python lectures/01_reflex_and_reasoning/figures.py --draw     only draw what was measured
+    python lectures/01_reflex_and_reasoning/figures.py           measure (half a minute), and draw
+    python lectures/01_reflex_and_reasoning/figures.py --draw    only draw what was measured
 
 The shipped base answers validation problems of 2 to 5 sums, 150 of each kind: by reflex (the prompt
 ends in "####", so that only the answer is left to write) and thinking (the prompt ends in "Let's
@@ -15,12 +14,12 @@ import sys
 from collections import Counter
 from pathlib import Path
 
-import matplotlib.pyplot as plt
 import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # this clone, installed or not
 
-from minilrm import checkpoint, generate, get_task, machine
+from minilrm import checkpoint, curves, generate, get_task, machine
+from minilrm.curves import LOOKS, REFERENCE
 from minilrm.intervals import wilson_interval
 from minilrm.tasks import answers
 from minilrm.tasks.base import problem_rng
@@ -28,7 +27,6 @@ from minilrm.tasks.gsm8k_mini import worked_steps
 from studies.lecture import main, save
 
 SUMS, EACH, SEED = (2, 3, 4, 5), 150, 0
-INK, SOFT = "#1a1a1a", "#7a7a7a"
 
 
 def measure() -> dict:
@@ -117,7 +115,8 @@ def measure() -> dict:
                         why_wrong(g, text) for g, text in graded if not g.correct
                     )
     return {
-        "what": "validation problems of gsm8k-mini, answered by the shipped base in one pass and by a chain; single sums",
+        "what": "validation problems of gsm8k-mini, answered by the shipped base in one pass and "
+        "by a chain; single sums",
         "seed": SEED,
         "rows": rows,
         "totals": {
@@ -164,82 +163,45 @@ def totals(rows: list[dict], how: str, temperature: float) -> dict:
     }
 
 
+WAYS = {  # how a problem was answered: its name in the key, its look
+    "one sum": ("one sum, written down", LOOKS[2]),
+    "think": ("a chain", LOOKS[0]),
+    "reflex": ("the answer at once", LOOKS[1]),
+    "last sum": ("one sum left, answer at once", LOOKS[3]),
+}
+
+
 def draw(result: dict) -> None:
-    plt.rcParams.update(
-        {
-            "font.size": 8,
-            "axes.spines.top": False,
-            "axes.spines.right": False,
-            "hatch.linewidth": 0.6,
-        }
-    )
-    figure, (left, right) = plt.subplots(
-        1, 2, figsize=(6.4, 3.0), layout="constrained", width_ratios=(1.5, 1)
-    )
-    for how, marker, line, label in (
-        ("one sum", "s", "", "one sum, written down"),
-        ("think", "o", "", "a chain"),
-        ("reflex", "^", ":", "the answer at once"),
-        ("last sum", "D", "", "one sum left, answer at once"),
-    ):
+    figure, (left, right) = curves.panels(2, height=3.6)
+    for how, (label, look) in WAYS.items():
         rows = [r for r in result["rows"] if r["how"] == how and r["temperature"] == 1.0]
-        share = [r["right"] / r["n"] for r in rows]
         ends = [wilson_interval(r["right"], r["n"]) for r in rows]
-        errors = [
-            [s - e[0] for s, e in zip(share, ends, strict=True)],
-            [e[1] - s for s, e in zip(share, ends, strict=True)],
-        ]
-        left.errorbar(
-            [r["sums"] for r in rows],
-            share,
-            yerr=errors,
-            fmt=marker + line,
-            color=INK,
-            markerfacecolor="white",
-            markersize=5,
-            capsize=2.5,
-            linewidth=1,
-            label=label,
-        )
+        dash = {"linestyle": look.dash if how == "reflex" else "none"}
+        share = [r["right"] / r["n"] for r in rows]
+        curves.intervals(left, [r["sums"] for r in rows], share, ends, look, label, **dash)
     one = next(r for r in result["rows"] if r["how"] == "one sum" and r["temperature"] == 1.0)
     p = one["right"] / one["n"]
-    left.plot(
-        range(1, 6),
-        [p**n for n in range(1, 6)],
-        "--",
-        color=SOFT,
-        linewidth=1,
-        label="p to the power n",
-        zorder=0,
-    )
-    left.set(
-        xlabel="sums in the problem, n",
-        ylim=(0, 1.05),
-        xticks=range(1, 6),
-        title="share right, T = 1",
-    )
-    left.legend(frameon=False, fontsize=7, loc="center", bbox_to_anchor=(0.6, 0.42))
-    ways = [result["totals"][f"{how}, T = 1"] for how in ("reflex", "think")]
-    for place, (way, hatch) in enumerate(zip(ways, ("", "////"), strict=True)):
-        for group, key in enumerate(("tokens_an_answer", "tokens_a_right_answer")):
-            x = group + 0.36 * (place - 0.5)
-            right.bar(
-                x,
-                way[key],
-                0.34,
-                facecolor="white",
-                edgecolor=INK,
-                hatch=hatch,
-                linewidth=0.8,
-                label=("at once", "a chain")[place] if not group else None,
-            )
-            right.text(x, way[key] + 6, f"{way[key]:.0f}", ha="center", fontsize=7.5)
-    right.set(
-        xticks=(0, 1), xticklabels=("an answer", "a right answer"), title="tokens written for ..."
-    )
-    right.set_ylim(0, 1.1 * max(way["tokens_a_right_answer"] for way in ways))
-    right.legend(frameon=False, fontsize=7, loc="upper left")
+    expected = [p**n for n in range(1, 6)]
+    curves.line(left, range(1, 6), expected, REFERENCE, "$p^n$, p of one sum", marker="", zorder=0)
+    curves.frame(left, "Right at T = 1", x="sums in the problem, n", share=True)
+    left.margins(x=0.06)
+    left.legend(loc="upper left", bbox_to_anchor=(-0.1, -0.22))
+    draw_costs(right, {how: result["totals"][f"{how}, T = 1"] for how in ("reflex", "think")})
     save(figure, Path(__file__).with_name("one_pass.png"))
+
+
+def draw_costs(axes, ways: dict[str, dict]) -> None:
+    """Tokens for an answer and for a right answer, by each way."""
+    keys = ("tokens_an_answer", "tokens_a_right_answer")
+    for place, (how, way) in enumerate(ways.items()):
+        label, look = WAYS[how]
+        x = [group + 0.4 * (place - 0.5) for group in range(len(keys))]
+        drawn = curves.bars(axes, x, [way[key] for key in keys], look, label, width=0.36)
+        axes.bar_label(drawn, fmt="%.0f", padding=2, fontsize=9)
+    axes.set_xticks(range(len(keys)), ["an answer", "a right\nanswer"])
+    axes.margins(y=0.12)
+    curves.frame(axes, "Tokens written for")
+    axes.legend(loc="upper left", bbox_to_anchor=(0, -0.22))
 
 
 if __name__ == "__main__":

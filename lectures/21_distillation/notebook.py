@@ -35,7 +35,6 @@ from minilrm import (
     objectives,
     reflection,
     runlog,
-    traces,
 )
 from minilrm.rollout import rollout
 from minilrm.tasks import get_task
@@ -390,4 +389,4 @@ for r in study if most else ():
 #
 # 1. Give the student a tenth of `TOKENS`. Which way needs the fewest tokens? Look back at section 2 for the reason.
 # 2. Take `student="scratch", student_scale="pico"`. Which of the three ways suffers most from a student that can do nothing yet, and why?
-# 3. Keep the wrong traces as well (`traces.keep_right` drops them; write the pool yourself with `rollout`). What does the student copy then?
+# 3. Keep the wrong traces as well (`minilrm.traces.keep_right` drops them; write the pool yourself with `rollout`). What does the student copy then?

@@ -44,9 +44,8 @@ def diagnose(run: Run) -> list[Finding]:
             )
         ]
     found = [finding for check in CHECKS if (finding := check(run))]
-    if (
-        sum(finding.severity == "problem" for finding in found) > 1
-    ):  # then something else says why there is no progress
+    # then something else says why there is no progress
+    if sum(finding.severity == "problem" for finding in found) > 1:
         found = [finding for finding in found if finding.name != "no_progress"]
     return sorted(found, key=lambda finding: finding.severity != "problem")
 

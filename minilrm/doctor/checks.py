@@ -42,9 +42,8 @@ def reward_noise(run: Run) -> Finding | None:
     off = float(np.mean(np.maximum(least - reward, 0) + np.maximum(reward - high, 0)))
     largest = run.weight("accuracy") + run.weight("format")
     explained = explained_share(reward, low, run.column("completions/mean_length"))
-    if not (
-        off >= NOISE_OFF * largest and explained <= EXPLAINED
-    ):  # said so that NaN is no finding
+    # said so that NaN is no finding
+    if not (off >= NOISE_OFF * largest and explained <= EXPLAINED):
         return None
     return problem(
         "reward_noise",
@@ -214,18 +213,15 @@ def format_only(run: Run) -> Finding | None:
     )
 
 
-RARE, EQUAL = (
-    0.02,
-    0.7,
-)  # accuracy of a task that is too hard; share of groups whose rewards are all equal
+# accuracy of a task that is too hard; share of groups whose rewards are all equal
+RARE, EQUAL = (0.02, 0.7)
 
 
 def too_hard(run: Run) -> Finding | None:
     """Next to no answer is right, so there is nothing to prefer."""
     accuracy = run.mean("accuracy")
-    if not (
-        accuracy < RARE and run.first("accuracy") < RARE
-    ):  # right at first and never again is another state
+    # right at first and never again is another state
+    if not (accuracy < RARE and run.first("accuracy") < RARE):
         return None
     return problem(
         "too_hard",

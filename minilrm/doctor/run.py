@@ -13,12 +13,8 @@ from minilrm.runlog import RunLog
 from minilrm.tasks import TASKS, Task, task_class
 
 COMMANDS = ("grpo", "ppo")  # whose logs have what the checks read
-NEEDED = (
-    "reward",
-    "accuracy",
-    "entropy",
-    "completions/mean_length",
-)  # in every training line of theirs
+# in every training line of theirs
+NEEDED = ("reward", "accuracy", "entropy", "completions/mean_length")
 FIRST = 3  # steps before anything can have moved far
 
 
@@ -156,11 +152,12 @@ def from_log(log: RunLog) -> Run:
 def columns(lines: list[dict[str, Any]], where: Path) -> dict[str, list[float | None]]:
     """Training lines, figure by figure. UserError if one is not a line of grpo or ppo."""
     for number, line in enumerate(lines, start=1):
+        # null: not finite
         odd = [
             key
             for key in NEEDED
             if not (_is_number(line.get(key, "")) or line.get(key, "") is None)
-        ]  # null: not finite
+        ]
         if odd:
             raise UserError(
                 f"{where}, training line {number}: no number under {odd[0]!r}; this is a log of "

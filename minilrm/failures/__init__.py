@@ -1,8 +1,8 @@
 """A gallery of classic bugs: each run beside a healthy run on a task that takes seconds, and both
 curves drawn.
 
-    python -m minilrm.failures                        what is in the gallery
-    python -m minilrm.failures inverted-clip          run it: two runs of seconds, a text and a picture
+    python -m minilrm.failures                   what is in the gallery
+    python -m minilrm.failures inverted-clip     two runs of seconds, a text, a picture
 
 The bugs live here, outside the training code (`faults.py`): grpo.py has no flag for any of them.
 `gallery.py` says of each what it does, why, and which test of the project would have caught it;
@@ -18,7 +18,7 @@ import os
 import sys
 import tempfile
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -57,7 +57,7 @@ def get(name: str) -> Failure:
     return known[wanted]
 
 
-def near_names(wanted: str, known: Sequence[str]) -> list[str]:
+def near_names(wanted: str, known: Iterable[str]) -> list[str]:
     """Names that look alike, or share a word.
 
     >>> near_names("clip", ["inverted-clip", "wrong-sign"])
@@ -158,7 +158,8 @@ def describe(failure: Failure, logs: dict[str, RunLog]) -> str:
         + "".join(f"{f'{a[0]:.3g} -> {a[-1]:.3g}':>22}" for a in held_out)[1:]
     )
     caught = (
-        "It is a setting, not a line, and no test of the code can refuse one. The fact behind it is tested by"
+        "It is a setting, not a line, and no test of the code can refuse one. The fact behind it "
+        "is tested by"
         if failure.is_setting
         else "The test that would have caught it:"
     )
@@ -196,8 +197,8 @@ def draw(failure: Failure, logs: dict[str, RunLog], path: Path) -> Path:
             (steps, values), look = curve(log, key), LOOKS[run]
             curves.line(axes, steps, values, look, alpha=0.35, linewidth=0.7, marker="")
             bold = curves.smoothed(values, max(1, len(values) // 12))
-            curves.line(axes, steps, bold, look, run)
-        curves.name(axes, key, x="step", share=key == "accuracy")
+            curves.line(axes, steps, list(bold), look, run)
+        curves.frame(axes, key, x="step", share=key == "accuracy")
         curves.label_ends(axes)
     words = "\n".join([failure.name, "", *textwrap.wrap(failure.title, 30)])
     figure.axes[-1].text(0, 0.5, words, va="center", transform=figure.axes[-1].transAxes)

@@ -16,6 +16,8 @@ from contextlib import AbstractContextManager
 import torch
 
 from minilrm import grpo, objectives, rewards
+from minilrm.model import Transformer
+from minilrm.objectives import policy
 from minilrm.rollout import valid_episodes
 
 Fault = Callable[[], AbstractContextManager]
@@ -101,12 +103,12 @@ def inverted_clip() -> AbstractContextManager:
             advantages * torch.minimum(ratio, ratio.clamp(lower, upper))
         )
 
-    return replaced(objectives, "surrogate_terms", make)
+    return replaced(policy, "surrogate_terms", make)
 
 
 def wrong_sign() -> AbstractContextManager:
     """The minus before the objective is forgotten: what was rewarded becomes less likely."""
-    return replaced(objectives, "surrogate_terms", lambda right: lambda *args: -right(*args))
+    return replaced(policy, "surrogate_terms", lambda right: lambda *args: -right(*args))
 
 
 def quotient_of_logs() -> AbstractContextManager:
@@ -119,7 +121,7 @@ def quotient_of_logs() -> AbstractContextManager:
 
         return ratio
 
-    return replaced(objectives, "importance_ratio", make)
+    return replaced(policy, "importance_ratio", make)
 
 
 def old_not_detached() -> AbstractContextManager:
@@ -130,7 +132,7 @@ def old_not_detached() -> AbstractContextManager:
             logp, logp, mask, per_sequence
         )
 
-    return replaced(objectives, "importance_ratio", make)
+    return replaced(policy, "importance_ratio", make)
 
 
 def entropy_sign(weight: float) -> AbstractContextManager:
@@ -215,6 +217,8 @@ def stale_rollouts(delay: int = 10) -> AbstractContextManager:
 
     def make(right):
         class Stale(right):
+            model: Transformer
+
             def step(self, step: int) -> dict:
                 if step % delay == 0:
                     self.sampling = copy.deepcopy(self.model)

@@ -31,8 +31,8 @@ from minilrm.loop.trainer import Evaluation, Options, Trainer
 
 @dataclass(frozen=True)
 class Result:
-    """What became of a run. `finished` is False after Ctrl-C: `--resume` goes on. `collapsed`: the run stopped
-    itself as its accuracy fell; it has a summary, and its best checkpoint is whole."""
+    """What became of a run. `finished` is False after Ctrl-C: `--resume` goes on. `collapsed`: the
+    run stopped itself as its accuracy fell; it has a summary, and its best checkpoint is whole."""
 
     folder: Path
     finished: bool
@@ -40,18 +40,21 @@ class Result:
 
     @property
     def exit_code(self) -> int:
-        """0 for a whole run, 1 for a collapsed one, 130 after Ctrl-C, so that `sft && grpo` stops there."""
+        """0 for a whole run, 1 for a collapsed one, 130 after Ctrl-C, so that `sft && grpo` stops
+        there."""
         return 1 if self.collapsed else 0 if self.finished else cli.INTERRUPTED
 
 
 # -- a run -----------------------------------------------------------------------------------------
 
 
-def train(make: type[Trainer], options: Options, **more: Any) -> Result:
+def train(make: type[Trainer], options: Options, show_options: bool = False, **more: Any) -> Result:
     """A whole run, or the rest of one (`options.resume`). `more` goes to the trainer.
 
-    The options are checked first, in the command line's words; the task's recipe fills in what was not
-    given. UserError for whatever the user can mend, before a run folder is made where possible.
+    `show_options`: print all of them first, as the commands do.
+
+    The options are checked first, in the command line's words; the task's recipe fills in what was
+    not given. UserError for whatever the user can mend, before a run folder is made where possible.
     """
     options, log = settled(make, options)
     with contextlib.ExitStack() as held:
@@ -61,11 +64,11 @@ def train(make: type[Trainer], options: Options, **more: Any) -> Result:
         if log:
             trainer.resume(log)
             log.resume_with(to_dict(options))
-            return run(trainer, log)
+            return run(trainer, log, show_options)
         log = RunLog.create(make.command, options.task, to_dict(options), options.out)
         held.enter_context(log.lock())
         try:
-            return run(trainer, log)
+            return run(trainer, log, show_options)
         except UserError:
             log.discard()  # a folder with nothing in it would only be in the way of the next try
             raise
@@ -90,18 +93,19 @@ def settled(make: type[Trainer], options: Any) -> tuple[Any, RunLog | None]:
 
 
 def with_absolute_paths(options: Any) -> Any:
-    """A copy whose files and folders are found from any working directory, so that a run can be resumed
-    from another one."""
+    """A copy whose files and folders are found from any working directory, so that a run can be
+    resumed from another one."""
     names = ("data", "init", "teacher", "student", "pool")
     given = {name: getattr(options, name, None) for name in names}
     there = {n: value for n, value in given.items() if value is not None and Path(value).exists()}
     return options.replace(**{n: type(v)(Path(v).resolve()) for n, v in there.items()})
 
 
-def run(trainer: Trainer, log: RunLog) -> Result:
+def run(trainer: Trainer, log: RunLog, show_options: bool) -> Result:
     """From the first evaluation to the report."""
     state = trainer.state
-    print(describe(trainer.options))
+    if show_options:
+        print(describe(trainer.options))
     print(
         f"{count_parameters(trainer.model):,} parameters from {trainer.origin}; "
         f"run folder {log.folder}",
@@ -157,8 +161,8 @@ def steps(trainer: Trainer, log: RunLog, interrupt: Interrupt) -> bool:
 
 
 def record(trainer: Trainer, log: RunLog, evaluation: Evaluation, when: str = "") -> str:
-    """Log an evaluation with its first transcripts, keep the best model, notice a collapse. Returns the line
-    that tells a person.
+    """Log an evaluation with its first transcripts, keep the best model, notice a collapse. Returns
+    the line that tells a person.
 
     Logged once: a resumed run that evaluates the same step again leaves one line.
     """

@@ -1,4 +1,5 @@
-"""What one run of training carries: its options, its counters, its model, and how they are measured and saved."""
+"""What one run of training carries: its options, its counters, its model, and how they are measured
+and saved."""
 
 from __future__ import annotations
 
@@ -55,9 +56,9 @@ class Options(CommandOptions):
 class State:
     """The counters of a run. They are saved with every checkpoint.
 
-    seconds: of training steps alone; elapsed: of the whole run, evaluations included. best: name of the
-    checkpoint with the best accuracy in an evaluation; low_evals: how many evaluations in a row were
-    below `collapse` times that. before: the scores at step 0.
+    seconds: of training steps alone; elapsed: of the whole run, evaluations included. best: name of
+    the checkpoint with the best accuracy in an evaluation; low_evals: how many evaluations in a row
+    were below `collapse` times that. before: the scores at step 0.
     """
 
     step: int = 0
@@ -85,8 +86,8 @@ class State:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What an evaluation found: `scores` and the `episodes` they count, and further figures to log. A run whose
-    model does not yet answer anything has no scores."""
+    """What an evaluation found: `scores` and the `episodes` they count, and further figures to log.
+    A run whose model does not yet answer anything has no scores."""
 
     scores: Scores | None = None
     episodes: Sequence[Episode] = ()
@@ -96,8 +97,8 @@ class Evaluation:
 class Trainer:
     """What one run carries. A subclass sets in its `__init__`, after this one's:
 
-    model, tokenizer: what is trained, and what reads its texts; origin: where the model comes from in words.
-    optimizers: by name, one of them "adamw". heads: modules to be saved beside the model.
+    model, tokenizer: what is trained, and what reads its texts; origin: where the model comes from
+    in words. optimizers: by name, one of them "adamw". heads: modules to be saved beside the model.
 
     Whatever can be refused is refused in `__init__`: only then is a run folder made.
     """
@@ -113,8 +114,8 @@ class Trainer:
 
     @classmethod
     def settle(cls, options: Any, saved: Mapping[str, Any]) -> Any:
-        """The options with what a command fills in by rules of its own; `saved`: those of a run that is
-        resumed."""
+        """The options with what a command fills in by rules of its own; `saved`: those of a run
+        that is resumed."""
         return options
 
     def __init__(self, options: Any):
@@ -140,12 +141,13 @@ class Trainer:
     # -- the algorithm ---------------------------------------------------------------------------
 
     def step(self, step: int) -> dict[str, Any]:
-        """One optimizer step or, in reinforcement learning, one round. Returns what is logged of it."""
+        """One optimizer step or, in reinforcement learning, one round. Returns what is logged of
+        it."""
         raise NotImplementedError
 
     def update_weights(self, loss: float) -> float:
-        """Take the optimizer step for which the gradients were added up; a NaN skips it and is counted.
-        Returns the gradient's norm before clipping."""
+        """Take the optimizer step for which the gradients were added up; a NaN skips it and is
+        counted. Returns the gradient's norm before clipping."""
         norm = self.guard.step(self.model, self.optimizers, loss)
         self.state.skipped_steps += math.isnan(norm)
         return norm
@@ -178,12 +180,14 @@ class Trainer:
     # -- evaluation ------------------------------------------------------------------------------
 
     def fits(self, problem: Problem) -> bool:
-        """Whether a prompt leaves room for a completion. Prompts that do not are dropped, never cut."""
+        """Whether a prompt leaves room for a completion. Prompts that do not are dropped, never
+        cut."""
         room = self.model.config.max_seq_len - self.max_new_tokens
         return len(self.task.encode(self.tokenizer, self.task.render(problem, self.style))) <= room
 
     def evaluate(self, full: bool) -> Evaluation:
-        """Fresh problems of the validation split, one answer each; before and after (`full`) also greedily."""
+        """Fresh problems of the validation split, one answer each; before and after (`full`) also
+        greedily."""
         scores, episodes = self.answer(self.validation(full), self.temperature)
         if full:
             greedy, _ = self.answer(self.validation(full), 0.0)
@@ -216,6 +220,7 @@ class Trainer:
             "key": episode.problem.key,
             "prompt": episode.problem.prompt,
             "completion": episode.text,
+            "mark": self.task.mark,
             "answer": episode.problem.answer,
             "correct": episode.grade.correct,
             "reward": episode.reward,
@@ -224,7 +229,8 @@ class Trainer:
     # -- saving ----------------------------------------------------------------------------------
 
     def save(self, log: RunLog) -> Path:
-        """The checkpoint of this step, saved unless it is there already; older ones go, except the best."""
+        """The checkpoint of this step, saved unless it is there already; older ones go, except the
+        best."""
         path = log.checkpoint_path(self.state.step)
         if not path.exists():
             self.state.elapsed = log.seconds
@@ -284,7 +290,8 @@ class Trainer:
 
 
 def before_and_after(before: Scores | None, after: Scores | None) -> dict[str, Any]:
-    """The scores at step 0 and at the end under the names of summary.json; None where nothing was measured."""
+    """The scores at step 0 and at the end under the names of summary.json; None where nothing was
+    measured."""
     out: dict[str, Any] = {}
     for when, scores in (("before", before), ("after", after)):
         values = scores.as_dict() if scores else {}

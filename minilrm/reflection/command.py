@@ -54,21 +54,21 @@ def main(options: Options) -> None:
     machine.set_threads(options.threads)
     folder, model, tokenizer, info = open_model(options.checkpoint, device)
     before = open_model(options.before, device) if options.before else None
-    if before and before[2] != tokenizer:
+    if before and before.tokenizer != tokenizer:
         raise UserError(
-            f"{before[0]} and {folder} have different tokenizers; --before names what this model "
+            f"{before.folder} and {folder} have different tokenizers; --before names what this model "
             "was trained from"
         )
     task = choose_task(options, info)
-    if before and (made_for := before[3].get("task", task.name)) != task.name:
+    if before and (made_for := before.info.task or task.name) != task.name:
         print(
-            f"note: {before[0]} was made for {made_for}, and is asked about {task.name}",
+            f"note: {before.folder} was made for {made_for}, and is asked about {task.name}",
             file=sys.stderr,
         )
     problems = task.problems(options.split, options.n)
     print(describe(options), flush=True)
     result = study(
-        before[1] if before else None,
+        before.model if before else None,
         model,
         tokenizer,
         task,

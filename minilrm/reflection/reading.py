@@ -59,9 +59,9 @@ def traced(task: Task) -> TracedTask:
 
 def read(task: Task, episode: Episode) -> Reading:
     """Parse a graded completion. Raises UserError for a task without traces."""
-    able, problem = traced(task), episode.problem
-    trace = able.parse_trace(episode.text)
-    attempts = tuple((able.attempt_right(problem, a), a.accepted) for a in trace.attempts)
+    task = traced(task)
+    trace = task.parse_trace(episode.text)
+    attempts = tuple((task.attempt_right(episode.problem, a), a.accepted) for a in trace.attempts)
     judged_first = bool(attempts) and attempts[0][1] is not None
     return Reading(
         trace,
@@ -72,7 +72,7 @@ def read(task: Task, episode: Episode) -> Reading:
         reflected=trace.reflections > 0,
         cut=episode.finish_reason == "length",
         repeats=len(attempts) - len({a.content for a in trace.attempts}),
-        fails_check=tuple(able.fails_check(problem, a) for a in trace.attempts),
+        fails_check=tuple(task.fails_check(episode.problem, a) for a in trace.attempts),
     )
 
 
@@ -81,27 +81,25 @@ def read(task: Task, episode: Episode) -> Reading:
 #: A rate is defined by the cases that a completion contributes: none, one, or one an attempt.
 RATES: dict[str, Callable[[Reading], list[bool]]] = {
     "reflection_rate": lambda r: [r.reflected],
-    "retry_rate": lambda r: (
-        [r.retried] if r.first_right is False else []
-    ),  # of failed first tries alone
-    "first_try_accuracy": lambda r: [
-        r.first_right is True
-    ],  # of all: no readable first try is not right
+    # of failed first tries alone
+    "retry_rate": lambda r: [r.retried] if r.first_right is False else [],
+    # of all: no readable first try is not right
+    "first_try_accuracy": lambda r: [r.first_right is True],
     "final_accuracy": lambda r: [r.final_right],
     "false_accept": lambda r: [
         accepted for right, accepted in r.attempts if accepted is not None and not right
     ],
+    # of wrong attempts that the check would catch
     "careless_accept": lambda r: [
         accepted
         for (_, accepted), fails in zip(r.attempts, r.fails_check, strict=True)
         if accepted is not None and fails
-    ],  # of wrong attempts that the check would catch
+    ],
     "false_reject": lambda r: [
         not accepted for right, accepted in r.attempts if accepted is not None and right
     ],
-    "repeated_attempts": lambda r: [
-        i < r.repeats for i in range(len(r.attempts) - 1)
-    ],  # of second and later attempts
+    # of second and later attempts
+    "repeated_attempts": lambda r: [i < r.repeats for i in range(len(r.attempts) - 1)],
     "well_formed": lambda r: [r.trace.well_formed],
     "cut": lambda r: [r.cut],
 }
@@ -248,15 +246,15 @@ def highlight(task: Task, problem: Problem, text: str) -> list[tuple[str, str]]:
     Kinds: attempt-right, attempt-wrong (as judged, not as their writer says), reflection, answer,
     plain. Raises UserError for a task without traces.
     """
-    able = traced(task)
+    task = traced(task)
     pieces: list[tuple[str, str]] = []
     at = 0
-    for attempt in able.parse_trace(text).attempts:
-        kind = "attempt-right" if able.attempt_right(problem, attempt) else "attempt-wrong"
+    for attempt in task.parse_trace(text).attempts:
+        kind = "attempt-right" if task.attempt_right(problem, attempt) else "attempt-wrong"
         pieces += reflections(text[at : attempt.start])
         pieces.append((text[attempt.start : attempt.end], kind))
         at = attempt.end
-    return [piece for piece in pieces + ending(able, text[at:]) if piece[0]]
+    return [piece for piece in pieces + ending(task, text[at:]) if piece[0]]
 
 
 def ending(task: TracedTask, text: str) -> list[tuple[str, str]]:

@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from minilrm.curves import LOOKS, intervals, label_ends, line, name, panels, smoothed, style, svg
+from minilrm.curves import LOOKS, frame, intervals, label_ends, line, panels, smoothed, style, svg
 
 Point = tuple[int, float, tuple[float, float] | None]  # step, value, interval
 
@@ -117,7 +117,7 @@ def draw_panel(axes: Axes, panel: Panel, metrics: list[dict]) -> None:
     for source, event, key in panel.curves:
         if found := points(metrics, key, event):
             draw_curve(axes, source, found)
-    name(axes, panel.title, x="step", share=panel.share)
+    frame(axes, panel.title, x="step", share=panel.share)
 
 
 def draw_curve(axes: Axes, source: Source, found: Sequence[Point]) -> None:

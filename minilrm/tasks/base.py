@@ -139,8 +139,8 @@ class Task:
                 )
             problem = self.sample(problem_rng(seed, index, f"{self.name}/{split}"), split)
             key = index if self.repeats else problem.key
-            if found.setdefault(key, problem) is problem:
-                last = index
+            if key not in found:
+                found[key], last = problem, index
             index += 1
         return list(found.values())
 

@@ -138,9 +138,8 @@ def write(tree: Tree) -> str:
     if isinstance(tree, int):
         return str(tree)
     op, left, right = tree
-    loosest = rank(tree) + (
-        op in "-/"
-    )  # what may stand bare on the right: a-(b+c), a/(b*c), but a+b+c, a*b*c
+    # what may stand bare on the right: a-(b+c), a/(b*c), but a+b+c, a*b*c
+    loosest = rank(tree) + (op in "-/")
     a = write(left) if rank(left) >= rank(tree) else f"({write(left)})"
     b = write(right) if rank(right) >= loosest else f"({write(right)})"
     return a + op + b
@@ -159,9 +158,8 @@ def normal(tree: Tree) -> str:
         (inverse, normal(part) if ops == "+-" or rank(part) > 1 else f"({normal(part)})")
         for inverse, part in flat(tree, ops)
     )
-    return "".join(ops[inverse] + text for inverse, text in parts)[
-        1:
-    ]  # less the first sign: one part has none
+    # less the first sign: one part has none
+    return "".join(ops[inverse] + text for inverse, text in parts)[1:]
 
 
 def flat(tree: Tree, ops: str, inverse: bool = False) -> list[tuple[bool, Tree]]:

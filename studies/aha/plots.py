@@ -46,7 +46,7 @@ def draw_arms(results: dict[str, dict], path: Path) -> None:
                     found = [part["curves"][curve] for part in kinds[arm].values()]
                     draw_arm(axes, look, found)
             title = task if curve == ROWS[0][1] else ""
-            curves.name(axes, title, share=curve != "completions/mean_length")
+            curves.frame(axes, title, share=curve != "completions/mean_length")
         row[0].set_ylabel(words)
     for axes in table[-1]:
         axes.set_xlabel("step")
@@ -72,7 +72,7 @@ def draw_pretraining(tasks: dict[str, dict], path: Path) -> None:
         for measure, (label, look) in MEASURES.items():
             rows = by_seed([found["seeds"] for found in shares.values()], measure)
             curves.band(axes, x, rows, look, label)
-        curves.name(axes, task, x="share of reflecting writers in the corpus", share=True)
+        curves.frame(axes, task, x="share of reflecting writers in the corpus", share=True)
         axes.set_xticks(x)
     curves.label_ends(panels[-1])
     write_bytes_atomic(path, curves.png(figure))

@@ -58,7 +58,7 @@ def draw(runs: dict[int, dict], shown: Sequence[tuple], steps: int, reach: int =
         curves.band(axes, range(steps), rows, TRAINING, words, marker="", linewidth=1.4)
         if evaluated:
             draw_evaluations(axes, [r["evals"] for r in runs.values()], evaluated, steps)
-        curves.name(axes, title, x="step", share=evaluated in SHARES)
+        curves.frame(axes, title, x="step", share=evaluated in SHARES)
         axes.set_xlim(-0.02 * steps, 1.02 * steps)
     free = figure.axes[-1]
     free.legend(*panels[0].get_legend_handles_labels(), loc="center", labelspacing=1.2)

@@ -50,10 +50,8 @@ EVALUATED = (
     "accuracy_thinking",
     "mean_length",
 )
-REPEATED = (
-    "timing",
-    "transcript",
-)  # worth measuring once more; of all else one line a seed is kept
+# worth measuring once more; of all else one line a seed is kept
+REPEATED = ("timing", "transcript")
 
 
 def run(kind: str, seed: int, threads: int | None = 1, **options) -> RunLog:

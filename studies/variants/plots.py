@@ -51,7 +51,7 @@ def draw_accuracy(axes: Axes, arms: dict, order: list[str], default: str) -> Non
     if default in arms:
         low, high = (100 * end for end in arms[default]["sampled"]["ci"])
         axes.axvspan(low, high, color=REFERENCE.color, alpha=0.15, zorder=0, linewidth=0)
-    curves.name(axes, "Right at T = 1, %")
+    curves.frame(axes, "Right at T = 1, %")
     axes.set_xlabel("band: interval of the default;\nfilled: differs from it; dots: seeds")
     rows_of_arms(axes, order)
 
@@ -65,7 +65,7 @@ def draw_lengths(axes: Axes, arms: dict, order: list[str]) -> None:
                 axes.plot(found["ci"], [y, y], "-", color=look.color, linewidth=1, alpha=0.7)
                 how = {"color": look.color, "markerfacecolor": "white", "linestyle": "none"}
                 axes.plot(found["value"], y, look.marker, label=label if y == 0 else "_", **how)
-    curves.name(axes, "Tokens per answer")
+    curves.frame(axes, "Tokens per answer")
     rows_of_arms(axes, [""] * len(order))
     if axes.get_legend_handles_labels()[0]:
         how = {"handlelength": 1, "labelspacing": 0.3, "borderpad": 0}
@@ -85,14 +85,14 @@ def draw_way(axes: Axes, arms: dict, tokens: int) -> None:
     for arm, look in zip(ON_THE_WAY, LOOKS, strict=False):
         if way := arms.get(arm, {}).get("on the way"):
             curves.line(axes, thousands, 100 * np.array(way), look, arm)
-    curves.name(axes, "Rollouts right, %", x="generated tokens, thousands")
+    curves.frame(axes, "Rollouts right, %", x="generated tokens, thousands")
     curves.label_ends(axes)
 
 
 def draw_pass(axes: Axes, found: dict | None) -> None:
     title = "pass@k, %"
     if not found:
-        curves.name(axes, title)
+        curves.frame(axes, title)
         axes.text(0.5, 0.5, MISSING, ha="center", transform=axes.transAxes)
         return
     ks = [int(k) for k in found]
@@ -103,5 +103,5 @@ def draw_pass(axes: Axes, found: dict | None) -> None:
         curves.line(axes, ks, values, look, arm)
     axes.set_xscale("log", base=2)
     axes.set_xticks(ks, map(str, ks))
-    curves.name(axes, title, x="k, samples per problem")
+    curves.frame(axes, title, x="k, samples per problem")
     curves.label_ends(axes)

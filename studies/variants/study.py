@@ -38,6 +38,7 @@ BASE, TASK, OTHER = "gsm8k-mini-base", "gsm8k-mini", "arithmetic"
 SEEDS, N, TOKENS, BEST = (0, 1, 2), 1000, 300_000, 3
 PASS_N, PASS_SAMPLES = 200, 64
 DEFAULT = "grpo"
+# the budget ends a run, not the steps
 COMMON = {
     "init": BASE,
     "updates": 4,
@@ -47,7 +48,7 @@ COMMON = {
     "save_every": 10,
     "keep": 1,
     "threads": 1,
-}  # the budget ends a run, not the steps
+}
 ARMS = {  # arm: (what is other than in the default, its options)
     DEFAULT: ("the default", {}),
     "reinforce": ("log-probs weighted, no ratio, no clip", {"objective": "reinforce"}),

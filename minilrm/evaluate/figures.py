@@ -1,34 +1,16 @@
-"""How good a model is, how sure that is, and which simpler things would explain it away.
-
-This is for final figures; what training measures between steps is measure.py.
-
-    python -m minilrm.evaluate --checkpoint gsm8k-mini-base --split test --n 1000 --out base.json
-
-It answers every problem `samples` times at one temperature, and then again in the ways that could
-explain a gain away: greedily, at lower temperatures, with thinking forced by the prompt, and in
-other words. Two rules keep it honest. A figure with an interval uses the *first* sample of each
-problem, so that it stands on n independent problems; all samples together serve pass@k, votes and
-`accuracy_all_samples`. And every rate carries the number of its cases.
-
-What it leaves out: comparing two models. Their `outcomes` (a 0 or 1 a problem) are kept for
-`paired_bootstrap`.
-"""
+"""All the figures of a checkpoint on a set of problems."""
 
 import hashlib
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import MISSING, dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 
-from minilrm import checkpoint, cli, files, machine, runlog
-from minilrm.errors import UserError
+from minilrm import machine, runlog
 from minilrm.intervals import (
-    TOO_FEW,
     calibration,
     majority_at_k,
     mean,
@@ -39,7 +21,6 @@ from minilrm.measure import Evaluator, Groups, Scores
 from minilrm.model import Transformer
 from minilrm.options import (
     CommandOptions,
-    describe,
     device_option,
     option,
     seed_option,
@@ -47,7 +28,7 @@ from minilrm.options import (
 )
 from minilrm.rollout import Episode
 from minilrm.sampler.workers import beside_this
-from minilrm.tasks import TASKS, get_task
+from minilrm.tasks import TASKS
 from minilrm.tasks.base import SPLITS, Problem, Task, problem_rng
 from minilrm.tokenizer import Tokenizer
 
@@ -113,13 +94,28 @@ def evaluate(
         report=report,
         workers=beside_this(device),
     )
-    # at temperature 0 all samples are alike
+    figures = main_figures(evaluator, options)
+    return figures | {
+        "problems_sha256": fingerprint(evaluator.problems),
+        "tokens": evaluator.tokens,
+        "seconds": time.perf_counter() - started,
+        "peak_memory_mb": machine.peak_memory_mb(),
+        "decoding_dtype": str(dtype or next(model.parameters()).dtype).removeprefix("torch."),
+        "machine": machine.describe(device),
+        "version": runlog.version(),
+        "checkpoint": options.checkpoint,
+    }
+
+
+def main_figures(evaluator: Evaluator, options: Options) -> dict:
+    """What the samples at the one temperature tell, and the baselines beside them."""
+    # At temperature 0 all samples are alike.
     samples = options.samples if options.temperature > 0 else 1
     groups = evaluator(options.temperature, samples=samples)
     first, greedy = firsts(groups), evaluator(0.0) if options.temperature > 0 else groups
     outcomes = {"sampled": outcome(first), "greedy": outcome(greedy)}
-    result = {
-        "task": task.name,
+    figures = {
+        "task": evaluator.task.name,
         "split": options.split,
         "n": len(groups),
         "samples": samples,
@@ -131,26 +127,15 @@ def evaluate(
         "accuracy_all_samples": Scores.of(groups).accuracy,
         "greedy": short(greedy)["accuracy"],
         "greedy_ci": short(greedy)["ci"],
-        **several_figures(task, groups),
+        **several_figures(evaluator.task, groups),
         "by_steps": breakdown(first, lambda p: p.difficulty),
         "by_language": breakdown(first, lambda p: p.meta.get("language", "en")),
         "by_ood": breakdown(first, lambda p: p.meta.get("ood")),
         "reasons": dict(Counter(e.grade.reason for group in first for e in group).most_common()),
     }
     if not options.quick:
-        result |= baselines(evaluator, options.temperature, first, greedy, outcomes)
-    return {
-        **result,
-        "outcomes": outcomes,
-        "problems_sha256": fingerprint(evaluator.problems),
-        "tokens": evaluator.tokens,
-        "seconds": time.perf_counter() - started,
-        "peak_memory_mb": machine.peak_memory_mb(),
-        "decoding_dtype": str(dtype or next(model.parameters()).dtype).removeprefix("torch."),
-        "machine": machine.describe(device),
-        "version": runlog.version(),
-        "checkpoint": options.checkpoint,
-    }
+        figures |= baselines(evaluator, options.temperature, first, greedy, outcomes)
+    return figures | {"outcomes": outcomes}
 
 
 def firsts(groups: Groups) -> list[list[Episode]]:
@@ -294,124 +279,3 @@ def consistency(evaluator: Evaluator) -> dict | None:
         "rewordings": REWORDINGS,
         "accuracy": mean([e.grade.correct for (e,) in flat]),
     }
-
-
-# -- the command -----------------------------------------------------------------------------------
-
-
-def choose_task(options: Options, info: checkpoint.Info) -> Task:
-    """The task that was asked for, or the one that the checkpoint was made for."""
-    name = options.task or ("gsm8k" if options.data else info.task)
-    if name not in TASKS:
-        raise UserError(
-            f"the checkpoint does not say what it is for; choose with --task: {', '.join(TASKS)}"
-        )
-    if options.data and name != "gsm8k":
-        raise UserError(f"--data goes with --task gsm8k; the problems of {name} are its own")
-    if options.split == "all" and not options.data:
-        raise UserError(
-            "--split all means the whole of a file: name it with --data, or choose another split"
-        )
-    return (
-        get_task(name, data=options.data, split_all=options.split == "all")
-        if options.data
-        else get_task(name)
-    )
-
-
-def table(result: dict) -> str:
-    """The result for a person to read."""
-    r = result
-    lines = [
-        f"{r['task']}, {r['split']} split: {r['n']} problems, {r['samples']} samples each at temperature "
-        f"{r['temperature']:g}"
-        + (f" ({r['too_long']} prompts too long, left out)" if r["too_long"] else ""),
-        "",
-        line("accuracy", r["accuracy"], r["accuracy_ci"], r["n"]),
-    ]
-    for name, key in (("when thinking", "thinking"), ("by reflex", "reflex")):
-        lines.append(
-            line("  " + name, r[f"accuracy_{key}"], r[f"accuracy_{key}_ci"], r[f"{key}_n"])
-        )
-    if r["n"] < TOO_FEW:
-        return "\n".join([*lines, cost(r)])
-    lines += [
-        line("greedy", r["greedy"], r["greedy_ci"], r["n"]),
-        line("thinks", r["think_rate"], None, r["n"]),
-        f"{'mean length':<26}{r['mean_length']:6.1f}   (well-formed {r['formatted']:.1%}, cut off "
-        f"{r['clipped_ratio']:.1%})",
-    ]
-    for name, key in (("pass@k", "pass_at_k"), ("vote of k", "majority_at_k")):
-        lines.append(f"{name:<26}" + "  ".join(f"{k}: {value:.1%}" for k, value in r[key].items()))
-    for t, found in r.get("temperatures", {}).items():
-        lines.append(line(f"temperature {t}", found["accuracy"], found["ci"], found["n"]))
-    for t, found in r.get("thinking_forced", {}).items():
-        lines.append(line(f"thinking forced, {t}", found["accuracy"], found["ci"], found["n"]))
-    if alike := r.get("consistency"):
-        lines.append(
-            line(f"same in {REWORDINGS} wordings", alike["alike"], alike["ci"], alike["n"])
-        )
-    for name, key in (("steps", "by_steps"), ("language", "by_language"), ("ood", "by_ood")):
-        lines += [
-            line(f"{name} {value}", cell["accuracy"], None, cell["n"])
-            for value, cell in r[key].items()
-        ]
-    for cell in r["calibration"] or ():
-        share = (
-            "unanimous" if cell["above"] == 1 else f"share {cell['above']:g} to {cell['up_to']:g}"
-        )
-        lines.append(line(f"vote {share}", cell["accuracy"], cell["ci"], cell["n"]))
-    lines.append(
-        "verdicts: " + ", ".join(f"{reason} {count}" for reason, count in r["reasons"].items())
-    )
-    return "\n".join([*lines, cost(r)])
-
-
-def cost(result: dict[str, Any]) -> str:
-    return f"cost: {result['tokens']:,} tokens generated, {result['seconds']:.0f} s"
-
-
-def line(name: str, value: float, interval: Sequence[float] | None, n: int) -> str:
-    """One row of the table. A rate of fewer than 20 cases is none."""
-    if n < TOO_FEW:
-        return f"{name:<26}too few (n = {n})"
-    ends = f"{interval[0]:.1%} to {interval[1]:.1%}, " if interval else ""
-    return f"{name:<26}{value:6.1%}   ({ends}n = {n})"
-
-
-def choose_problems(task: Task, options: Options) -> list[Problem]:
-    """As many problems of the split as were asked for; of `all` every one, unless --n was given."""
-    if options.split != "all":
-        return task.problems(options.split, options.n)
-    return task.problems("test", options.n if "n" in options.given else sys.maxsize)
-
-
-def refuse_to_overwrite(out: Path | None) -> None:
-    """UserError if the result could not be written, or would replace a file."""
-    if out and (out.is_dir() or not out.absolute().parent.is_dir()):
-        raise UserError(f"--out {out} must name a file in a folder that is there")
-    if out and out.exists():
-        raise UserError(f"--out {out} is there already; choose another name, or remove it first")
-
-
-def main(options: Options) -> None:
-    refuse_to_overwrite(options.out)
-    device = machine.choose_device(options.device)
-    machine.raise_malloc_thresholds()
-    machine.set_threads(options.threads)
-    folder, model, tokenizer, info = checkpoint.open_model(options.checkpoint, device)
-    task = choose_task(options, info)
-    problems = choose_problems(task, options)
-    print(describe(options), flush=True)
-    result = evaluate(
-        model, tokenizer, task, problems, options, report=lambda text: print(text, file=sys.stderr)
-    )
-    result["checkpoint"] = str(folder)
-    print(table(result))
-    if options.out:
-        files.write_json_atomic(options.out, result)
-        print(f"written to {options.out}")
-
-
-if __name__ == "__main__":
-    cli.run_command(main, Options, prog="python -m minilrm.evaluate", description=Options.__doc__)

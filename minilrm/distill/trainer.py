@@ -1,35 +1,4 @@
-"""Distillation: a small student learns from what a larger teacher writes, or from what it thinks of
-each next token.
-
-x is a prompt, y a completion with its end-of-text token; T and S are what teacher and student
-expect at y_t, having read x and y_<t: softmax(logits / tau).
-
-    traces     minimise  - sum_t log S(y_t)            y written by the teacher, kept if right (tau = 1)
-    logits     minimise  tau^2 sum_t KL(T || S)        the same y
-    on-policy  minimise  tau^2 sum_t JSD_beta(T, S)    y written by the STUDENT with probability lambda, else as above
-
-traces: sequence-level knowledge distillation (Kim & Rush, arXiv 1606.07947); so R1 taught small
-models (2501.12948). logits: Hinton et al. (1503.02531). A distribution says more than the one token
-drawn from it: at tau = 1 the gradient with respect to S's logits, S - T, is what that of the
-traces, S - onehot(y_t), is on average. Why tau^2: the gradient of the KL is (S - T) / tau, and S -
-T itself shrinks as 1 / tau; the factor keeps its size, and so the balance with the hard loss.
-on-policy: GKD (2306.13649). The student is corrected where it goes wrong itself, in places that no
-trace of the teacher visits. A sample is data: no gradient flows through the drawing of it. It wants
-a student that can write already (--student): in noise there is little to correct, and where T and S
-hardly meet, a JSD is flat.
-
-All three are one loss, a mean over completion tokens, and a way is a row of three numbers in it
-(`WAYS`):
-
-    on the teacher's traces    hard_weight * (- log S(y_t)) + (1 - hard_weight) * tau^2 JSD_beta(T, S)
-    on the student's samples   tau^2 JSD_beta(T, S)         where JSD_0 is KL(T || S) and JSD_1 is KL(S || T)
-
-Left out: a reward beside the divergence (GKD), policy gradients of the reverse KL of whole
-sequences (MiniLLM, 2306.08543), hidden states, beam search for traces, a teacher with another
-tokenizer. The teacher is queried anew in each step, never stored.
-
-    python -m minilrm.distill --teacher runs/grpo-gsm8k-mini-... --student-scale nano --way traces
-"""
+"""A run of distillation: teacher and student, the pool of traces, the steps."""
 
 from __future__ import annotations
 
@@ -40,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
-from minilrm import checkpoint, cli, devices, loop, machine, objectives
+from minilrm import checkpoint, devices, loop
 from minilrm.batches import Answered, example_batches
+from minilrm.distill.loss import WAYS, loss_of
 from minilrm.errors import UserError
 from minilrm.measure import Scores
 from minilrm.model import SCALES, Transformer, count_parameters
@@ -56,13 +25,6 @@ from minilrm.tasks import Problem
 from minilrm.tasks.base import problem_rng
 from minilrm.tokenizer import Tokenizer
 from minilrm.traces import Pool, draw_problems, read_pool, walk, write_pool
-
-# A way is a row of three numbers (see the head of this file); any of them can be set by hand.
-WAYS = {
-    "traces": {"lmbda": 0.0, "beta": 0.0, "hard_weight": 1.0},
-    "logits": {"lmbda": 0.0, "beta": 0.0, "hard_weight": 0.0},
-    "on-policy": {"lmbda": 0.5, "beta": 0.5, "hard_weight": 0.0},
-}
 
 
 @dataclass
@@ -147,7 +109,8 @@ class State(loop.State):
 
 
 class Trainer(loop.Trainer):
-    """The student is the `model` that is trained; beside it the teacher and the pool of its traces."""
+    """The student is the `model` that is trained; beside it the teacher and the pool of its
+    traces."""
 
     command = "distill"
 
@@ -187,7 +150,7 @@ class Trainer(loop.Trainer):
                 f"{self.context} tokens, the shorter context of teacher and student; choose others"
             )
         self.pool = Pool()
-        if options.pool and options.lmbda < 1:
+        if options.pool and options.lmbda != 1:
             self.pool = read_pool(options.pool, self.task, self.tokenizer)
 
     # -- the algorithm box -----------------------------------------------------------------------
@@ -341,50 +304,12 @@ class Trainer(loop.Trainer):
         }
 
 
-# -- pure pieces -----------------------------------------------------------------------------------
-
-
-def loss_of(
-    student: Transformer,
-    teacher: Transformer,
-    ids: Tensor,
-    mask: Tensor,
-    *,
-    hard: float,
-    beta: float,
-    temperature: float,
-    denominator: int,
-) -> Tensor:
-    """hard * cross-entropy + (1 - hard) * tau^2 * JSD_beta over the mask tokens of ids [B, T], a
-    scalar.
-
-    denominator: the mask tokens of the whole optimizer batch, so that micro-batches add up. The
-    teacher is asked here and now, about these tokens alone: its logits (tokens x vocabulary) for a
-    whole pool would fill any memory.
-    """
-    device = student.norm.weight.device
-    # the logits at t speak of the token at t + 1
-    ids, mask = (ids.to(device), mask[:, 1:].to(device))
-    every = torch.ones(int(mask.sum()), dtype=torch.bool, device=device)
-    with machine.autocast(device):
-        logits = student.lm_head(student.hidden(ids[:, :-1])[mask])
-        with torch.no_grad():
-            goal = teacher.lm_head(teacher.hidden(ids[:, :-1])[mask]) if hard < 1 else None
-    loss = logits.new_zeros((), dtype=torch.float32)
-    if hard > 0:
-        loss = loss + hard * objectives.cross_entropy(logits, ids[:, 1:][mask], every, denominator)
-    if goal is not None:
-        soft = objectives.generalized_jsd(logits, goal, beta, every, temperature, denominator)
-        loss = loss + (1 - hard) * temperature**2 * soft
-    return loss
-
-
 def teacher_and_student(
     options: Options, device: torch.device
 ) -> tuple[Transformer, Transformer, Tokenizer]:
     """Teacher, student, and their tokenizer: the loss compares them id by id, so both must mean the
     same by each."""
-    _, teacher, tokenizer, _ = checkpoint.open_model(options.teacher, device)
+    _, teacher, tokenizer, _ = checkpoint.open_model(str(options.teacher), device)
     teacher.requires_grad_(False)
     shape = teacher.config
     if not options.resume and options.student == "scratch":
@@ -416,8 +341,4 @@ def train(options: Options) -> loop.Result:
 
 
 def main(options: Options) -> int:
-    return train(options).exit_code
-
-
-if __name__ == "__main__":
-    cli.run_command(main, Options, prog="python -m minilrm.distill", description=Options.__doc__)
+    return loop.train(Trainer, options, show_options=True).exit_code
