@@ -247,12 +247,18 @@ class Trainer(loop.Trainer):
         prompt = self.task.encode(self.tokenizer, self.task.render(problem))
         return len(prompt) + self.max_new_tokens <= self.context
 
+    def begin(self, log: RunLog) -> None:
+        """Measure the teacher on the student's problems."""
+        problems = self.validation(full=True)
+        sampled, _ = self.answer(problems, 1.0, self.teacher)
+        greedy, _ = self.answer(problems, 0.0, self.teacher)
+        self.state.teacher = replace(sampled, greedy=greedy.accuracy)
+        figures = self.state.teacher.as_dict() | {"parameters": count_parameters(self.teacher)}
+        log.log(0, figures, event="teacher")
+        print(f"the teacher on these problems: {self.state.teacher.words()}", flush=True)
+
     def prepare(self, log: RunLog, interrupt: Interrupt) -> bool:
-        """Measure the teacher on the student's problems; have its traces written, or read those of
-        this run."""
-        if self.state.teacher is None:
-            self.measure_teacher(log)
-            self.save(log)  # so that Ctrl-C among the traces is no loss
+        """Have the teacher's traces written, or read those of this run."""
         if self.pool.examples or self.options.lmbda == 1:  # every batch is the student's own
             return True
         path = log.folder / "traces.jsonl"
@@ -270,15 +276,6 @@ class Trainer(loop.Trainer):
             log.log(0, counts, event="traces")
         self.pool = read_pool(path, self.task, self.tokenizer)
         return True
-
-    def measure_teacher(self, log: RunLog) -> None:
-        problems = self.validation(full=True)
-        sampled, _ = self.answer(problems, 1.0, self.teacher)
-        greedy, _ = self.answer(problems, 0.0, self.teacher)
-        self.state.teacher = replace(sampled, greedy=greedy.accuracy)
-        figures = self.state.teacher.as_dict() | {"parameters": count_parameters(self.teacher)}
-        log.log(0, figures, event="teacher")
-        print(f"the teacher on these problems: {self.state.teacher.words()}", flush=True)
 
     def resume(self, log: RunLog) -> None:
         super().resume(log)

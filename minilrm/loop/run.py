@@ -112,6 +112,7 @@ def run(trainer: Trainer, log: RunLog, show_options: bool) -> Result:
         flush=True,
     )
     if state.step == 0 and state.before is None:
+        trainer.begin(log)
         record(trainer, log, trainer.evaluate(full=True), "before")
     with Interrupt() as interrupt:
         whole = trainer.prepare(log, interrupt) and steps(trainer, log, interrupt)

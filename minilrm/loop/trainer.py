@@ -176,6 +176,9 @@ class Trainer:
     def done(self) -> int:
         return self.state.step
 
+    def begin(self, log: RunLog) -> None:
+        """What a new run does before its first evaluation; that evaluation's checkpoint keeps the state."""
+
     def prepare(self, log: RunLog, interrupt: Interrupt) -> bool:
         """What comes between the first evaluation and the first step. False if Ctrl-C ended it."""
         return True
