@@ -71,10 +71,10 @@ class GSM8K(Task):
         return worked
 
     def grade(self, problem: Problem, completion: str) -> Grade:
-        return answers.grade_final(problem.answer, completion)
+        return answers.grade_lenient(problem.answer, completion)
 
     def vote_key(self, problem: Problem, answer: str | None) -> str | None:
-        return answers.vote_key(answer)
+        return answers.vote_key(answer, answers.lenient_number)
 
     def thinks(self, completion: str) -> bool:
         return answers.thinks(completion)
