@@ -12,8 +12,9 @@ import pytest
 from minilrm import machine
 from minilrm.errors import UserError
 from minilrm.tasks import get_task, split_of
-from minilrm.tasks.gsm8k import GSM8K, load_jsonl
+from minilrm.tasks.gsm8k import GSM8K
 from minilrm.tasks.gsm8k_mini import GSM8KMini, restore, to_record
+from minilrm.tasks.problem_files import load_problems
 from minilrm.tasks.templates import HELD_OUT, TRAINING
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -57,7 +58,7 @@ def test_a_shipped_problem_is_the_made_one_with_all_its_meta(split):
 def test_each_problem_is_in_its_split_once_and_its_answer_is_right(name):
     task, rng = GSM8KMini(), random.Random(0)
     problems = [
-        restore(p, task.templates) for p in load_jsonl(FOLDER / f"{name}.jsonl", "gsm8k-mini")
+        restore(p, task.templates) for p in load_problems(FOLDER / f"{name}.jsonl", "gsm8k-mini")
     ]
     assert len({p.key for p in problems}) == len({p.prompt for p in problems}) == len(problems)
     held_out, known = {t.name for t in HELD_OUT}, {t.name for t in TRAINING}

@@ -18,7 +18,7 @@ from minilrm.tasks import answers
 from minilrm.tasks.base import Grade, Problem, Task, problem_rng, split_of
 from minilrm.tasks.calculator import format_number, number
 from minilrm.tasks.frames import render_frame
-from minilrm.tasks.gsm8k import load_jsonl
+from minilrm.tasks.problem_files import load_problems
 from minilrm.tasks.templates import HELD_OUT, TRAINING
 from minilrm.tasks.templates.template import Template, draw_numbers, fill, solve, substitute
 
@@ -107,7 +107,8 @@ class GSM8KMini(Task):
             *SHIPPED_WITH,
         ):  # else other problems are wanted
             found = [
-                restore(problem, self.templates) for problem in load_jsonl(shipped, self.name)[:n]
+                restore(problem, self.templates)
+                for problem in load_problems(shipped, self.name)[:n]
             ]
             if len(found) == n:
                 return found

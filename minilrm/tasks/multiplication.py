@@ -44,7 +44,7 @@ from minilrm.tasks import answers
 from minilrm.tasks.arithmetic import TRIES, WORDINGS, canonical_key, place_values
 from minilrm.tasks.base import SOLUTION_STYLES, SPLITS, Grade, Problem, Task, problem_rng, split_of
 from minilrm.tasks.frames import render_frame
-from minilrm.tasks.gsm8k import load_jsonl
+from minilrm.tasks.problem_files import load_problems
 from minilrm.tasks.traces import ACCEPT, REFLECTION_WORD, REJECT, Attempt, Trace, Writer
 
 PATIENCE = 3000  # problems drawn in a row of which none is new: there are no more
@@ -141,7 +141,7 @@ class Multiplication(Task):
         holds as many."""
         shipped = shipped_file(split)
         if shipped and (seed, self.digits) == (0, DEFAULT_DIGITS):  # else other problems are wanted
-            found = [restore(problem) for problem in load_jsonl(shipped, self.name)[:n]]
+            found = [restore(problem) for problem in load_problems(shipped, self.name)[:n]]
             if len(found) == n:
                 return found
         return self.make(split, n, seed)
