@@ -16,6 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from minilrm import machine, sft
 from minilrm.errors import UserError
 from minilrm.tasks import get_task, problem_files, problem_shapes
 from minilrm.tasks.answers import thinks
@@ -23,6 +24,7 @@ from minilrm.tasks.base import Problem
 from minilrm.tasks.gsm8k import GSM8K
 from minilrm.tasks.problem_files import FOREIGN, json_stream, load_problems
 from minilrm.tasks.problem_shapes import question_key
+from minilrm.tokenizer import Tokenizer
 
 repeatable = settings(derandomize=True, deadline=None, max_examples=60)
 GOOD = '{"question": "3 times 4?", "answer": "It is <<3*4=12>>12.\\n#### 1,200"}'
@@ -355,7 +357,8 @@ def test_any_bytes_are_problems_or_one_line(tmp_path_factory, data):
 
 # ---- the real GSM8K, where it is at hand
 
-REAL = Path(__file__).resolve().parents[2] / "shared" / "gsm8k"
+ROOT = Path(__file__).resolve().parents[1]
+REAL = ROOT.parent / "shared" / "gsm8k"
 needs_gsm8k = pytest.mark.skipif(
     not (REAL / "train.jsonl").exists(), reason="the real GSM8K is not here"
 )
@@ -384,3 +387,22 @@ def test_all_of_gsm8k_is_read(tmp_path):
         for text in (json.dumps(small), json.dumps(small, indent=2), table.getvalue()):
             assert load_problems(written(tmp_path, text)) == problems[:300]
     assert counts == {"train": 7473, "test": 1319}
+
+
+@needs_gsm8k
+def test_the_readme_says_what_share_of_gsm8k_fits():
+    """With the project's tokenizer, the shipped base's context and the task's limit."""
+    task = get_task("gsm8k", data=REAL / "train.jsonl", split_all=True)
+    tokenizer = Tokenizer.load(machine.data_folder() / "tokenizer")
+    examples = [
+        sft.build_example(tokenizer, task.render(problem), task.solution(problem, random.Random(0)))
+        for problem in task.problems("train", 10_000)
+    ]
+    config = machine.data_folder() / "checkpoints" / "gsm8k-mini-base" / "config.json"
+    context = json.loads(config.read_text())["max_position_embeddings"]
+    too_long = sum(len(e.ids) > context for e in examples) / len(examples)
+    cut_off = sum(len(e.ids) - e.prompt > task.max_new_tokens for e in examples) / len(examples)
+    readme = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
+    fits = f"{100 * too_long:.1f} % do not fit the context of {context} tokens"
+    ends = f"{100 * cut_off:.1f} % of the solutions are longer than the {task.max_new_tokens} new"
+    assert fits in readme and ends in readme

@@ -57,7 +57,7 @@ def read_problem(record: object, task: str) -> Problem:
     difficulty = read_difficulty(given["difficulty"]) if "difficulty" in given else steps
     meta = given.get("meta", {})
     if not isinstance(meta, dict):
-        raise ValueError('"meta" must be an object')
+        raise ValueError('"meta" must be an object; leave it out of a CSV file')
     return Problem(task, question, gold, key, difficulty, {**meta, "solution": solution})
 
 
