@@ -2,7 +2,8 @@
 hashed.
 
     python -m benchmarks.bits                          this tree: a line a run
-    python -m benchmarks.bits --tree OTHER --json F    another checkout (before a change, say), kept in a file
+    python -m benchmarks.bits --tree OTHER --json F    another checkout (before a change, say), kept
+                                                       in a file
     python -m benchmarks.bits --against F              this tree beside what was kept: which differ
 
 What is hashed are the tensors of the last checkpoint: the weights, the optimizers' states, and the

@@ -19,9 +19,9 @@ rule: with at most 64 tokens many answers are cut off and earn nothing, so minil
 in a real run (`frac_reward_zero_std` is noted). So there are two rewards:
 
     rule      the rule-based reward, as it comes
-    parity    1 if the sum of a completion's token ids is odd: a reward that no rule makes scarce. Yet with thinking forced the
-              base often writes one and the same answer eight times, and those groups are skipped
-              all the same
+    parity    1 if the sum of a completion's token ids is odd: a reward that no rule makes scarce.
+              Yet with thinking forced the base often writes one and the same answer eight times,
+              and those groups are skipped all the same
 
 A last part times verifying and rewarding of 512 completions against the step that made them.
 
@@ -37,8 +37,8 @@ from pathlib import Path
 import torch
 
 from benchmarks import common, same
-from benchmarks.common import Link, Worker
-from minilrm import checkpoint, grpo, rewards
+from benchmarks.sides import Link, Worker
+from minilrm import checkpoint, grpo
 from minilrm.cli import run_command
 from minilrm.options import option
 from minilrm.rollout import rollout
@@ -65,7 +65,9 @@ class Options(common.Options):
     verify: bool = option(True, "time verifying and rewarding too")
 
 
-def trainer_of(folder: Path, prompts: int, max_new_tokens: int | None) -> grpo.Trainer:
+def trainer_of(
+    folder: Path, prompts: int, max_new_tokens: int | None, reward: str = "rule"
+) -> grpo.Trainer:
     """minilrm's trainer with the options that TRL's is given too."""
     return grpo.Trainer(
         grpo.Options(
@@ -75,7 +77,7 @@ def trainer_of(folder: Path, prompts: int, max_new_tokens: int | None) -> grpo.T
             group_size=GROUP,
             max_new_tokens=max_new_tokens,
             style=STYLE,
-            reward=dict(WEIGHTS),
+            reward=dict(WEIGHTS) if reward == "rule" else {"parity": 1.0},
             objective="grpo",
             aggregation="sequence",
             normalize="std",
@@ -85,7 +87,8 @@ def trainer_of(folder: Path, prompts: int, max_new_tokens: int | None) -> grpo.T
             clip=1.0,
             device="cpu",
             threads=torch.get_num_threads(),
-        )
+        ),
+        rewards={"parity": lambda episodes: [parity(e.completion_ids) for e in episodes]},
     )
 
 
@@ -96,9 +99,7 @@ def parity(ids: list[int]) -> float:
 
 def ours(link: Link, folder: Path, prompts: int, max_new_tokens: int, reward: str) -> None:
     """A worker: `grpo.Trainer.step`."""
-    trainer = trainer_of(folder, prompts, max_new_tokens)
-    if reward == "parity":
-        trainer.reward = lambda e: parity(e.completion_ids)
+    trainer = trainer_of(folder, prompts, max_new_tokens, reward)
     for step in itertools.count():
         if (
             trainer.draw(step)
@@ -269,18 +270,17 @@ def measure(
     rounds, note = common.duel(
         lambda: Worker(ours, **work), start if options.peer else None, settings, options.pairs
     )
-    parameters, tokens = (
-        same.parameters_of(folder),
-        prompt_tokens(folder, prompts, options.pairs + 2),
-    )
+    parameters = same.parameters_of(folder)
+    tokens = prompt_tokens(folder, prompts, options.pairs + 2)
     for turn, pair in enumerate(rounds, start=1):  # turn 0 was the warm-up
         for side in pair.values():
             useful = tokens[turn] + side["tokens"]
-            # what we leave out is no work done
+            # What we leave out is no work done.
             trained = useful * (1 - side.get("frac_reward_zero_std", 0))
             side["flops"] = common.flops(parameters, forward=useful, trained=trained)
     return {
-        "name": f"{prompts} x {GROUP} x {work['max_new_tokens']} tokens, {reward}, {threads} thread(s)",
+        "name": f"{prompts} x {GROUP} x {work['max_new_tokens']} tokens, {reward}, "
+        f"{threads} thread(s)",
         "prompts": prompts,
         "sequences": prompts * GROUP,
         "max_new_tokens": work["max_new_tokens"],
@@ -326,7 +326,6 @@ def verify(link: Link, folder: Path, prompts: int, max_new_tokens: int | None) -
         seed=0,
         dtype=trainer.decoding_dtype,
     )
-    reward = rewards.weighted(WEIGHTS)
     while True:
         step = link.next()["turn"]
         started = time.perf_counter()
@@ -334,7 +333,7 @@ def verify(link: Link, folder: Path, prompts: int, max_new_tokens: int | None) -
             for e in group:
                 task.grade(e.problem, e.text)
                 task.thinks(e.text)
-        rewards.apply(groups, reward)
+        trainer.judge(groups)
         verifying = time.perf_counter() - started
         trainer.step(step)
         link.answer(
@@ -383,11 +382,8 @@ def run(options: Options) -> Path:
             settings = [case["peer_setting"]]  # found with the first reward, kept for the other
             report["cases"].append(case)
             common.say(f"{case['name']} (peer: {case['peer_setting']})", case)
-            print(
-                f"  {skipped(case):.0%} of the groups have equal rewards; minilrm's update leaves "
-                "them out",
-                flush=True,
-            )
+            equal = f"{skipped(case):.0%} of the groups have equal rewards"
+            print(f"  {equal}; minilrm's update leaves them out", flush=True)
     if options.verify:
         report["verify"] = measure_verify(options.threads[-1], options, folder)
         print(

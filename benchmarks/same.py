@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch
 
-from benchmarks.common import Link, Worker
+from benchmarks.sides import Link, Worker
 from minilrm import checkpoint
 from minilrm.model import Transformer, count_parameters
 from minilrm.sampler import generate

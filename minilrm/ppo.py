@@ -302,7 +302,7 @@ def train(options: Options, rewards: Mapping[str, RewardFunction] | None = None)
 
 
 def main(options: Options) -> int:
-    return train(options).exit_code
+    return loop.train(Trainer, options, show_options=True).exit_code
 
 
 if __name__ == "__main__":

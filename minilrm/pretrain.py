@@ -99,7 +99,7 @@ class Trainer(loop.Trainer):
     log_every = 25
 
     @classmethod
-    def settle(cls, options: Options, saved: Mapping[str, Any]) -> Options:
+    def complete(cls, options: Options, saved: Mapping[str, Any]) -> Options:
         """The scale's own numbers."""
         return fill(options, SCALE[options.scale])
 
@@ -308,7 +308,7 @@ def train(options: Options) -> loop.Result:
 
 
 def main(options: Options) -> int:
-    return train(options).exit_code
+    return loop.train(Trainer, options, show_options=True).exit_code
 
 
 if __name__ == "__main__":

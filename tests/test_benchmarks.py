@@ -21,7 +21,7 @@ if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))
 
 from benchmarks import all as everything  # noqa: E402
-from benchmarks import common, grpo, rollout, same, scaling, tokenizer, train  # noqa: E402
+from benchmarks import common, grpo, rollout, same, scaling, sides, tokenizer, train  # noqa: E402
 from minilrm.cli import run_command  # noqa: E402
 from minilrm.errors import UserError  # noqa: E402
 from minilrm.tasks import get_task  # noqa: E402
@@ -253,7 +253,7 @@ def test_the_figure_of_scaling(tmp_path):
 
 
 def test_a_worker_answers_from_a_process_of_its_own():
-    with common.Worker(common.matmul_peak, threads=1, sizes=(16,), repeats=1) as worker:
+    with sides.Worker(common.matmul_peak, threads=1, sizes=(16,), repeats=1) as worker:
         answer = worker(dtype="float32")
         assert answer["flops"] > 0
         assert answer["peak_mb"] is None or answer["peak_mb"] >= answer["start_mb"] > 10
@@ -270,7 +270,7 @@ def our_mistake(link):
 
 
 def test_failures_of_a_side_are_told():
-    class Told(common.Worker):  # the measuring end of a pipe, without a process
+    class Told(sides.Worker):  # the measuring end of a pipe, without a process
         def __init__(self, pipe):
             self.pipe = pipe
 
@@ -279,7 +279,7 @@ def test_failures_of_a_side_are_told():
         (our_mistake, RuntimeError, "oops"),
     ):
         near, far = multiprocessing.Pipe()
-        common.serve(far, function, threads=1, memory=False, settings={})
+        sides.serve(far, function, threads=1, memory=False, settings={})
         with pytest.raises(error, match=words):
             Told(near)(turn=0)
 
@@ -362,7 +362,7 @@ def test_scaling_leaves_no_group_out():
     )
 
 
-def test_ours_learns_what_the_plain_trainer_learns_by_either_rule_and_by_the_age_of_tokens_what_rustbpe_learns():
+def test_ours_learns_what_the_plain_trainer_and_rustbpe_learn_by_either_tie_rule():
     # A tie rule that changes, or a pair counted wrongly where tokens overlap ("aaaa"), shows here.
     texts = [
         "aaaa aaab baaa bbbb abab low lower lowest newer newest wider 12 12 12 <<1+1=2>>"
