@@ -247,7 +247,8 @@ def test_a_file_of_ones_own_is_asked_for_but_a_question_needs_none():
     task = task_class("gsm8k")()
     problem = task.question("Ana has 3 boxes\nof 4 pens. How many pens?")
     assert task.render(problem) == "Question: Ana has 3 boxes of 4 pens. How many pens?\nAnswer:"
-    assert task.read_answer("\n#### 12") == "12"
+    assert task.read_answer("\n#### 12") == "12" == task.read_answer(r"So \boxed{12}.")
+    assert task.vote_key(problem, "**12 pens**") == "12" and not task.runs_on("#### **12 pens**")
     for refused in (task.sample, lambda rng: task.problems("test", 1)):
         with pytest.raises(UserError, match="name it with --data FILE"):
             refused(random.Random(0))

@@ -28,11 +28,9 @@ from typing import Any
 
 from minilrm.errors import UserError
 from minilrm.tasks import expressions
-from minilrm.tasks.answers import read_tags
+from minilrm.tasks.answers import CLOSE, OPEN, read_tags
 from minilrm.tasks.base import SOLUTION_STYLES, SPLITS, Grade, Problem, split_of
 from minilrm.tasks.countdown_traces import (
-    CLOSE,
-    OPEN,
     answer_line,
     content,
     draw_attempt,
@@ -290,8 +288,8 @@ def grade(problem: Problem, completion: str) -> Grade:
     ['right', 'wrong value', 'unreadable answer', 'empty answer']
     >>> [grade(p, f"\n<answer>{t}</answer>").reason for t in ("7+7+25+4*4-2", "53")]
     ['numbers not used once each', 'numbers not used once each']
-    >>> grade(p, "<answer>\n-7*4+81\n</answer>").answer, grade(p, "<answer>\n25+4*7\n</answer>").reason
-    ('-7*4+81', 'right')
+    >>> grade(p, "<answer>\n25+4*7\n</answer>").reason, grade(p, "<answer>-7*4+81</answer>").answer
+    ('right', '-7*4+81')
     """
     given = read_tags(completion)
     if given.answer is None:

@@ -31,6 +31,7 @@ class GSM8K(Task):
     name = "gsm8k"
     max_new_tokens = 256
     reads_file = True
+    read_number = staticmethod(answers.lenient_number)
 
     def __init__(self, data: str | Path | None = None, split_all: bool = False):
         self.data = data
@@ -47,7 +48,7 @@ class GSM8K(Task):
 
     def _of(self, split: str) -> list[Problem]:
         if self.data is None:
-            raise UserError("these problems are those of a file: name it with --data FILE")
+            raise UserError("these problems are those of a file of yours: name it with --data FILE")
         if not self.by_split.get(split):
             raise UserError(
                 f"{self.data} has no problem in the split {split!r}; with split_all the whole file "
@@ -70,5 +71,7 @@ class GSM8K(Task):
     def grade(self, problem: Problem, completion: str) -> Grade:
         return answers.grade_lenient(problem.answer, completion)
 
-    def vote_key(self, problem: Problem, answer: str | None) -> str | None:
-        return answers.vote_key(answer, answers.lenient_number)
+    @classmethod
+    def answers_in(cls, text: str) -> list[str]:
+        r"""Behind `####`; without any, in `\boxed{}`."""
+        return answers.extract(text) if answers.MARK in text else answers.boxed(text)
