@@ -88,7 +88,8 @@ def render_version(sample: dict) -> str:
         folded = f"<details>{summary}<pre>{escape(thinking)}</pre></details>"
     return (
         f"<div><h4>Step {escape(sample.get('step'))}</h4>{folded}"
-        f"<pre class=answer>{escape(answer) or '(no answer)'}</pre><b>{right_or_wrong(sample)}</b></div>"
+        f"<pre class=answer>{escape(answer) or '(no answer)'}</pre>"
+        f"<b>{right_or_wrong(sample)}</b></div>"
     )
 
 
