@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 
 def batches_by_length(
-    lengths: Sequence[int],
+    lengths: Sequence[int] | np.ndarray,
     tokens_per_batch: int,
     rng: np.random.Generator | None = None,
     window: int = 8192,
@@ -44,10 +44,10 @@ def fill_batches(
             start = end
 
 
-def pad(rows: Iterable[Sequence[int]], value: int = 0) -> Tensor:
+def pad(rows: Iterable[Sequence[int] | np.ndarray], value: int = 0) -> Tensor:
     """Rows of ids as one matrix, padded at the right."""
-    rows = [torch.as_tensor(np.asarray(row, dtype=np.int64)) for row in rows]
-    return nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=value)
+    tensors = [torch.as_tensor(np.asarray(row, dtype=np.int64)) for row in rows]
+    return nn.utils.rnn.pad_sequence(tensors, batch_first=True, padding_value=value)
 
 
 # -- texts to imitate ------------------------------------------------------------------------------
@@ -56,9 +56,12 @@ def pad(rows: Iterable[Sequence[int]], value: int = 0) -> Tensor:
 class Answered(Protocol):
     """A prompt and what follows it: an `Example`, or an episode of a rollout."""
 
-    prompt_ids: list[int]
-    completion_ids: list[int]
-    mask: list[int]
+    @property
+    def prompt_ids(self) -> list[int]: ...
+    @property
+    def completion_ids(self) -> list[int]: ...
+    @property
+    def mask(self) -> list[int]: ...
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ import torch.distributed
 from torch import Tensor, nn
 
 Item = TypeVar("Item")
+Number = TypeVar("Number", int, float)
 
 
 class Moments(NamedTuple):
@@ -54,7 +55,7 @@ def share(items: Sequence[Item]) -> Sequence[Item]:
     return items if count() == 1 else items[rank() :: count()]
 
 
-def total(number: float) -> float:
+def total(number: Number) -> Number:
     """The sum of a number over all processes: a count of tokens, of sequences, of steps."""
     if count() == 1:
         return number

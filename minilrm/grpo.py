@@ -143,7 +143,7 @@ class Trainer(rl.Trainer):
             fresh = self.sample(step, len(places), again=rounds)
             for i, group in zip(places, fresh, strict=True):
                 groups[i] = group
-        redrawn = {"dynamic/rounds": rounds, "dynamic/dropped_groups": dropped}
+        redrawn: dict[str, float] = {"dynamic/rounds": rounds, "dynamic/dropped_groups": dropped}
         return groups, redrawn if most else {}
 
     def take_kl_from_rewards(self, groups: list[list[Episode]]) -> dict[str, float]:
@@ -284,7 +284,7 @@ def train(options: Options, rewards: Mapping[str, RewardFunction] | None = None)
 
 
 def main(options: Options) -> int:
-    return train(options).exit_code
+    return loop.train(Trainer, options, show_options=True).exit_code
 
 
 if __name__ == "__main__":

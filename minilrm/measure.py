@@ -79,7 +79,11 @@ class Scores:
     @classmethod
     def from_dict(cls, saved: dict[str, Any]) -> Scores:
         """`as_dict` backwards, as read from JSON (where NaN is null)."""
-        values = {k: float("nan") if v is None and k != "greedy" else v for k, v in saved.items()}
+        nan = float("nan")
+        values: dict[str, Any] = {
+            name: nan if value is None and name != "greedy" else value
+            for name, value in saved.items()
+        }
         return cls(**{**values, "accuracy_ci": tuple(values["accuracy_ci"])})
 
     def as_dict(self) -> dict[str, Any]:

@@ -32,16 +32,20 @@ from pathlib import Path
 from typing import Any, Self, TypeVar
 
 from minilrm.errors import UserError
-from minilrm.files import plain
+from minilrm.files import json_ready
 
-KINDS = {
+KINDS: dict[type, str] = {
     int: "a whole number",
     float: "a number",
     str: "a text",
     bool: "true or false",
     Path: "a path",
 }
-CONTAINERS = {list: "a list", tuple: "a list", dict: "names with numbers, such as accuracy=1"}
+CONTAINERS: dict[Any, str] = {
+    list: "a list",
+    tuple: "a list",
+    dict: "names with numbers, such as accuracy=1",
+}
 
 
 class CommandOptions:
@@ -239,7 +243,7 @@ def problem_with_field(value: Any, shape: Shape, rules: Mapping[str, Any]) -> st
     if shape.container is dict:
         if not isinstance(value, Mapping) or not all(isinstance(name, str) for name in value):
             return f"must be {CONTAINERS[dict]}, not {value!r:.60}"
-        parts = ((f"{name}: ", weight) for name, weight in value.items())
+        parts: Iterable[tuple[str, Any]] = ((f"{name}: ", weight) for name, weight in value.items())
     elif shape.container:
         if not isinstance(value, (list, tuple)):
             return f"must be {CONTAINERS[shape.container]}, not {value!r:.60}"
@@ -277,7 +281,7 @@ def show(value: Any) -> str:
     return "-" if value is None else str(value)
 
 
-def describe(options: Any) -> str:
+def options_table(options: Any) -> str:
     """An aligned table of the options' values, printed at the start of a command."""
     fields = dataclasses.fields(options)
     width = max((len(field.name) for field in fields), default=0)
@@ -288,7 +292,7 @@ def describe(options: Any) -> str:
 def to_dict(options: Any) -> dict[str, Any]:
     """The options as a dict that `json.dumps` takes: paths become texts."""
     fields = dataclasses.fields(options)
-    return {field.name: plain(getattr(options, field.name)) for field in fields}
+    return {field.name: json_ready(getattr(options, field.name)) for field in fields}
 
 
 def fill(options: Given, defaults: Mapping[str, Any]) -> Given:

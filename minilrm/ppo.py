@@ -138,6 +138,7 @@ class Critic(nn.Module):
         if self.trunk is not None:
             states, _, _ = episode_states(self.trunk, batch, device)
         # a value needs more digits than bfloat16 has: the critic's loss is a difference
+        assert states is not None, "a critic without a trunk reads the policy's states"
         return self.head(states.float())
 
 
@@ -301,7 +302,7 @@ def train(options: Options, rewards: Mapping[str, RewardFunction] | None = None)
 
 
 def main(options: Options) -> int:
-    return train(options).exit_code
+    return loop.train(Trainer, options, show_options=True).exit_code
 
 
 if __name__ == "__main__":

@@ -99,7 +99,7 @@ class Trainer(loop.Trainer):
     log_every = 25
 
     @classmethod
-    def settle(cls, options: Options, saved: Mapping[str, Any]) -> Options:
+    def complete(cls, options: Options, saved: Mapping[str, Any]) -> Options:
         """The scale's own numbers."""
         return fill(options, SCALE[options.scale])
 
@@ -110,12 +110,13 @@ class Trainer(loop.Trainer):
             raise UserError(f"--export {options.export} is there already; choose another folder")
         self.tokenizer = Tokenizer.load(machine.data_folder() / "tokenizer")
         print("writing documents ...", flush=True)
-        pages = self.documents("train", options.tokens, options.seed)
+        pages = self.documents("train", self.goal, options.seed)
         self.held_out = self.documents("validation", HELD_OUT, options.seed + 1)
         limit = options.max_tokens_per_batch
         self.reader = Reader(pages, options.context, limit, options.seed)
-        shape = {"vocab_size": len(self.tokenizer), "max_seq_len": options.context}
-        self.model = Transformer(replace(SCALES[options.scale], **shape)).to(self.device)
+        scale, words = SCALES[options.scale], len(self.tokenizer)
+        shape = replace(scale, vocab_size=words, max_seq_len=options.context)
+        self.model = Transformer(shape).to(self.device)
         self.origin = (
             f"random weights; {len(self.reader.rows):,} documents to read ({self.reader.dropped} "
             "too long, dropped)"
@@ -231,7 +232,7 @@ class Trainer(loop.Trainer):
 
 
 def loss_of(
-    model: Transformer, ids: torch.Tensor, device: torch.device, denominator: int | None = None
+    model: Transformer, ids: torch.Tensor, device: torch.device, denominator: float | None = None
 ) -> torch.Tensor:
     """Cross-entropy of the next token, summed and divided by `denominator` (the batch's tokens;
     None: this one's own).
@@ -307,7 +308,7 @@ def train(options: Options) -> loop.Result:
 
 
 def main(options: Options) -> int:
-    return train(options).exit_code
+    return loop.train(Trainer, options, show_options=True).exit_code
 
 
 if __name__ == "__main__":

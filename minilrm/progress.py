@@ -7,10 +7,11 @@ import contextlib
 import signal
 import sys
 import threading
+from typing import Any, TextIO
 
 from tqdm import tqdm
 
-from minilrm.files import plain
+from minilrm.files import json_ready
 
 
 class Interrupt:
@@ -29,7 +30,7 @@ class Interrupt:
 
     def __init__(self) -> None:
         self.requested = False
-        self._previous: dict[int, object] = {}
+        self._previous: dict[int, Any] = {}
 
     def __enter__(self) -> Interrupt:
         if threading.current_thread() is threading.main_thread():
@@ -68,7 +69,7 @@ class Progress:
 
     def __init__(self, total: int, initial: int = 0, label: str = ""):
         live = sys.stderr.isatty()
-        self._out = sys.stderr if live else _Lines(sys.stderr)
+        self._out = sys.stderr if live else _Lines(quiet_stream())
         # evaluations are slow steps; heed them little when the time left is guessed
         self._bar = _Bar(
             total=total,
@@ -106,10 +107,15 @@ class Progress:
         self.close()
 
 
+def quiet_stream() -> TextIO:
+    """Where plain lines go: to stderr, but in a notebook to stdout, since a notebook shows stderr
+    as if it were an error."""
+    return sys.stdout if "ipykernel" in sys.modules else sys.stderr
+
+
 class _Bar(tqdm):
-    monitor_interval = (
-        0  # tqdm's watching thread is of no use here, and threads and forked workers mix badly
-    )
+    # tqdm's watching thread is of no use here, and threads and forked workers mix badly.
+    monitor_interval = 0
 
 
 class _Lines:
@@ -128,5 +134,5 @@ class _Lines:
 
 
 def _short(value: object) -> str:
-    value = plain(value)
+    value = json_ready(value)
     return f"{value:.3g}" if isinstance(value, float) else str(value)

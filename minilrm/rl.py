@@ -140,17 +140,18 @@ class Trainer(loop.Trainer):
     ):
         super().__init__(options)
         self.options = options = fill(options, {"max_new_tokens": self.task.max_new_tokens})
+        self.max_new_tokens = options.max_new_tokens or self.task.max_new_tokens
         self.state: State = State()
-        if (options.overlong_cache or 0) > options.max_new_tokens:
+        if (options.overlong_cache or 0) > self.max_new_tokens:
             raise UserError(
                 f"--overlong-cache {options.overlong_cache} is longer than a completion may be "
-                f"({options.max_new_tokens}); choose a smaller one, or raise --max-new-tokens"
+                f"({self.max_new_tokens}); choose a smaller one, or raise --max-new-tokens"
             )
         self.judge = judge_of(options, rewards)
         self.model, self.tokenizer, self.origin = starting_point(options)
         self.model.to(self.device)
         self.style, self.temperature = options.style, options.temperature
-        self.max_new_tokens, self.collapse = options.max_new_tokens, options.collapse
+        self.collapse = options.collapse
         self.refuse_what_does_not_fit()
         # They decode; they start while this process gets ready.
         self.workers = workers.beside_this(self.device)

@@ -160,6 +160,13 @@ def test_a_model_that_hugging_face_cannot_spell_is_not_saved(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("change", [{"norm_eps": 0.5}, {"rope_theta": 0.5}, {"norm_eps": 0.0}])
+def test_a_model_that_could_not_be_opened_again_is_not_saved(change, tmp_path):
+    model = new_model(replace(TINY, **change))
+    refused(lambda: checkpoint.save(tmp_path / "a", model, None), "could not be opened again")
+    assert list(tmp_path.iterdir()) == []
+
+
 # -- Shipped ---------------------------------------------------------------------------------------
 
 

@@ -222,6 +222,8 @@ def test_what_changes_the_logits_and_is_not_built_is_refused(family, changes, wo
         ({"rope_parameters": {"full_attention": {"rope_theta": 1e4}}}, "full_attention"),
         ({"rope_parameters": {"rope_type": "default", "mrope_section": [1, 1, 2]}}, "mrope"),
         ({"rope_parameters": [1]}, "rope_parameters"),
+        ({"rope_scaling": "yarn"}, "rope_scaling"),
+        ({"rope_scaling": False}, "rope_scaling"),
         ({"rope_theta": 5e5}, "twice"),
         ({"rope_scaling": {"rope_type": "default"}}, "both"),
         ({"layer_types": ["full_attention", "linear_attention"]}, "layer_types"),

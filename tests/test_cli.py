@@ -18,9 +18,9 @@ from minilrm.errors import UserError
 from minilrm.options import (
     CommandOptions,
     check,
-    describe,
     fill,
     option,
+    options_table,
     resumed,
     to_dict,
     with_recipe,
@@ -344,7 +344,7 @@ def test_every_train_checks_its_options_first(tmp_path, loop, wrong, words):
 
 
 def test_describe_is_an_aligned_table_of_all():
-    lines = describe(Options(out=Path("a"))).splitlines()
+    lines = options_table(Options(out=Path("a"))).splitlines()
     assert len(lines) == len(dataclasses.fields(Options))
     assert lines[0] == "  task          countdown"
     assert (
@@ -435,7 +435,8 @@ def test_a_closed_pipe_is_quiet(tmp_path):
         "reader, writer = os.pipe()\n"
         "os.close(reader)\n"
         "os.dup2(writer, 1)\n"
-        "run_command(lambda options: print('x' * 100_000), Options, [], prog='talk', description='')\n"
+        "run_command(lambda options: print('x' * 100_000), Options, [], prog='talk', "
+        "description='')\n"
     )
     answer = run_python(tmp_path, "talk.py")
     assert (answer.returncode, answer.stderr) == (141, "")

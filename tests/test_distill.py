@@ -17,7 +17,9 @@ from minilrm import batches, checkpoint, distill, objectives, traces
 from minilrm.cli import run_command
 from minilrm.errors import UserError
 from minilrm.files import read_json, read_jsonl
+from minilrm.loop import run as loop_run
 from minilrm.model import SCALES, ModelConfig, Transformer
+from minilrm.optim import Guard
 from minilrm.rollout import Episode, rollout
 from minilrm.runlog import RunLog
 from minilrm.tasks import get_task
@@ -47,7 +49,7 @@ def small(monkeypatch):
     """Short answers, of which a random teacher gets half right; no page at the end, which takes
     longer than the run."""
     make_small(monkeypatch)
-    monkeypatch.setattr(distill, "write_report", lambda folder: folder)
+    monkeypatch.setattr(loop_run, "write_report", lambda folder: folder)
     return monkeypatch
 
 
@@ -241,9 +243,11 @@ def test_a_step_moves_the_student_alone_and_by_the_loss_alone(
     way's loss."""
     # nobody learns his own samples by heart
     own = {"lmbda": 1.0, "hard_weight": 0.4} if way == "on-policy" else {}
-    run = distill.Distiller(distill.settle(options(base, student, way=way, **own), None))
-    rows = run.ask(run.model if own else run.teacher, run.task.problems("train", 6), 1, "test", 0)
-    run.own_samples, run.pool = lambda step: (rows, {}), rows
+    run = distill.Trainer(distill.Trainer.settle(options(base, student, way=way, **own), {}))
+    rows = run.sample(
+        run.model if own else run.teacher, run.task.problems("train", 6), 1, "test", 0
+    )
+    run.own_samples, run.pool = lambda step: (rows, {}), traces.Pool(rows)
     caught, before = [], [p.clone() for p in run.teacher.parameters()]
     run.guard.step = lambda model, *_: (
         caught.extend(p.grad.clone() for p in model.parameters()) or model.zero_grad() or 1.0
@@ -347,7 +351,7 @@ def whole(base, student, tmp_path_factory):
         make_small(patch)
         return distill.train(
             options(base, student, tmp_path_factory.mktemp("distill") / "run", **BOTH)
-        )
+        ).folder
 
 
 def kl_to_teacher(base, folder, tokenizer):
@@ -377,7 +381,7 @@ def test_each_way_brings_the_student_nearer_to_its_teacher(
         "lr": 2e-2,
         "prompts": 60,
     }
-    folder = distill.train(options(base, student, tmp_path / "run", way=way, **how))
+    folder = distill.train(options(base, student, tmp_path / "run", way=way, **how)).folder
     assert kl_to_teacher(base, folder, tokenizer) < 0.9 * kl_to_teacher(base, student, tokenizer)
 
 
@@ -430,22 +434,22 @@ def test_what_a_run_leaves_behind(whole, base, tokenizer):
 def test_the_same_seed_gives_the_same_run_and_another_seed_another(
     whole, base, student, small, tmp_path
 ):
-    is_the_same_run(distill.train(options(base, student, tmp_path / "0", **BOTH)), whole)
-    other = distill.train(options(base, student, tmp_path / "1", **BOTH, seed=1))
+    is_the_same_run(distill.train(options(base, student, tmp_path / "0", **BOTH)).folder, whole)
+    other = distill.train(options(base, student, tmp_path / "1", **BOTH, seed=1)).folder
     assert not weights(other)["model/model.norm.weight"].equal(
         weights(whole)["model/model.norm.weight"]
     )
     assert read_jsonl(other / "traces.jsonl")[1] != read_jsonl(whole / "traces.jsonl")[1]
 
 
-@pytest.mark.parametrize("where", ["ask", "step"])
+@pytest.mark.parametrize("where", ["sample", "step"])
 def test_ctrl_c_saves_and_resume_loses_nothing(
     whole, base, student, small, tmp_path, capsys, where
 ):
     """While the teacher writes, and in the middle of a step. Catches: a pool made anew in another
     order, the coin or the samples of a step depending on what was drawn before, momentum or
     counters lost, options forgotten."""
-    owner, number = (distill.Distiller, 1) if where == "ask" else (distill.Guard, 3)
+    owner, number = (distill.Trainer, 1) if where == "sample" else (Guard, 3)
     original, calls = getattr(owner, where), []
 
     def hooked(*args):
@@ -456,17 +460,18 @@ def test_ctrl_c_saves_and_resume_loses_nothing(
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(owner, where, hooked)
-        folder = distill.train(options(base, student, tmp_path / "run", **BOTH))
-    step = 0 if where == "ask" else 3
+        stopped = distill.train(options(base, student, tmp_path / "run", **BOTH))
+    step, folder = 0 if where == "sample" else 3, stopped.folder
+    assert not stopped.finished and stopped.exit_code == 130
     assert (
-        f"stopped at step {step}; go on with: python -m minilrm.distill --resume {folder}"
+        f"stopped at step {step}; resume with: python -m minilrm.distill --resume {folder}"
         in capsys.readouterr().err
     )
     assert not (folder / "summary.json").exists() and (folder / "traces.jsonl").exists() == (
         step > 0
     )
     if step:  # the pool is used again, not made again
-        small.setattr(distill.Distiller, "write_traces", never)
+        small.setattr(distill, "write_pool", never)
     distill.train(distill.Options(resume=folder))
     is_the_same_run(folder, whole)
 
@@ -474,13 +479,13 @@ def test_ctrl_c_saves_and_resume_loses_nothing(
 def test_a_run_can_end_by_tokens_use_an_earlier_pool_and_never_sample(
     whole, base, student, small, tmp_path
 ):
-    small.setattr(distill.Distiller, "own_samples", never)
-    small.setattr(distill.Distiller, "write_traces", never)
+    small.setattr(distill.Trainer, "own_samples", never)
+    small.setattr(distill, "write_pool", never)
     folder = distill.train(
         options(
             base, student, tmp_path / "run", way="logits", tokens=100, pool=whole / "traces.jsonl"
         )
-    )
+    ).folder
     summary, lengths = (
         read_json(folder / "summary.json"),
         [m["tokens"] for m in RunLog.open(folder).metrics("train")],
@@ -495,9 +500,9 @@ def test_a_run_can_end_by_tokens_use_an_earlier_pool_and_never_sample(
 def test_a_student_that_writes_all_itself_needs_no_traces_and_may_start_from_nothing(
     base, small, tmp_path
 ):
-    small.setattr(distill.Distiller, "write_traces", never)
+    small.setattr(distill, "write_pool", never)
     how = {"student_scale": "pico", "way": "on-policy", "lmbda": 1.0, "steps": 1}
-    folder = distill.train(options(base, "scratch", tmp_path / "run", **how))
+    folder = distill.train(options(base, "scratch", tmp_path / "run", **how)).folder
     summary = read_json(folder / "summary.json")
     config = checkpoint.load_config(folder / "checkpoints" / summary["last"])
     assert (config.dim, config.vocab_size, config.max_seq_len) == (80, 1024, 320)
@@ -511,7 +516,7 @@ def test_a_student_that_writes_all_itself_needs_no_traces_and_may_start_from_not
 def test_a_nan_loss_skips_the_step_and_is_counted(base, student, small, tmp_path):
     original, factors = distill.loss_of, iter([math.nan] + [1.0] * 9)
     small.setattr(distill, "loss_of", lambda *args, **how: original(*args, **how) * next(factors))
-    folder = distill.train(options(base, student, tmp_path / "run", steps=2))
+    folder = distill.train(options(base, student, tmp_path / "run", steps=2)).folder
     assert read_json(folder / "summary.json")["skipped_steps"] == 1
     assert all(tensor.isfinite().all() for tensor in weights(folder).values())
 
@@ -528,7 +533,7 @@ def refused(capsys, tmp_path, monkeypatch):
     def run(*argv):
         with pytest.raises(SystemExit) as stopped:
             run_command(
-                distill.train,
+                distill.main,
                 distill.Options,
                 [*map(str, argv), "--threads", "1"],
                 prog="",
@@ -609,7 +614,9 @@ def test_what_the_way_does_not_use_is_refused_and_not_ignored(refused, base, stu
         assert "of the divergence" in refused(
             "--teacher", base, "--student", student, "--way", way, *option
         )
-    settled = distill.settle(distill.Options(teacher=str(base), hard_weight=0.5, beta=0.5), None)
+    settled = distill.Trainer.settle(
+        distill.Options(teacher=str(base), hard_weight=0.5, beta=0.5), {}
+    )
     assert (settled.hard_weight, settled.beta) == (0.5, 0.5)
 
 

@@ -4,6 +4,7 @@ to end, on a random model, where nothing is known but everything must be consist
 import json
 import math
 import random
+from dataclasses import replace
 from itertools import combinations, product
 
 import pytest
@@ -12,6 +13,7 @@ import torch
 from minilrm import checkpoint, evaluate, intervals, machine, measure
 from minilrm.cli import run_command
 from minilrm.errors import UserError
+from minilrm.files import json_ready
 from minilrm.intervals import (
     calibration,
     majority,
@@ -21,6 +23,7 @@ from minilrm.intervals import (
     pass_at_k,
     wilson_interval,
 )
+from minilrm.measure import Scores
 from minilrm.model import ModelConfig, Transformer
 from minilrm.rollout import Episode
 from minilrm.tasks import get_task
@@ -218,7 +221,7 @@ def episode(correct, thinks, length=3, reason="eos", formatted=True):
 
 
 def test_score_counts_what_it_says():
-    figures = evaluate.score(
+    scores = Scores.of(
         [
             [episode(True, True, 10)],
             [episode(False, True, 6, "length", False)],
@@ -226,22 +229,28 @@ def test_score_counts_what_it_says():
             [episode(False, False, 2, "length")],
         ]
     )
-    assert (
-        figures["accuracy"] == 0.5
-        and figures["think_rate"] == 0.5
-        and figures["n"] == 4
-        and figures["tokens"] == 20
-    )
-    assert figures["accuracy_thinking"] == 0.5 and figures["accuracy_reflex"] == 0.5
-    assert figures["mean_length"] == 5 and figures["clipped_ratio"] == 0.5
-    assert figures["formatted"] == 0.5  # well-formed but cut off does not count
-    assert math.isnan(evaluate.score([[episode(True, True)]])["accuracy_reflex"])
+    assert (scores.accuracy, scores.think_rate, scores.n, scores.tokens) == (0.5, 0.5, 4, 20)
+    assert scores.thinking_n == 2
+    assert scores.accuracy_thinking == 0.5 and scores.accuracy_reflex == 0.5
+    assert scores.mean_length == 5 and scores.clipped_ratio == 0.5
+    assert scores.formatted == 0.5  # well-formed but cut off does not count
+    assert math.isnan(Scores.of([[episode(True, True)]]).accuracy_reflex)
 
 
 def test_more_samples_of_the_same_problems_do_not_narrow_the_interval():
-    one = evaluate.score([[episode(True, False)], [episode(False, False)]])
-    many = evaluate.score([[episode(True, False)] * 50, [episode(False, False)] * 50])
-    assert one["accuracy_ci"] == many["accuracy_ci"] and many["n"] == 2
+    one = Scores.of([[episode(True, False)], [episode(False, False)]])
+    many = Scores.of([[episode(True, False)] * 50, [episode(False, False)] * 50])
+    assert one.accuracy_ci == many.accuracy_ci and many.n == 2
+
+
+def test_scores_come_back_from_json_as_they_were():
+    """Catches: a rate of nothing that is null in the file and then no number any more; a resumed
+    run whose first figures are not those of the run before."""
+    for greedy in (None, 0.25):
+        scores = replace(Scores.of([[episode(True, True)]]), seconds=2.0, greedy=greedy)
+        again = Scores.from_dict(json.loads(json.dumps(json_ready(scores.as_dict()))))
+        assert repr(again) == repr(scores) and math.isnan(again.accuracy_reflex)
+        assert ("greedy" in scores.as_dict()) == (greedy is not None)
 
 
 # -- end to end ------------------------------------------------------------------------------------
@@ -249,14 +258,16 @@ def test_more_samples_of_the_same_problems_do_not_narrow_the_interval():
 
 def test_quick_end_to_end(model, tokenizer, task):
     problems = task.problems("validation", 6)
-    figures, episodes = measure.measure(
+    scores, episodes = measure.measure(
         model, tokenizer, task, problems, seed=0, max_new_tokens=12, samples=2
     )
+    figures = scores.as_dict()
     assert {
         "accuracy",
         "accuracy_ci",
         "formatted",
         "think_rate",
+        "thinking_n",
         "accuracy_thinking",
         "accuracy_reflex",
         "mean_length",
@@ -273,16 +284,16 @@ def test_quick_end_to_end(model, tokenizer, task):
     again, _ = measure.measure(
         model, tokenizer, task, problems, seed=0, max_new_tokens=12, samples=2
     )
-    assert json.dumps({**again, "seconds": 0}) == json.dumps({**figures, "seconds": 0})
+    assert repr(replace(again, seconds=0)) == repr(replace(scores, seconds=0))
 
 
 def test_prompts_too_long_are_dropped_and_counted_and_none_left_is_an_error(model, tokenizer, task):
     short, long = task.problems("validation", 2)
     long = Problem(long.task, long.prompt * 20, long.answer, long.key, meta=long.meta)
-    figures, _ = measure.measure(model, tokenizer, task, [short, long], seed=0, max_new_tokens=8)
-    assert figures["n"] == 1
-    asker = measure.Evaluator(model, tokenizer, task, [short, long], 8, seed=0)
-    assert asker.too_long == 1
+    scores, _ = measure.measure(model, tokenizer, task, [short, long], seed=0, max_new_tokens=8)
+    assert scores.n == 1
+    evaluator = measure.Evaluator(model, tokenizer, task, [short, long], 8, seed=0)
+    assert evaluator.too_long == 1
     with pytest.raises(UserError, match="nothing to ask"):
         measure.measure(model, tokenizer, task, [long], seed=0, max_new_tokens=8)
 
@@ -351,7 +362,25 @@ def test_the_command_writes_one_json_object_with_all_its_figures(folder, tmp_pat
     )
     assert all(len(o) == 8 and set(o) <= {"0", "1"} for o in result["outcomes"].values())
     printed = capsys.readouterr().out
-    assert "too few (n = 8)" in printed and "pass@k" in printed
+    shown = printed.split("gsm8k-mini, test split:")[1]  # behind the table of options
+    assert shown.startswith(" 8 problems, 4 samples each") and "too few (n = 8)" in shown
+
+
+def test_the_table_shows_every_figure_of_enough_problems_and_no_rate_of_fewer(
+    model, tokenizer, task
+):
+    """Issue 15, 14. Catches: `nan%` for one problem, `100.0%` for three."""
+    options = evaluate.Options(checkpoint="here", samples=4, max_new_tokens=4)
+    problems = task.problems("test", 20)
+    few = evaluate.table(evaluate.evaluate(model, tokenizer, task, problems[:19], options))
+    assert "%" not in few and "nan" not in few and "too few (n = 19)" in few and "cost: " in few
+    table = evaluate.table(evaluate.evaluate(model, tokenizer, task, problems, options))
+    for name in ("accuracy", "greedy", "thinks", "pass@k", "vote of k", "temperature 0.3"):
+        assert f"\n{name}" in table, name
+    assert "same in 4 wordings" in table and "nan" not in table
+    for row in table.splitlines():
+        if "(n = " in row and "too few" in row:
+            assert "%" not in row and int(row.split("n = ")[1].rstrip(")")) < 20
 
 
 def test_an_evaluation_can_be_repeated(model, tokenizer, task):

@@ -161,7 +161,7 @@ def probabilities(logits, vocabulary, word):
     return masked(logits, [dangerous(t, word) for t in vocabulary]).log_softmax(-1)
 
 
-@mutant("ban_token", "you change the caller's logits")
+@mutant("ban_token", "changes its argument")
 def in_place(logits, vocabulary, word):
     gone = torch.tensor([dangerous(t, word) for t in vocabulary])
     if gone.all():

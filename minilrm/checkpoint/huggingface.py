@@ -64,7 +64,8 @@ def to_huggingface(config: ModelConfig, dtype: torch.dtype) -> dict[str, Any]:
     """Our shape as config.json. `transformers` 4 and 5 call the base of the angles and the
     precision differently; without sliding_window null, some of 4 warn of sliding windows.
 
-    UserError for a model that no architecture of Hugging Face can spell.
+    UserError for a model that no architecture of Hugging Face can spell, or that could not be
+    opened again.
     """
     flags = (config.qk_norm, config.qkv_bias)
     family = next((name for name, (_, *own) in FAMILIES.items() if tuple(own) == flags), None)
@@ -73,8 +74,8 @@ def to_huggingface(config: ModelConfig, dtype: torch.dtype) -> dict[str, Any]:
             "a model with qk_norm and qkv_bias cannot be saved: no architecture of Hugging Face "
             "has just these two; switch one of them off"
         )
-    number = str(dtype).removeprefix("torch.")
-    return {
+    precision = str(dtype).removeprefix("torch.")
+    data = {
         "architectures": [FAMILIES[family][0]],
         "model_type": family,
         "vocab_size": config.vocab_size,
@@ -93,9 +94,14 @@ def to_huggingface(config: ModelConfig, dtype: torch.dtype) -> dict[str, Any]:
         "hidden_act": "silu",
         "use_sliding_window": False,
         "sliding_window": None,
-        "torch_dtype": number,  # version 4
-        "dtype": number,  # version 5
+        "torch_dtype": precision,  # version 4
+        "dtype": precision,  # version 5
     }
+    try:
+        from_huggingface(data)
+    except ValueError as error:
+        raise UserError(f"this model could not be opened again: {error}; change it") from error
+    return data
 
 
 def from_huggingface(data: dict[str, Any]) -> ModelConfig:
@@ -116,7 +122,7 @@ def from_huggingface(data: dict[str, Any]) -> ModelConfig:
         head_dim=whole(data, "head_dim", 128 if family == "qwen3" else dim // heads),
         max_seq_len=whole(data, "max_position_embeddings"),
         rope_theta=rope_theta(data),
-        norm_eps=(number(data, "rms_norm_eps", *RMS_NORM_EPS) or [1e-6])[0],
+        norm_eps=number(data, "rms_norm_eps", RMS_NORM_EPS, 1e-6),
         qk_norm=FAMILIES[family][1],
         qkv_bias=FAMILIES[family][2],
         tie_embeddings=flag(data, "tie_word_embeddings"),
@@ -149,21 +155,22 @@ def rope_theta(data: dict[str, Any]) -> float:
     rope_parameters, and in both versions rope_scaling wins. ValueError for any stretching, and for
     places that contradict each other.
     """
-    places = {"config.json": data}
-    for name in ("rope_scaling", "rope_parameters"):
-        if data.get(name):
-            places[name] = data[name]
-            refuse_scaling(name, data[name])
-    if {"rope_scaling", "rope_parameters"} <= set(places):
+    given = [n for n in ("rope_scaling", "rope_parameters") if data.get(n) not in (None, {})]
+    for name in given:
+        refuse_scaling(name, data[name])
+    if len(given) > 1:
         raise ValueError("rope_scaling and rope_parameters are both given; leave one of them")
-    found: list[float] = []
-    for place in places.values():
-        found += number(place, "rope_theta", *ROPE_THETA)
-        if any(share != 1 for share in number(place, "partial_rotary_factor", 0, 1)):
-            raise ValueError("partial_rotary_factor is not 1, and only whole heads turn here")
-    if len(set(found)) > 1:
-        raise ValueError(f"rope_theta is given twice, as {' and as '.join(map(str, found))}")
-    return found[0] if found else 10_000.0
+    places = [data, *(data[name] for name in given)]
+    if any(number(place, "partial_rotary_factor", (0, 1), 1) != 1 for place in places):
+        raise ValueError("partial_rotary_factor is not 1, and only whole heads turn here")
+    bases = {
+        number(place, "rope_theta", ROPE_THETA, 10_000.0)
+        for place in places
+        if place.get("rope_theta") is not None
+    }
+    if len(bases) > 1:
+        raise ValueError(f"rope_theta is given twice, as {' and as '.join(map(str, bases))}")
+    return bases.pop() if bases else 10_000.0
 
 
 def refuse_scaling(name: str, rope: object) -> None:
@@ -214,16 +221,14 @@ def whole(data: dict[str, Any], key: str, default: int | None = None) -> int:
     return value
 
 
-def number(data: dict[str, Any], key: str, low: float, high: float) -> list[float]:
-    """The number in a field, from low to high; an empty list if there is none."""
-    value = data.get(key)
-    if value is None:
-        return []
+def number(data: dict[str, Any], key: str, bounds: tuple[float, float], default: float) -> float:
+    """A number within the bounds, both included; the default if the field is not there."""
+    value, (low, high) = default if data.get(key) is None else data[key], bounds
     if type(value) not in (int, float) or not low <= value <= high:  # NaN is within no bounds
         raise ValueError(
             f"{key} is {shown(value)}, where a number from {low:g} to {high:g} is needed"
         )
-    return [float(value)]
+    return float(value)
 
 
 def flag(data: dict[str, Any], key: str) -> bool:

@@ -36,6 +36,6 @@ tokenizer. The teacher is asked anew in each step; its logits are never stored.
 """
 
 from minilrm.distill.loss import WAYS, loss_of
-from minilrm.distill.trainer import Options, State, Trainer, teacher_and_student, train
+from minilrm.distill.trainer import Options, State, Trainer, main, teacher_and_student, train
 
-__all__ = ["WAYS", "Options", "State", "Trainer", "loss_of", "teacher_and_student", "train"]
+__all__ = ["WAYS", "Options", "State", "Trainer", "loss_of", "main", "teacher_and_student", "train"]

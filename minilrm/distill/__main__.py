@@ -1,11 +1,6 @@
 """`python -m minilrm.distill`."""
 
 from minilrm import cli
-from minilrm.distill import Options, train
+from minilrm.distill import Options, main
 
-cli.run_command(
-    lambda options: train(options).exit_code,
-    Options,
-    prog="python -m minilrm.distill",
-    description=Options.__doc__,
-)
+cli.run_command(main, Options, prog="python -m minilrm.distill", description=Options.__doc__)

@@ -25,7 +25,7 @@ def loss_of(
     hard: float,
     beta: float,
     temperature: float,
-    denominator: int,
+    denominator: float,
 ) -> Tensor:
     """hard * cross-entropy + (1 - hard) * tau^2 * JSD_beta over the mask tokens of ids [B, T], a
     scalar.

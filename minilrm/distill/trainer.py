@@ -115,7 +115,7 @@ class Trainer(loop.Trainer):
     command = "distill"
 
     @classmethod
-    def settle(cls, options: Options, saved: Mapping[str, Any]) -> Options:
+    def complete(cls, options: Options, saved: Mapping[str, Any]) -> Options:
         """The teacher's own folder, and the numbers of the way."""
         if options.way != saved.get("way", options.way):
             raise UserError(
@@ -150,7 +150,7 @@ class Trainer(loop.Trainer):
                 f"{self.context} tokens, the shorter context of teacher and student; choose others"
             )
         self.pool = Pool()
-        if options.pool and options.lmbda < 1:
+        if options.pool and options.lmbda != 1:
             self.pool = read_pool(options.pool, self.task, self.tokenizer)
 
     # -- the algorithm box -----------------------------------------------------------------------
@@ -158,14 +158,14 @@ class Trainer(loop.Trainer):
     def step(self, step: int) -> dict[str, Any]:
         """Take a batch of the teacher's traces or of the student's own samples, compare, update.
         Returns the metrics."""
-        o, started, loss = self.options, time.perf_counter(), 0.0
+        o, started = self.options, time.perf_counter()
         own = problem_rng(o.seed, step, "distill/own").random() < o.lmbda
         rows, metrics = self.own_samples(step) if own else (self.from_pool(step), {})
         tokens = devices.total(sum(sum(row.mask) for row in rows))
         warm = min(1.0, (step + 1) / o.warmup) if o.warmup else 1.0
         set_lr(self.optimizers, warm * (1 - 0.9 * self.done / self.goal))
-        for ids, mask in example_batches(rows, o.max_tokens_per_batch):
-            part = loss_of(
+        loss, norm = self.descend(
+            loss_of(
                 self.model,
                 self.teacher,
                 ids,
@@ -175,10 +175,8 @@ class Trainer(loop.Trainer):
                 temperature=o.loss_temperature,
                 denominator=tokens,
             )
-            part.backward()
-            loss += float(part.detach())
-        loss = devices.total(loss)
-        norm = self.update_weights(loss)
+            for ids, mask in example_batches(rows, o.max_tokens_per_batch)
+        )
         self.state.tokens_trained += tokens
         self.state.seconds += time.perf_counter() - started
         return {
@@ -249,12 +247,18 @@ class Trainer(loop.Trainer):
         prompt = self.task.encode(self.tokenizer, self.task.render(problem))
         return len(prompt) + self.max_new_tokens <= self.context
 
+    def begin(self, log: RunLog) -> None:
+        """Measure the teacher on the student's problems."""
+        problems = self.validation(full=True)
+        sampled, _ = self.answer(problems, 1.0, self.teacher)
+        greedy, _ = self.answer(problems, 0.0, self.teacher)
+        self.state.teacher = replace(sampled, greedy=greedy.accuracy)
+        figures = self.state.teacher.as_dict() | {"parameters": count_parameters(self.teacher)}
+        log.log(0, figures, event="teacher")
+        print(f"the teacher on these problems: {self.state.teacher.words()}", flush=True)
+
     def prepare(self, log: RunLog, interrupt: Interrupt) -> bool:
-        """Measure the teacher on the student's problems; have its traces written, or read those of
-        this run."""
-        if self.state.teacher is None:
-            self.measure_teacher(log)
-            self.save(log)  # so that Ctrl-C among the traces is no loss
+        """Have the teacher's traces written, or read those of this run."""
         if self.pool.examples or self.options.lmbda == 1:  # every batch is the student's own
             return True
         path = log.folder / "traces.jsonl"
@@ -272,15 +276,6 @@ class Trainer(loop.Trainer):
             log.log(0, counts, event="traces")
         self.pool = read_pool(path, self.task, self.tokenizer)
         return True
-
-    def measure_teacher(self, log: RunLog) -> None:
-        problems = self.validation(full=True)
-        sampled, _ = self.answer(problems, 1.0, self.teacher)
-        greedy, _ = self.answer(problems, 0.0, self.teacher)
-        self.state.teacher = replace(sampled, greedy=greedy.accuracy)
-        figures = self.state.teacher.as_dict() | {"parameters": count_parameters(self.teacher)}
-        log.log(0, figures, event="teacher")
-        print(f"the teacher on these problems: {self.state.teacher.words()}", flush=True)
 
     def resume(self, log: RunLog) -> None:
         super().resume(log)
@@ -312,7 +307,7 @@ def teacher_and_student(
 ) -> tuple[Transformer, Transformer, Tokenizer]:
     """Teacher, student, and their tokenizer: the loss compares them id by id, so both must mean the
     same by each."""
-    _, teacher, tokenizer, _ = checkpoint.open_model(options.teacher, device)
+    _, teacher, tokenizer, _ = checkpoint.open_model(str(options.teacher), device)
     teacher.requires_grad_(False)
     shape = teacher.config
     if not options.resume and options.student == "scratch":
@@ -341,3 +336,7 @@ def teacher_and_student(
 def train(options: Options) -> loop.Result:
     """A whole run, or the rest of one."""
     return loop.train(Trainer, options)
+
+
+def main(options: Options) -> int:
+    return loop.train(Trainer, options, show_options=True).exit_code

@@ -1,9 +1,9 @@
 """Recorded runs whose state is known, and how the doctor fares on them.
 
-A recording is a line of a `.jsonl` file, one file a state: the options that were not the default,
+A recording is a line of a `.jsonl` file, one file per state: the options that were not the default,
 the figures of every training step, a few transcripts, and how the run was made.
-`python -m studies.doctor record` makes them; the runs of some seeds were used to choose the thresholds
-("chosen"), those of the others only to test them ("tested").
+`python -m studies.doctor record` makes them; the runs of some seeds were used to choose the
+thresholds ("chosen"), those of the others only to test them ("tested").
 """
 
 from collections import Counter

@@ -18,7 +18,7 @@ import os
 import sys
 import tempfile
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,7 +33,7 @@ from minilrm.files import write_bytes_atomic
 from minilrm.options import option
 from minilrm.runlog import RunLog
 
-__all__ = ["FAILURES", "Failure", "compare", "describe", "draw", "get", "main"]
+__all__ = ["FAILURES", "Failure", "compare", "account", "draw", "get", "main"]
 
 WIDTH = 100  # columns of text
 SECONDS = "10 to 25 seconds on an idle core (the first time some 20 more, for the base)"
@@ -57,7 +57,7 @@ def get(name: str) -> Failure:
     return known[wanted]
 
 
-def near_names(wanted: str, known: Sequence[str]) -> list[str]:
+def near_names(wanted: str, known: Iterable[str]) -> list[str]:
     """Names that look alike, or share a word.
 
     >>> near_names("clip", ["inverted-clip", "wrong-sign"])
@@ -141,7 +141,7 @@ def ends(log: RunLog, key: str) -> tuple[float, float] | None:
     return (float(np.mean(values[:part])), float(np.mean(values[-part:]))) if values else None
 
 
-def describe(failure: Failure, logs: dict[str, RunLog]) -> str:
+def account(failure: Failure, logs: dict[str, RunLog]) -> str:
     """The paragraph, a table of what changed in either run, and the test."""
     rows = [f"{'':34}{'healthy run':>22}{'broken run':>22}"]
     for key in dict.fromkeys(
@@ -197,7 +197,7 @@ def draw(failure: Failure, logs: dict[str, RunLog], path: Path) -> Path:
             (steps, values), look = curve(log, key), LOOKS[run]
             curves.line(axes, steps, values, look, alpha=0.35, linewidth=0.7, marker="")
             bold = curves.smoothed(values, max(1, len(values) // 12))
-            curves.line(axes, steps, bold, look, run)
+            curves.line(axes, steps, list(bold), look, run)
         curves.frame(axes, key, x="step", share=key == "accuracy")
         curves.label_ends(axes)
     words = "\n".join([failure.name, "", *textwrap.wrap(failure.title, 30)])
@@ -251,7 +251,7 @@ def show(options: Options) -> None:
     )
     logs = compare(failure, options.out, options.seed, options.steps)
     text, place = (
-        describe(failure, logs),
+        account(failure, logs),
         place_of(failure, options.out, options.seed, options.steps),
     )
     write_bytes_atomic(place / "failure.txt", (text + "\n").encode())

@@ -16,6 +16,7 @@ from contextlib import AbstractContextManager
 import torch
 
 from minilrm import grpo, objectives, rewards
+from minilrm.model import Transformer
 from minilrm.objectives import policy
 from minilrm.rollout import valid_episodes
 
@@ -216,6 +217,8 @@ def stale_rollouts(delay: int = 10) -> AbstractContextManager:
 
     def make(right):
         class Stale(right):
+            model: Transformer
+
             def step(self, step: int) -> dict:
                 if step % delay == 0:
                     self.sampling = copy.deepcopy(self.model)

@@ -20,12 +20,14 @@ import random
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from minilrm import checkpoint, grpo, machine, sft, tasks
 from minilrm.batches import Example, example_batches
 from minilrm.errors import UserError
+from minilrm.failures.faults import replaced
 from minilrm.model import ModelConfig, Transformer
 from minilrm.optim import lr_factor, pretraining_optimizers, set_lr
 from minilrm.progress import Progress
@@ -37,7 +39,7 @@ from minilrm.tokenizer import Tokenizer
 SHAPE = ModelConfig(
     dim=64, n_layers=2, n_heads=2, n_kv_heads=1, head_dim=32, ffn_dim=160, max_seq_len=192
 )
-DEFAULTS = {
+DEFAULTS: dict[str, Any] = {
     "task": "sums",
     "steps": 40,
     "prompts": 8,
@@ -177,7 +179,7 @@ def make_base(folder: Path, corpus: str = "plain") -> Path:
     if corpus == "expert":
         tokenizer, model = Tokenizer.load(machine.data_folder() / "tokenizer"), Transformer(SHAPE)
     else:
-        model, tokenizer, _ = checkpoint.load(make_base(folder, "expert"))
+        _, model, tokenizer, _ = checkpoint.open_model(make_base(folder, "expert"))
     steps = READING.get(corpus, READING["others"])
     with float32():
         read(model.train(), tokenizer, corpus, steps, peak=1.0 if corpus == "expert" else 0.3)
@@ -211,15 +213,11 @@ def read(model: Transformer, tokenizer: Tokenizer, corpus: str, steps: int, peak
 def float32() -> Iterator[None]:
     """Inside, nothing is computed in bfloat16: at this size it costs more than it saves, and not
     every processor has it."""
-    kept = machine.autocast, machine.bfloat16_pays
-    machine.autocast, machine.bfloat16_pays = (
-        lambda device: contextlib.nullcontext(),
-        lambda device: False,
-    )
-    try:
+    with (
+        replaced(machine, "autocast", lambda right: lambda device: contextlib.nullcontext()),
+        replaced(machine, "bfloat16_pays", lambda right: lambda device: False),
+    ):
         yield
-    finally:
-        machine.autocast, machine.bfloat16_pays = kept
 
 
 # -- a run -----------------------------------------------------------------------------------------

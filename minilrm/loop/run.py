@@ -13,7 +13,7 @@ from minilrm.errors import UserError
 from minilrm.model import count_parameters
 from minilrm.options import (
     check,
-    describe,
+    options_table,
     resumed,
     to_dict,
     with_recipe,
@@ -48,13 +48,15 @@ class Result:
 # -- a run -----------------------------------------------------------------------------------------
 
 
-def train(make: type[Trainer], options: Options, **more: Any) -> Result:
+def train(make: type[Trainer], options: Options, show_options: bool = False, **more: Any) -> Result:
     """A whole run, or the rest of one (`options.resume`). `more` goes to the trainer.
+
+    `show_options`: print all of them first, as the commands do.
 
     The options are checked first, in the command line's words; the task's recipe fills in what was
     not given. UserError for whatever the user can mend, before a run folder is made where possible.
     """
-    options, log = settled(make, options)
+    options, log = final_options(make, options)
     with contextlib.ExitStack() as held:
         if log:
             held.enter_context(log.lock())
@@ -62,17 +64,17 @@ def train(make: type[Trainer], options: Options, **more: Any) -> Result:
         if log:
             trainer.resume(log)
             log.resume_with(to_dict(options))
-            return run(trainer, log)
+            return run(trainer, log, show_options)
         log = RunLog.create(make.command, options.task, to_dict(options), options.out)
         held.enter_context(log.lock())
         try:
-            return run(trainer, log)
+            return run(trainer, log, show_options)
         except UserError:
             log.discard()  # a folder with nothing in it would only be in the way of the next try
             raise
 
 
-def settled(make: type[Trainer], options: Any) -> tuple[Any, RunLog | None]:
+def final_options(make: type[Trainer], options: Any) -> tuple[Any, RunLog | None]:
     """The options that a run has, checked; and its folder, if it is there already."""
     check(options)
     if options.resume:
@@ -82,12 +84,12 @@ def settled(make: type[Trainer], options: Any) -> tuple[Any, RunLog | None]:
             )
         log = RunLog.open(options.resume, make.command)
         saved = log.config.get("options", {})
-        return make.settle(resumed(options, saved).replace(out=None), saved), log
+        return make.complete(resumed(options, saved).replace(out=None), saved), log
     if options.data and "task" not in options.given:
         options = options.replace(task="gsm8k")  # the task of a user's own file
     options = with_recipe(options, task_class(options.task).recipe)
     check(options)
-    return make.settle(with_absolute_paths(options), {}), None
+    return make.complete(with_absolute_paths(options), {}), None
 
 
 def with_absolute_paths(options: Any) -> Any:
@@ -99,16 +101,18 @@ def with_absolute_paths(options: Any) -> Any:
     return options.replace(**{n: type(v)(Path(v).resolve()) for n, v in there.items()})
 
 
-def run(trainer: Trainer, log: RunLog) -> Result:
+def run(trainer: Trainer, log: RunLog, show_options: bool) -> Result:
     """From the first evaluation to the report."""
     state = trainer.state
-    print(describe(trainer.options))
+    if show_options:
+        print(options_table(trainer.options))
     print(
         f"{count_parameters(trainer.model):,} parameters from {trainer.origin}; "
         f"run folder {log.folder}",
         flush=True,
     )
     if state.step == 0 and state.before is None:
+        trainer.begin(log)
         record(trainer, log, trainer.evaluate(full=True), "before")
     with Interrupt() as interrupt:
         whole = trainer.prepare(log, interrupt) and steps(trainer, log, interrupt)

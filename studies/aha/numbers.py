@@ -266,4 +266,4 @@ def summarise(results: dict[str, dict]) -> dict:
             "machine": next((part.get("machine") for part in kinds["seeded"].values()), None),
         }
         out[task]["claims"] = claims(out[task])
-    return files.plain(out, digits=6)
+    return files.json_ready(out, digits=6)
