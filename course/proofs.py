@@ -18,7 +18,7 @@ import importlib.util
 import inspect
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import FrameType, FunctionType
 from typing import Any
@@ -145,8 +145,8 @@ def is_quotation(code: str, file: Path, name: str) -> bool:
         if isinstance(node, (ast.FunctionDef, ast.ClassDef)) and node.name == name:
             lines = source.splitlines()[node.lineno - 1 : node.end_lineno]
             if ast.get_docstring(node) is not None:
-                said = node.body[0]
-                lines[said.lineno - node.lineno : said.end_lineno - node.lineno + 1] = []
+                first, last = node.body[0].lineno, node.body[0].end_lineno or node.body[0].lineno
+                lines[first - node.lineno : last - node.lineno + 1] = []
             return bare(code) != "" and "\n" + bare(code) in "\n" + bare("\n".join(lines))
     return False
 
@@ -203,7 +203,7 @@ def earns_all(helper: FunctionType, function: str, lecture: Lecture, solutions: 
     return all(grade.run_check(check, student).passed for check in checks)
 
 
-def bounded(function: FunctionType) -> FunctionType:
+def bounded(function: FunctionType) -> Callable[..., Any]:
     """The function, which raises TimeoutError where it would run through more than LONGEST_RUN
     lines of Python: with arguments that it is not made for it might never end."""
 
