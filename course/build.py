@@ -19,8 +19,8 @@ from course.console import escape_what_cannot_be_shown
 from course.grade.lecture import LECTURES
 from course.proofs import leaks, problems
 from minilrm import cli
-from minilrm.cli import option
 from minilrm.errors import UserError
+from minilrm.options import option
 
 
 @dataclass

@@ -21,7 +21,7 @@ if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))
 
 from benchmarks import all as everything  # noqa: E402
-from benchmarks import common, grpo, rollout, same, scaling, tokenizer, train  # noqa: E402
+from benchmarks import common, grpo, rollout, same, scaling, sides, tokenizer, train  # noqa: E402
 from minilrm.cli import run_command  # noqa: E402
 from minilrm.errors import UserError  # noqa: E402
 from minilrm.tasks import get_task  # noqa: E402
@@ -111,9 +111,8 @@ def test_the_share_of_the_peak_counts_two_operations_forward_and_six_with_backwa
 
 
 def test_useful_tokens_end_with_the_first_end_of_text():
-    assert (
-        rollout.useful([7, 8, 0, 0, 1], end=0) == 3
-    )  # the end itself counts, what is behind it does not
+    # the end itself counts, what is behind it does not
+    assert rollout.useful([7, 8, 0, 0, 1], end=0) == 3
     assert rollout.useful([7, 8], end=0) == 2
     assert rollout.useful([0, 7, 0], end=None) == 3  # where it is ignored, all count
 
@@ -122,20 +121,19 @@ def test_the_goals_of_the_table():
     assert (
         everything.verdict(3.9, 4, 8) == "MISSED" and everything.verdict(8.0, 4, 8) == "aim reached"
     )
+    # less is better
     assert (
         everything.verdict(3.1, 3, 1.5) == "MISSED"
         and everything.verdict(1.5, 3, 1.5) == "aim reached"
-    )  # less is better
+    )
     ratio = {"median": 2.5, "min": 2.0, "max": 3.0}
     cases = [
         {"name": "a", "case": "plain", "ratio": ratio},
         {"name": "b", "case": "equal", "ratio": ratio},
     ]
     rows = everything.rows_of({"benchmark": "rollout", "cases": cases})
-    assert [row[3] for row in rows] == [
-        "MISSED",
-        "reached",
-    ]  # equal lengths have a goal of their own
+    # equal lengths have a goal of their own
+    assert [row[3] for row in rows] == ["MISSED", "reached"]
     rows = everything.rows_of(
         {
             "benchmark": "grpo",
@@ -162,9 +160,8 @@ def test_the_batches_of_a_turn():
         train.steps_of(list("abcdefgh"), accumulate=2, steps=2, turn=turn) for turn in range(3)
     ]
     assert taken == [[["a", "b"], ["c", "d"]], [["e", "f"], ["g", "h"]], [["a", "b"], ["c", "d"]]]
-    assert (
-        train.predicted([torch.tensor([[5, 6, 7], [5, 6, -1]])]) == 3
-    )  # neither first tokens nor padding
+    # neither first tokens nor padding
+    assert train.predicted([torch.tensor([[5, 6, 7], [5, 6, -1]])]) == 3
 
 
 # -- reports ---------------------------------------------------------------------------------------
@@ -256,7 +253,7 @@ def test_the_figure_of_scaling(tmp_path):
 
 
 def test_a_worker_answers_from_a_process_of_its_own():
-    with common.Worker(common.matmul_peak, threads=1, sizes=(16,), repeats=1) as worker:
+    with sides.Worker(common.matmul_peak, threads=1, sizes=(16,), repeats=1) as worker:
         answer = worker(dtype="float32")
         assert answer["flops"] > 0
         assert answer["peak_mb"] is None or answer["peak_mb"] >= answer["start_mb"] > 10
@@ -273,7 +270,7 @@ def our_mistake(link):
 
 
 def test_failures_of_a_side_are_told():
-    class Told(common.Worker):  # the measuring end of a pipe, without a process
+    class Told(sides.Worker):  # the measuring end of a pipe, without a process
         def __init__(self, pipe):
             self.pipe = pipe
 
@@ -282,7 +279,7 @@ def test_failures_of_a_side_are_told():
         (our_mistake, RuntimeError, "oops"),
     ):
         near, far = multiprocessing.Pipe()
-        common.serve(far, function, threads=1, memory=False, settings={})
+        sides.serve(far, function, threads=1, memory=False, settings={})
         with pytest.raises(error, match=words):
             Told(near)(turn=0)
 
@@ -309,10 +306,8 @@ def test_the_peers_fastest_setting_and_one_that_it_cannot_run():
         def __call__(self, turn):
             if self.setting == "broken":
                 raise RuntimeError("no such kernel")
-            return {
-                "seconds": 1.0,
-                "work": {"slow": 1, "fast": 9}[self.setting] * turn,
-            }  # the first turn is warm-up
+            # the first turn is warm-up
+            return {"seconds": 1.0, "work": {"slow": 1, "fast": 9}[self.setting] * turn}
 
         def __enter__(self):
             return self
@@ -348,12 +343,10 @@ def test_our_pretraining_step_and_our_grpo_step(base):
     a, b = answers_of(train.ours, 2, folder=base, batches=batches, accumulate=2, steps=1)
     assert a["tokens"] == 2 * 2 * 8 and a["first_loss"] == b["first_loss"] != b["last_loss"]
     work = {"folder": base, "prompts": 2, "max_new_tokens": 4}
-    (a,) = answers_of(
-        grpo.ours, 1, reward="rule", **work
-    )  # this looks, too, whether the prompts are the peer's
-    assert (
-        a["work"] == 1 and 0 < a["tokens"] <= 2 * grpo.GROUP * 4 and a["reward"] < 0.2
-    )  # nobody trained it
+    # this looks, too, whether the prompts are the peer's
+    (a,) = answers_of(grpo.ours, 1, reward="rule", **work)
+    # nobody trained it
+    assert a["work"] == 1 and 0 < a["tokens"] <= 2 * grpo.GROUP * 4 and a["reward"] < 0.2
     (a,) = answers_of(grpo.ours, 1, reward="parity", **work)
     assert 0.1 < a["reward"] < 0.9 and a["frac_reward_zero_std"] == 0
 
@@ -369,7 +362,7 @@ def test_scaling_leaves_no_group_out():
     )
 
 
-def test_ours_learns_what_the_plain_trainer_learns_by_either_rule_and_by_the_age_of_tokens_what_rustbpe_learns():
+def test_ours_learns_what_the_plain_trainer_and_rustbpe_learn_by_either_tie_rule():
     # A tie rule that changes, or a pair counted wrongly where tokens overlap ("aaaa"), shows here.
     texts = [
         "aaaa aaab baaa bbbb abab low lower lowest newer newest wider 12 12 12 <<1+1=2>>"

@@ -97,7 +97,7 @@ def test_a_proper_lecture_has_no_problems(tmp_path):
         ({"checks": CHECKS + 'FORBIDDEN = ("minilrm.moved",)\n'}, "forbids minilrm.moved"),
         (
             {
-                "readme": "`double`\n<!-- quote: minilrm/objectives.py group_advantages -->\n"
+                "readme": "`double`\n<!-- quote: minilrm/intervals.py pass_at_k -->\n"
                 "```python\nreturn 1\n```\n"
             },
             "quotes",

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from minilrm import failures, grpo, machine, objectives, rewards, rl, tasks
+from minilrm import failures, grpo, machine, objectives, progress, rewards, tasks
 from minilrm.errors import UserError
 from minilrm.failures import FAILURES, faults, toy
 from minilrm.tasks import get_task
@@ -67,9 +67,8 @@ def test_each_has_a_paragraph_and_a_figure_to_watch(failure):
     assert failure.title and len(failure.why.split()) >= 40
     assert failure.watch in LOGGED and failure.corpus in toy.CORPORA
     assert failure.fault is not faults.none or failure.wrong, "nothing is wrong in it"
-    grpo.Options(
-        **toy.DEFAULTS | dict(failure.options) | dict(failure.wrong)
-    )  # options that grpo has
+    # options that grpo has
+    grpo.Options(**toy.DEFAULTS | dict(failure.options) | dict(failure.wrong))
 
 
 def named_test(failure, request):
@@ -149,7 +148,7 @@ def test_each_changes_what_is_learnt(failure, base, small, healthy_weights):
             trainer = grpo.Trainer(grpo.Options(**options))
             for step in range(2):
                 trainer.step(step)
-        return trainer.policy.embed_tokens.weight.detach().clone()
+        return trainer.model.embed_tokens.weight.detach().clone()
 
     kind = str(failure.options)
     if kind not in healthy_weights:
@@ -161,13 +160,13 @@ def test_each_changes_what_is_learnt(failure, base, small, healthy_weights):
 def test_several_updates_on_stale_rollouts_know_who_wrote_them(base, small, monkeypatch):
     """Mistake: the old log-probs of the policy that learns, with which the ratio hides how late the
     sampler is."""
-    asked, original = [], grpo.Trainer.remember_logprobs
+    asked, original = [], grpo.Trainer.record_logprobs
 
     def hooked(self, groups, old):
         asked.append(self.policy is self.sampling)
         return original(self, groups, old)
 
-    monkeypatch.setattr(grpo.Trainer, "remember_logprobs", hooked)
+    monkeypatch.setattr(grpo.Trainer, "record_logprobs", hooked)
     with toy.toy_tasks(), toy.float32(), faults.stale_rollouts(5):
         trainer = grpo.Trainer(
             grpo.Options(
@@ -175,7 +174,7 @@ def test_several_updates_on_stale_rollouts_know_who_wrote_them(base, small, monk
             )
         )
         ratios = [trainer.step(step)["ratio/mean"] for step in range(3)]
-    assert asked == [True] * 3 and trainer.policy is trainer.learning
+    assert asked == [True] * 3 and trainer.model is trainer.learning
     assert abs(ratios[-1] - 1) > 1e-3
 
 
@@ -249,11 +248,11 @@ def test_ctrl_c_ends_it_at_once_and_leaves_nothing_behind(base, small, tmp_path,
             signal.raise_signal(signal.SIGINT)
             return super().step(step)
 
-    kept = rl.Interrupt
+    kept = progress.Interrupt
     monkeypatch.setattr(grpo, "Trainer", Interrupted)
     with pytest.raises(KeyboardInterrupt):
         failures.run_once(tmp_path / "run", base, faults.none, {"steps": 3})
-    assert list(tmp_path.iterdir()) == [] and rl.Interrupt is kept
+    assert list(tmp_path.iterdir()) == [] and progress.Interrupt is kept
 
 
 def test_what_is_in_the_way_is_never_thrown_away(base, small, tmp_path):

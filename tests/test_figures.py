@@ -1,22 +1,17 @@
-"""scripts/figures.py on made-up results: what is missing is said so, what fails in one seed fails,
-and the same results give the same files."""
+"""studies/main/figures.py on made-up results: what is missing is said so, what fails in one seed
+fails, and the same results give the same files."""
 
 import json
 import math
 import random
 import sys
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT / "scripts"))
-
-import figures  # noqa: E402
-import figures_text  # noqa: E402
-
-from minilrm.errors import UserError  # noqa: E402
-from minilrm.intervals import wilson_interval  # noqa: E402
+from minilrm.errors import UserError
+from minilrm.intervals import wilson_interval
+from studies import markdown
+from studies.main import figures, text
 
 STEPS, TIMES, N = 100, 5, 1000
 MACHINE = {
@@ -30,9 +25,7 @@ MACHINE = {
     "threads": 1,
 }
 README = (
-    "# x\n"
-    + "".join(f"<!-- {name} -->\nold\n<!-- /{name} -->\n" for name in figures_text.BLOCKS)
-    + "end\n"
+    "# x\n" + "".join(f"<!-- {name} -->\nold\n<!-- /{name} -->\n" for name in text.BLOCKS) + "end\n"
 )
 
 
@@ -243,7 +236,7 @@ def draw(tmp_path, monkeypatch, capsys):
             )
         readme = tmp_path / "README.md"
         readme.write_text(README, encoding="utf-8")
-        monkeypatch.setattr(sys, "argv", ["figures.py", "--readme", str(readme)])
+        monkeypatch.setattr(sys, "argv", ["figures", "--readme", str(readme)])
         figures.main()
         summary = json.loads((tmp_path / "results" / "main.json").read_text(encoding="utf-8"))
         return summary, readme.read_text(encoding="utf-8"), capsys.readouterr().out
@@ -430,10 +423,23 @@ def test_text_of_a_model_stays_in_its_box(draw):
 
 def test_markers_must_be_there_once():
     with pytest.raises(UserError, match="markers"):
-        figures_text.put("no marker", "transcript", "x")
+        markdown.put("no marker", "transcript", "x")
     with pytest.raises(UserError, match="markers"):
-        figures_text.put("<!-- /a --> <!-- a -->", "a", "x")
+        markdown.put("<!-- /a --> <!-- a -->", "a", "x")
     assert (
-        figures_text.put("<!-- a -->old<!-- /a -->", "a", "\\1 new")
+        markdown.put("<!-- a -->old<!-- /a -->", "a", "\\1 new")
         == "<!-- a -->\n\\1 new\n<!-- /a -->"
     )
+
+
+def test_a_transcript_in_english_is_preferred(draw):
+    """Mistake: the latest one, in a language that the page is not in."""
+    spanish = TRANSCRIPT | {"prompt": "¿Cuántos bolígrafos?"}
+    english = TRANSCRIPT | {"prompt": "How many pens?", "language": "en"}
+    for records, shown in (
+        ([spanish, english], "How many"),
+        ([english, spanish], "How many"),
+        ([TRANSCRIPT, spanish], "¿Cuántos"),
+    ):
+        _, readme, _ = draw(records)
+        assert f"Question: {shown}" in readme

@@ -1,21 +1,17 @@
-"""scripts/figures_aha.py on made-up results: what is missing is said so, what fails in one seed
+"""studies/aha/figures.py on made-up results: what is missing is said so, what fails in one seed
 fails, differences are paired, and the same results give the same files. (That it reads what the
 study writes: test_study_aha.py.)"""
 
 import json
 import random
 import sys
-from pathlib import Path
 
 import pytest
 
 from minilrm import reflection
 from minilrm.errors import UserError
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "scripts"))
-
-import figures_aha  # noqa: E402
-import figures_aha_plots  # noqa: E402
+from studies.aha import figures, numbers, plots
+from studies.aha.study import ARMS, TASKS
 
 N = 200
 PAGE = "# x\n<!-- figures:aha -->\nold\n<!-- /figures:aha -->\nend\n"
@@ -39,7 +35,7 @@ def average(value):
 
 
 def measured(right, retry, length, accepts=0.2, corrected=0, spoiled=0, failed=N):
-    found = dict.fromkeys(figures_aha.reflection.reading.RATES, share(0.5))
+    found = dict.fromkeys(reflection.reading.RATES, share(0.5))
     return found | {
         "n": N,
         "problems": N,
@@ -219,7 +215,7 @@ def draw(tmp_path, monkeypatch):
     """Write records, run the script, return (figures of countdown, the page)."""
     monkeypatch.setenv("MINILRM_DATA", str(tmp_path))
     monkeypatch.setattr(
-        figures_aha,
+        numbers,
         "paired_bootstrap",
         lambda a, b: (d := (sum(a) - sum(b)) / len(a), d - 0.05, d + 0.05),
     )
@@ -227,15 +223,15 @@ def draw(tmp_path, monkeypatch):
     def run(records, plots=False):
         if not plots:
             for name in ("draw_arms", "draw_pretraining"):
-                monkeypatch.setattr(figures_aha, name, lambda what, path: None)
+                monkeypatch.setattr(figures, name, lambda what, path: None)
         (tmp_path / "results").mkdir(exist_ok=True)
         (tmp_path / "results" / "aha.jsonl").write_text(
             "".join(json.dumps(r) + "\n" for r in records), encoding="utf-8"
         )
         page = tmp_path / "page.md"
         page.write_text(PAGE, encoding="utf-8")
-        monkeypatch.setattr(sys, "argv", ["figures_aha.py", "--into", str(page)])
-        figures_aha.main()
+        monkeypatch.setattr(sys, "argv", ["figures", "--into", str(page)])
+        figures.main()
         summary = json.loads((tmp_path / "results" / "aha.json").read_text(encoding="utf-8"))
         return summary["countdown"], page.read_text(encoding="utf-8")
 
@@ -253,7 +249,7 @@ def holds(summary, part):
 def test_without_results_everything_is_said_to_be_missing(draw, tmp_path):
     summary, page = draw([], plots=True)
     assert (
-        page.count("not measured yet: `python scripts/study_aha.py") == 2
+        page.count("not measured yet: `python -m studies.aha") == 2
         and "old" not in page
         and page.endswith("end\n")
     )
@@ -367,16 +363,14 @@ def test_the_readme_has_a_few_lines_of_it_and_the_lecture_all(tmp_path):
     ]
     records = [base(), *(arm("seeded", s) for s in range(3)), *stopped]
     results = {
-        task: {
-            kind: {} for kind in ("bases", *figures_aha.ARMS, "parallel", "timing", "pretraining")
-        }
-        for task in figures_aha.TASKS
+        task: {kind: {} for kind in ("bases", *ARMS, "parallel", "timing", "pretraining")}
+        for task in TASKS
     }
     for r in records:
         home = results["countdown"]["bases" if r["kind"] == "base" else r["kind"]]
         home["seeded" if r["kind"] == "base" else str(r["seed"])] = r
-    summary = figures_aha.summarise(results)
-    page, whole_page = figures_aha.fill(short, summary), figures_aha.fill(PAGE, summary)
+    summary = numbers.summarise(results)
+    page, whole_page = figures.fill(short, summary), figures.fill(PAGE, summary)
     head, _, right, tries = [line for line in page.splitlines() if line.startswith("|")]
     assert (
         "best temperature" in head and page.count("\n") == 8 and "\nold\n" not in page + whole_page
@@ -386,7 +380,7 @@ def test_the_readme_has_a_few_lines_of_it_and_the_lecture_all(tmp_path):
     assert right.rstrip("| ").endswith("*")
     assert "tries again" in tries and "the run stopped itself" in whole_page
     with pytest.raises(UserError, match="marker"):
-        figures_aha.fill("# no place\n", summary)
+        figures.fill("# no place\n", summary)
 
 
 def test_parallel_is_compared_at_equal_tokens(draw):
@@ -431,7 +425,6 @@ def test_text_of_a_model_stays_in_its_box(draw):
 
 
 def test_arms_are_told_apart_without_colour():
-    dashes, markers = ([str(arm[i]) for arm in figures_aha_plots.ARMS.values()] for i in (1, 2))
-    assert len(set(dashes)) == len(set(markers)) == 4 and set(figures_aha_plots.ARMS) == set(
-        figures_aha.ARMS
-    )
+    looks = [look for _, look in plots.ARMS.values()]
+    assert len({look.dash for look in looks}) == len({look.marker for look in looks}) == 4
+    assert set(plots.ARMS) == set(ARMS)

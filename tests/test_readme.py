@@ -6,26 +6,21 @@ import importlib.util
 import json
 import re
 import shlex
-import sys
 from pathlib import Path
 
 import pytest
 
 from minilrm import __main__ as listing
-from minilrm import checkpoint, cli, machine, runlog
+from minilrm import checkpoint, cli, files, machine
+from studies.main import numbers, text
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT / "scripts"))
-
-import figures  # noqa: E402
-import figures_text  # noqa: E402
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-BY_HAND = re.sub(
-    r"<!-- (\S+) -->.*?<!-- /\1 -->", "", README, flags=re.DOTALL
-)  # without what figures.py writes
+# without what figures.py writes
+BY_HAND = re.sub(r"<!-- (\S+) -->.*?<!-- /\1 -->", "", README, flags=re.DOTALL)
 COMMANDS = sorted(set(re.findall(r"python -m minilrm[^\n`#]*", README)))
-SCRIPTS = sorted(set(re.findall(r"python (scripts/\S+?\.py)", README)))
+STUDIES = sorted(set(re.findall(r"python -m (studies[\w.]*)", README)))
 PATHS = sorted(
     set(re.findall(r"`((?:data|minilrm|tests)/[\w./-]+|[a-z_]+\.(?:py|txt|md))`", BY_HAND))
 )
@@ -33,7 +28,7 @@ BLOCKS = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
 
 
 def test_what_the_tests_look_for_is_there():
-    assert len(COMMANDS) > 12 and SCRIPTS and len(BLOCKS) == 2
+    assert len(COMMANDS) > 12 and STUDIES and len(BLOCKS) == 2
     assert 150 <= README.count("\n") <= 320
 
 
@@ -89,9 +84,9 @@ def test_a_make_target_exists(target):
     )
 
 
-@pytest.mark.parametrize("script", SCRIPTS)
-def test_a_script_exists(script):
-    assert (ROOT / script).is_file()
+@pytest.mark.parametrize("module", STUDIES)
+def test_a_study_exists(module):
+    assert importlib.util.find_spec(module), f"there is no {module}"
 
 
 @pytest.mark.parametrize("link", sorted(set(re.findall(r"\]\(([^)]+)\)", README))))
@@ -176,14 +171,14 @@ def test_the_shipped_base_opens():
 
 
 def test_the_figures_are_those_of_the_results():
-    """If this fails: python scripts/figures.py"""
+    """If this fails: python -m studies.main.figures"""
     folder = machine.data_folder() / "results"
     if not (folder / "main.jsonl").is_file():
         pytest.skip("no results here")
-    results = figures.read_results()
-    summary = figures.summarise(results)
-    assert figures_text.fill_readme(README, summary, results["transcript"]) == README
-    assert runlog.read_json(folder / "main.json") == json.loads(json.dumps(summary))
+    results = numbers.read_results()
+    summary = numbers.summarise(results)
+    assert text.fill_readme(README, summary, results["transcript"]) == README
+    assert files.read_json(folder / "main.json") == json.loads(json.dumps(summary))
     for kind, name in (("grpo", "main.png"), ("hold", "hold.png")):
         assert not results[kind] or 0 < (folder / name).stat().st_size < 100_000
 

@@ -13,8 +13,8 @@ from course.grade import classroom
 from course.grade.lecture import Lecture, find_lecture, load_lecture
 from course.grade.results import grade_file, gradescope, nothing, table
 from minilrm import cli
-from minilrm.cli import option
 from minilrm.errors import UserError
+from minilrm.options import option
 
 
 @dataclass

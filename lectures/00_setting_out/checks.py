@@ -26,7 +26,7 @@ def wanted(seed):
 
 def drawn(student, seed):
     """The student's next 100 draws of each kind after `set_seed(seed)`."""
-    student.set_seed(seed)
+    expect(student.set_seed(seed) is None, "set_seed gives back nothing")
     return student.draws(100)
 
 
@@ -38,9 +38,9 @@ def same_draws(student, kind, seed, message):
         message,
         {
             "you draw a number after seeding, so that every run starts one draw late": right[1:],
-            "the seed that you are given does not count: it is 0 whatever it is": wanted(0)[kind][
-                :100
-            ],
+            "the seed that you are given does not count: it is 0 whatever it is": (
+                wanted(0)[kind][:100]
+            ),
         },
         tolerance=1e-7,
     )
@@ -53,8 +53,9 @@ def python(student):
         student,
         PYTHON,
         11,
-        "Python's generator does not start from the seed: random.seed(seed), the seed as it is. "
-        "(hash() and id() differ from run to run, random.Random(seed) is a generator of its own)",
+        "Python's draws are not those after random.seed(seed), the seed as it is, with nothing "
+        "drawn since. (hash() and id() differ from run to run, random.Random(seed) is a generator "
+        "of its own)",
     )
 
 
@@ -65,8 +66,9 @@ def numpy(student):
         student,
         NUMPY,
         12,
-        "NumPy's global generator does not start from the seed: np.random.seed(seed % 2**32). "
-        "(np.random.default_rng(seed) makes a generator of its own and leaves the global one as it was)",
+        "NumPy's draws are not those after np.random.seed(seed % 2**32), with nothing drawn since. "
+        "(np.random.default_rng(seed) makes a generator of its own and leaves the global one as it "
+        "was)",
     )
 
 
@@ -77,7 +79,7 @@ def torch_too(student):
         student,
         TORCH,
         13,
-        "torch's global generator does not start from the seed: torch.manual_seed(seed). "
+        "torch's draws are not those after torch.manual_seed(seed), with nothing drawn since. "
         "(torch.Generator().manual_seed(seed) is a generator of its own)",
     )
 
@@ -88,8 +90,8 @@ def a_second_time(student):
     first, second = drawn(student, 5), drawn(student, 5)
     expect(
         first == second,
-        "set_seed(5), draws, set_seed(5) again: the second draws are others than the first. Is one of the "
-        "three generators left out, or seeded the first time only?",
+        "set_seed(5), draws, set_seed(5) again: the second draws are others than the first. Is one "
+        "of the three generators left out, or seeded the first time only?",
     )
 
 
@@ -105,34 +107,42 @@ def other_seeds(student):
         )
 
 
+LARGE = (
+    ("2**40 + 7", 2**40 + 7),
+    ("2**32 - 1", 2**32 - 1),
+    ("3 * 2**30 + 1", 3 * 2**30 + 1),
+    ("2**62 + 2**31 + 5", 2**62 + 2**31 + 5),
+)
+
+
 @exercise("set_seed", points=1)
 def large_seeds(student):
-    """A seed above 2**32 is a seed as well."""
-    seed = 2**40 + 7
-    try:
-        found = drawn(student, seed)
-    except StudentError as error:
-        if error.isa(NotImplementedError):
-            raise
-        reject(
-            f"set_seed(2**40 + 7) fails ({error.kinds[0]}): NumPy takes seeds below 2**32 only; give it seed % 2**32"
-        )
-    right = wanted(seed)
-    for kind, name in enumerate(("random", "np.random", "torch")):
-        expect_close(
-            found[kind],
-            right[kind][:100],
-            f"with the seed 2**40 + 7 the draws from {name} are not the right ones",
-            {
-                f"only NumPy gets the remainder; {name} takes the whole seed": wanted(seed % 2**32)[
-                    kind
-                ][:100],
-                "2**40 + 7 is cut down to 2**32 - 1, so that all large seeds are one; take the remainder, seed % 2**32": wanted(
-                    2**32 - 1
-                )[kind][:100],
-            },
-            tolerance=1e-7,
-        )
+    """A seed above 2**32 is a seed as well, and so is one just below."""
+    for shown, seed in LARGE:
+        try:
+            found = drawn(student, seed)
+        except StudentError as error:
+            if error.isa(NotImplementedError):
+                raise
+            reject(
+                f"set_seed({shown}) fails ({error.kinds[0]}): NumPy takes seeds below 2**32 only; "
+                "give it seed % 2**32"
+            )
+        right, rest, most = wanted(seed), wanted(seed % 2**32), wanted(2**32 - 1)
+        for kind, name in enumerate(("random", "np.random", "torch")):
+            expect_close(
+                found[kind],
+                right[kind][:100],
+                f"with the seed {shown} the draws from {name} are not the right ones",
+                {
+                    f"only NumPy gets the remainder; {name} takes the whole seed": (
+                        rest[kind][:100]
+                    ),
+                    f"{shown} is cut down to 2**32 - 1, so that all large seeds are one; take the "
+                    "remainder, seed % 2**32": most[kind][:100],
+                },
+                tolerance=1e-7,
+            )
 
 
 ### BEGIN MUTANTS
@@ -191,6 +201,36 @@ def remainder_for_all(seed):
     random.seed(seed)
     np.random.seed(seed)
     torch.manual_seed(seed)
+
+
+@mutant("set_seed", "2**32 - 1 the draws from np.random")
+def remainder_of_2_to_31(seed):
+    random.seed(seed)
+    np.random.seed(seed % 2**31)
+    torch.manual_seed(seed)
+
+
+@mutant("set_seed", "2**40 + 7 the draws from np.random")
+def remainder_of_the_largest(seed):
+    random.seed(seed)
+    np.random.seed(seed % (2**32 - 1))
+    torch.manual_seed(seed)
+
+
+@mutant("set_seed", "with nothing drawn since")
+def tries_a_normal_number(seed):
+    random.seed(seed)
+    np.random.seed(seed % 2**32)
+    torch.manual_seed(seed)
+    np.random.randn()
+
+
+@mutant("set_seed", "gives back nothing")
+def gives_the_seed_back(seed):
+    random.seed(seed)
+    np.random.seed(seed % 2**32)
+    torch.manual_seed(seed)
+    return seed
 
 
 @mutant("set_seed", "cut down")

@@ -22,9 +22,9 @@ from tqdm import tqdm
 
 from minilrm import checkpoint, corpus, generate, get_task, grpo, machine, runlog
 from minilrm.model import SCALES, Transformer, count_parameters
+from minilrm.optim import Guard, pretraining_optimizers, set_lr
 from minilrm.pretrain import Reader, loss_of
 from minilrm.tokenizer import Tokenizer
-from minilrm.training import Guard, pretraining_optimizers, set_lr
 
 FAST = os.environ.get("FAST") == "1"
 machine.raise_malloc_thresholds()

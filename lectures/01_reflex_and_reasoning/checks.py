@@ -1,18 +1,22 @@
 """What lecture 1 holds its exercises to."""
 
-import hashlib
 import random
 import re
 from collections import Counter
+from itertools import pairwise
+from pathlib import Path
 
 from course.grade import StudentError, exercise, expect, expect_close, reject
+from course.grade.lecture import load_module
 
 FORBIDDEN = (
     "minilrm.tasks",
     "minilrm.tasks.base",
+    "minilrm.tasks.problem",
     "minilrm.tasks.answers",
     "minilrm.tasks.calculator",
 )
+CASES = load_module(Path(__file__).with_name("cases.py"), "lecture_01_cases")
 
 
 # -- make_problem ----------------------------------------------------------------------------------
@@ -54,10 +58,11 @@ def checked(problem, hardest):
 
 @exercise("make_problem", points=1)
 def form(student):
-    """Forty problems: question, answer, difficulty and key belong together."""
+    """Forty problems: question, answer, difficulty and key belong together, for any `hardest`."""
     for seed in range(40):
         checked(student.make_problem(seed), 5)
-        checked(student.make_problem(seed, 2), 2)
+        for hardest in (2, 1, 9):
+            checked(student.make_problem(seed, hardest), hardest)
 
 
 @exercise("make_problem", points=2)
@@ -68,8 +73,8 @@ def from_the_seed_alone(student):
     again = [student.make_problem(seed) for seed in reversed(range(12))][::-1]
     expect(
         first == again,
-        "the same seed gives another problem the second time: draw from random.Random(seed), which knows "
-        "nothing of what was drawn before",
+        "the same seed gives another problem the second time: draw from random.Random(seed), which "
+        "knows nothing of what was drawn before",
     )
     student.make_problem(3)
     before = student.draws(2)[0]
@@ -85,49 +90,69 @@ def from_the_seed_alone(student):
     )
 
 
-def far_from_uniform(counts, values):
+def far_from(counts, shares):
     """True if chance does this less than once in a million times (chi-square)."""
-    wanted = sum(counts.values()) / len(values)
-    chi = sum((counts[v] - wanted) ** 2 / wanted for v in values)
-    return chi > {2: 23.9, 5: 33.4, 9: 42.7}[len(values)]
+    total = sum(counts.values())
+    chi = sum((counts[v] - total * p) ** 2 / (total * p) for v, p in shares.items())
+    return chi > {2: 23.9, 5: 33.4, 8: 40.5, 9: 42.7}[len(shares)]
+
+
+def alike(values):
+    """value -> its share, all alike."""
+    return dict.fromkeys(values, 1 / len(values))
+
+
+def expect_uniform(problems, hardest, which):
+    """Difficulties, numbers and signs come equally often, and what stands beside them does not
+    matter. The difficulty is counted, whatever the problem says."""
+    keys = [problem["key"] for problem in problems]
+    difficulties, every = Counter(len(key) // 2 for key in keys), range(1, hardest + 1)
+    expect(
+        not far_from(difficulties, alike(every)),
+        f"for {which} the difficulties 1 to {hardest} should be equally likely, and came "
+        f"{[difficulties[d] for d in every]} times: draw the difficulty first, uniformly, from the "
+        "generator",
+    )
+    numbers = Counter(c for key in keys for c in key if c.isdigit())
+    expect(
+        not far_from(numbers, alike("123456789")),
+        f"the numbers 1 to 9 came {[numbers[c] for c in '123456789']} "
+        "times: each is equally likely (randint includes both ends, range leaves out the last)",
+    )
+    signs = Counter(c for key in keys for c in key if c in "+-")
+    expect(
+        not far_from(signs, alike("+-")),
+        f"plus came {signs['+']} times and minus {signs['-']} times: equally likely, "
+        "and a negative answer is no reason to draw again",
+    )
+    for name, start, share in (("sign", 1, 1 / 2), ("number", 0, 1 / 9)):
+        pairs = Counter(a == b for key in keys for a, b in pairwise(key[start::2]))
+        expect(
+            not far_from(pairs, {True: share, False: 1 - share}),
+            f"of {pairs.total()} neighbouring {name}s {pairs[True]} are equal, and about "
+            f"{share * pairs.total():.0f} should be: draw each {name} by itself, whatever the "
+            "others are",
+        )
 
 
 @exercise("make_problem", points=2)
 def uniform(student):
     """Each difficulty, sign and number as likely as any other, for all seeds and for every fifth
     one."""
-    for seeds, which in ((range(700), "0, 1, 2, ..."), (range(0, 3500, 5), "0, 5, 10, ...")):
-        problems = [student.make_problem(seed) for seed in seeds]
-        difficulties = Counter(p["difficulty"] for p in problems)
-        expect(
-            not far_from_uniform(difficulties, range(1, 6)),
-            f"for the seeds {which} the difficulties 1 to 5 should be "
-            f"equally likely, and came {[difficulties[d] for d in range(1, 6)]} times: draw the difficulty first, "
-            "uniformly, from the generator",
-        )
-        numbers = Counter(c for p in problems for c in p["key"] if c.isdigit())
-        expect(
-            not far_from_uniform(numbers, "123456789"),
-            f"the numbers 1 to 9 came {[numbers[c] for c in '123456789']} "
-            "times: each is equally likely (randint includes both ends, range leaves out the last)",
-        )
-        signs = Counter(c for p in problems for c in p["key"] if c in "+-")
-        expect(
-            not far_from_uniform(signs, "+-"),
-            f"plus came {signs['+']} times and minus {signs['-']} times: equally likely, "
-            "and a negative answer is no reason to draw again",
-        )
+    for seeds, hardest, which in (
+        (range(700), 5, "the seeds 0, 1, 2, ..."),
+        (range(0, 3500, 5), 5, "the seeds 0, 5, 10, ..."),
+        (range(300), 2, "hardest = 2"),
+        (range(500), 8, "hardest = 8"),
+    ):
+        given = () if hardest == 5 else (hardest,)
+        problems = [student.make_problem(seed, *given) for seed in seeds]
+        expect_uniform(problems, hardest, which)
 
 
 # -- split_by_key ----------------------------------------------------------------------------------
 
 SPLITS = ("train", "validation", "test")
-
-
-def side(key):
-    return {8: "validation", 9: "test"}.get(
-        int.from_bytes(hashlib.sha256(key.encode()).digest()[:4], "big") % 10, "train"
-    )
 
 
 def some_problems(n=120, wordings=2):
@@ -142,51 +167,55 @@ def some_problems(n=120, wordings=2):
 
 
 def sides(student, problems):
-    """(the student's split, question -> split)."""
-    found = student.split_by_key(problems)
+    """(the student's split, the pairs of a key and a side that are in it)."""
+    found = student.split_by_key(list(problems))
     expect(
         isinstance(found, dict) and set(found) == set(SPLITS),
         "return a dict with train, validation and test, even if one of them is empty",
     )
-    return found, {p["question"]: name for name in SPLITS for p in found[name]}
+    return found, {(p["key"], name) for name in SPLITS for p in found[name]}
 
 
 @exercise("split_by_key", points=1)
 def rule(student):
-    """The side of 120 keys."""
+    """The side of 120 keys, and of some with letters that are not ASCII."""
     problems = some_problems(wordings=1)
-    _, where = sides(student, problems)
-    right = {p["question"]: side(p["key"]) for p in problems}
-    if where == right:
-        return
+    where = dict(sides(student, problems)[1])
+    right = {p["key"]: CASES.SIDE_OF[p["key"]] for p in problems}
     swapped = {"train": "train", "validation": "test", "test": "validation"}
     expect(
-        {q: swapped.get(s) for q, s in where.items()} != right,
+        where == right or {key: swapped.get(side) for key, side in where.items()} != right,
         "8 is validation and 9 is test; you have them the other way round",
     )
     expect(
-        [where.get(f"wording 0 of {i}") for i in (5, 6, 10)] == ["train", "validation", "test"],
-        "the keys buy:5, buy:6 and "
-        "buy:10 fall into train, validation and test: hashlib.sha256(key.encode()).digest()[:4], big end first, % 10. "
+        [where.get(f"buy:{i}") for i in (5, 6, 10)] == ["train", "validation", "test"],
+        "the keys buy:5, buy:6 and buy:10 fall into train, validation and test: the first four "
+        "bytes of the SHA-256 of the key, as one number, big end first; its last decimal digit. "
         "(hash() is another one at each start of Python)",
     )
-    reject(
-        "some keys fall on another side than the rule says: the first four bytes of the digest, big end first, % 10; "
-        "0 to 7 train"
+    expect(
+        where == right,
+        "some keys fall on another side than the rule says: the first four bytes of the digest, "
+        "big end first, % 10; 0 to 7 train",
+    )
+    foreign = [{"question": "?", "answer": "0", "key": key} for key in CASES.OTHER_KEYS]
+    _, found = sides(student, foreign)
+    expect(
+        found == {(key, CASES.SIDE_OF[key]) for key in CASES.OTHER_KEYS},
+        f"some of the keys {', '.join(CASES.OTHER_KEYS)} fall on another side than the rule says, "
+        "and all ASCII keys on the right one: the digest is that of the key in UTF-8",
     )
 
 
 @exercise("split_by_key", points=1)
 def disjoint(student):
     """Two wordings of one sum never stand on two sides."""
-    problems = some_problems()
-    _, where = sides(student, problems)
-    for p in problems:
-        other = p["question"].replace("wording 0", "wording 1")
+    _, where = sides(student, some_problems())
+    for key, count in Counter(key for key, _ in where).items():
+        names = [name for name in SPLITS if (key, name) in where]
         expect(
-            where.get(p["question"]) == where.get(other),
-            f"two wordings of {p['key']!r} stand in "
-            f"{where.get(p['question'])} and in {where.get(other)}: then the model is tested "
+            count == 1,
+            f"two wordings of {key!r} stand in {' and in '.join(names)}: then the model is tested "
             "on sums that it has trained on. Split by the key, and by the key alone",
         )
 
@@ -199,13 +228,13 @@ def stable(student):
     _, reordered = sides(student, problems[::-1])
     expect(
         before == reordered,
-        "in another order, some problems change sides: the side may not depend on a problem's place, "
-        "nor on a shuffle",
+        "in another order, some problems change sides: the side may not depend on a problem's "
+        "place, nor on a shuffle",
     )
     more = [{"question": f"new {i}", "answer": "0", "key": f"new:{i}"} for i in range(30)]
     _, after = sides(student, more + problems)
     expect(
-        all(after.get(q) == s for q, s in before.items()),
+        before <= after,
         "adding 30 problems moves others to another side: what was test "
         "yesterday is trained on today",
     )
@@ -223,101 +252,16 @@ def complete(student):
         f"of {len(problems)} problems, {total} came back: keep all, those with equal keys too",
     )
     for name in SPLITS:
-        part = [p for p in problems if any(p == q for q in found[name])]
-        expect(found[name] == part, f"{name} is not in the order of the problems that came in")
+        rest = iter(problems)  # `in` goes on from where the last problem was found
+        expect(
+            all(any(p == q for q in rest) for p in found[name]),
+            f"{name} is not in the order of the problems that came in",
+        )
     empty = student.split_by_key([])
     expect(empty == {name: [] for name in SPLITS}, "of no problems there are three empty lists")
 
 
 # -- check_answer ----------------------------------------------------------------------------------
-
-# (completion, right?, why), all against the gold answer 72 unless another is given
-NUMBERS = [
-    ("#### 72", True, "the plain case"),
-    ("\n<<48+24=72>>72\n#### 72", True, "the answer after a chain"),
-    ("####72", True, "no blank is needed"),
-    ("#### 72\n", True, "a line end behind it"),
-    ("  ####  72 \t\r\n\n", True, "blanks around the number do not count"),
-    ("The answer is #### 72", True, "text before the mark does not count"),
-    ("#### $72", True, "a dollar sign is a unit"),
-    ("#### 72.", True, "a full stop left over from a sentence"),
-    ("#### 72.00", True, "72.00 equals 72"),
-    ("#### 072", True, "072 equals 72"),
-    ("#### 72%", True, "a per-cent sign is a unit and does not divide"),
-    ("#### 71", False, "another number"),
-    ("#### -72", False, "the sign counts"),
-    ("#### 7.2", False, "another number"),
-    ("#### 720", False, "72 is only the beginning of 720"),
-    ("#### 172", False, "72 is only the end of 172"),
-    ("#### 72.000000001", False, "nearly equal is not equal"),
-    (
-        "#### 72.00000000000000000001",
-        False,
-        "a float cannot tell these apart; compare exactly, as Fraction does",
-    ),
-]
-OTHER_GOLD = [
-    ("1,250", "#### 1250", True, "the gold answer may have commas, too"),
-    ("1250", "#### $1,250.00", True, "commas, dollar, decimals"),
-    ("-3", "#### -3.0", True, "negative answers"),
-    ("-3", "#### -$3", True, "a minus sign before the dollar"),
-    ("0", "#### -0", True, "-0 is 0"),
-    ("0.5", "#### 0.50", True, "decimals compare as numbers"),
-    ("1250", "#### 1,25,0", False, "commas stand between groups of three"),
-    ("1250", "#### 12,50", False, "commas stand between groups of three"),
-    ("1000000", "#### 1,000,000", True, "several commas"),
-]
-MARKS = [
-    ("", False, "no answer at all"),
-    ("72", False, "without the mark there is no answer"),
-    ("It is 72", False, "no mark"),
-    ("### 72", False, "three signs are no mark"),
-    ("# # # # 72", False, "no mark"),
-    ("＃＃＃＃ 72", False, "these are other characters that look alike"),
-    (
-        "#### 71\n#### 72",
-        False,
-        "who writes two answers has not decided, and must not be paid for guessing",
-    ),
-    ("#### 72\n#### 71", False, "two answers, the first one right"),
-    ("#### 72 #### 72", False, "two marks"),
-    ("######## 72", False, "eight signs are two marks"),
-    ("#### 72\nThat was easy: 12.", True, "later lines do not count"),
-    ("#### 71\nNo, 72.", False, "only the mark's own line counts"),
-    ("####\n72", False, "the number stands on the next line"),
-    ("##### 72", False, "the fifth sign is not part of a number"),
-]
-NONSENSE = [
-    ("####", False, "nothing behind the mark"),
-    ("#### ", False, "a blank is no number"),
-    ("#### .", False, "a point is no number"),
-    ("#### $", False, "a dollar sign is no number"),
-    ("#### 72 clips", False, "a number and nothing else"),
-    ("#### x72", False, "a number and nothing else"),
-    ("#### 72 73", False, "one number"),
-    ("#### --72", False, "one minus sign at most"),
-    ("#### 7 2", False, "no blanks inside a number"),
-    ("#### 72e0", False, "no exponents"),
-    ("#### 7_2", False, "Python reads 7_2, the rules do not"),
-    ("#### +72", False, "a plus sign is not in the rules"),
-    ("#### 72.0.0", False, "one point at most"),
-    ("#### seventy-two", False, "a word"),
-    ("#### ٧٢", False, "digits of another script: \\d and isdigit() accept them, 0-9 does not"),
-    ("#### 72\u2028so there", False, "U+2028 ends a line for str.splitlines, not by the rules"),
-    ("#### **72**", False, "decoration"),
-]
-CODE = [
-    ("#### 48+24", False, "a sum is no number: was the text evaluated?"),
-    ("#### 144/2", False, "a quotient is no number: Fraction('144/2') reads one"),
-    ("#### int('72')", False, "code: was it evaluated?"),
-    ("#### 9**9**9**9", False, "code that would run for ever"),
-    ("#### __import__('os').getcwd()", False, "code that could do anything"),
-    ("#### nan", False, "float() reads it"),
-    ("#### inf", False, "float() reads it"),
-    ("#### " + "7" * 5000, False, "more than 30 characters"),
-    ("#### 72" + " " * 5000, True, "blanks around the number do not count, be they thousands"),
-    ("####" * 20_000, False, "eighty thousand signs"),
-]
 
 
 def judged(student, cases):
@@ -329,7 +273,8 @@ def judged(student, cases):
             if error.isa(NotImplementedError) or error.kinds[0] in ("TimeoutError", "SystemExit"):
                 raise
             reject(
-                f"check_answer({gold!r}, {shown}) raises {error.kinds[0]}: any text must get True or False ({why})"
+                f"check_answer({gold!r}, {shown}) raises {error.kinds[0]}: any text must get True "
+                f"or False ({why})"
             )
         expect(
             verdict is right,
@@ -341,25 +286,25 @@ def judged(student, cases):
 @exercise("check_answer", points=2)
 def numbers(student):
     """Numbers, equal or not."""
-    judged(student, [("72", *case) for case in NUMBERS] + OTHER_GOLD)
+    judged(student, [("72", *case) for case in CASES.NUMBERS] + CASES.OTHER_GOLD)
 
 
 @exercise("check_answer", points=2)
 def marks(student):
     """Exactly one mark, and only its own line."""
-    judged(student, [("72", *case) for case in MARKS])
+    judged(student, [("72", *case) for case in CASES.MARKS])
 
 
 @exercise("check_answer", points=1)
 def nonsense(student):
     """What looks like a number and is none."""
-    judged(student, [("72", *case) for case in NONSENSE])
+    judged(student, [("72", *case) for case in CASES.NONSENSE])
 
 
 @exercise("check_answer", points=1)
 def hostile(student):
     """Text that would like to be run, and very long text."""
-    judged(student, [("72", *case) for case in CODE])
+    judged(student, [("72", *case) for case in CASES.CODE])
 
 
 # -- cost ------------------------------------------------------------------------------------------
@@ -388,8 +333,9 @@ def one_answer(student):
         "2 x parameters for each token",
         {
             "the factor 2 is missing: each parameter is multiplied *and* added": 614_108_160 / 2,
-            "6 a parameter is the price of training; here nothing goes backwards, so it is 2": 614_108_160
-            * 3,
+            "6 a parameter is the price of training; here nothing goes backwards, so it is 2": (
+                614_108_160 * 3
+            ),
             "the tokens read cost FLOPs, too": 2 * 70 * 2_558_784,
         },
     )
@@ -416,22 +362,32 @@ def money(student):
 
 @exercise("cost", points=1)
 def many_samples(student):
-    """Sixteen answers share one prompt."""
-    found = student.cost(100, 50, 16, 1000, 1.0, 1.0)
-    expect_close(
-        found["tokens"],
-        900,
-        "16 answers of 50 tokens, and one prompt of 100",
-        {
-            "the prompt is read once, not once a sample": 2400,
-            "the number of samples does not count": 150,
-        },
-    )
-    expect_close(found["flops"], 1_800_000, "2 x parameters for each of the 900 tokens")
-    expect_close(
-        found["money"],
-        0.0009,
-        "900 tokens at 1 a million",
-        {"the number of samples does not count": 0.00015},
-        tolerance=1e-9,
-    )
+    """Sixteen answers share one prompt; then five, of another model at other prices."""
+    for given, tokens, flops, euros in (
+        ((100, 50, 16, 1000, 1.0, 1.0), 900, 1_800_000, 0.0009),
+        ((30, 7, 5, 12_345, 3.0, 0.5), 65, 1_604_850, 0.0001075),
+    ):
+        found = student.cost(*given)
+        prompt, answer, samples, _, price_in, price_out = given
+        once = (prompt * price_in + answer * price_out) / 1e6
+        case = f"cost{given}: {samples} answers of {answer} tokens, and one prompt of {prompt}"
+        expect_close(
+            found["tokens"],
+            tokens,
+            case,
+            {
+                "the prompt is read once, not once a sample": samples * (prompt + answer),
+                "the number of samples does not count": prompt + answer,
+            },
+        )
+        expect_close(found["flops"], flops, f"{case}: 2 x parameters for each of {tokens} tokens")
+        expect_close(
+            found["money"],
+            euros,
+            f"{case}, at {price_in:g} and {price_out:g} a million",
+            {
+                "the number of samples does not count": once,
+                "the prompt is paid once, not once a sample": samples * once,
+            },
+            tolerance=1e-9,
+        )

@@ -58,14 +58,12 @@ def check_answer(gold: str, completion: str) -> bool:
 
     1. The completion holds `####` exactly once. (`"########"` holds it twice.)
     2. What stands between it and the end of its line (the next "\\n"), blanks around it aside, is
-    one number of at most 30
-       characters and nothing else:
-           a minus sign, or none; then a dollar sign, or none; digits 0-9, either bare ("1250") or
-           with commas between groups of three ("1,250"); a point and further digits ("3.50"), a
-           point alone ("12.": the end of a sentence), or neither; a per-cent sign, or none.
+       one number of at most 30 characters and nothing else: a minus sign, or none; then a dollar
+       sign, or none; digits 0-9, either bare ("1250") or with commas between groups of three
+       ("1,250"); a point and further digits ("3.50"), a point alone ("12.": the end of a sentence),
+       or neither; a per-cent sign, or none.
     3. That number equals `gold`, written by the same rules. Equal means exactly equal: no rounding.
-    Dollar and per cent are
-       units and change nothing: "$50", "50%", "50.0" and "50" are equal.
+       Dollar and per cent are units and change nothing: "$50", "50%", "50.0" and "50" are equal.
 
     Text of strangers is never run as code: "#### 48+24" is no number. What stands on later lines
     does not matter.
@@ -92,7 +90,8 @@ def cost(
     The prompt is read once for all samples. The result has
 
         "tokens"    all that are read or written
-        "flops"     2 x parameters for each of them: one multiplication and one addition a parameter (attention left out)
+        "flops"     2 x parameters for each of them: one multiplication and one addition per
+                    parameter (attention left out)
         "money"     price_in for each *million* tokens read, price_out for each million written
 
     `cost(50, 70, 1, 2_558_784, 1.0, 4.0)` gives 120 tokens, 614_108_160 flops and 0.00033 of money.

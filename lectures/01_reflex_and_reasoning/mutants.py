@@ -6,9 +6,14 @@ import random
 import re
 from fractions import Fraction
 
-from checks import SPLITS, side
+from checks import SPLITS
 
 from course.grade import mutant
+
+
+def side(key):
+    digit = int.from_bytes(hashlib.sha256(key.encode()).digest()[:4], "big") % 10
+    return {8: "validation", 9: "test"}.get(digit, "train")
 
 
 def problem_of(first, terms):
@@ -94,6 +99,32 @@ def counts_numbers(seed, hardest=5):
     return problem | {"difficulty": problem["difficulty"] + 1}
 
 
+@mutant("make_problem", "difficulties 1 to 8")
+def five_at_most(seed, hardest=5):
+    rng = random.Random(seed)
+    return drawn(rng, rng.randint(1, min(hardest, 5)))
+
+
+@mutant("make_problem", "difficulties 1 to 2")
+def cut_to_the_hardest(seed, hardest=5):
+    rng = random.Random(seed)
+    return drawn(rng, min(rng.randint(1, 5), hardest))
+
+
+@mutant("make_problem", "draw each sign by itself")
+def one_sign(seed, hardest=5):
+    rng = random.Random(seed)
+    difficulty, sign = rng.randint(1, hardest), rng.choice("+-")
+    return problem_of(rng.randint(1, 9), [(sign, rng.randint(1, 9)) for _ in range(difficulty)])
+
+
+@mutant("make_problem", "draw each number by itself")
+def no_number_twice(seed, hardest=5):
+    rng = random.Random(seed)
+    numbers = rng.sample(range(1, 10), min(9, rng.randint(1, hardest) + 1))
+    return problem_of(numbers[0], [(rng.choice("+-"), n) for n in numbers[1:]])
+
+
 def split_with(problems, decide):
     found = {name: [] for name in SPLITS}
     for i, p in enumerate(problems):
@@ -138,6 +169,13 @@ def little_end(problems):
     return split_with(problems, lambda i, p: {8: "validation", 9: "test"}.get(digit[i], "train"))
 
 
+@mutant("split_by_key", "the key in UTF-8")
+def latin_1(problems):
+    digests = [hashlib.sha256(p["key"].encode("latin-1", "replace")).digest() for p in problems]
+    digits = [int.from_bytes(digest[:4], "big") % 10 for digest in digests]
+    return split_with(problems, lambda i, p: {8: "validation", 9: "test"}.get(digits[i], "train"))
+
+
 @mutant("split_by_key", "those with equal keys too")
 def drops_equal_keys(problems):
     return split_with(list({p["key"]: p for p in problems}.values()), lambda i, p: side(p["key"]))
@@ -174,6 +212,44 @@ def behind_the_mark(completion):
     )
 
 
+def by_the_rules(gold, completion, pattern=ONE, longest=30):
+    values = []
+    for text in (gold, behind_the_mark(completion).strip()):
+        fits = len(text) <= longest and re.fullmatch(pattern, text)
+        values.append(Fraction(re.sub(r"[$,%]", "", text).removesuffix(".")) if fits else None)
+    return values[1] is not None and values[0] == values[1]
+
+
+@mutant("check_answer", "31 characters are too many")
+def forty_characters(gold, completion):
+    return by_the_rules(gold, completion, longest=40)
+
+
+@mutant("check_answer", "30 characters are allowed")
+def under_thirty(gold, completion):
+    return by_the_rules(gold, completion, longest=29)
+
+
+@mutant("check_answer", "at most three digits")
+def long_first_group(gold, completion):
+    return by_the_rules(gold, completion, ONE.replace("{1,3}", "+"))
+
+
+@mutant("check_answer", "one per-cent sign")
+def many_units(gold, completion):
+    return by_the_rules(gold, completion, ONE + "%*")
+
+
+@mutant("check_answer", "a dollar sign stands in front")
+def dollar_behind(gold, completion):
+    return by_the_rules(gold, completion, ONE[:-2] + "[%$]?")
+
+
+@mutant("check_answer", "a digit stands before the point")
+def bare_decimals(gold, completion):
+    return by_the_rules(gold, completion, ONE + r"|-?\$?\.[0-9]+%?")
+
+
 @mutant("check_answer", "a float cannot tell these apart")
 def by_float(gold, completion):
     value = as_number(behind_the_mark(completion))
@@ -185,7 +261,7 @@ def by_text(gold, completion):
     return behind_the_mark(completion).strip().strip("$%.") == gold
 
 
-@mutant("check_answer", "must not be paid for guessing")
+@mutant("check_answer", "two answers are no decision")
 def the_last_mark(gold, completion):
     value = (
         as_number(completion.rpartition("####")[2].partition("\n")[0])
@@ -261,6 +337,24 @@ def prompt_each_time(prompt_tokens, answer_tokens, samples, parameters, price_in
     tokens = samples * (prompt_tokens + answer_tokens)
     money = samples * (prompt_tokens * price_in + answer_tokens * price_out) / 1e6
     return {"tokens": tokens, "flops": 2 * parameters * tokens, "money": money}
+
+
+@mutant("cost", "for each of 65 tokens")
+def two_models_only(prompt_tokens, answer_tokens, samples, parameters, price_in, price_out):
+    tokens, known = prompt_tokens + samples * answer_tokens, min(parameters, 1000)
+    return {
+        "tokens": tokens,
+        "flops": 2 * (parameters if parameters == 2_558_784 else known) * tokens,
+        "money": (prompt_tokens * price_in + samples * answer_tokens * price_out) / 1e6,
+    }
+
+
+@mutant("cost", "at 3 and 0.5 a million")
+def all_at_one_price(prompt_tokens, answer_tokens, samples, parameters, price_in, price_out):
+    tokens = prompt_tokens + samples * answer_tokens
+    read, written = prompt_tokens * price_in, samples * answer_tokens * price_out
+    money = read + written if samples == 1 else tokens
+    return {"tokens": tokens, "flops": 2 * parameters * tokens, "money": money / 1e6}
 
 
 @mutant("cost", "multiplied *and* added")

@@ -1,104 +1,15 @@
-"""What lecture 2 holds its exercises to: a slow and obvious encoder of the checker's own."""
+"""What lecture 2 holds its exercises to: tables by hand, and two byte-pair encoders that work in
+other ways, the library's trainer and tiktoken (cases.py)."""
 
-import random
-from collections import Counter
-from itertools import pairwise
-
-import regex
+from pathlib import Path
 
 from course.grade import StudentError, exercise, expect, reject
+from course.grade.lecture import load_module
 
 FORBIDDEN = ("minilrm.tokenizer", "minilrm.Tokenizer", "tiktoken", "tokenizers")
 
-SPECIALS = ("<|endoftext|>", "<|pad|>")
-WORD = regex.compile(r"\p{N}| ?\p{L}+| ?[^\s\p{L}\p{N}]+|\s")
-PAGES = [
-    "Tom has 12 boxes of 12 pens. Tom gives 3 of the pens to Ana.",
-    "<<12*12=144>>144 pens, <<144-3=141>>141 pens.\n#### 141",
-    "Each of the 4 boxes has 25 pencils. The pencils cost 2 euros each.",
-    "Ana tiene 12 lápices y da 3 lápices al niño.\n#### 9",
-]
-
-
-def bytes_of(word):
-    return [bytes([b]) for b in word.encode()]
-
-
-def join(symbols, pair):
-    out, i = [], 0
-    while i < len(symbols):
-        fits = tuple(symbols[i : i + 2]) == pair
-        out.append(pair[0] + pair[1] if fits else symbols[i])
-        i += 1 + fits
-    return out
-
-
-def train(
-    texts,
-    n_merges,
-    cut=WORD.findall,
-    order=lambda counts, pair: (-counts[pair], pair),
-    least=2,
-    count=True,
-):
-    """The reference. The options are for the wrong versions that messages and mutants name."""
-    words = Counter(word for text in texts for word in cut(text))
-    state, merges = [(bytes_of(word), n if count else 1) for word, n in words.items()], []
-    while len(merges) < n_merges:
-        counts = Counter()
-        for symbols, n in state:
-            for pair in pairwise(symbols):
-                counts[pair] += n
-        if not counts or max(counts.values()) < least:
-            break
-        merges.append(min(counts, key=lambda pair: order(counts, pair)))
-        state = [(join(symbols, merges[-1]), n) for symbols, n in state]
-    return merges
-
-
-def encoded(text, merges):
-    ranks = {pair: i for i, pair in enumerate(merges)}
-    ids = {bytes([b]): 2 + b for b in range(256)} | {
-        a + b: 258 + i for i, (a, b) in enumerate(merges)
-    }
-    out = []
-    for word in WORD.findall(text):
-        symbols = bytes_of(word)
-        while fitting := [pair for pair in pairwise(symbols) if pair in ranks]:
-            symbols = join(symbols, min(fitting, key=ranks.__getitem__))
-        out += [ids[symbol] for symbol in symbols]
-    return out
-
-
-PIECES = [
-    "pens ",
-    "lápices",
-    " boxes",
-    "日本",
-    "👩‍👩‍👧",
-    "١٢",
-    "½",
-    "\r\n",
-    "\t",
-    "12",
-    "  ",
-    "e\u0301",
-    *SPECIALS,
-]
-
-
-def odd_texts(n=60):
-    """Texts of all kinds of characters: any of Unicode but the halves of pairs, which UTF-8
-    lacks."""
-    rng = random.Random(0)
-    kinds = [
-        lambda: chr(rng.randint(0, 127)),
-        lambda: chr(rng.randint(0, 0xD7FF)),
-        lambda: chr(rng.randint(0xE000, 0x10FFFF)),
-        lambda: rng.choice(PIECES),
-    ]
-    texts = ["".join(rng.choice(kinds)() for _ in range(rng.randint(0, 14))) for _ in range(n)]
-    return ["", " ", "\n\n", "  a", "\x00", "a\u2028b", "\ufeffbom", "<|endoftext|>", *texts]
+CASES = load_module(Path(__file__).with_name("cases.py"), "lecture_02_cases")
+PAGES, learnt, encoder, odd_texts = CASES.PAGES, CASES.learnt, CASES.encoder, CASES.odd_texts
 
 
 # -- merge_pair ------------------------------------------------------------------------------------
@@ -106,36 +17,45 @@ def odd_texts(n=60):
 
 @exercise("merge_pair", points=2)
 def left_to_right(student):
-    """Every occurrence, from left to right, without overlap."""
-    for word, pair, wanted in (
-        ("aaab", "aa", ["aa", "a", "b"]),
-        ("aaaa", "aa", ["aa", "aa"]),
-        ("abcab", "ab", ["ab", "c", "ab"]),
-        ("ba", "ab", ["b", "a"]),
-        ("xab", "ab", ["x", "ab"]),
-        ("", "ab", []),
+    """Every occurrence, from left to right, without overlap; symbols of one byte and of several."""
+    for given, pair, wanted in (
+        ("a a a b", "a a", "aa a b"),
+        ("a a a a", "a a", "aa aa"),
+        ("a b c a b", "a b", "ab c ab"),
+        ("b a", "a b", "b a"),
+        ("x a b", "a b", "x ab"),
+        ("", "a b", ""),
+        ("lo w lo w lo t", "lo w", "low low lo t"),
+        ("l ow lo w", "lo w", "l ow low"),
+        ("é r é r", "é r", "ér ér"),
     ):
-        symbols = [c.encode() for c in word]
-        given = list(symbols)
-        found = student.merge_pair(symbols, (pair[:1].encode(), pair[1:].encode()))
-        wanted = [piece.encode() for piece in wanted]
-        expect(symbols == given, "your function changes the list that it is given; build a new one")
+        given, pair, wanted = ([x.encode() for x in row.split()] for row in (given, pair, wanted))
+        symbols = list(given)
+        found = student.merge_pair(symbols, tuple(pair))
+        expect(symbols == given, "your function changes its argument, the list; build a new one")
         expect(isinstance(found, list), "return a list of symbols")
         expect(
-            b"".join(found) == word.encode(),
-            f"of {given} with the pair {pair!r} you make {found}: is a symbol lost, at "
+            b"".join(found) == b"".join(given),
+            f"of {given} with the pair {pair} you make {found}: is a symbol lost, at "
             "the end perhaps, or used twice?",
         )
         expect(
             found == wanted,
-            f"{given} with the pair {pair!r} becomes {wanted}, and yours is {found}: every occurrence, "
-            "from left to right, and a symbol that was used is used up",
+            f"{given} with the pair {pair} becomes {wanted}, and yours is {found}: every "
+            "occurrence of these two symbols, from left to right, and a symbol that was used is "
+            "used up",
         )
 
 
 # -- train_bpe -------------------------------------------------------------------------------------
 
 LOW = ["low"] * 5 + ["lot"] * 3 + ["now"] * 2
+
+
+NOT_TEXTS = (
+    "your symbols are texts; begin with the UTF-8 bytes, each a `bytes` of length 1: "
+    "[bytes([b]) for b in word.encode()]"
+)
 
 
 def compare(found, wanted, what, mistakes=()):
@@ -148,11 +68,7 @@ def compare(found, wanted, what, mistakes=()):
     found = [tuple(pair) if isinstance(pair, (list, tuple)) else pair for pair in found]
     if found == wanted:
         return
-    expect(
-        not any(isinstance(x, str) for pair in found for x in pair),
-        "your symbols are texts; begin with the UTF-8 bytes, "
-        "each a `bytes` of length 1: [bytes([b]) for b in word.encode()]",
-    )
+    expect(not any(isinstance(x, str) for pair in found for x in pair), NOT_TEXTS)
     for message, value in mistakes:
         if found == value:
             reject(message)
@@ -166,24 +82,33 @@ def compare(found, wanted, what, mistakes=()):
 
 @exercise("train_bpe", points=2)
 def worked_example(student):
-    """low, lot, now: counts by hand."""
+    """low, lot, now: counts by hand. Then four pages, until nothing repeats."""
     wanted = [(b"l", b"o"), (b"lo", b"w"), (b"lo", b"t")]
     compare(
-        student.train_bpe(LOW, 3),
+        student.train_bpe(list(LOW), 3),
         wanted,
         "low 5 times, lot 3 times, now 2 times",
         [
             (
                 "you count each different word once; count it each time that it occurs",
-                train(LOW, 3, count=False),
+                learnt(set(LOW), 3),
             ),
             (
-                "you note merges but do not carry them out, so that the pairs stay those of single bytes",
+                "you note merges but do not carry them out, so that the pairs stay those of single "
+                "bytes",
                 [(b"l", b"o"), (b"o", b"w"), (b"o", b"t")],
             ),
         ],
     )
-    compare(student.train_bpe(PAGES, 40), train(PAGES, 40), "four short pages, 40 merges")
+    for pages, times, n in ((PAGES, "once", 40), (PAGES, "once", 7), (PAGES * 2, "twice", 130)):
+        what = f"four short pages, {times} each, {n} merges"
+        compare(student.train_bpe(list(pages), n), learnt(pages, n), what)
+    blanks = [" up up", "\n\nup", " up"]
+    compare(
+        student.train_bpe(list(blanks), 9),
+        [(b"u", b"p"), (b" ", b"up")],
+        "texts that begin with blanks and line ends, which belong to the text",
+    )
 
 
 @exercise("train_bpe", points=1)
@@ -197,13 +122,13 @@ def ties(student):
         "four pairs, twice each",
         [
             (
-                "of equally frequent pairs you take the largest; the smallest is asked for: max(...) over (count, pair) prefers large "
-                "pairs, min over (-count, pair) does not",
+                "of equally frequent pairs you take the largest; the smallest is asked for: "
+                "max(...) over (count, pair) prefers large pairs, min over (-count, pair) does not",
                 wanted[::-1],
             ),
             (
-                "of equally frequent pairs you take the one seen first, so the result depends on the order of the texts: ties go by "
-                "the pair itself",
+                "of equally frequent pairs you take the one seen first, so the result depends on "
+                "the order of the texts: ties go by the pair itself",
                 [(b"z", b"y"), (b"a", b"b"), (b"m", b"n"), (b"b", b"a")],
             ),
         ],
@@ -222,6 +147,7 @@ def words_and_digits(student):
     found = student.train_bpe(texts, 50)
     expect(isinstance(found, list), "return a list of merges, each a pair of bytes")
     for left, right in found:
+        expect(not isinstance(left, str), NOT_TEXTS)
         both = bytes(left) + bytes(right)
         expect(
             not any(48 <= byte <= 57 for byte in both),
@@ -232,14 +158,15 @@ def words_and_digits(student):
             b" " not in both[1:],
             f"your merge {both} crosses the border of a word: cut each text by split_words first",
         )
-    compare(found, train(texts, 50), "texts with many digits")
+    compare(found, learnt(texts, 50), "texts with many digits")
     compare(
         student.train_bpe(["aaaa", "aaaa", "aab"], 2),
         [(b"a", b"a"), (b"aa", b"aa")],
         "aaaa twice and aab",
         [
             (
-                "aaaa holds the pair (a, a) three times, and it is replaced from left to right without overlap: aa aa",
+                "aaaa holds the pair (a, a) three times, and it is replaced from left to right "
+                "without overlap: aa aa",
                 [(b"a", b"a")],
             )
         ],
@@ -260,8 +187,9 @@ def the_end(student):
         "where no pair occurs twice there is nothing to learn",
         [
             (
-                "a pair that occurs once is no pattern: stop where the best one occurs fewer than two times",
-                train(["abc", "xy"], 10, least=1),
+                "a pair that occurs once is no pattern: stop where the best one occurs fewer than "
+                "two times",
+                learnt(["abc", "xy"], 10, min_count=1),
             )
         ],
     )
@@ -276,7 +204,7 @@ LOW_MERGES = [(b"l", b"o"), (b"lo", b"w")]
 
 
 def ids_of(student, text, merges):
-    found = student.encode(text, merges)
+    found = student.encode(text, list(merges))
     expect(
         isinstance(found, list) and all(isinstance(i, int) for i in found),
         "return a list of ids, which are whole numbers",
@@ -312,8 +240,8 @@ def order(student):
     found = ids_of(student, "abc", merges)
     expect(
         found != [259, 101],
-        "merges (b, c), (a, b), (bc, d): you cut 'abc' into ab|c. Neither the leftmost pair nor the "
-        "longest token comes first, but the *earliest learnt* merge: (b, c), so a|bc",
+        "merges (b, c), (a, b), (bc, d): you cut 'abc' into ab|c. Neither the leftmost pair nor "
+        "the longest token comes first, but the *earliest learnt* merge: (b, c), so a|bc",
     )
     expect(
         found == [99, 258],
@@ -331,11 +259,20 @@ def order(student):
         "merges (a, b), (b, c), (a, bc): 'abc' is ab|c. There is a token of "
         "the bytes abc, but the pair (ab, c) is not in the list; join only pairs that are",
     )
-    merges = train(PAGES, 60)
+    across = [(b"1", b"2"), (b"s", b" "), (b"a", b"+")]
+    for text, wanted in (("12", [51, 52]), ("s s", [117, 34, 117]), ("a+", [99, 45])):
+        found = ids_of(student, text, across)
+        expect(
+            found == wanted,
+            f"merges (1, 2), (s, blank), (a, +): {text!r} is {wanted}, and yours is {found}. Cut "
+            "the text by split_words first: no merge crosses the border of a word",
+        )
+    merges = learnt(PAGES * 2, 90)
+    right = encoder(merges)
     for text in PAGES:
         found = ids_of(student, text, merges)
         expect(
-            found == encoded(text, merges),
+            found == right(text),
             f"with merges learnt from four pages, {text[:30]!r}... has other ids: is each "
             "word encoded by itself, and are merges applied until none fits?",
         )
@@ -344,12 +281,8 @@ def order(student):
 @exercise("encode", points=2)
 def any_text(student):
     """Every text of Unicode has ids, from which it can be read again."""
-    merges = train(PAGES, 60)
-    tokens = (
-        [name.encode() for name in SPECIALS]
-        + [bytes([b]) for b in range(256)]
-        + [a + b for a, b in merges]
-    )
+    merges = learnt(PAGES * 2, 90)
+    right, tokens = encoder(merges), CASES.tokens_of(merges)
     for text in odd_texts():
         try:
             found = ids_of(student, text, merges)
@@ -357,7 +290,8 @@ def any_text(student):
             if error.isa(NotImplementedError):
                 raise
             reject(
-                f"encode({text!r:.60}) raises {error.kinds[0]}: start from the UTF-8 bytes, and every text can be encoded"
+                f"encode({text!r:.60}) raises {error.kinds[0]}: start from the UTF-8 bytes, and "
+                "every text can be encoded"
             )
         expect(
             all(0 <= i < len(tokens) for i in found),
@@ -368,6 +302,11 @@ def any_text(student):
             back == text.encode(),
             f"the ids of {text!r:.60} stand for other bytes than the text's: is anything lost or "
             "changed?",
+        )
+        expect(
+            found == right(text),
+            f"the ids of {text!r:.60} stand for its bytes, and are not the right ones: in each "
+            "word apply merges until none fits, and use no special token",
         )
 
 
@@ -387,8 +326,9 @@ def no_special_ids(student):
             "or say what only we may say. In encode they are plain characters",
         )
         expect(
-            found == encoded(text, LOW_MERGES),
-            f"{text!r} has other ids than its characters: nothing of a user's text may vanish",
+            found == encoder(LOW_MERGES)(text),
+            f"{text!r} has other ids than its characters: they are characters like any others, and "
+            "nothing of a user's text may vanish",
         )
 
 
@@ -412,11 +352,13 @@ def bytes_first(student):
     )
     expect(
         found == "é",
-        f"[197, 171] are the bytes C3 A9, which is 'é'; yours is {found!r:.40} (chr() of a byte is not UTF-8)",
+        f"[197, 171] are the bytes C3 A9, which is 'é'; yours is {found!r:.40} (chr() of a byte is "
+        "not UTF-8)",
     )
-    merges = train(PAGES, 60)
+    merges = learnt(PAGES * 2, 90)
+    right = encoder(merges)
     for text in odd_texts():
-        found = student.decode(encoded(text, merges), merges)
+        found = student.decode(right(text), list(merges))
         expect(found == text, f"the ids of {text!r:.50} give {found!r:.50}")
 
 
@@ -445,10 +387,11 @@ def broken(student):
             if error.isa(NotImplementedError):
                 raise
             reject(
-                f"decode({ids}, []) raises {error.kinds[0]}: a model can sample any bytes; decode with errors='replace'"
+                f"decode({ids}, []) raises {error.kinds[0]}: a model can sample any bytes; decode "
+                "with errors='replace'"
             )
         expect(
             found == wanted,
-            f"decode({ids}, []) is {wanted!r}, and yours is {found!r:.40}: what is no UTF-8 shows as "
-            "U+FFFD (errors='replace')",
+            f"decode({ids}, []) is {wanted!r}, and yours is {found!r:.40}: what is no UTF-8 "
+            "shows as U+FFFD (errors='replace')",
         )

@@ -5,9 +5,61 @@ from collections import Counter
 from itertools import pairwise
 
 import regex
-from checks import SPECIALS, WORD, bytes_of, encoded, join, train
+from checks import CASES
 
 from course.grade import mutant
+
+SPECIALS, WORD = CASES.SPECIALS, CASES.WORD
+
+
+def bytes_of(word):
+    return [bytes([b]) for b in word.encode()]
+
+
+def join(symbols, pair):
+    out, i = [], 0
+    while i < len(symbols):
+        fits = tuple(symbols[i : i + 2]) == pair
+        out.append(pair[0] + pair[1] if fits else symbols[i])
+        i += 1 + fits
+    return out
+
+
+def train(
+    texts,
+    n_merges,
+    cut=WORD.findall,
+    order=lambda counts, pair: (-counts[pair], pair),
+    least=2,
+    count=True,
+):
+    """The right merges. The options are for the wrong versions."""
+    words = Counter(word for text in texts for word in cut(text))
+    state, merges = [(bytes_of(word), n if count else 1) for word, n in words.items()], []
+    while len(merges) < n_merges:
+        counts = Counter()
+        for symbols, n in state:
+            for pair in pairwise(symbols):
+                counts[pair] += n
+        if not counts or max(counts.values()) < least:
+            break
+        merges.append(min(counts, key=lambda pair: order(counts, pair)))
+        state = [(join(symbols, merges[-1]), n) for symbols, n in state]
+    return merges
+
+
+def encoded(text, merges):
+    ranks = {pair: i for i, pair in enumerate(merges)}
+    ids = {bytes([b]): 2 + b for b in range(256)} | {
+        a + b: 258 + i for i, (a, b) in enumerate(merges)
+    }
+    out = []
+    for word in WORD.findall(text):
+        symbols = bytes_of(word)
+        while fitting := [pair for pair in pairwise(symbols) if pair in ranks]:
+            symbols = join(symbols, min(fitting, key=ranks.__getitem__))
+        out += [ids[symbol] for symbol in symbols]
+    return out
 
 
 @mutant("merge_pair", "every occurrence")
@@ -44,6 +96,25 @@ def from_the_right(symbols, pair):
 def in_place(symbols, pair):
     symbols[:] = join(symbols, pair)
     return symbols
+
+
+@mutant("merge_pair", "of these two symbols")
+def by_their_bytes(symbols, pair):
+    out, i = [], 0
+    while i < len(symbols):
+        fits = b"".join(symbols[i : i + 2]) == pair[0] + pair[1] and symbols[i] != pair[0] + pair[1]
+        out.append(pair[0] + pair[1] if fits else symbols[i])
+        i += 1 + fits
+    return out
+
+
+@mutant("merge_pair", "of these two symbols")
+def single_bytes(symbols, pair):
+    text, both, out = b"".join(symbols), pair[0] + pair[1], []
+    while text:
+        out.append(both if text.startswith(both) else text[:1])
+        text = text[len(out[-1]) :]
+    return out
 
 
 @mutant("train_bpe", "count it each time")
@@ -88,6 +159,21 @@ def digits_alone(texts, n_merges):
 @mutant("train_bpe", "fewer than two times")
 def to_the_bitter_end(texts, n_merges):
     return train(texts, n_merges, least=1)
+
+
+@mutant("train_bpe", "130 merges")
+def fifty_at_most(texts, n_merges):
+    return train(texts, min(n_merges, 50))
+
+
+@mutant("train_bpe", "begin with blanks")
+def strips_the_texts(texts, n_merges):
+    return train([text.strip() for text in texts], n_merges)
+
+
+@mutant("train_bpe", "40 merges: merge number 5")
+def smallest_token_of_equals(texts, n_merges):
+    return train(texts, n_merges, order=lambda counts, pair: (-counts[pair], pair[0] + pair[1]))
 
 
 @mutant("train_bpe", "your symbols are texts")
@@ -148,6 +234,20 @@ def joins_what_makes_a_token(text, merges):
         return symbols
 
     return by_rule(text, merges, known)
+
+
+@mutant("encode", "no merge crosses the border")
+def across_words(text, merges):
+    ranks, symbols = {pair: i for i, pair in enumerate(merges)}, bytes_of(text)
+    while fitting := [pair for pair in pairwise(symbols) if pair in ranks]:
+        symbols = join(symbols, min(fitting, key=ranks.__getitem__))
+    tokens = [b"", b"", *(bytes([b]) for b in range(256)), *(a + b for a, b in merges)]
+    return [tokens.index(symbol) for symbol in symbols]
+
+
+@mutant("encode", "are not the right ones")
+def merges_not_used(text, merges):
+    return [2 + byte for byte in text.encode()]
 
 
 @mutant("encode", "gives the id of a special token")

@@ -5,7 +5,8 @@ then check them:
 
 Shapes: B sequences, H heads, T tokens, d numbers a head, D the width of the model. None needs a
 loop over tokens, and none needs more than eight lines. Matrix products (`@`) work on the last two
-axes of a tensor and leave those before them alone.
+axes of a tensor and leave those before them alone. These are layers of a model that learns, so
+gradient flows from each result back to its tensors.
 """
 
 import torch

@@ -20,10 +20,10 @@ import torch
 from minilrm import checkpoint, corpus, generate, machine
 from minilrm.model import SCALES, Transformer, count_parameters
 from minilrm.objectives import selected_logprobs
+from minilrm.optim import Guard, pretraining_optimizers, set_lr
 from minilrm.pretrain import Reader, loss_of, validation_loss
-from minilrm.runlog import Progress
+from minilrm.progress import Progress
 from minilrm.tokenizer import Tokenizer
-from minilrm.training import Guard, pretraining_optimizers, set_lr
 
 FAST = os.environ.get("FAST") == "1"
 TOKENS = 20_000 if FAST else 2_000_000

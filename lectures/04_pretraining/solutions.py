@@ -22,7 +22,7 @@ def masked_cross_entropy(logits: Tensor, ids: Tensor, mask: Tensor) -> Tensor:
 
     Where nothing counts the loss is 0, not NaN, with a gradient of 0. What stands in logits and ids
     where the target is masked out must not matter, not even NaN, and not even an id of -1 (which is
-    how padding is marked).
+    how padding is marked). Elsewhere logits may be as large as 1000.
 
     Two tokens, V = 2, logits [[0, 0], [7, 7]], ids [0, 1], mask [1, 1]: one term, -log(1/2) =
     0.693147.
@@ -42,11 +42,11 @@ def lr_at(step: int, total: int, warmup: int, peak: float, floor: float = 0.0) -
     """Learning rate of a step, counted from 0: linear warm-up to `peak`, then linear decay to
     `floor`.
 
-        step < warmup:            peak (step + 1) / warmup                   never 0: the first step learns, too
+        step < warmup:            peak (step + 1) / warmup
         warmup <= step < total:   floor + (peak - floor) (total - step) / (total - warmup)
         total <= step:            floor
 
-    0 <= warmup < total. With warmup 0 the first step has the peak.
+    So the first step learns, too. 0 <= warmup < total. With warmup 0 the first step has the peak.
 
     total 10, warmup 2, peak 1, floor 0: steps 0, 1, 2, 6, 9, 10 give 0.5, 1, 1, 0.5, 0.125, 0.
     """

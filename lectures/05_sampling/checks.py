@@ -1,9 +1,12 @@
 """What lecture 5 holds its exercises to. Reference values: by hand; distributions by a chi-square
 with fixed seeds."""
 
+from pathlib import Path
+
 import torch
 
 from course.grade import exercise, expect
+from course.grade.lecture import load_module
 
 FORBIDDEN = (
     "minilrm.sampler",
@@ -11,11 +14,13 @@ FORBIDDEN = (
     "minilrm.tasks.answers",
     "minilrm.tasks.calculator",
 )
+CASES = load_module(Path(__file__).with_name("cases.py"), "lecture_05_cases")
 
 
 # -- sample_token ----------------------------------------------------------------------------------
 
-P = torch.tensor([0.15, 0.5, 0.05, 0.3])  # not in order of size
+FOUR = [0.15, 0.5, 0.05, 0.3]  # not in order of size
+SEVEN = [0.02, 0.2, 0.1, 0.36, 0.04, 0.22, 0.06]
 DRAWS = 4000
 
 
@@ -23,103 +28,141 @@ def seeded(seed=0):
     return torch.Generator().manual_seed(seed)
 
 
-def counts(student, temperature, top_p, seed=0):
-    """How often each of the four tokens comes in 4,000 rows."""
-    ids = student.sample_token(
-        P.log().expand(DRAWS, -1).contiguous(), temperature, top_p, seeded(seed)
-    )
+def drawn(student, rows, temperature, top_p, generator=None):
+    """The student's ids for these rows of logits, in the form that is asked for."""
+    ids = student.sample_token(rows, temperature, top_p, generator or seeded())
     expect(
-        isinstance(ids, torch.Tensor) and ids.shape == (DRAWS,) and ids.dtype == torch.int64,
-        "one id a row is wanted: an int64 tensor of shape [B]",
+        isinstance(ids, torch.Tensor) and ids.shape == rows.shape[:1] and ids.dtype == torch.int64,
+        f"logits of shape {tuple(rows.shape)} give one id a row: an int64 tensor of shape "
+        f"{tuple(rows.shape[:1])}",
     )
-    return torch.bincount(ids, minlength=4).double()
+    return ids
+
+
+def counts(student, p, temperature, top_p, generator=None):
+    """How often each token comes in 4,000 rows of these probabilities."""
+    rows = torch.tensor(p).log().expand(DRAWS, -1).contiguous()
+    ids = drawn(student, rows, temperature, top_p, generator)
+    return torch.bincount(ids, minlength=len(p)).double()
 
 
 def chi_square(found, p):
     """Sum of (found - expected)^2 / expected over the tokens that may come; infinite if another
     came."""
-    wanted = p.double() * found.sum()
+    p = torch.as_tensor(p, dtype=torch.float64)
+    wanted = p * found.sum()
     if found[p == 0].any():
         return float("inf")
     return ((found - wanted)[p > 0] ** 2 / wanted[p > 0]).sum().item()
 
 
 def fits(found, p):
-    return (
-        chi_square(found, p) < 30
-    )  # three degrees of freedom: chance alone gets there about once in a million draws
+    """Of four tokens chance alone gets to 30 about once in a million times, of seven to 38."""
+    return chi_square(found, p) < {4: 30, 7: 38}[len(p)]
 
 
-def tempered(t):
-    return torch.softmax(P.log() / t, 0)
+def tempered(p, t):
+    """The probabilities at temperature t: p ** (1/t), divided by their sum."""
+    powers = [x ** (1 / t) for x in p]
+    return [x / sum(powers) for x in powers]
 
 
 @exercise("sample_token", points=1)
 def greedy(student):
     """Temperature 0 is the argmax; a very low one nearly so."""
-    logits = torch.tensor([[0.0, 3.0, 1.0], [2.0, -1.0, 1.9], [-5.0, -4.0, -3.0]])
-    found = student.sample_token(logits, 0.0, 1.0, seeded())
-    expect(
-        torch.equal(found, torch.tensor([1, 0, 2])),
-        f"at temperature 0 the highest logit wins (1, 0, 2); you gave {found}",
-    )
-    found = student.sample_token(logits, 0.0, 0.5, seeded())
-    expect(torch.equal(found, torch.tensor([1, 0, 2])), "at temperature 0 top_p changes nothing")
-    cold = counts(student, 0.02, 1.0)
+    for rows, wanted in (
+        ([[0.0, 3.0, 1.0], [2.0, -1.0, 1.9], [-5.0, -4.0, -3.0]], [1, 0, 2]),
+        ([[0.0, 1.0, -1.0, 0.5, 0.2, 7.0]], [5]),
+        ([[2.0, 900.0], [1000.0, 3.0], [0.0, 0.1], [5.0, 4.9], [-1.0, -2.0]], [1, 0, 1, 0, 0]),
+    ):
+        for top_p in (1.0, 0.5):
+            found = drawn(student, torch.tensor(rows), 0.0, top_p).tolist()
+            expect(
+                found == wanted,
+                f"at temperature 0 the highest logit wins, {wanted}, whatever top_p is (here "
+                f"{top_p}); you gave {found}",
+            )
+    cold = counts(student, FOUR, 0.02, 1.0)
     expect(
         cold[1] == DRAWS,
-        "at temperature 0.02 a token with 0.5 against 0.3 all but always wins: logits are divided by the "
-        "temperature, not multiplied",
+        "at temperature 0.02 a token with 0.5 against 0.3 all but always wins: logits are divided "
+        "by the temperature, not multiplied",
     )
 
 
 @exercise("sample_token", points=2)
 def distribution(student):
-    """4,000 draws against the probabilities, by chi-square, at temperatures 1 and 2."""
-    found = counts(student, 1.0, 1.0)
-    expect(
-        fits(found, P),
-        f"at T = 1 the tokens should come with probabilities {P.tolist()}, and came "
-        f"{(found / DRAWS).tolist()}: chi-square {chi_square(found, P):.0f}, and 30 is already one in a million",
+    """4,000 draws against the probabilities, by chi-square, at several temperatures; two kinds of
+    rows side by side; the generator that is given."""
+    for p in (FOUR, SEVEN):
+        found = counts(student, p, 1.0, 1.0)
+        expect(
+            fits(found, p),
+            f"at T = 1 the tokens should come with probabilities {p}, and came "
+            f"{(found / DRAWS).tolist()}: chi-square {chi_square(found, p):.0f}, and chance gets "
+            "to 38 once in a million times",
+        )
+        for t in (2.0, 0.7, 5.0):
+            found, wanted = counts(student, p, t, 1.0), tempered(p, t)
+            expect(
+                not fits(found, p), f"T = {t} gives what T = 1 gives: the temperature is not used"
+            )
+            expect(
+                not fits(found, tempered(p, 1 / t)),
+                f"at T = {t} your distribution is that of 1 / T: divide the logits by T",
+            )
+            expect(
+                fits(found, wanted),
+                f"at T = {t} the probabilities are softmax(logits / {t}), "
+                f"{[round(x, 3) for x in wanted]}; yours came out as {(found / DRAWS).tolist()}",
+            )
+    rows = torch.tensor([FOUR, FOUR[::-1]]).log().repeat(DRAWS // 2, 1) + 1000
+    ids = drawn(student, rows, 1.0, 1.0)
+    for first, p in ((0, FOUR), (1, FOUR[::-1])):
+        expect(
+            fits(torch.bincount(ids[first::2], minlength=4).double(), p),
+            "two kinds of rows side by side: each row has a distribution of its own",
+        )
+    again, other = (
+        counts(student, FOUR, 1.0, 1.0, seeded(1)),
+        counts(student, FOUR, 1.0, 1.0, seeded(1)),
     )
-    found = counts(student, 2.0, 1.0)
-    expect(not fits(found, P), "the temperature changes nothing in your function")
-    expect(
-        not fits(found, tempered(0.5)),
-        "at T = 2 your distribution is sharper, not flatter: divide the logits by T",
-    )
-    expect(
-        not fits(found, P**2 / (P**2).sum()),
-        "at T = 2 your distribution is sharper, not flatter: divide by T",
-    )
-    expect(
-        fits(found, tempered(2.0)),
-        f"at T = 2 the probabilities are softmax(logits / 2), {tempered(2.0).tolist()}; yours "
-        f"came out as {(found / DRAWS).tolist()}",
-    )
-    again, other = counts(student, 1.0, 1.0, seed=1), counts(student, 1.0, 1.0, seed=1)
     expect(
         torch.equal(again, other),
         "the same generator state must give the same tokens: hand it to torch.multinomial",
     )
-    expect(
-        not torch.equal(again, counts(student, 1.0, 1.0, seed=2)),
-        "another generator must give other tokens",
-    )
+    later = seeded(1)
+    torch.rand(1, generator=later)
+    for generator in (seeded(2), later):
+        expect(
+            not torch.equal(again, counts(student, FOUR, 1.0, 1.0, generator)),
+            "a generator in another state must give other tokens: use it as it is, without a seed",
+        )
+
+
+# probabilities, top_p -> the tokens that are kept
+SETS = [
+    *((FOUR, top_p, kept) for top_p, kept in ((0.4, [1]), (0.7, [1, 3]), (0.9, [0, 1, 3]))),
+    (FOUR, 0.97, [0, 1, 2, 3]),
+    (SEVEN, 0.5, [3, 5]),
+    (SEVEN, 0.85, [1, 2, 3, 5]),
+]
 
 
 @exercise("sample_token", points=2)
 def smallest_set(student):
     """top_p: the smallest set that holds so much, in each row, after the temperature."""
-    for top_p, kept in ((0.4, (1,)), (0.7, (1, 3)), (0.9, (0, 1, 3)), (0.97, (0, 1, 2, 3))):
-        p = torch.zeros(4)
-        p[list(kept)] = P[list(kept)]
-        p /= p.sum()
-        found = counts(student, 1.0, top_p)
+    for every, top_p, kept in SETS:
+        p = [x if i in kept else 0.0 for i, x in enumerate(every)]
+        p = [x / sum(p) for x in p]
+        found = counts(student, every, 1.0, top_p)
         came = set(found.nonzero().flatten().tolist())
-        where = f"probabilities {P.tolist()}, top_p {top_p}: tokens {sorted(kept)} are kept, and yours gave {sorted(came)}"
+        where = (
+            f"probabilities {every}, top_p {top_p}: tokens {kept} are kept, and yours gave "
+            f"{sorted(came)}"
+        )
         expect(
-            came != {0, 1} or 0 in kept,
+            every != FOUR or came != {0, 1} or 0 in kept,
             f"{where}: sort by probability first, the vocabulary's order means nothing",
         )
         expect(
@@ -133,17 +176,18 @@ def smallest_set(student):
         )
         expect(
             fits(found, p),
-            f"{where}; their probabilities are {[round(x, 3) for x in p.tolist()]} (divided by their sum), "
+            f"{where}; their probabilities are {[round(x, 3) for x in p]} (divided by their sum), "
             f"and yours came out as {(found / DRAWS).tolist()}",
         )
-    warm = set(counts(student, 3.0, 0.7).nonzero().flatten().tolist())
+    warm = set(counts(student, FOUR, 3.0, 0.7).nonzero().flatten().tolist())
     expect(
         warm == {0, 1, 3},
-        f"T = 3, top_p 0.7: the temperature comes first, so three tokens (0, 1, 3) are needed to hold "
-        f"0.7; yours gave {sorted(warm)}",
+        f"T = 3, top_p 0.7: the temperature comes first, so three tokens (0, 1, 3) are needed to "
+        f"hold 0.7; yours gave {sorted(warm)}",
     )
+    drawn(student, torch.tensor([FOUR]).log(), 1.0, 0.7)  # one row alone
     rows = torch.tensor([[9.0, 0.0, 0.0, 0.0], [0.0, 0.0, 0.0, 0.0]]).repeat(300, 1)
-    found = student.sample_token(rows, 1.0, 0.9, seeded())
+    found = drawn(student, rows, 1.0, 0.9)
     expect(
         not found[::2].any() and len(set(found[1::2].tolist())) == 4,
         "each row has a set of its own: here the first needs "
@@ -160,14 +204,15 @@ def text(student):
     shots = [("1 + 1?", " #### 2"), ("Tom has {n} pens?", "\n<<2*3=6>>6 pens.\n#### 6")]
     said = student.few_shot_prompt(shots, "2 + 2?")
     wanted = (
-        "Question: 1 + 1?\nAnswer: #### 2\n\nQuestion: Tom has {n} pens?\nAnswer:\n<<2*3=6>>6 pens.\n#### 6\n\n"
+        "Question: 1 + 1?\nAnswer: #### 2\n\n"
+        "Question: Tom has {n} pens?\nAnswer:\n<<2*3=6>>6 pens.\n#### 6\n\n"
         "Question: 2 + 2?\nAnswer:"
     )
     expect(isinstance(said, str), f"a text is wanted, and you gave {type(said).__name__}")
     expect(
         said == said.rstrip(),
-        "your prompt ends in a space or newline: the model's own completion begins with one, and it "
-        "has never seen two in a row. Stop right behind `Answer:`",
+        "your prompt ends in a space or newline: the model's own completion begins with one, and "
+        "it has never seen two in a row. Stop right behind `Answer:`",
     )
     expect(not said.endswith("6"), "the question itself is missing at the end")
     expect(
@@ -194,6 +239,17 @@ def text(student):
         braces == "Question: What is {x} in {}?\nAnswer:",
         "a question may hold braces of its own: do not format() it twice",
     )
+    blanks = [(" 3 - 1? ", " #### 2 \n"), ("2 + 0?", " #### 2"), ("1 * 2?", "\n#### 2")]
+    wanted = (
+        "Question:  3 - 1? \nAnswer: #### 2 \n\n\nQuestion: 2 + 0?\nAnswer: #### 2\n\n"
+        "Question: 1 * 2?\nAnswer:\n#### 2\n\nQuestion: And  4 / 2?\nAnswer:"
+    )
+    said = student.few_shot_prompt(blanks, "And  4 / 2?")
+    expect(
+        said == wanted,
+        "three examples; their texts are kept as they are, blanks and newlines at the ends "
+        f"included: the prompt should be {wanted!r}, and is {said!r}",
+    )
 
 
 # -- extract_answer --------------------------------------------------------------------------------
@@ -208,85 +264,37 @@ def table_of(student, rows):
 @exercise("extract_answer", points=2)
 def which_answer(student):
     """Where the answer stands, and when there is none."""
-    table_of(
-        student,
-        [
-            (" #### 72", "72", "the number behind the mark"),
-            ("\n<<48+24=72>>72 clips\n#### 72", "72", "the number behind the mark"),
-            ("#### 71\n#### 72", None, "two marks are no decision"),
-            ("#### 72 #### 72", None, "two marks are no decision"),
-            ("so it is 72", None, "no mark, no answer: another number in the text is none"),
-            ("", None, "no mark, no answer"),
-            ("#### ", None, "nothing behind the mark"),
-            ("####", None, "nothing behind the mark"),
-            ("#### 72\nThat was 5 minutes.", "72", "only the mark's own line counts"),
-            ("####\n72", None, "the answer stands on the same line as the mark"),
-            ("#### 72 clips", None, "words are no number: the whole line must be one"),
-            ("#### seven", None, "words are no number"),
-            ("#### 3+4", None, "a sum is no number"),
-            ("#### 1/2", None, "fractions are not read"),
-            ("#### 7 8", None, "two numbers"),
-            ("#### 1e3", None, "exponents are not read"),
-            ("#### +5", None, "a plus sign is not read"),
-            ("#### --5", None, "one minus sign at most"),
-            ("#### 1,23", None, "commas stand before groups of three"),
-            ("#### .", None, "there is no digit"),
-            ("#### -$", None, "there is no digit"),
-            ("#### 1..", None, "one full stop at most"),
-            ("#### 5%%", None, "one per-cent sign at most"),
-            ("#### ٣", None, r"digits of other scripts are not read: [0-9], not \d"),
-        ],
-    )
+    table_of(student, CASES.WHICH_ANSWER)
 
 
 @exercise("extract_answer", points=1)
 def one_spelling(student):
     """Equal numbers, equal texts: else they could not vote together."""
-    table_of(
-        student,
-        [
-            ("#### 100", "100", "zeros of a whole number stay"),
-            ("#### 1,200", "1200", "no commas"),
-            ("#### $18", "18", "no dollar sign"),
-            ("#### -$7", "-7", "the minus sign stays"),
-            ("#### 18.00", "18", "18.00 and 18 are one number"),
-            ("#### 3.50", "3.5", "no zeros at the end of decimals"),
-            ("#### 0", "0", "zero keeps its digit"),
-            ("#### 007", "7", "no zeros in front"),
-            ("#### 0.50", "0.5", "one zero stays before the point"),
-            ("#### -0", "0", "zero has no sign"),
-            ("#### -0.00", "0", "zero has no sign"),
-            ("#### 12.", "12", "a full stop does not count"),
-            ("#### 50%", "50", "a per-cent sign does not count"),
-            ("#### 1,234,567.80", "1234567.8", "commas and decimals"),
-            (
-                "#### 12345678901234567890123",
-                "12345678901234567890123",
-                "no float: it would be rounded",
-            ),
-        ],
-    )
+    table_of(student, CASES.ONE_SPELLING)
 
 
 # -- force_budget ----------------------------------------------------------------------------------
 
-END, WAIT = 0, [7, 8]
+END, WAIT, PROMPT = 0, [7, 8], [1, 2]
 
 
-def scripted(said, asked):
-    """A model that says these tokens in turn, then only END; `asked` keeps what it was given."""
+def scripted(said, asked, end):
+    """A model that says these tokens in turn, then only `end`; `asked` keeps what it was given."""
 
     def next_token(ids):
         asked.append(list(ids))
-        return said[len(asked) - 1] if len(asked) <= len(said) else END
+        return said[len(asked) - 1] if len(asked) <= len(said) else end
 
     return next_token
 
 
-def run(student, said, least, most, wait=WAIT):
+def run(student, said, least, most, wait=WAIT, end=END, prompt=PROMPT):
     asked: list = []
-    found = student.force_budget(scripted(said, asked), [1, 2], least, most, END, wait)
+    given = list(prompt)
+    model = scripted(said, asked, end)
+    found = student.force_budget(model, given, least, most, end, list(wait))
     expect(isinstance(found, tuple) and len(found) == 2, "return a tuple of two lists: (ids, mask)")
+    expect(given == prompt, "your function changes its argument `prompt`; work on a copy")
     return list(found[0]), list(found[1]), asked
 
 
@@ -353,22 +361,33 @@ def edges(student):
     )
 
 
+# what the model says, least, most, wait, end, prompt -> ids, mask
+BUDGETS = [
+    (([5, 6, END], 0, 9, WAIT, END, PROMPT), [5, 6, END], [1, 1, 1]),
+    (([5, END, 6, END], 3, 9, WAIT, END, PROMPT), [5, 7, 8, 6, END], [1, 0, 0, 1, 1]),
+    (([5, 5, 5, 5], 0, 3, WAIT, END, PROMPT), [5, 5, 5, END], [1, 1, 1, 0]),
+    (([5, 5, 5, END], 4, 4, WAIT, END, PROMPT), [5, 5, 5, 7, END], [1, 1, 1, 0, 0]),
+    (([5, 99, 6, 99], 3, 9, [3], 99, [6, 6, 6]), [5, 3, 6, 99], [1, 0, 1, 1]),
+    (([0, 4, 99], 4, 5, [3, 9, 3], 99, []), [0, 4, 3, 9, 3, 99], [1, 1, 0, 0, 0, 0]),
+]
+
+
 @exercise("force_budget", points=1)
 def the_mask(student):
-    """1 where the model chose: a policy is trained on its own words alone."""
-    for said, least, most, wanted in (
-        ([5, 6, END], 0, 9, [1, 1, 1]),
-        ([5, END, 6, END], 3, 9, [1, 0, 0, 1, 1]),
-        ([5, 5, 5, 5], 0, 3, [1, 1, 1, 0]),
-        ([5, 5, 5, END], 4, 4, [1, 1, 1, 0, 0]),
-    ):
-        ids, mask, _ = run(student, said, least, most)
+    """1 where the model chose: a policy is trained on its own words alone. Other ends, waits and
+    prompts."""
+    for given, wanted_ids, wanted in BUDGETS:
+        said, least, most, wait, end, prompt = given
+        ids, mask, asked = run(student, *given)
+        case = f"the model says {said}, least {least}, most {most}, wait {wait}, end {end}"
+        expect(asked[0] == prompt, f"{case}: at first the model is given the prompt, {prompt}")
         expect(
             len(mask) == len(ids),
             f"the mask has one entry a token: {len(ids)} ids, {len(mask)} in the mask",
         )
+        expect(ids == wanted_ids, f"{case}: the ids are {wanted_ids}, and yours are {ids}")
         expect(
             mask == wanted,
-            f"the model says {said}, least {least}, most {most}: the mask is {wanted} (1 where "
-            f"the model chose the token, `end` included; 0 where it was put in), and yours is {mask}",
+            f"{case}: the mask is {wanted} (1 where the model chose the token, `end` included; 0 "
+            f"where it was put in), and yours is {mask}",
         )

@@ -82,6 +82,62 @@ def always_the_likeliest_two(logits, temperature, top_p, generator):
     return draw(p.masked_fill(p < p.topk(min(2, p.shape[-1])).values[:, -1:], 0.0), generator)
 
 
+def right_token(logits, temperature, top_p, generator):
+    """The right answer, for mutants that give it a wrong argument."""
+    if temperature == 0:
+        return logits.argmax(-1)
+    p = (logits / temperature).softmax(-1)
+    return draw(nucleus(p, top_p) if top_p < 1 else p, generator)
+
+
+@mutant("sample_token", "T = 0.7 gives what T = 1 gives")
+def one_is_near_enough(logits, temperature, top_p, generator):
+    near_one = 0.5 < temperature < 1.5
+    return right_token(logits, 1.0 if near_one else temperature, top_p, generator)
+
+
+@mutant("sample_token", "at T = 5")
+def at_most_2(logits, temperature, top_p, generator):
+    return right_token(logits, min(temperature, 2.0), top_p, generator)
+
+
+@mutant("sample_token", "has a distribution of its own")
+def first_row_for_all(logits, temperature, top_p, generator):
+    if temperature == 0 or top_p < 1:
+        return right_token(logits, temperature, top_p, generator)
+    p = (logits[0] / temperature).softmax(-1)
+    return torch.multinomial(p, len(logits), replacement=True, generator=generator)
+
+
+@mutant("sample_token", "at temperature 0 the highest logit wins, [5]")
+def four_words(logits, temperature, top_p, generator):
+    return right_token(logits[:, :4], temperature, top_p, generator)
+
+
+@mutant("sample_token", "logits of shape (1, 4) give one id a row")
+def squeezes_all(logits, temperature, top_p, generator):
+    if temperature == 0:
+        return logits.argmax(-1)
+    p = (logits / temperature).softmax(-1)
+    p = nucleus(p, top_p) if top_p < 1 else p
+    return torch.multinomial(p, 1, generator=generator).squeeze()
+
+
+@mutant("sample_token", "RuntimeError")
+def bare_exponentials(logits, temperature, top_p, generator):
+    if temperature == 0:
+        return logits.argmax(-1)
+    weights = (logits / temperature).exp()
+    p = weights / weights.sum(-1, keepdim=True)
+    return draw(nucleus(p, top_p) if top_p < 1 else p, generator)
+
+
+@mutant("sample_token", "without a seed")
+def seeds_again(logits, temperature, top_p, generator):
+    fresh = torch.Generator().manual_seed(generator.initial_seed())
+    return right_token(logits, temperature, top_p, fresh)
+
+
 def joined(examples, question, separator="\n\n", gap="", end=""):
     return separator.join(
         [f"Question: {q}\nAnswer:{gap}{s}" for q, s in examples]
@@ -122,6 +178,49 @@ def formatted_twice(examples, question):
 @mutant("few_shot_prompt", "question itself is missing")
 def examples_only(examples, question):
     return "\n\n".join(f"Question: {q}\nAnswer:{s}" for q, s in examples)
+
+
+@mutant("few_shot_prompt", "three examples")
+def two_examples(examples, question):
+    return joined(examples[:2], question)
+
+
+@mutant("few_shot_prompt", "kept as they are")
+def ends_stripped(examples, question):
+    return joined([(q.strip(), s.rstrip()) for q, s in examples], question)
+
+
+def by_rule(completion, pattern):
+    pieces = completion.split("####")
+    line = pieces[1].split("\n")[0].strip() if len(pieces) == 2 else ""
+    match = re.fullmatch(pattern, line)
+    if match is None:
+        return None
+    whole, decimals = match[2].replace(",", "").lstrip("0") or "0", (match[3] or "").rstrip("0")
+    number = whole + ("." + decimals if decimals else "")
+    return number if number == "0" else match[1] + number
+
+
+def by_other_rules(pattern):
+    return lambda completion: by_rule(completion, pattern)
+
+
+for name, message, pattern in (
+    ("three_digits", "any number of digits", r"(-?)\$?(\d{1,3}(?:,\d{3})*|\d+)(?:\.(\d+))?[.%]?"),
+    ("both_ends", "sign, not both", r"(-?)\$?([0-9]+(?:,[0-9]{3})*)(?:\.([0-9]+))?\.?%?"),
+    ("bare_end", "behind decimals", r"(-?)\$?([0-9]+(?:,[0-9]{3})*)(?:\.([0-9]+)|[.%])?"),
+    ("dollar_first", "before the dollar", r"\$?(-?)\$?([0-9]+(?:,[0-9]{3})*)(?:\.([0-9]+))?[.%]?"),
+    ("blank_inside", "no blank inside", r"(-?)\$?([0-9]+(?:,[0-9]{3})*)(?:\.([0-9]+))?\s?[.%]?"),
+):
+    wrong = by_other_rules(pattern)
+    wrong.__name__ = name
+    mutant("extract_answer", message)(wrong)
+
+
+@mutant("extract_answer", "splitlines() knows other ends")
+def other_line_ends(completion):
+    pieces = completion.split("####")
+    return spelled((pieces[1].splitlines() or [""])[0]) if len(pieces) == 2 else None
 
 
 def spelled(text):
@@ -254,3 +353,25 @@ def least_is_not_enough(next_token, prompt, least, most, end, wait):
 def just_cut(next_token, prompt, least, most, end, wait):
     ids, mask = budget(next_token, prompt, least, most, end, wait)
     return (ids, mask) if mask[-1] else (ids[:-1], mask[:-1])
+
+
+@mutant("force_budget", "wait [3]")
+def always_the_same_wait(next_token, prompt, least, most, end, wait):
+    return budget(next_token, prompt, least, most, end, [7, 8])
+
+
+@mutant("force_budget", "end 99: the ids")
+def always_the_same_end(next_token, prompt, least, most, end, wait):
+    return budget(next_token, prompt, least, most, 0, wait)
+
+
+@mutant("force_budget", "is given the prompt, [6, 6, 6]")
+def always_the_same_prompt(next_token, prompt, least, most, end, wait):
+    return budget(next_token, [1, 2], least, most, end, wait)
+
+
+@mutant("force_budget", "changes its argument")
+def grows_the_prompt(next_token, prompt, least, most, end, wait):
+    ids, mask = budget(next_token, list(prompt), least, most, end, wait)
+    prompt += ids
+    return ids, mask

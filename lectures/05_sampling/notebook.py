@@ -17,8 +17,8 @@ import torch
 from minilrm import checkpoint, generate, machine
 from minilrm.intervals import mean, wilson_interval
 from minilrm.objectives import token_entropy
+from minilrm.progress import Progress
 from minilrm.rollout import rollout
-from minilrm.runlog import Progress
 from minilrm.tasks import get_task
 
 FAST = os.environ.get("FAST") == "1"

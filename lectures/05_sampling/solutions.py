@@ -19,13 +19,13 @@ def sample_token(
     """One token for each row: `logits[B, V]` -> ids `[B]`, of dtype int64.
 
     1. Temperature 0: the token with the highest logit; nothing is left to chance, and nothing else
-    below applies.
+       below applies.
     2. Otherwise p = softmax(logits / temperature).
-    3. top_p < 1: keep the smallest set of most probable tokens that holds at least top_p of the
-    probability; all others
-       get 0. At least the most probable token is always kept. Each row has a set of its own.
+    3. 0 < top_p < 1: keep the smallest set of most probable tokens that holds at least top_p of
+       the probability; all others get 0. So at least the most probable token is kept. Each row has
+       a set of its own.
     4. Draw one token a row in proportion to what is left, by
-    `torch.multinomial(..., 1, generator=generator)`.
+       `torch.multinomial(..., 1, generator=generator)`.
 
     Probabilities (0.5, 0.3, 0.15, 0.05) with top_p 0.7: 0.5 is too little, 0.5 + 0.3 is enough. So
     the first two tokens are kept, and drawn with probabilities 0.625 and 0.375.
@@ -69,12 +69,10 @@ def extract_answer(completion: str) -> str | None:
     1. Exactly one `####` must be in the text: no mark is no answer, two marks are no decision.
     2. The answer is what follows it on the same line, without spaces around it.
     3. It must match `-?\$?[0-9]+(,[0-9]{3})*(\.[0-9]+)?` as a whole, but for one full stop or one
-    per-cent sign at its end,
-       which do not count: a minus sign, a dollar sign, digits, perhaps with commas, perhaps
-       decimals. All else is None.
+       per-cent sign at its end, which do not count: a minus sign, a dollar sign, digits, perhaps
+       with commas, perhaps decimals. All else is None.
     4. Spelling: no dollar sign, no commas, no zeros in front ("007" is "7"), no zeros at the end of
-    decimals ("3.50" is
-       "3.5", "18.00" is "18"), and 0 has no sign.
+       decimals ("3.50" is "3.5", "18.00" is "18"), and 0 has no sign.
 
     "<<600+600=1200>>1200 eggs\n#### 1,200." gives "1200"; "#### 7\n#### 8" gives None; "#### seven"
     gives None.
@@ -114,13 +112,11 @@ def force_budget(
     chose the token and 0 where it was put in.
 
     - The model chooses `end` when less than `least` tokens of thinking are there: its `end` is
-    dropped and forgotten, and
-      the ids `wait` (at least one) are put in instead. They are tokens of thinking, too. This may
-      happen again and again.
+      dropped and forgotten, and the ids `wait` (at least one) are put in instead. They are tokens
+      of thinking, too. This may happen again and again.
     - It chooses `end` later: that `end`, with mask 1, is the last token.
     - `most` tokens of thinking are there: the model is not asked again, and `end` is put in. Of a
-    `wait` that would pass
-      `most` only the beginning is put in.
+      `wait` that would pass `most` only the beginning is put in.
 
     `end` itself is no token of thinking. 0 <= least <= most.
 

@@ -16,8 +16,8 @@ import numpy as np
 
 from minilrm import checkpoint, machine
 from minilrm.intervals import majority_at_k, mean, paired_bootstrap, pass_at_k, wilson_interval
+from minilrm.progress import Progress
 from minilrm.rollout import rollout
-from minilrm.runlog import Progress
 from minilrm.tasks import get_task, split_of
 from minilrm.tasks.base import problem_rng
 

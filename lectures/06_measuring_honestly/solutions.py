@@ -14,8 +14,9 @@ def pass_at_k(n: int, c: int, k: int) -> float:
     """Chance that k samples of a problem hold a right one, estimated from n samples of which c are
     right.
 
-        1 - C(n - c, k) / C(n, k)          draw k of the n without replacement; C(n, k) is `math.comb(n, k)`
+        1 - C(n - c, k) / C(n, k)          C(n, k) is `math.comb(n, k)`
 
+    So k of the n are drawn without replacement.
     ValueError unless 1 <= k <= n: from 8 samples nothing can be said about 16.
 
     10 samples, 3 of them right: k = 1 gives 0.3, k = 2 gives 1 - 21/45 = 0.533333, k = 8 gives 1

@@ -1,17 +1,22 @@
-"""What lecture 9 holds its exercises to. All exact: sums by hand, and values against a slow
-fixed-point iteration."""
+"""What lecture 9 holds its exercises to. All exact: sums by hand, and the equations that returns
+and values must fulfil."""
 
 import torch
 
-from course.grade import exercise, expect, expect_close, mutant
+from course.grade import exercise, expect, expect_close
 
-FORBIDDEN = ("minilrm.critic", "minilrm.objectives")
+FORBIDDEN = ("minilrm.values", "minilrm.objectives")
 
 DOUBLE = torch.float64
 
 
 def double(numbers):
     return torch.tensor(numbers, dtype=DOUBLE)
+
+
+def noise(seed, *shape):
+    """Numbers from 0 to 1, the same at each run."""
+    return torch.rand(*shape, generator=torch.Generator().manual_seed(seed), dtype=DOUBLE)
 
 
 # -- running_mean ----------------------------------------------------------------------------------
@@ -26,7 +31,8 @@ def one_update(student):
         4.0,
         "three rewards with the mean 2, and a fourth of 10",
         {
-            "half the old mean, half the new reward: the newest of many rewards would count as much as all others": 6.0,
+            "half the old mean, half the new reward: the newest of many rewards would count as "
+            "much as all others": 6.0,
             "you divide by n; with the new reward there are n + 1": mean + (reward - mean) / n,
             "you add the whole reward; only its difference from the mean moves the mean": mean
             + reward / (n + 1),
@@ -44,12 +50,13 @@ def one_update(student):
 @exercise("running_mean", points=1)
 def a_whole_history(student):
     """From the first reward on, whatever the mean was before there was any."""
-    mean, rewards = 99.0, [1.0, 0.0, 0.0, 1.0, 1.0, 7.0]
-    for n, reward in enumerate(rewards):
-        mean = student.running_mean(mean, n, reward)
-        expect_close(
-            mean, sum(rewards[: n + 1]) / (n + 1), f"after {n + 1} rewards, starting from n = 0"
-        )
+    for rewards in ([1.0, 0.0, 0.0, 1.0, 1.0, 7.0], (10 * noise(1, 60)).tolist()):
+        mean = 99.0
+        for n, reward in enumerate(rewards):
+            mean = student.running_mean(mean, n, reward)
+            expect_close(
+                mean, sum(rewards[: n + 1]) / (n + 1), f"after {n + 1} rewards, starting from n = 0"
+            )
 
 
 # -- epsilon_greedy --------------------------------------------------------------------------------
@@ -57,30 +64,39 @@ def a_whole_history(student):
 
 @exercise("epsilon_greedy", points=2)
 def probabilities(student):
-    """Four arms, three epsilons."""
-    values = double([1.0, 3.0, -2.0, 0.5])
-    for epsilon in (0.2, 0.0, 1.0):
-        wanted = double([epsilon / 4] * 4)
-        wanted[1] += 1 - epsilon
-        others, best_only = double([epsilon / 3] * 4), double([epsilon / 4] * 4)
-        others[1] = best_only[1] = 1 - epsilon
-        swapped, worst = double([(1 - epsilon) / 4] * 4), double([epsilon / 4] * 4)
-        swapped[1] += epsilon
-        worst[2] += 1 - epsilon
-        expect_close(
-            student.epsilon_greedy(values, epsilon),
-            wanted,
-            f"epsilon {epsilon:g}, 4 arms: epsilon / 4 each, and 1 - epsilon more for the best",
-            {
-                "you explore among the other arms only; an exploring pull may hit the best arm, too": others,
-                "your probabilities do not sum to 1: the best arm also gets its share of the exploring pulls, epsilon / K": best_only,
-                "epsilon and 1 - epsilon are exchanged: epsilon is the share of pulls that explore": swapped,
-                "you prefer the arm of least value": worst,
-                "your arms are drawn in proportion to a softmax; epsilon-greedy does not care how much better the best one is": epsilon
-                / 4
-                + (1 - epsilon) * values.softmax(0),
-            },
-        )
+    """Four, two and seven arms, three epsilons each."""
+    near = double([0.0, 1e-6])
+    for values in (double([1.0, 3.0, -2.0, 0.5]), double([-0.1, -0.2]), noise(2, 7), near):
+        arms, top, low = len(values), int(values.argmax()), int(values.argmin())
+        for epsilon in (0.2, 0.0, 1.0):
+
+            def spread(rest, best, at=top, arms=arms):
+                """`rest` for each arm, `best` for one."""
+                return double([best if i == at else rest for i in range(arms)])
+
+            share = epsilon / arms
+            millionth = "two arms that differ by a millionth are not equally good: compare exactly"
+            expect_close(
+                student.epsilon_greedy(values.clone(), epsilon),
+                spread(share, share + 1 - epsilon),
+                f"epsilon {epsilon:g}, {arms} arms: epsilon / {arms} each, and 1 - epsilon more "
+                "for the best",
+                {
+                    millionth: double([0.5, 0.5]) if values is near else None,
+                    "you explore among the other arms only; an exploring pull may hit the best "
+                    "arm, too": spread(epsilon / (arms - 1), 1 - epsilon),
+                    "your probabilities do not sum to 1: the best arm also gets its share of the "
+                    "exploring pulls, epsilon / K": spread(share, 1 - epsilon),
+                    "epsilon and 1 - epsilon are exchanged: epsilon is the share of pulls that "
+                    "explore": spread((1 - epsilon) / arms, (1 - epsilon) / arms + epsilon),
+                    "you prefer the arm of least value": spread(share, share + 1 - epsilon, at=low),
+                    "your arms are drawn in proportion to a softmax; epsilon-greedy does not care "
+                    "how much better the best one is": share + (1 - epsilon) * values.softmax(0),
+                    "epsilon is shared among four arms; there are K": spread(
+                        epsilon / 4, epsilon / 4 + 1 - epsilon
+                    ),
+                },
+            )
 
 
 @exercise("epsilon_greedy", points=2)
@@ -92,9 +108,8 @@ def ties(student):
         double([1 / 3] * 3),
         "three equal arms share equally",
         {
-            "the first of equal arms gets all; then the arm that happens to stand first is tried first, whatever its worth": double(
-                [0.9 + 0.1 / 3, 0.1 / 3, 0.1 / 3]
-            ),
+            "the first of equal arms gets all; then the arm that happens to stand first is tried "
+            "first, whatever its worth": double([0.9 + 0.1 / 3, 0.1 / 3, 0.1 / 3]),
             "the last of equal arms gets all; share equally": double(
                 [0.1 / 3, 0.1 / 3, 0.9 + 0.1 / 3]
             ),
@@ -108,6 +123,11 @@ def ties(student):
         double([0.4, 0.1, 0.4, 0.1]),
         "two equally good arms of four share 1 - epsilon",
     )
+    expect_close(
+        student.epsilon_greedy(double([2.0, 5.0, 5.0, -1.0, 5.0]), 0.25),
+        double([0.05, 0.3, 0.3, 0.05, 0.3]),
+        "three equally good arms of five share 1 - epsilon",
+    )
 
 
 # -- discounted_return -----------------------------------------------------------------------------
@@ -115,48 +135,68 @@ def ties(student):
 REWARDS = double([0.5, 0.0, -1.0, 2.0, 0.25])
 
 
+def expect_chain(found, rewards, gamma):
+    """Each return is its own reward and gamma times the next return; after the end there is 0."""
+    case = f"{len(rewards)} rewards, gamma {gamma:g}"
+    expect(
+        getattr(found, "shape", None) == rewards.shape, f"{case}: there is one return for each step"
+    )
+    expect(
+        bool(torch.isfinite(found).all()),
+        f"{case}: your returns hold NaN or infinity. Powers of gamma become 0, so never divide by "
+        "them; go backwards from the last step",
+    )
+    worth = [*found.tolist(), 0.0]
+    for t, reward in enumerate(rewards.tolist()):
+        right = reward + gamma * worth[t + 1]
+        expect(
+            abs(right - worth[t]) < 1e-6,
+            f"{case}: your return from step {t} on is {worth[t]:.6g}, and r_t + gamma G_(t+1), by "
+            f"your own next return, is {right:.6g}: both must be equal (after the last step there "
+            "is 0)",
+        )
+
+
 @exercise("discounted_return", points=3)
 def every_step(student):
-    """Five rewards, gamma 0.9."""
-    gamma, n = 0.9, len(REWARDS)
-    powers = gamma ** torch.arange(n, dtype=DOUBLE)
-    wanted = torch.stack([(powers[: n - t] * REWARDS[t:]).sum() for t in range(n)])
-    from_zero = (powers * REWARDS).flip(0).cumsum(0).flip(0)
-    forwards = torch.stack([(powers[: t + 1].flip(0) * REWARDS[: t + 1]).sum() for t in range(n)])
+    """Five rewards, gamma 0.9; then episodes of one to 500 steps."""
+    gamma = 0.9
+    powers = gamma ** torch.arange(5, dtype=DOUBLE)
+    wanted = double([1.312025, 0.90225, 1.0025, 2.225, 0.25])
+    forwards = torch.stack([(powers[: t + 1].flip(0) * REWARDS[: t + 1]).sum() for t in range(5)])
     expect_close(
         student.discounted_return(REWARDS.clone(), gamma),
         wanted,
-        "G_t = r_t + gamma G_{t+1}",
+        "rewards 0.5, 0, -1, 2, 0.25, gamma 0.9: G_t = r_t + gamma G_(t+1)",
         {
-            "you count the discount from the beginning of the episode; G_t starts with r_t undiscounted": from_zero,
-            "your returns look back, at what was earned so far; a return is what is still to come": forwards,
+            "you count the discount from the beginning of the episode; G_t starts with r_t "
+            "undiscounted": wanted * powers,
+            "your returns look back, at what was earned so far; a return is still to come": (
+                forwards
+            ),
             "your own step's reward is discounted, too: r_t itself counts in full": gamma * wanted,
-            "gamma does not enter": REWARDS.flip(0).cumsum(0).flip(0),
+            "gamma does not enter": double([1.75, 1.25, 1.25, 2.25, 0.25]),
             "one number; each of the T steps has its own return": wanted[0],
-            "you discount each reward once and forget the powers: gamma G_{t+1}, not gamma r_{t+1}": REWARDS
-            + gamma * torch.cat([REWARDS[1:], double([0.0])]),
+            "you discount each reward once and forget the powers: gamma G_{t+1}, not gamma "
+            "r_{t+1}": double([0.5, -0.9, 0.8, 2.225, 0.25]),
         },
     )
+    for steps, gamma in ((1, 0.9), (2, 0.3), (9, 0.99), (40, 0.5), (500, 0.1)):
+        rewards = noise(steps, steps) - 0.4
+        expect_chain(student.discounted_return(rewards.clone(), gamma), rewards, gamma)
 
 
 @exercise("discounted_return", points=1)
 def the_ends(student):
     """Gamma 1 and 0, and an argument that stays as it was."""
-    rewards = REWARDS.clone()
-    expect_close(
-        student.discounted_return(rewards, 1.0),
-        REWARDS.flip(0).cumsum(0).flip(0),
-        "gamma 1: the plain sums to come",
-    )
-    expect_close(
-        student.discounted_return(REWARDS.clone(), 0.0),
-        REWARDS,
-        "gamma 0: only the next reward counts",
-    )
-    expect(
-        torch.equal(rewards, REWARDS),
-        "your function changes its argument `rewards`; work on a copy",
-    )
+    for kept in (REWARDS, noise(7, 12)):
+        for gamma in (1.0, 0.0):
+            rewards = kept.clone()
+            expect_chain(student.discounted_return(rewards, gamma), kept, gamma)
+            expect(
+                torch.equal(rewards, kept),
+                "your function changes its argument `rewards`; work on a copy",
+            )
 
 
 # -- policy_value ----------------------------------------------------------------------------------
@@ -178,67 +218,82 @@ def chain():
 POLICY = double([[0.5, 0.5], [0.25, 0.75], [0.1, 0.9], [0.5, 0.5]])
 
 
-def solved(moves, earned, gamma):
-    return torch.linalg.solve(torch.eye(4, dtype=DOUBLE) - gamma * moves, earned)
+def expect_bellman(found, transition, rewards, policy, gamma):
+    """What a state is worth is what the policy's next action earns there, and gamma times what
+    follows: an equation for each state, in plain numbers."""
+    states, actions = rewards.shape
+    case = f"{states} states, {actions} actions, gamma {gamma:g}"
+    expect(getattr(found, "shape", None) == (states,), f"{case}: there is one value for each state")
+    worth = found.tolist()
+    for s in range(states):
+        right = 0.0
+        for a in range(actions):
+            ahead = sum(p * v for p, v in zip(transition[s, a].tolist(), worth, strict=True))
+            right += policy[s, a].item() * (rewards[s, a].item() + gamma * ahead)
+        expect(
+            abs(right - worth[s]) < 1e-6,
+            f"{case}: by your values state {s} is worth {worth[s]:.7g}, and what the policy earns "
+            f"there, with gamma times what follows, is {right:.7g}: both must be equal. Solve the "
+            "equations (torch.linalg.solve); sweeps come near, and no nearer",
+        )
+
+
+def world(seed, states, actions):
+    """A random world and a random policy."""
+    transition, policy = noise(seed, states, actions, states), noise(seed + 1, states, actions)
+    transition = transition / transition.sum(2, keepdim=True)
+    return (
+        transition,
+        2 * noise(seed + 2, states, actions) - 1,
+        policy / policy.sum(1, keepdim=True),
+    )
 
 
 @exercise("policy_value", points=3)
 def four_states(student):
-    """A chain with a slippery step and a policy that is not sure."""
+    """A chain with a slippery step and a policy that is not sure; then random worlds."""
     transition, rewards = chain()
-    gamma = 0.9
-    earned, moves = (POLICY * rewards).sum(1), torch.einsum("sa,sat->st", POLICY, transition)
-    swept = torch.zeros(4, dtype=DOUBLE)
-    for _ in range(10):
-        swept = earned + gamma * moves @ swept
-    every = torch.full((4, 2), 0.5, dtype=DOUBLE)
-    found = student.policy_value(transition, rewards, POLICY, gamma)
     expect_close(
-        found,
-        solved(moves, earned, gamma),
+        student.policy_value(transition, rewards, POLICY.clone(), 0.9),
+        double([0.753548, 0.823978, 0.959616, 0.0]),
         "V = r + gamma P V, with r and P averaged over the policy's actions",
         {
-            "you average over the actions as if all were equally likely; weigh them by policy[s, a]": solved(
-                torch.einsum("sa,sat->st", every, transition), (every * rewards).sum(1), gamma
+            "you average over the actions as if all were equally likely; weigh them by "
+            "policy[s, a]": double([0.679337, 0.729152, 0.855075, 0.0]),
+            "the rewards are not averaged by the policy": double(
+                [1.121497, 1.155246, 1.198057, 0.0]
             ),
-            "the rewards are not averaged by the policy": solved(moves, rewards.sum(1), gamma),
-            "your transition matrix is transposed: rows are the states that one comes from": solved(
-                moves.T, earned, gamma
+            "your transition matrix is transposed: rows are the states that one comes from": double(
+                [0.219196, 0.225911, 1.016697, 6.588196]
             ),
-            "these are the values of the best policy; the given one is asked for": best(
-                transition, rewards, gamma
+            "these are the values of the best policy; the given one is asked for": double(
+                [1.0, 1.0, 1.0, 0.0]
             ),
-            "this is what the next step earns; values look further": earned,
-            "(I + gamma P) r looks two steps ahead; the values are the solution of (I - gamma P) V = r": earned
-            + gamma * moves @ earned,
-            "ten sweeps are not enough: solve the equations (torch.linalg.solve)": swept,
-            "the reward comes a step late: V = r + gamma P V, with r undiscounted": gamma
-            * solved(moves, earned, gamma),
+            "this is what the next step earns; values look further": double([0.05, 0.025, 0.73, 0]),
+            "(I + gamma P) r looks two steps ahead; the values are the solution of (I - gamma P) V "
+            "= r": double([0.086, 0.433825, 0.85051, 0.0]),
+            "ten sweeps are not enough: solve the equations (torch.linalg.solve)": double(
+                [0.707064, 0.802341, 0.956045, 0.0]
+            ),
+            "the reward comes a step late: V = r + gamma P V, with r undiscounted": double(
+                [0.678193, 0.741580, 0.863654, 0.0]
+            ),
         },
-        tolerance=1e-6,
+        tolerance=2e-6,
     )
-
-
-def best(transition, rewards, gamma):
-    values = torch.zeros(4, dtype=DOUBLE)
-    for _ in range(500):
-        values = (rewards + gamma * (transition @ values)).amax(1)
-    return values
+    for seed, (states, actions), gamma in ((1, (3, 3), 0.5), (2, (6, 2), 0.99), (3, (1, 4), 0.8)):
+        transition, rewards, policy = world(seed, states, actions)
+        found = student.policy_value(transition.clone(), rewards.clone(), policy.clone(), gamma)
+        expect_bellman(found, transition, rewards, policy, gamma)
 
 
 @exercise("policy_value", points=1)
 def far_sighted(student):
-    """Gamma 0.9999 and an end that leads back to the start: whoever iterates instead of solving is
-    caught."""
+    """Gamma 0.9999 and an end that leads back to the start: sweeps would take for ever here."""
     transition, rewards = chain()
     transition[3] = torch.eye(4, dtype=DOUBLE)[0]
-    earned, moves = (POLICY * rewards).sum(1), torch.einsum("sa,sat->st", POLICY, transition)
-    expect_close(
-        student.policy_value(transition, rewards, POLICY, 0.9999),
-        solved(moves, earned, 0.9999),
-        "with gamma 0.9999 the values are still the solution of (I - gamma P) V = r",
-        tolerance=1e-6,
-    )
+    found = student.policy_value(transition.clone(), rewards.clone(), POLICY.clone(), 0.9999)
+    expect_bellman(found, transition, rewards, POLICY, 0.9999)
 
 
 @exercise("policy_value", points=1)
@@ -254,158 +309,3 @@ def sure_of_itself(student):
         "the chain of the docstring",
         tolerance=1e-6,
     )
-
-
-### BEGIN MUTANTS
-
-
-@mutant("running_mean", "half the old mean")
-def halfway(mean, n, reward):
-    return (mean + reward) / 2
-
-
-@mutant("running_mean", "there are n + 1")
-def over_n(mean, n, reward):
-    return mean + (reward - mean) / max(n, 1)
-
-
-@mutant("running_mean", "only its difference")
-def adds_the_reward(mean, n, reward):
-    return mean + reward / (n + 1)
-
-
-@mutant("running_mean", "exponential average")
-def constant_step(mean, n, reward):
-    return mean + 0.1 * (reward - mean)
-
-
-@mutant("epsilon_greedy", "among the other arms only")
-def explores_elsewhere(values, epsilon):
-    out = torch.full_like(values, epsilon / (len(values) - 1))
-    out[values.argmax()] = 1 - epsilon
-    return out
-
-
-@mutant("epsilon_greedy", "do not sum to 1")
-def best_loses_its_share(values, epsilon):
-    out = torch.full_like(values, epsilon / len(values))
-    out[values.argmax()] = 1 - epsilon
-    return out
-
-
-@mutant("epsilon_greedy", "exchanged")
-def exchanged(values, epsilon):
-    out = torch.full_like(values, (1 - epsilon) / len(values))
-    out[values.argmax()] += epsilon
-    return out
-
-
-@mutant("epsilon_greedy", "first of equal arms")
-def first_of_equals(values, epsilon):
-    out = torch.full_like(values, epsilon / len(values))
-    out[values.argmax()] += 1 - epsilon
-    return out
-
-
-@mutant("epsilon_greedy", "softmax")
-def softmax_instead(values, epsilon):
-    return epsilon / len(values) + (1 - epsilon) * values.softmax(0)
-
-
-@mutant("epsilon_greedy", "divide it among them")
-def not_shared(values, epsilon):
-    return epsilon / len(values) + (1 - epsilon) * (values == values.max()).to(values.dtype)
-
-
-@mutant("discounted_return", "from the beginning of the episode")
-def from_the_start(rewards, gamma):
-    return (gamma ** torch.arange(len(rewards)) * rewards).flip(0).cumsum(0).flip(0)
-
-
-@mutant("discounted_return", "look back")
-def backwards_in_time(rewards, gamma):
-    out = rewards.clone()
-    for t in range(1, len(out)):
-        out[t] += gamma * out[t - 1]
-    return out
-
-
-@mutant("discounted_return", "forget the powers")
-def one_step_only(rewards, gamma):
-    out = rewards.clone()
-    out[:-1] += gamma * rewards[1:]
-    return out
-
-
-@mutant("discounted_return", "counts in full")
-def discounts_its_own(rewards, gamma):
-    out = torch.zeros_like(rewards)
-    following = 0.0
-    for t in reversed(range(len(rewards))):
-        following = out[t] = gamma * (rewards[t] + following)
-    return out
-
-
-@mutant("discounted_return", "one number")
-def only_the_first(rewards, gamma):
-    return (gamma ** torch.arange(len(rewards)) * rewards).sum()
-
-
-@mutant("discounted_return", "changes its argument")
-def in_place(rewards, gamma):
-    for t in reversed(range(len(rewards) - 1)):
-        rewards[t] += gamma * rewards[t + 1]
-    return rewards
-
-
-def averaged(transition, rewards, policy):
-    return (policy * rewards).sum(1), torch.einsum("sa,sat->st", policy, transition)
-
-
-@mutant("policy_value", "equally likely")
-def ignores_the_policy(transition, rewards, policy, gamma):
-    earned, moves = averaged(transition, rewards, torch.full_like(policy, 1 / policy.shape[1]))
-    return torch.linalg.solve(torch.eye(len(earned), dtype=earned.dtype) - gamma * moves, earned)
-
-
-@mutant("policy_value", "transposed")
-def transposed(transition, rewards, policy, gamma):
-    earned, moves = averaged(transition, rewards, policy)
-    return torch.linalg.solve(torch.eye(len(earned), dtype=earned.dtype) - gamma * moves.T, earned)
-
-
-@mutant("policy_value", "ten sweeps")
-def ten_sweeps(transition, rewards, policy, gamma):
-    earned, moves = averaged(transition, rewards, policy)
-    values = torch.zeros_like(earned)
-    for _ in range(10):
-        values = earned + gamma * moves @ values
-    return values
-
-
-@mutant("policy_value", "gamma 0.9999")
-def many_sweeps(transition, rewards, policy, gamma):
-    earned, moves = averaged(transition, rewards, policy)
-    values = torch.zeros_like(earned)
-    for _ in range(300):
-        values = earned + gamma * moves @ values
-    return values
-
-
-@mutant("policy_value", "best policy")
-def of_the_best_policy(transition, rewards, policy, gamma):
-    values = torch.zeros(len(rewards), dtype=rewards.dtype)
-    for _ in range(500):
-        values = (rewards + gamma * (transition @ values)).amax(1)
-    return values
-
-
-@mutant("policy_value", "a step late")
-def late(transition, rewards, policy, gamma):
-    earned, moves = averaged(transition, rewards, policy)
-    return gamma * torch.linalg.solve(
-        torch.eye(len(earned), dtype=earned.dtype) - gamma * moves, earned
-    )
-
-
-### END MUTANTS

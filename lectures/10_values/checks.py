@@ -1,13 +1,11 @@
-"""What lecture 10 holds its exercises to. The exact values solve linear equations or come from
-trying every policy."""
-
-import itertools
+"""What lecture 10 holds its exercises to: numbers by hand, and the equations that the values of the
+best policy must fulfil."""
 
 import torch
 
-from course.grade import exercise, expect, expect_close, mutant
+from course.grade import exercise, expect, expect_close
 
-FORBIDDEN = ("minilrm.critic", "minilrm.objectives")
+FORBIDDEN = ("minilrm.values", "minilrm.objectives")
 
 DOUBLE = torch.float64
 
@@ -39,19 +37,21 @@ def island():
     return transition, rewards
 
 
-def of_policy(transition, rewards, actions, gamma):
-    """Exact values of a policy that takes these actions."""
-    states = torch.arange(len(rewards))
-    moves, earned = transition[states, actions], rewards[states, actions]
-    return torch.linalg.solve(torch.eye(len(rewards), dtype=DOUBLE) - gamma * moves, earned)
+def world(seed, states, actions, shift=0.0):
+    """A random world; the rewards lie between -1 and 1, moved by `shift`."""
+    generator = torch.Generator().manual_seed(seed)
+    transition = torch.rand(states, actions, states, generator=generator, dtype=DOUBLE) ** 3
+    rewards = 2 * torch.rand(states, actions, generator=generator, dtype=DOUBLE) - 1 + shift
+    return transition / transition.sum(2, keepdim=True), rewards
 
 
-def best_values(transition, rewards, gamma):
-    """By trying every policy there is."""
-    policies = itertools.product(range(rewards.shape[1]), repeat=len(rewards))
-    return torch.stack(
-        [of_policy(transition, rewards, torch.tensor(p), gamma) for p in policies]
-    ).amax(0)
+def outlooks(transition, rewards, values, gamma, state):
+    """What each action promises in this state, in plain numbers."""
+    promised = []
+    for chances, reward in zip(transition[state].tolist(), rewards[state].tolist(), strict=True):
+        ahead = sum(p * v for p, v in zip(chances, values, strict=True))
+        promised.append(reward + gamma * ahead)
+    return promised
 
 
 # -- value_iteration -------------------------------------------------------------------------------
@@ -59,43 +59,60 @@ def best_values(transition, rewards, gamma):
 
 @exercise("value_iteration", points=3)
 def best_of_all_policies(student):
-    """Two states, and five; the truth by trying all 32 policies."""
-    for (transition, rewards), gamma in ((example(), 0.5), (island(), 0.8), (island(), 0.95)):
-        sweep = torch.zeros(len(rewards), dtype=DOUBLE)
-        mean = torch.zeros(len(rewards), dtype=DOUBLE)
-        for _ in range(600):
-            mean = (rewards + gamma * (transition @ mean)).mean(1)
-        for _ in range(10):
-            sweep = (rewards + gamma * (transition @ sweep)).amax(1)
-        wanted = best_values(transition, rewards, gamma)
-        expect_close(
-            student.value_iteration(transition, rewards, gamma),
-            wanted,
-            "the values of the best policy",
-            {
-                "you take the mean over the actions, not the best of them: the values of a policy that tosses a coin": mean,
-                "one sweep only; repeat until nothing changes": rewards.amax(1),
-                "ten sweeps are not enough here; repeat until the largest change is below the tolerance": sweep,
-                "you take the worst action (min)": -best_values(transition, -rewards, gamma),
-                "your rewards and your outlook take their best action apart: one max over the sum of both": apart(
-                    transition, rewards, gamma
-                ),
-            },
-            tolerance=1e-6,
+    """Five states and two, by hand; then random worlds, by the equation of the best values."""
+    transition, rewards = island()
+    expect_close(
+        student.value_iteration(transition, rewards, 0.8),
+        double([1.476644, 1.447449, 1.892478, 2.907635, 4.070060]),
+        "five states, gamma 0.8: the values of the best policy",
+        {
+            "you take the mean over the actions, not the best of them: the values of a policy that "
+            "tosses a coin": double([0.396628, 0.219941, 0.153226, 0.538123, 1.192082]),
+            "one sweep only; repeat until nothing changes": double([0.3, 0.0, -0.1, 0.0, 1.0]),
+            "ten sweeps are not enough here; repeat until the largest change is below the "
+            "tolerance": double([1.182757, 1.084430, 1.506224, 2.514463, 3.675087]),
+            "you take the worst action (min)": double(
+                [-0.266389, -0.349636, -0.479709, -0.349636, -0.266389]
+            ),
+            "your rewards and your outlook take their best action apart: one max over the sum of "
+            "both": double([1.532295, 1.542387, 2.026905, 2.937693, 4.083419]),
+        },
+        tolerance=2e-6,
+    )
+    transition, rewards = example()
+    expect_close(
+        student.value_iteration(transition, rewards, 0.5),
+        double([2.0, 4.0]),
+        "the example of the docstring",
+        tolerance=1e-6,
+    )
+    for seed, (states, actions), gamma, shift in (
+        (1, (4, 3), 0.9, 0.0),
+        (2, (3, 4), 0.6, -2.0),
+        (3, (6, 1), 0.995, 0.3),
+        (4, (1, 5), 0.3, -1.5),
+    ):
+        transition, rewards = world(seed, states, actions, shift)
+        found = student.value_iteration(transition.clone(), rewards.clone(), gamma)
+        case = f"{states} states, {actions} actions, gamma {gamma}"
+        expect(
+            getattr(found, "shape", None) == (states,), f"{case}: there is one value for each state"
         )
-
-
-def apart(transition, rewards, gamma):
-    values = torch.zeros(len(rewards), dtype=DOUBLE)
-    for _ in range(600):
-        values = rewards.amax(1) + gamma * (transition @ values).amax(1)
-    return values
+        worth = found.tolist()
+        for s in range(states):
+            best = max(outlooks(transition, rewards, worth, gamma, s))
+            expect(
+                abs(best - worth[s]) < 1e-7,
+                f"{case}: by your values state {s} is worth {worth[s]:.7g}, and its best action "
+                f"promises {best:.7g}: both must be equal. Sweep until no value changes by more "
+                "than the tolerance, up or down (values may be negative)",
+            )
 
 
 @exercise("value_iteration", points=1)
 def patience(student):
     """A chain of 40 steps with the only reward at its end, gamma 0.99: the news takes forty sweeps
-    to arrive."""
+    to arrive. With a tolerance of 1 it does not arrive at all."""
     n = 40
     transition, rewards = torch.zeros(n, 2, n, dtype=DOUBLE), torch.zeros(n, 2, dtype=DOUBLE)
     for s in range(n):
@@ -105,10 +122,17 @@ def patience(student):
     rewards[n - 2, 1] = 1
     wanted = double([0.99 ** (n - 2 - s) if s < n - 1 else 0.0 for s in range(n)])
     expect_close(
-        student.value_iteration(transition, rewards, 0.99),
+        student.value_iteration(transition.clone(), rewards.clone(), 0.99),
         wanted,
         "a chain of 40 states: V(s) = 0.99^(38 - s)",
         tolerance=1e-6,
+    )
+    rough = student.value_iteration(transition.clone(), rewards.clone(), 0.99, 1.0)
+    expect(
+        rough[0] == 0,
+        "with tolerance 1 the first sweep is the last here, for nothing changes by more than 1 in "
+        f"it; and yours went on until state 0 was worth {rough[0]:.3g}. Use the argument "
+        "`tolerance`",
     )
 
 
@@ -146,21 +170,32 @@ def best_outlook(student):
             "you take the action of the worst outlook": [1, 0],
         },
     )
-    transition, rewards = island()
-    for gamma in (0.3, 0.9):
-        values = double([0.0, 1.0, 0.2, 0.3, 2.0])
-        wanted = (rewards + gamma * (transition @ values)).argmax(1)
+    worlds = [(island(), gamma, [0.0, 1.0, 0.2, 0.3, 2.0]) for gamma in (0.3, 0.9)]
+    worlds += [(world(1, 4, 3), 0.5, [3.0, -1.0, 0.5, 2.0]), (world(5, 3, 5), 0.7, [-4.0, 1, 1])]
+    worlds += [(world(6, 2, 2), 0.0, [1.0, 9.0]), (world(7, 7, 4), 1.0, [5.0, 1, 2, 0, -3, 4, 2])]
+    for (transition, rewards), gamma, values in worlds:
+        found = student.greedy_policy(transition.clone(), rewards.clone(), double(values), gamma)
+        states, actions = rewards.shape
+        case = f"{states} states, {actions} actions, gamma {gamma:g}"
+        expect(
+            getattr(found, "shape", None) == (states,) and not found.is_floating_point(),
+            f"{case}: there is one action for each state, a whole number (dtype int64)",
+        )
+        best = [outlooks(transition, rewards, values, gamma, s) for s in range(states)]
+        undiscounted = [outlooks(transition, rewards, values, 1.0, s) for s in range(states)]
+        reached = torch.where(transition > 0, double(values), -torch.inf).amax(2)
         expect_close(
-            student.greedy_policy(transition, rewards, values, gamma),
-            wanted,
-            f"five states, gamma {gamma:g}",
+            found,
+            [row.index(max(row)) for row in best],
+            f"{case}: the action with the best outlook in each state",
             {
-                "gamma does not enter": (rewards + transition @ values).argmax(1),
-                "you go to the best state that can be reached at all; weigh the next states by their probabilities": (
-                    rewards + gamma * torch.where(transition > 0, values, -torch.inf).amax(2)
-                ).argmax(1),
+                "gamma does not enter": [row.index(max(row)) for row in undiscounted],
+                "you go to the best state that can be reached at all; weigh the next states by "
+                "their probabilities": (rewards + gamma * reached).argmax(1),
             },
         )
+    same = student.greedy_policy(torch.full((2, 3, 2), 0.5), torch.zeros(2, 3), torch.ones(2), 0.9)
+    expect_close(same, [0, 0], "of equally good actions the first is taken")
 
 
 # -- mc_value --------------------------------------------------------------------------------------
@@ -177,12 +212,10 @@ def returns(student):
         "the mean of the discounted returns from each state",
         {
             "gamma does not enter": torch.tensor([0.75, 1.5, 0.5, 0.0]),
-            "you average the rewards of the state's own step; a value is about all that comes after it": torch.tensor(
-                [0.25, 1.0, 0.5, 0.0]
-            ),
-            "every state gets the return of its whole episode; count from the state's own step on": torch.tensor(
-                [(0.25 + 0.5) / 2, (0.25 + 2) / 2, (0.25 + 0.5) / 2, 0.0]
-            ),
+            "you average the rewards of the state's own step; a value is about all that comes "
+            "after it": torch.tensor([0.25, 1.0, 0.5, 0.0]),
+            "every state gets the return of its whole episode; count from the state's own step "
+            "on": torch.tensor([(0.25 + 0.5) / 2, (0.25 + 2) / 2, (0.25 + 0.5) / 2, 0.0]),
             "the sum of the returns; divide by the number of visits": torch.tensor(
                 [0.75, 2.5, 1.0, 0.0]
             ),
@@ -198,6 +231,14 @@ def returns(student):
             )
             * g,
         },
+    )
+    expect_close(
+        student.mc_value([[(4, 2.0), (2, 0.0), (0, 10.0)]], 7, 0.9),
+        torch.tensor([10.0, 0.0, 9.0, 0.0, 10.1, 0.0, 0.0]),
+        "one episode 4, 2, 0 with rewards 2, 0, 10, gamma 0.9, and seven states",
+    )
+    expect_close(
+        student.mc_value([], 3, 0.5), torch.zeros(3), "no episode at all: all values are 0"
     )
 
 
@@ -217,6 +258,11 @@ def first_visits(student):
                 [(4 + 5) / 2, (4 + 6) / 2]
             ),
         },
+    )
+    expect_close(
+        student.mc_value(episodes, 2, 0.5),
+        torch.tensor([(1.5 + 5) / 2, (1 + 3.5) / 2]),
+        "the same with gamma 0.5: the return of a first visit is discounted from that visit on",
     )
 
 
@@ -262,11 +308,23 @@ def one_step(student):
         double([0.5, 1.0, 2.0]),
         "at the end of an episode the target is the reward alone",
         {
-            "after the end you still count a value; nothing follows there (next_state is None)": double(
-                [0.5, 1.9, 2.0]
+            "after the end you still count a value; nothing follows there (next_state is None)": (
+                double([0.5, 1.9, 2.0])
             )
         },
     )
+    for five, step, wanted, why in (
+        ([4.0, 1, 1, 1, 3], (4, 0.5, 0, 0.5, 0.5), [4.0, 1, 1, 1, 2.75], "the next state is 0"),
+        ([4.0, 1, 1, 1, 3], (4, 1.0, 4, 0.25, 0.5), [4.0, 1, 1, 1, 2.875], "it stays where it is"),
+        ([2.0, 7], (1, 0.0, 0, 1.0, 1.0), [2.0, 2.0], "alpha 1 and gamma 1"),
+    ):
+        state, reward, after, alpha, gamma = step
+        expect_close(
+            student.td0_update(double(five), *step),
+            double(wanted),
+            f"values {five}, from state {state} to {after} with reward {reward}, alpha {alpha}, "
+            f"gamma {gamma} ({why})",
+        )
 
 
 @exercise("td0_update", points=2)
@@ -298,165 +356,3 @@ def converges(student):
         f"after 60 walks through all steps the values should be near 1/4, 1/2, 3/4; "
         f"yours are {', '.join(f'{v:.2f}' for v in values.tolist())}",
     )
-
-
-### BEGIN MUTANTS
-
-
-def swept(transition, rewards, gamma, choose, sweeps):
-    values = torch.zeros(len(rewards), dtype=rewards.dtype)
-    for _ in range(sweeps):
-        values = choose(rewards + gamma * (transition @ values))
-    return values
-
-
-@mutant("value_iteration", "tosses a coin")
-def mean_over_actions(transition, rewards, gamma, tolerance=1e-10):
-    return swept(transition, rewards, gamma, lambda q: q.mean(1), 600)
-
-
-@mutant("value_iteration", "one sweep only")
-def one_sweep(transition, rewards, gamma, tolerance=1e-10):
-    return swept(transition, rewards, gamma, lambda q: q.amax(1), 1)
-
-
-@mutant("value_iteration", "ten sweeps")
-def ten_sweeps(transition, rewards, gamma, tolerance=1e-10):
-    return swept(transition, rewards, gamma, lambda q: q.amax(1), 10)
-
-
-@mutant("value_iteration", "worst action")
-def least(transition, rewards, gamma, tolerance=1e-10):
-    return swept(transition, rewards, gamma, lambda q: q.amin(1), 600)
-
-
-@mutant("value_iteration", "apart")
-def two_maxima(transition, rewards, gamma, tolerance=1e-10):
-    return apart(transition, rewards, gamma)
-
-
-@mutant("greedy_policy", "next reward alone")
-def short_sighted(transition, rewards, values, gamma):
-    return rewards.argmax(1)
-
-
-@mutant("greedy_policy", "value of the next state alone")
-def without_reward(transition, rewards, values, gamma):
-    return (transition @ values).argmax(1)
-
-
-@mutant("greedy_policy", "gamma does not enter")
-def without_gamma(transition, rewards, values, gamma):
-    return (rewards + transition @ values).argmax(1)
-
-
-@mutant("greedy_policy", "weigh the next states")
-def optimist(transition, rewards, values, gamma):
-    return (rewards + gamma * torch.where(transition > 0, values, -torch.inf).amax(2)).argmax(1)
-
-
-@mutant("greedy_policy", "argmax")
-def outlooks(transition, rewards, values, gamma):
-    return (rewards + gamma * (transition @ values)).amax(1)
-
-
-def visits(episode, gamma):
-    """(state, return) of each step, in order."""
-    out, following = [], 0.0
-    for state, reward in reversed(episode):
-        following = reward + gamma * following
-        out.append((state, following))
-    return out[::-1]
-
-
-def averaged(pairs, states):
-    total, count = torch.zeros(states), torch.zeros(states)
-    for state, value in pairs:
-        total[state] += value
-        count[state] += 1
-    return total / count.clamp(min=1)
-
-
-@mutant("mc_value", "every visit")
-def every_visit(episodes, states, gamma):
-    return averaged([pair for e in episodes for pair in visits(e, gamma)], states)
-
-
-@mutant("mc_value", "last visit")
-def last_visit(episodes, states, gamma):
-    return averaged([pair for e in episodes for pair in dict(visits(e, gamma)).items()], states)
-
-
-@mutant("mc_value", "gamma does not enter")
-def undiscounted(episodes, states, gamma):
-    return averaged([pair for e in episodes for pair in dict(visits(e, 1.0)[::-1]).items()], states)
-
-
-@mutant("mc_value", "own step")
-def immediate_rewards(episodes, states, gamma):
-    return averaged([step for e in episodes for step in e], states)
-
-
-@mutant("mc_value", "whole episode")
-def return_of_the_episode(episodes, states, gamma):
-    return averaged([(s, visits(e, gamma)[0][1]) for e in episodes for s, _ in e], states)
-
-
-@mutant("mc_value", "0 / 0")
-def nan_where_unseen(episodes, states, gamma):
-    total, count = torch.zeros(states), torch.zeros(states)
-    for state, value in [pair for e in episodes for pair in dict(visits(e, gamma)[::-1]).items()]:
-        total[state] += value
-        count[state] += 1
-    return total / count
-
-
-def moved(values, state, by):
-    new = values.clone()
-    new[state] = by
-    return new
-
-
-@mutant("td0_update", "share alpha of the way")
-def jumps(values, state, reward, next_state, alpha, gamma):
-    return moved(
-        values, state, reward + (0.0 if next_state is None else gamma * values[next_state])
-    )
-
-
-@mutant("td0_update", "without end")
-def never_forgets(values, state, reward, next_state, alpha, gamma):
-    following = 0.0 if next_state is None else values[next_state]
-    return moved(values, state, values[state] + alpha * (reward + gamma * following))
-
-
-@mutant("td0_update", "other way round")
-def wrong_sign(values, state, reward, next_state, alpha, gamma):
-    following = 0.0 if next_state is None else values[next_state]
-    return moved(
-        values, state, values[state] - alpha * (reward + gamma * following - values[state])
-    )
-
-
-@mutant("td0_update", "nothing follows")
-def last_state_again(values, state, reward, next_state, alpha, gamma):
-    following = values[2] if next_state is None else values[next_state]
-    return moved(
-        values, state, values[state] + alpha * (reward + gamma * following - values[state])
-    )
-
-
-@mutant("td0_update", "changes its argument")
-def in_place(values, state, reward, next_state, alpha, gamma):
-    following = 0.0 if next_state is None else values[next_state]
-    values[state] += alpha * (reward + gamma * following - values[state])
-    return values
-
-
-@mutant("td0_update", "gamma does not enter")
-def no_discount(values, state, reward, next_state, alpha, gamma):
-    following = 0.0 if next_state is None else values[next_state]
-    return moved(values, state, values[state] + alpha * (reward + following - values[state]))
-
-
-### END MUTANTS

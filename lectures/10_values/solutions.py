@@ -16,9 +16,10 @@ def value_iteration(
 ) -> Tensor:
     """The values of the best policy: `transition[S, A, S]`, `rewards[S, A]` -> `[S]`.
 
-        V(s) <- max_a ( r(s, a) + gamma sum_s' p(s' | s, a) V(s') )          for all states, again and again
+        V(s) <- max_a ( r(s, a) + gamma sum_s' p(s' | s, a) V(s') )
 
-    from V = 0 until no value changes by more than `tolerance` in a sweep. gamma is below 1.
+    for all states, again and again, from V = 0 until no value changes by more than `tolerance` in a
+    sweep. gamma is below 1.
 
     Two states. In state 0, action 0 stays and earns 1, action 1 goes to state 1 and earns 0. In
     state 1 both stay and earn 2. With gamma 0.5 the values are `[2, 4]`: staying in 0 is worth 1 /
@@ -38,10 +39,10 @@ def greedy_policy(transition: Tensor, rewards: Tensor, values: Tensor, gamma: fl
     """The action with the best outlook in each state, given values: `[S, A, S]`, `[S, A]`, `[S]` ->
     `[S]`, integers.
 
-        argmax_a ( r(s, a) + gamma sum_s' p(s' | s, a) V(s') )          the first of equally good actions
+        argmax_a ( r(s, a) + gamma sum_s' p(s' | s, a) V(s') )
 
-    In the example above with gamma 0.9 the values are `[18, 20]`, and going is better in state 0:
-    `[1, 0]`.
+    Of equally good actions the first is taken. In the example above with gamma 0.9 the values are
+    `[18, 20]`, and going is better in state 0: `[1, 0]`.
     """
     ### BEGIN SOLUTION
     outlook = rewards + gamma * (transition @ values)

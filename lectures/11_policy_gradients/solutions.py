@@ -15,9 +15,10 @@ def score(theta: Tensor, action: int) -> Tensor:
     """The score function, the gradient of log pi(action) with respect to the logits: `theta[K]` ->
     `[K]`.
 
-        d log pi(a) / d theta_k = 1 - pi_k  for k = a,   - pi_k  for the others         pi = softmax(theta)
+        d log pi(a) / d theta_k = 1 - pi_k  for k = a,   - pi_k  for the others
 
-    In words: pulling a's logit up makes a likelier, pulling any other one up makes it less likely.
+    with pi = softmax(theta). In words: pulling a's logit up makes a likelier, pulling any other one
+    up makes it less likely.
 
     Action 0 of the example gives `[0.5, -0.25, -0.25]`. The numbers of a score always sum to 0.
     """
@@ -70,8 +71,9 @@ def reinforce_loss(logp: Tensor, rewards: Tensor, baselines: Tensor, mask: Tenso
         L = - 1/B sum_i (r_i - b_i) log pi(o_i),     log pi(o_i) = sum_t m_it logp_it
 
     `logp[i, t]` is the log-probability of token t of answer i; `mask` is 1 on the tokens that the
-    policy sampled and 0 on padding. Autograd does the rest. Gradient flows through `logp` alone:
-    for the policy's loss a baseline is a number, even if a network computed it.
+    policy sampled and 0 on all others, where `logp` may hold anything. Autograd does the rest.
+    Gradient flows through `logp` alone: for the policy's loss a baseline is a number, even if a
+    network computed it.
 
     One answer of two tokens with log-probabilities -1 and -2, reward 1, baseline 0.5: the loss is
     1.5, its gradient with respect to each of the two log-probabilities -0.5.

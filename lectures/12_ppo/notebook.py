@@ -15,7 +15,7 @@ import torch
 from tqdm.auto import tqdm
 
 from minilrm import machine, objectives, ppo
-from minilrm.critic import gae
+from minilrm.values import gae
 
 FAST = os.environ.get("FAST") == "1"
 machine.raise_malloc_thresholds()
@@ -60,7 +60,7 @@ trainer = ppo.Trainer(
         group_size=2 if FAST else 8,
         critic_warmup=STEPS,
         lam=1.0,
-        format_weight=0.0,
+        reward={"accuracy": 1.0},
         max_new_tokens=24 if FAST else None,
         lr_hold=0,
     )
@@ -68,7 +68,7 @@ trainer = ppo.Trainer(
 history = []
 for step in tqdm(range(STEPS), desc="critic"):
     metrics = trainer.step(step)
-    trainer.state["step"] += 1
+    trainer.state.step += 1
     history.append(metrics)
 
 figure, axis = plt.subplots(figsize=(6, 2.8))
@@ -90,7 +90,7 @@ plt.show()
 
 # %%
 groups = trainer.sample(10_000)
-trainer.look_back(groups)  # gives every episode its `values`
+trainer.record_values(groups)  # gives every episode its `values`
 episodes = [e for g in groups for e in g]
 thinking = [e for e in episodes if e.thinks] or episodes
 

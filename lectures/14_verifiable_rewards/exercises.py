@@ -18,13 +18,12 @@ def accuracy_reward(completion: str, gold: str) -> float:
     completion.
 
     1. `<answer>` and `</answer>` must each occur exactly once in the whole completion, in this
-    order.
+       order.
     2. What stands between them, without spaces and newlines around, has at most 100 characters and
-    matches as a whole
-       `-?[0-9]+(\.[0-9]+|/[0-9]+)?`: a whole number, a decimal number or a fraction. `gold` always
-       does.
+       matches as a whole `-?[0-9]+(\.[0-9]+|/[0-9]+)?`: a whole number, a decimal number or a
+       fraction. `gold` always does.
     3. Both are compared as exact numbers: 72, 72.0 and 144/2 are equal, 0.333 and 1/3 are not.
-    Nothing can be divided by 0.
+       Nothing can be divided by 0.
 
     "<think>6*12</think><answer> 72.0 </answer>" against "72" gives 1.0;
     "<answer>71</answer><answer>72</answer>" gives 0.0.

@@ -16,9 +16,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from minilrm import checkpoint, machine
+from minilrm.progress import Progress
 from minilrm.rewards import weighted
 from minilrm.rollout import rollout
-from minilrm.runlog import Progress
 from minilrm.tasks import get_task
 from minilrm.tasks.answers import MARK
 

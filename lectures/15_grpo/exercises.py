@@ -14,8 +14,9 @@ from torch import Tensor
 def group_advantages(rewards: Tensor, eps: float = 1e-4) -> Tensor:
     """How much better each completion is than its own group: `rewards[P, G]` -> `[P, G]`, float.
 
-        A_i = (r_i - mean r) / (std r + eps)         mean and std over the group, std with G - 1 (Bessel's correction)
+        A_i = (r_i - mean r) / (std r + eps)
 
+    Mean and std run over the group; the std has G - 1 below (Bessel's correction).
     A group whose rewards are all equal gets **exactly** 0: compare, do not rely on the division.
 
     Rewards are floats and G is at least 2. `[[1, 0, 0, 1]]` gives
@@ -34,6 +35,7 @@ def token_logprobs(logits: Tensor, ids: Tensor, temperature: float = 1.0) -> Ten
 
     The logits at position t are about token t + 1. The temperature, above 0, is the one that the
     tokens were sampled with. Logits may be as large as 1000. The result has B rows also if B is 1.
+    Gradient flows back into the logits.
 
     Logits `[[[0, 0], [9, 0], [0, 0]]]` and ids `[[0, 1, 0]]` give probabilities 1/2 (of token 1,
     from the first row) and 0.9999 (of token 0, from the second row); the third row is about a token
@@ -50,7 +52,8 @@ def kl_k3(logp: Tensor, ref_logp: Tensor) -> Tensor:
 
         d = ref_logp - logp          k3 = exp(d) - d - 1
 
-    Never negative, and 0 where the two agree. It is the estimator in GRPO's loss.
+    Never negative, and 0 where the two agree. It is the estimator in GRPO's loss, so gradient flows
+    through `logp`.
 
     `logp` 0 and `ref_logp` 1 (so d = 1) give e - 2 = 0.718282; d = -1 gives 1/e = 0.367879.
     """

@@ -20,11 +20,11 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import torch
 
-from minilrm import checkpoint, evaluate, grpo, machine, objectives, rewards, runlog
+from minilrm import checkpoint, grpo, machine, measure, objectives, progress, rewards, runlog
+from minilrm.batches import pad
 from minilrm.rollout import episode_logprobs, rollout
 from minilrm.sampler import uniform_noise
 from minilrm.tasks import get_task
-from minilrm.training import pad
 
 FAST = os.environ.get("FAST") == "1"
 machine.raise_malloc_thresholds()
@@ -320,7 +320,7 @@ STEPS = 2 if FAST else 20
 policy, _ = fresh_policy()
 optimizer = optimizer_of(policy)
 by_hand = []
-with runlog.Progress(STEPS, label="by hand") as bar:
+with progress.Progress(STEPS, label="by hand") as bar:
     for step in range(STEPS):
         problems = [task.sample(random.Random(1000 * step + i), "train") for i in range(P)]
         groups = rollout(
@@ -411,7 +411,7 @@ for name, model, how in (
     ("trained, greedy", trained, {"temperature": 0.0}),
     ("base, thinking forced, greedy", base, {"temperature": 0.0, "style": "cot"}),
 ):
-    found, _ = evaluate.quick(
+    found, _ = measure.measure(
         model, tokenizer, task, problems, seed=0, max_new_tokens=LIMIT, dtype=dtype, **how
     )
     low, high = found["accuracy_ci"]

@@ -25,8 +25,9 @@ def dr_grpo_loss(
     tensor without axes.
 
         A_i  = r_i - mean of its group                                      no std
-        loss = - 1/(B L) sum_i sum_t min(rho A, clip(rho, 1 - clip, 1 + clip) A)          L = max_length, no |o_i|
+        loss = - 1/(B L) sum_i sum_t min(rho A, clip(rho, 1 - clip, 1 + clip) A)
 
+    with L = max_length, and no |o_i|.
     Rows 0 .. G-1 of `logp` are the first prompt's completions, in the order of `rewards`; then come
     the second's. Gradient flows through `logp` alone.
 
@@ -60,10 +61,10 @@ def cispo_loss(
     """CISPO's loss (arXiv 2506.13585): `logp, old_logp, mask [B, T]`, `advantages[B]` -> a tensor
     without axes.
 
-        loss = - 1/N sum_i sum_t  stop_gradient(min(rho, cap))  A_i  logp_it               N = all tokens that count
+        loss = - 1/N sum_i sum_t  stop_gradient(min(rho, cap))  A_i  logp_it
 
-    The ratio is only a weight, bounded above and not below; no gradient flows through it. Every
-    token keeps a gradient.
+    with N the number of all tokens that count. The ratio is only a weight, bounded above and not
+    below. Gradient flows through the last `logp` alone, so every token keeps one.
 
     One token with logp = log .65 and old_logp = log .5 (ratio 1.3), A = 1: weight 1.28, loss
     0.551402 (-1.28 log .65) and its gradient with respect to logp -1.28.
@@ -134,14 +135,18 @@ def diagnose(metrics: dict[str, list[float]]) -> str:
     Let first(x) and last(x) be the means of x over the first and the last quarter of the steps (n
     // 4 steps, one at least). The first line that holds gives the word:
 
-        "cut off"        first(cut) > 0.5                                        the limit is too short
-        "all wrong"      first(dull) > 0.8 and first(accuracy) < 0.1             too hard for this model, or never paid
-        "all right"      first(dull) > 0.5 and first(accuracy) > 0.9             nothing left to learn here
-        "stale"          the mean of clipped over ALL steps > 0.1                too many steps on one batch
-        "too fast"       last(accuracy) < first(accuracy) / 2                    the policy is destroyed: learning rate
-        "collapsed"      last(entropy) < first(entropy) / 10, last(accuracy) < 0.9   samples are all alike, and not right
-        "wrong reward"   last(reward) > last(accuracy) + 0.5                     something else than right answers is paid
+        "cut off"        first(cut) > 0.5
+        "all wrong"      first(dull) > 0.8 and first(accuracy) < 0.1
+        "all right"      first(dull) > 0.5 and first(accuracy) > 0.9
+        "stale"          the mean of clipped over ALL steps > 0.1
+        "too fast"       last(accuracy) < first(accuracy) / 2
+        "collapsed"      last(entropy) < first(entropy) / 10 and last(accuracy) < 0.9
+        "wrong reward"   last(reward) > last(accuracy) + 0.5
         "healthy"        otherwise
+
+    What they mean, in the same order: the limit is too short; too hard for this model, or never
+    paid; nothing left to learn here; too many steps on one batch; the learning rate destroys the
+    policy; samples are all alike, and not right; something else than right answers is paid.
 
     A run whose accuracy goes from 0.3 to 0.9 while entropy halves, with nothing cut or clipped, is
     "healthy".

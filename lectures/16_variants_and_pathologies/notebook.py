@@ -16,8 +16,8 @@ import numpy as np
 import torch
 
 from minilrm import checkpoint, machine, objectives
+from minilrm.progress import Progress
 from minilrm.rollout import rollout
-from minilrm.runlog import Progress
 from minilrm.tasks import get_task
 
 FAST = os.environ.get("FAST") == "1"

@@ -23,8 +23,8 @@ from IPython.display import Image, display
 
 from minilrm import checkpoint, failures, machine, objectives
 from minilrm.failures import toy
+from minilrm.progress import Progress
 from minilrm.rollout import rollout
-from minilrm.runlog import Progress
 
 FAST = os.environ.get("FAST") == "1"
 STEPS, SEED, OUT = (5, 0, Path(tempfile.mkdtemp())) if FAST else (40, 0, Path("runs/failures"))

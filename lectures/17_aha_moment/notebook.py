@@ -45,7 +45,7 @@ print("one right answer:", problem.answer)
 # %%
 _, tokenizer, info = checkpoint.load(checkpoint.shipped("countdown-base"))
 pages = corpus.Attempts(
-    "countdown", seed=0, reflection=info["options"]["reflection"]
+    "countdown", seed=0, reflection=info.options["reflection"]
 )  # as many as the base has read
 for what, value in corpus.census(pages, tokenizer, 200 if FAST else 3000).items():
     print(f"{what:48} {value:8.3f}")

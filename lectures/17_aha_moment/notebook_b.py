@@ -96,7 +96,7 @@ for p in (0.2, 0.4, 0.6, 0.8):
 pages = corpus.Attempts("multiplication", seed=0)
 base, tokenizer, info = checkpoint.load(checkpoint.shipped(BASE))
 base.eval()
-share = info.get("options", {}).get("reflection")
+share = info.options.get("reflection")
 if share is not None:
     pages = corpus.Attempts(
         "multiplication", seed=0, reflection=share
@@ -337,12 +337,12 @@ for b, a in pairs[:2]:
 #   right digits, and a lower temperature takes noise away for nothing. What reflection carries here it carries against the noise of sampling. On countdown it is
 #   otherwise: there no temperature brings the base anywhere near its policy.
 # - One run is one seed, and a verdict over fewer than three seeds is no claim. The controls (a base whose corpus held no reflection, rewards handed out at random) and
-#   the three seeds are the business of `scripts/study_aha.py multiplication`.
+#   the three seeds are the business of `python -m studies.aha multiplication`.
 # - A check that can err sets a ceiling that training does not lift. What lifts it is a better check. That holds for verifiers of any size.
 #
 # ## Three things to try
 #
 # 1. Train with `lr=5e-4`, `lr_hold=60`. Watch first tries, the retry rate, and `false_reject` of the result (right attempts that are rejected). Which goes first?
 # 2. Sample eight answers to each problem and take the first whose check says `ok`, with the reflection word banned. Does that beat one long answer at equal tokens?
-#    (`scripts/study_aha.py` has it as the arm `parallel`.)
+#    (`studies/aha` has it as the arm `parallel`.)
 # 3. Draw the line of a writer who checks by nines *and* by elevens (a slip escapes both if it is a multiple of 99). What f does the corpus' `slip` give then?

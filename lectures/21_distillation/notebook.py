@@ -13,7 +13,7 @@
 # which anybody tries again, so its own reinforcement learning finds nothing of the kind (lecture 17). Can it be *told*?
 #
 # Here student and teacher are of equal size, so that what is missing is a habit and not room. A student of a quarter of the teacher's
-# parameters is what `scripts/study_distill.py` is about.
+# parameters is what `studies/distill.py` is about.
 
 # %%
 import os
@@ -28,6 +28,7 @@ from minilrm import (
     checkpoint,
     distill,
     evaluate,
+    files,
     grpo,
     intervals,
     machine,
@@ -234,7 +235,7 @@ for way in distill.WAYS:
             )
         )
     )
-    costs[way] = runlog.read_json(log.folder / "summary.json") | {
+    costs[way] = files.read_json(log.folder / "summary.json") | {
         "wall": time.perf_counter() - started
     }
     learnt = {0: 0} | {m["step"]: m["tokens"] for m in log.metrics("train")}
@@ -270,7 +271,7 @@ print(
 # %%
 alone = [
     r["study"]["after"]["final_accuracy"]["rate"]
-    for r in runlog.load_results("aha")
+    for r in files.read_jsonl(machine.data_folder() / "results" / "aha.jsonl")
     if r["task"] == "countdown" and r["kind"] == "unseeded"
 ]
 figure, axes = plt.subplots(1, 2, figsize=(10, 3.6), width_ratios=(3, 2))
@@ -357,12 +358,12 @@ show("after traces", pair[1])
 # %% [markdown]
 # ## 6. A student of a quarter of the teacher's size
 #
-# So far there was room enough. `scripts/study_distill.py` asks the other question: a teacher of 2.6 million parameters, trained by GRPO on gsm8k-mini, and students of
+# So far there was room enough. `studies/distill.py` asks the other question: a teacher of 2.6 million parameters, trained by GRPO on gsm8k-mini, and students of
 # 0.63 million, all from one base that has read the same corpus. Test split, n = 1000, sampled at T = 1; *kept* is the share of the teacher's accuracy.
 
 # %%
 study = sorted(
-    runlog.load_results("distill"),
+    files.read_jsonl(machine.data_folder() / "results" / "distill.jsonl"),
     key=lambda r: (["teacher", "base", *distill.WAYS].index(r["kind"]), r["seed"]),
 )
 most = next((r["test"]["accuracy"] for r in study if r["kind"] == "teacher"), None)
@@ -382,10 +383,10 @@ for r in study if most else ():
 # - The student has learnt *when* to try again from somebody who had learnt it from rewards. It could be trained by GRPO from here on:
 #   distillation and reinforcement learning add up.
 # - One seed, one teacher, one budget. Differences between the three ways that are smaller than the intervals in the table are none.
-#   Section 6 rests on `scripts/study_distill.py`, with its seeds and intervals.
+#   Section 6 rests on `studies/distill.py`, with its seeds and intervals.
 #
 # ## Three things to try
 #
 # 1. Give the student a tenth of `TOKENS`. Which way needs the fewest tokens? Look back at section 2 for the reason.
 # 2. Take `student="scratch", student_scale="pico"`. Which of the three ways suffers most from a student that can do nothing yet, and why?
-# 3. Keep the wrong traces as well (`distill.keep_right` drops them; write the pool yourself with `rollout`). What does the student copy then?
+# 3. Keep the wrong traces as well (`minilrm.traces.keep_right` drops them; write the pool yourself with `rollout`). What does the student copy then?
