@@ -18,7 +18,8 @@ import importlib.util
 import inspect
 import re
 import sys
-from collections.abc import Callable, Iterator
+import textwrap
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import FrameType, FunctionType
 from typing import Any
@@ -26,7 +27,7 @@ from typing import Any
 from course import grade
 from course.grade import Lecture, LocalStudent
 from course.grade.lecture import load_module
-from course.leaks import answers_shown
+from course.leaks import FEWEST_NODES, answers_shown, size, without_docstring
 from course.sources import BEGIN, holds_answers, read, released, student_version
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -175,8 +176,8 @@ def leaks(folder: Path) -> Iterator[str]:
 
 
 def helpers(folder: Path, lecture: Lecture) -> list[FunctionType]:
-    """The functions that are neither checks nor mutants in the modules that checks.py consists
-    of."""
+    """The functions that a student could paste: in the modules that checks.py consists of, neither
+    checks nor mutants, longer than a call, and without what a submission may not import."""
     ours = {check.check for check in lecture.exercises} | {m.code for m in lecture.mutants}
     hidden = {folder / "solutions.py", folder / "mutants.py"}
     return [
@@ -186,7 +187,21 @@ def helpers(folder: Path, lecture: Lecture) -> list[FunctionType]:
         for value in list(vars(module).values())
         if isinstance(value, FunctionType) and value not in ours
         if value.__module__ == module.__name__ and Path(file) not in hidden
+        if length(value) >= FEWEST_NODES and not uses(value, lecture.forbidden)
     ]
+
+
+def length(function: FunctionType) -> int:
+    """Nodes of a function's body."""
+    tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
+    return sum(size(without_docstring(n)) for n in tree.body if isinstance(n, ast.FunctionDef))
+
+
+def uses(function: FunctionType, modules: Sequence[str]) -> bool:
+    """True if a function names one of these modules, or something that comes from one."""
+    named = (function.__globals__.get(name) for name in function.__code__.co_names)
+    homes = [v.__name__ if inspect.ismodule(v) else getattr(v, "__module__", "") for v in named]
+    return any(f"{home}.".startswith(f"{module}.") for home in homes for module in modules)
 
 
 def place(function: FunctionType) -> str:
