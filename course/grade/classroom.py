@@ -87,8 +87,8 @@ def listed(names: Iterable[object]) -> str:
     >>> listed("abcdef")
     'a, b, c, d and 2 more'
     """
-    names = [plain(str(name)) for name in names]
-    return ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
+    shown = [plain(str(name)) for name in names]
+    return ", ".join(shown[:4]) + (f" and {len(shown) - 4} more" if len(shown) > 4 else "")
 
 
 def prove(lecture: Lecture, consequence: str, **limits: Any) -> list[str]:
