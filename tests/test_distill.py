@@ -627,7 +627,7 @@ def test_the_study_in_miniature(base, student, small, tmp_path):
     small.chdir(tmp_path)
     small.setattr(study_distill, "student_base", lambda: student)
     small.setattr(study_distill, "parameter_share", lambda teacher: 0.25)
-    small.setattr(common.evaluate, "baselines", lambda *args: {})
+    small.setattr(common.evaluate.figures, "baselines", lambda *args: {})
     for name, value in {"TOKENS": 150, "PROMPTS": 60, "EVAL_N": 2, "N": 40, "SEEDS": (4,)}.items():
         small.setattr(study_distill, name, value)
     small.setattr(sys, "argv", ["distill", "--teacher", str(base), "all"])

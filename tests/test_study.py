@@ -12,6 +12,7 @@ from conftest import pay
 
 from minilrm import grpo
 from minilrm.loop import Result
+from minilrm.loop import run as loop_run
 from minilrm.runlog import RunLog
 from minilrm.tasks.gsm8k_mini import GSM8KMini
 from studies import common
@@ -89,7 +90,7 @@ def study(base, tmp_path, monkeypatch):
     """The study with two steps, a tiny model, and no measurements but their names."""
     monkeypatch.setattr(GSM8KMini, "max_new_tokens", 8)
     pay(monkeypatch)
-    monkeypatch.setattr(grpo, "write_report", lambda folder: folder)
+    monkeypatch.setattr(loop_run, "write_report", lambda folder: folder)
     monkeypatch.chdir(tmp_path)
     options = functools.partial(
         grpo.Options, init=str(base), prompts=2, group_size=4, eval_n=3, eval_every=1

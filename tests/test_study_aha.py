@@ -10,6 +10,8 @@ from conftest import pay
 
 from minilrm import checkpoint, grpo, reflection, runlog
 from minilrm.errors import UserError
+from minilrm.loop import Result
+from minilrm.loop import run as loop_run
 from minilrm.tasks.countdown import Countdown
 from minilrm.tasks.traces import Attempt, Trace
 from studies import common
@@ -27,7 +29,7 @@ def study(base, tmp_path, monkeypatch):
         Countdown, "problems", lambda self, split, n, seed=0: problems("validation", n, seed)
     )
     pay(monkeypatch)
-    monkeypatch.setattr(grpo, "write_report", lambda folder: folder)
+    monkeypatch.setattr(loop_run, "write_report", lambda folder: folder)
     monkeypatch.setattr(study_aha, "base_of", lambda task, seeded=True: str(base))
     monkeypatch.chdir(tmp_path)
     small = {"prompts": 2, "group_size": 4, "eval_n": 3, "steps": 1, "save_every": 1}
@@ -110,7 +112,7 @@ def pretend_pretrained(options):
         log.checkpoint_path(5), model, tokenizer, info=checkpoint.Info(task=options.task)
     )
     log.summary({"tokens_trained": 10_000})
-    return log.folder
+    return Result(log.folder, finished=True)
 
 
 def test_each_arm_differs_from_the_first_by_one_thing(study, monkeypatch):
@@ -145,7 +147,7 @@ def test_a_pretraining_that_was_broken_off_goes_on(study, monkeypatch):
         how.append(options)
         folder = study.folder("countdown", "pretraining-0.5", 0)
         (folder / "checkpoints" / "step-000500").mkdir(parents=True, exist_ok=True)
-        return folder
+        return Result(folder, finished=False)
 
     monkeypatch.setattr(study.pretrain, "train", broken_off)
     for _ in range(2):
@@ -157,11 +159,11 @@ def test_a_pretraining_that_was_broken_off_goes_on(study, monkeypatch):
 def test_an_interrupted_run_is_no_result(study, monkeypatch):
     """Mistake: Ctrl-C ends the loop in good order, and the half-trained policy is taken for the
     arm's."""
-    monkeypatch.setattr(
-        study.grpo,
-        "train",
-        lambda options: runlog.RunLog.create("grpo", "countdown", {}, options.out).folder,
-    )
+    def interrupted(options):
+        log = runlog.RunLog.create("grpo", "countdown", {}, options.out)
+        return Result(log.folder, finished=False)
+
+    monkeypatch.setattr(study.grpo, "train", interrupted)
     with pytest.raises(KeyboardInterrupt):
         study.study_arm("countdown", "seeded", 0)
     assert kinds() == []

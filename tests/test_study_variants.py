@@ -12,6 +12,7 @@ from conftest import pay
 
 from minilrm.errors import UserError
 from minilrm.intervals import paired_bootstrap
+from minilrm.loop import run as loop_run
 from minilrm.runlog import RunLog
 from minilrm.tasks.arithmetic import Arithmetic
 from minilrm.tasks.gsm8k_mini import GSM8KMini
@@ -125,7 +126,7 @@ def test_a_run_that_was_broken_off_while_it_was_measured_is_not_trained_on(study
 
 
 def test_an_interrupted_run_is_no_result(study, monkeypatch):
-    monkeypatch.setattr(study.rl, "loop", lambda trainer, log: False)  # what Ctrl-C makes of it
+    monkeypatch.setattr(loop_run, "steps", lambda *args: False)  # what Ctrl-C makes of it
     with pytest.raises(KeyboardInterrupt):
         study.study_run("gsm8k-mini", "grpo", 0)
 
