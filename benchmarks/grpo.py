@@ -31,6 +31,7 @@ A last part times verifying and rewarding of 512 completions against the step th
 import itertools
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,7 +43,7 @@ from minilrm import checkpoint, grpo
 from minilrm.cli import run_command
 from minilrm.options import option
 from minilrm.rollout import rollout
-from minilrm.tasks import get_task
+from minilrm.tasks import Problem, get_task
 from minilrm.tokenizer import Tokenizer
 
 TASK, GROUP, STYLE, LEARNING_RATE = "gsm8k-mini", 8, "cot", 1e-4
@@ -136,28 +137,50 @@ def peer(
 ) -> None:
     """A worker: TRL's trainer, which waits at the beginning of each step for its turn."""
     from datasets import Dataset
-    from transformers import AutoModelForCausalLM, AutoTokenizer, TrainerCallback
+    from transformers import AutoModelForCausalLM, AutoTokenizer
     from trl import GRPOTrainer
 
-    task = get_task(TASK)
-    problems = same.training_problems(task, steps * prompts)
+    problems = same.training_problems(get_task(TASK), steps * prompts)
+    tokenizer = AutoTokenizer.from_pretrained(folder)
     attention = setting.split(",")[0].split()[1]
+    model = AutoModelForCausalLM.from_pretrained(
+        folder, dtype=torch.float32, attn_implementation=attention
+    )
+    asked = [get_task(TASK).render(p, STYLE) for p in problems]
+    data = Dataset.from_dict({"prompt": asked, "number": list(range(len(problems)))})
     seen: dict = {}
+    with tempfile.TemporaryDirectory() as out:
+        GRPOTrainer(
+            model,
+            trl_reward(problems, reward, tokenizer.eos_token_id, seen),
+            args=trl_config(out, prompts, max_new_tokens, steps, setting),
+            train_dataset=data,
+            processing_class=tokenizer,
+            callbacks=[turns(link, prompts, seen)],
+        ).train()
+
+
+def trl_reward(problems: list[Problem], reward: str, end: int, seen: dict) -> Callable:
+    """The same rule as ours, as TRL calls it: right answer, form, and the end of text reached.
+    `seen` is told what the last batch was."""
 
     def reward_of(completions, completion_ids, number, **_) -> list[float]:
-        """The same rule as ours: right answer, form, and the end of text reached."""
-        grades = [
-            task.grade(problems[i], text) for i, text in zip(number, completions, strict=True)
-        ]
-        values = [
-            WEIGHTS["accuracy"] * grade.correct
-            + WEIGHTS["format"] * (grade.formatted and ids[-1] == end)
-            for grade, ids in zip(grades, completion_ids, strict=True)
-        ]
+        values = []
+        for i, text, ids in zip(number, completions, completion_ids, strict=True):
+            grade = get_task(TASK).grade(problems[i], text)
+            formatted = grade.formatted and ids[-1] == end
+            values.append(WEIGHTS["accuracy"] * grade.correct + WEIGHTS["format"] * formatted)
         if reward == "parity":
             values = [parity(ids) for ids in completion_ids]
         seen.update(tokens=sum(map(len, completion_ids)), reward=sum(values) / len(values))
         return values
+
+    return reward_of
+
+
+def turns(link: Link, prompts: int, seen: dict):
+    """A callback that keeps TRL waiting for its turn, and answers after each step."""
+    from transformers import TrainerCallback
 
     class Turns(TrainerCallback):
         def on_step_begin(self, args, state, control, **_):
@@ -172,24 +195,7 @@ def peer(
                 mean_length=seen["tokens"] / (prompts * GROUP),
             )
 
-    tokenizer = AutoTokenizer.from_pretrained(folder)
-    end = tokenizer.eos_token_id
-    model = AutoModelForCausalLM.from_pretrained(
-        folder, dtype=torch.float32, attn_implementation=attention
-    )
-    data = Dataset.from_dict(
-        {"prompt": [task.render(p, STYLE) for p in problems], "number": list(range(len(problems)))}
-    )
-    with tempfile.TemporaryDirectory() as out:
-        config = trl_config(out, prompts, max_new_tokens, steps, setting)
-        GRPOTrainer(
-            model,
-            reward_of,
-            args=config,
-            train_dataset=data,
-            processing_class=tokenizer,
-            callbacks=[Turns()],
-        ).train()
+    return Turns()
 
 
 def trl_config(out: str, prompts: int, max_new_tokens: int, steps: int, setting: str):
@@ -235,9 +241,8 @@ def trl_config(out: str, prompts: int, max_new_tokens: int, steps: int, setting:
 def settings_for(prompts: int, quick: bool) -> list[str]:
     """The peer's candidates: for many prompts also in micro-batches of 64 completions."""
     names = list(common.SETTINGS[:1] if quick else common.SETTINGS)
-    return names + (
-        [f"{name} x 4" for name in common.SETTINGS[:2]] if prompts % 4 == 0 and prompts > 8 else []
-    )
+    many = prompts % 4 == 0 and prompts > 8
+    return names + [f"{name} x 4" for name in common.SETTINGS[:2] if many]
 
 
 def measure(
@@ -368,9 +373,8 @@ def run(options: Options) -> Path:
     report["checkpoint"] = options.checkpoint
     task = get_task(TASK)
     if options.peer:
-        some = [
-            task.render(p, STYLE) for p in same.training_problems(task, 2 if options.quick else 16)
-        ]
+        problems = same.training_problems(task, 2 if options.quick else 16)
+        some = [task.render(p, STYLE) for p in problems]
         report["same_model"] = same.prove_same_model(folder, some, options.threads[0])
     sizes = [2] if options.quick else options.prompts
     for threads, prompts in itertools.product(options.threads, sizes):
@@ -386,11 +390,8 @@ def run(options: Options) -> Path:
             print(f"  {equal}; minilrm's update leaves them out", flush=True)
     if options.verify:
         report["verify"] = measure_verify(options.threads[-1], options, folder)
-        print(
-            "verifying and rewarding {completions} completions: {share:.2%} of the step".format(
-                share=report["verify"]["share_of_step"]["median"], **report["verify"]
-            )
-        )
+        count, share = report["verify"]["completions"], report["verify"]["share_of_step"]
+        print(f"verifying and rewarding {count} completions: {share['median']:.2%} of the step")
     return common.write(report, options)
 
 

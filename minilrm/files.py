@@ -20,7 +20,7 @@ from typing import Any
 from minilrm.errors import UserError
 
 
-def plain(value: Any, digits: int | None = None) -> Any:
+def json_ready(value: Any, digits: int | None = None) -> Any:
     """What JSON can hold: tensors and NumPy scalars become numbers, paths and the like text, NaN
     and infinity None.
 
@@ -34,18 +34,18 @@ def plain(value: Any, digits: int | None = None) -> Any:
             return None
         return float(value) if digits is None else float(f"{value:.{digits}g}")
     if isinstance(value, dict):
-        return {str(key): plain(item, digits) for key, item in value.items()}
+        return {str(key): json_ready(item, digits) for key, item in value.items()}
     if isinstance(value, (list, tuple, set, frozenset)):
-        return [plain(item, digits) for item in value]
+        return [json_ready(item, digits) for item in value]
     if hasattr(value, "tolist"):  # torch tensors and NumPy arrays and scalars
-        return plain(value.tolist(), digits)
+        return json_ready(value.tolist(), digits)
     return str(value)
 
 
 def json_line(record: dict) -> bytes:
     # Half a surrogate pair has no UTF-8, but backslashreplace writes it as \udXXX, which is how
     # JSON spells it.
-    text = json.dumps(plain(record), ensure_ascii=False, allow_nan=False)
+    text = json.dumps(json_ready(record), ensure_ascii=False, allow_nan=False)
     return text.encode("utf-8", "backslashreplace") + b"\n"
 
 
@@ -119,7 +119,7 @@ def read_json(path: str | Path) -> dict:
 
 
 def write_json_atomic(path: str | Path, value: object) -> None:
-    text = json.dumps(plain(value), ensure_ascii=False, allow_nan=False, indent=2)
+    text = json.dumps(json_ready(value), ensure_ascii=False, allow_nan=False, indent=2)
     write_bytes_atomic(path, text.encode("utf-8", "backslashreplace") + b"\n")
 
 

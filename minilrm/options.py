@@ -32,7 +32,7 @@ from pathlib import Path
 from typing import Any, Self, TypeVar
 
 from minilrm.errors import UserError
-from minilrm.files import plain
+from minilrm.files import json_ready
 
 KINDS: dict[type, str] = {
     int: "a whole number",
@@ -281,7 +281,7 @@ def show(value: Any) -> str:
     return "-" if value is None else str(value)
 
 
-def describe(options: Any) -> str:
+def options_table(options: Any) -> str:
     """An aligned table of the options' values, printed at the start of a command."""
     fields = dataclasses.fields(options)
     width = max((len(field.name) for field in fields), default=0)
@@ -292,7 +292,7 @@ def describe(options: Any) -> str:
 def to_dict(options: Any) -> dict[str, Any]:
     """The options as a dict that `json.dumps` takes: paths become texts."""
     fields = dataclasses.fields(options)
-    return {field.name: plain(getattr(options, field.name)) for field in fields}
+    return {field.name: json_ready(getattr(options, field.name)) for field in fields}
 
 
 def fill(options: Given, defaults: Mapping[str, Any]) -> Given:

@@ -99,7 +99,7 @@ class Trainer(loop.Trainer):
     log_every = 25
 
     @classmethod
-    def settle(cls, options: Options, saved: Mapping[str, Any]) -> Options:
+    def complete(cls, options: Options, saved: Mapping[str, Any]) -> Options:
         """The scale's own numbers."""
         return fill(options, SCALE[options.scale])
 

@@ -11,7 +11,7 @@ from typing import Any, TextIO
 
 from tqdm import tqdm
 
-from minilrm.files import plain
+from minilrm.files import json_ready
 
 
 class Interrupt:
@@ -134,5 +134,5 @@ class _Lines:
 
 
 def _short(value: object) -> str:
-    value = plain(value)
+    value = json_ready(value)
     return f"{value:.3g}" if isinstance(value, float) else str(value)

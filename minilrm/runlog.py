@@ -30,7 +30,7 @@ from minilrm.errors import UserError
 from minilrm.files import (
     append_jsonl,
     json_line,
-    plain,
+    json_ready,
     read_json,
     read_log,
     reason,
@@ -69,7 +69,7 @@ class RunLog:
                 "choose another place with --out"
             ) from error
         write_json_atomic(folder / "config.json", config)
-        return cls(folder, plain(config))
+        return cls(folder, json_ready(config))
 
     @classmethod
     def open(cls, folder: str | Path, command: str | None = None) -> RunLog:
@@ -128,7 +128,9 @@ class RunLog:
         before = self.config.get("options", {})
         changed = {name: value for name, value in options.items() if before.get(name) != value}
         changed = {
-            name: value for name, value in plain(changed).items() if name not in ("resume", "out")
+            name: value
+            for name, value in json_ready(changed).items()
+            if name not in ("resume", "out")
         }
         if changed:
             history = [*self.config.get("resumed", []), {"time": _now(), "options": changed}]
@@ -140,7 +142,7 @@ class RunLog:
         become null."""
         # No fsync: a line a step must stay cheap, and a line handed to the system survives the
         # death of the process.
-        line = plain({"step": step, "event": event, **metrics}, digits=6)
+        line = json_ready({"step": step, "event": event, **metrics}, digits=6)
         append_jsonl(self.folder / "metrics.jsonl", line, sync=False)
 
     def sample(self, step: int, records: list[dict]) -> None:

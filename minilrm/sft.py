@@ -70,16 +70,14 @@ class Trainer(loop.Trainer):
 
     def step(self, step: int) -> dict[str, Any]:
         """One step of the optimizer on fresh examples."""
-        o, started, loss = self.options, time.perf_counter(), 0.0
+        o, started = self.options, time.perf_counter()
         examples = devices.share(self.draw(step))
         tokens = devices.total(sum(e.length for e in examples))
         set_lr(self.optimizers, lr_factor(step, o.steps, o.warmup, final=0.1))
-        for ids, mask in example_batches(examples, o.max_tokens_per_batch):
-            part = loss_of(self.model, ids, mask, tokens, self.device)
-            part.backward()
-            loss += float(part.detach())
-        loss = devices.total(loss)
-        norm = self.update_weights(loss)
+        loss, norm = self.descend(
+            loss_of(self.model, ids, mask, tokens, self.device)
+            for ids, mask in example_batches(examples, o.max_tokens_per_batch)
+        )
         self.state.tokens_trained += tokens
         self.state.seconds += time.perf_counter() - started
         return {

@@ -18,9 +18,9 @@ from minilrm.errors import UserError
 from minilrm.options import (
     CommandOptions,
     check,
-    describe,
     fill,
     option,
+    options_table,
     resumed,
     to_dict,
     with_recipe,
@@ -344,7 +344,7 @@ def test_every_train_checks_its_options_first(tmp_path, loop, wrong, words):
 
 
 def test_describe_is_an_aligned_table_of_all():
-    lines = describe(Options(out=Path("a"))).splitlines()
+    lines = options_table(Options(out=Path("a"))).splitlines()
     assert len(lines) == len(dataclasses.fields(Options))
     assert lines[0] == "  task          countdown"
     assert (

@@ -15,6 +15,7 @@ from test_loops import SUMMARY_KEYS, is_the_same_run, weights
 
 from minilrm import batches, checkpoint, distill, objectives, traces
 from minilrm.cli import run_command
+from minilrm.distill import trainer as distill_trainer
 from minilrm.errors import UserError
 from minilrm.files import read_json, read_jsonl
 from minilrm.loop import run as loop_run
@@ -471,7 +472,7 @@ def test_ctrl_c_saves_and_resume_loses_nothing(
         step > 0
     )
     if step:  # the pool is used again, not made again
-        small.setattr(distill, "write_pool", never)
+        small.setattr(distill_trainer, "write_pool", never)
     distill.train(distill.Options(resume=folder))
     is_the_same_run(folder, whole)
 
@@ -480,7 +481,7 @@ def test_a_run_can_end_by_tokens_use_an_earlier_pool_and_never_sample(
     whole, base, student, small, tmp_path
 ):
     small.setattr(distill.Trainer, "own_samples", never)
-    small.setattr(distill, "write_pool", never)
+    small.setattr(distill_trainer, "write_pool", never)
     folder = distill.train(
         options(
             base, student, tmp_path / "run", way="logits", tokens=100, pool=whole / "traces.jsonl"
@@ -500,7 +501,7 @@ def test_a_run_can_end_by_tokens_use_an_earlier_pool_and_never_sample(
 def test_a_student_that_writes_all_itself_needs_no_traces_and_may_start_from_nothing(
     base, small, tmp_path
 ):
-    small.setattr(distill, "write_pool", never)
+    small.setattr(distill_trainer, "write_pool", never)
     how = {"student_scale": "pico", "way": "on-policy", "lmbda": 1.0, "steps": 1}
     folder = distill.train(options(base, "scratch", tmp_path / "run", **how)).folder
     summary = read_json(folder / "summary.json")
@@ -515,7 +516,9 @@ def test_a_student_that_writes_all_itself_needs_no_traces_and_may_start_from_not
 
 def test_a_nan_loss_skips_the_step_and_is_counted(base, student, small, tmp_path):
     original, factors = distill.loss_of, iter([math.nan] + [1.0] * 9)
-    small.setattr(distill, "loss_of", lambda *args, **how: original(*args, **how) * next(factors))
+    small.setattr(
+        distill_trainer, "loss_of", lambda *args, **how: original(*args, **how) * next(factors)
+    )
     folder = distill.train(options(base, student, tmp_path / "run", steps=2)).folder
     assert read_json(folder / "summary.json")["skipped_steps"] == 1
     assert all(tensor.isfinite().all() for tensor in weights(folder).values())

@@ -61,7 +61,7 @@ def make(options=None, samples=("<<1+2=3>>3\n#### 3",) * 8, **figures):
 
 
 def verdict(run):
-    return doctor.verdict(doctor.diagnose(run))
+    return doctor.state_of(doctor.diagnose(run))
 
 
 # -- recorded runs ---------------------------------------------------------------------------------

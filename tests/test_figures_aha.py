@@ -425,5 +425,6 @@ def test_text_of_a_model_stays_in_its_box(draw):
 
 
 def test_arms_are_told_apart_without_colour():
-    dashes, markers = ([str(arm[i]) for arm in plots.ARMS.values()] for i in (1, 2))
-    assert len(set(dashes)) == len(set(markers)) == 4 and set(plots.ARMS) == set(ARMS)
+    looks = [look for _, look in plots.ARMS.values()]
+    assert len({look.dash for look in looks}) == len({look.marker for look in looks}) == 4
+    assert set(plots.ARMS) == set(ARMS)

@@ -1,12 +1,15 @@
 """Generation: which tokens come, with which probabilities, whatever the batch. (Hooks:
 test_sampler_hooks.py.)"""
 
+import doctest
+import importlib
 import math
 from dataclasses import replace
 
 import pytest
 import torch
 
+from minilrm import checkpoint
 from minilrm.model import ModelConfig, Transformer
 from minilrm.sampler import (
     Ban,
@@ -429,3 +432,26 @@ def test_a_prompt_and_its_completion_may_fill_the_context():
     )
     with pytest.raises(ValueError, match="context of 10"):
         run([[40] * 5], model=model, max_new_tokens=6)
+
+
+# -- Examples --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "room",
+    ["kernels", "model"]
+    + [f"sampler.{name}" for name in ("generation", "engine", "cache", "picking", "hooks")]
+    + ["sampler.fused", "sampler.workers"],
+)
+def test_the_examples_in_the_docstrings_are_true(room):
+    model, tokenizer, _ = checkpoint.load(checkpoint.shipped("gsm8k-mini-base"))
+    given = {
+        "model": model,
+        "tokenizer": tokenizer,
+        "generate": generate,
+        "prompts": ["Question: What is 2 + 2?\nAnswer:"],
+        "cache": Engine(model).prefill([[40], [41, 42], [43, 44, 45]])[0],
+    }
+    module = importlib.import_module(f"minilrm.{room}")
+    failed, run = doctest.testmod(module, extraglobs=given)
+    assert run and not failed

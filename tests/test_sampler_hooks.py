@@ -72,8 +72,8 @@ def test_a_stop_string_ends_the_text_before_itself(text, stop, left):
     (completion,) = saying(text, stop=stop)
     assert completion.text == completion.sampled_text == left
     assert completion.finish_reason == ("stop" if left != text else "eos")
-    # the tokens are kept up to the one that completed it, for they were sampled and are trained on
     if left != text:
+        # The tokens are kept up to the one that completed it: they were sampled and are trained on.
         said = TOK.decode(completion.token_ids)
         assert any(s in said for s in stop) and not any(
             s in TOK.decode(completion.token_ids[:-1]) for s in stop

@@ -39,9 +39,7 @@ def study(base, tmp_path, monkeypatch):
         given.append(how)
         return grpo.Options(**how) if "resume" in how else grpo.Options(**how | small)
 
-    monkeypatch.setattr(
-        study_aha, "grpo", SimpleNamespace(train=grpo.train, Options=options, RECIPES={})
-    )
+    monkeypatch.setattr(study_aha, "grpo", SimpleNamespace(train=grpo.train, Options=options))
     monkeypatch.setattr(common, "results_file", lambda name: tmp_path / f"{name}.jsonl")
     for name, value in (("N", 22), ("MOST", 3), ("SEEDS", (0,))):
         monkeypatch.setattr(study_aha, name, value)
@@ -159,11 +157,7 @@ def test_a_pretraining_that_was_broken_off_goes_on(study, monkeypatch):
 def test_an_interrupted_run_is_no_result(study, monkeypatch):
     """Mistake: Ctrl-C ends the loop in good order, and the half-trained policy is taken for the
     arm's."""
-    def interrupted(options):
-        log = runlog.RunLog.create("grpo", "countdown", {}, options.out)
-        return Result(log.folder, finished=False)
-
-    monkeypatch.setattr(study.grpo, "train", interrupted)
+    monkeypatch.setattr(study.grpo, "train", lambda options: Result(options.out, finished=False))
     with pytest.raises(KeyboardInterrupt):
         study.study_arm("countdown", "seeded", 0)
     assert kinds() == []

@@ -126,7 +126,8 @@ def test_a_run_that_was_broken_off_while_it_was_measured_is_not_trained_on(study
 
 
 def test_an_interrupted_run_is_no_result(study, monkeypatch):
-    monkeypatch.setattr(loop_run, "steps", lambda *args: False)  # what Ctrl-C makes of it
+    # What Ctrl-C makes of it.
+    monkeypatch.setattr(loop_run, "steps", lambda trainer, log, interrupt: False)
     with pytest.raises(KeyboardInterrupt):
         study.study_run("gsm8k-mini", "grpo", 0)
 

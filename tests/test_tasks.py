@@ -21,13 +21,13 @@ from minilrm.tasks import (
     task_class,
     traced_tasks,
 )
-from minilrm.tasks.answers import check_equation, equations, thinks
+from minilrm.tasks.answers import check_equation, equations
 from minilrm.tasks.arithmetic import Arithmetic, canonical_key
 from minilrm.tasks.base import PROMPT_STYLES, SOLUTION_STYLES
 from minilrm.tasks.calculator import evaluate
 from minilrm.tasks.frames import SEPARATOR, render_frame
 from minilrm.tasks.general import KINDS, General
-from minilrm.tasks.gsm8k import GSM8K, load_jsonl, question_key
+from minilrm.tasks.gsm8k import GSM8K
 
 repeatable = settings(derandomize=True, deadline=None, max_examples=100)
 has_mini = importlib.util.find_spec("minilrm.tasks.gsm8k_mini") is not None
@@ -247,7 +247,8 @@ def test_a_file_of_ones_own_is_asked_for_but_a_question_needs_none():
     task = task_class("gsm8k")()
     problem = task.question("Ana has 3 boxes\nof 4 pens. How many pens?")
     assert task.render(problem) == "Question: Ana has 3 boxes of 4 pens. How many pens?\nAnswer:"
-    assert task.read_answer("\n#### 12") == "12"
+    assert task.read_answer("\n#### 12") == "12" == task.read_answer(r"So \boxed{12}.")
+    assert task.vote_key(problem, "**12 pens**") == "12" and not task.runs_on("#### **12 pens**")
     for refused in (task.sample, lambda rng: task.problems("test", 1)):
         with pytest.raises(UserError, match="name it with --data FILE"):
             refused(random.Random(0))
@@ -484,37 +485,6 @@ def test_general_grades_line_and_case():
 
 # ---- gsm8k: a user's own file
 
-GOOD = '{"question": "3 times 4?", "answer": "It is <<3*4=12>>12.\\n#### 1,200"}'
-
-
-def test_gsm8k_reads_a_file(tmp_path):
-    path = tmp_path / "mine.jsonl"
-    extra = {
-        "question": "Cuántos?",
-        "answer": "#### -3.50",
-        "key": "story:1",
-        "difficulty": 4,
-        "meta": {"language": "es"},
-    }
-    path.write_bytes(b"\xef\xbb\xbf" + GOOD.encode() + b"\r\n\n" + json.dumps(extra).encode())
-    first, second = load_jsonl(path, task="gsm8k-mini")
-    assert (first.task, first.prompt, first.answer, first.difficulty) == (
-        "gsm8k-mini",
-        "3 times 4?",
-        "1200",
-        1,
-    )
-    assert first.key.startswith("gsm8k:") and first.meta == {
-        "solution": "It is <<3*4=12>>12.\n#### 1,200"
-    }
-    assert (second.answer, second.key, second.difficulty) == ("-3.5", "story:1", 4)
-    assert second.meta == {"language": "es", "solution": "#### -3.50"}
-    task = GSM8K(path, split_all=True)
-    assert [p.key for p in task.problems("ood", 5)] == [first.key, "story:1"]
-    assert task.solution(first, random.Random(0)) == "\nIt is <<3*4=12>>12.\n#### 1,200"
-    assert task.solution(first, random.Random(0), "reflex") == " #### 1200"
-    assert thinks(task.solution(first, random.Random(0)))
-
 
 def test_gsm8k_splits_by_question(gsm8k_file):
     task = GSM8K(gsm8k_file)
@@ -522,55 +492,3 @@ def test_gsm8k_splits_by_question(gsm8k_file):
     assert sum(sizes.values()) == 200 and sizes["train"] > 130 and sizes["ood"] == 0
     with pytest.raises(UserError, match="no problem in the split 'ood'"):
         task.sample(random.Random(0), "ood")
-    assert (
-        question_key("How  many\nEggs?")
-        == question_key("how many eggs?")
-        != question_key("how many legs?")
-    )
-
-
-BAD_LINES = {
-    '{"question": "3 times 4?", "answer": "It is': "not JSON",
-    "[1, 2]": "not an object",
-    "12": "not an object",
-    "[" * 100_000: "not JSON",
-    "1" * 5000: "not JSON",
-    '{"question": "Who?"}': '"answer" is missing',
-    '{"answer": "#### 1"}': '"question" is missing',
-    '{"question": "  ", "answer": "#### 1"}': '"question" is missing',
-    '{"question": "Q", "answer": 12}': '"answer" is missing or is no text',
-    '{"question": "Q", "answer": "It is 12."}': 'no line "#### number"',
-    '{"question": "Q", "answer": "#### twelve"}': 'end with one line "#### number"',
-    '{"question": "Q", "answer": "#### 1\\n#### 2"}': 'end with one line "#### number"',
-    '{"question": "Q", "answer": "#### 1\\nso"}': 'end with one line "#### number"',
-    '{"question": "Q\\ud800", "answer": "#### 1"}': "no valid Unicode",
-    '{"question": "Q", "answer": "#### 1", "key": 5}': '"key" is missing or is no text',
-    '{"question": "Q", "answer": "#### 1", "difficulty": true}': '"difficulty" must be',
-    '{"question": "Q", "answer": "#### 1", "difficulty": 0}': '"difficulty" must be',
-    '{"question": "Q", "answer": "#### 1", "meta": []}': '"meta" must be',
-}
-
-
-@pytest.mark.parametrize("line", BAD_LINES, ids=lambda line: line[:60])
-def test_gsm8k_names_the_bad_line(tmp_path, line):
-    path = tmp_path / "mine.jsonl"
-    path.write_text(f"{GOOD}\n\n{line}\n{GOOD}\n")
-    with pytest.raises(UserError) as error:
-        GSM8K(path)
-    assert str(error.value).startswith(f"{path}, line 3: ") and BAD_LINES[line] in str(error.value)
-    assert "\n" not in str(error.value)
-
-
-def test_gsm8k_names_the_bad_file(tmp_path):
-    with pytest.raises(UserError, match="--data FILE"):
-        get_task("gsm8k")
-    for path in (tmp_path / "nowhere.jsonl", tmp_path, "a\0b"):
-        with pytest.raises(UserError, match="cannot read .*--data FILE"):
-            GSM8K(path)
-    empty = tmp_path / "empty.jsonl"
-    empty.write_text("\n \n")
-    with pytest.raises(UserError, match="holds no problems"):
-        GSM8K(empty)
-    empty.write_bytes(b"\xff\xfe\n")
-    with pytest.raises(UserError, match="line 1: not UTF-8"):
-        GSM8K(empty)

@@ -40,7 +40,7 @@ def ready(helper):
 
 
 PROMPTS = [f"what is {i} + {i}?" for i in range(9)]
-HOW = {"n": 8, "max_new_tokens": 12, "seed": 3}
+HOW = {"n": 8, "max_new_tokens": 16, "seed": 3}
 
 
 def without_logprobs(groups: list[list[Completion]]) -> list:
@@ -165,7 +165,14 @@ def test_by_default_a_batch_is_shared_on_several_threads(policy, two_threads, mo
     """Catches: notebooks that decode on one core, since only commands know of workers."""
     (model, tokenizer), asked = policy, Asked()
     monkeypatch.setattr(workers, "pool", lambda count, owner: asked)
-    for options in ({}, {"workers": "auto"}, {"workers": None}, {"n": 2}, {"intervene": idle}):
+    for options in (
+        {},
+        {"workers": "auto"},
+        {"workers": None},
+        {"n": 2},
+        {"max_new_tokens": 15},
+        {"intervene": idle},
+    ):
         how = HOW | options
         generate(model, tokenizer, PROMPTS, **how)
     generate(Engine(model), tokenizer, PROMPTS, **HOW)
@@ -272,15 +279,30 @@ def test_a_worker_that_dies_costs_nothing_but_time(policy, ready, capsys):
     """Catches: a run that hangs, or loses a share, when a process is killed (by the system, for
     memory)."""
     model, tokenizer = policy
-    alone = without_logprobs(generate(model, tokenizer, PROMPTS, workers=None, **HOW))
+    before = generate(model, tokenizer, PROMPTS, workers=ready, **HOW)
     ready.processes[0].popen.kill()
     ready.processes[0].popen.wait()
     threads = torch.get_num_threads()
     for _ in range(2):
-        shared = generate(model, tokenizer, PROMPTS, workers=ready, **HOW)
-        assert without_logprobs(shared) == alone and ready.processes == []
+        assert generate(model, tokenizer, PROMPTS, workers=ready, **HOW) == before
+        assert ready.processes == []
     assert capsys.readouterr().err.count("going on without") == 1
     assert torch.get_num_threads() == threads
+
+
+@pytest.mark.parametrize("refused", [BlockingIOError, RuntimeError])
+def test_where_no_process_may_be_started_it_is_done_here(policy, ready, refused, monkeypatch):
+    """Catches: `generate` that fails under a limit on processes or threads."""
+
+    def refuse():
+        raise refused("Resource temporarily unavailable")
+
+    (model, tokenizer), before = policy, len(threading.enumerate())
+    monkeypatch.setattr(workers, "start_process", refuse)
+    alone = Workers(1)
+    here = generate(model, tokenizer, PROMPTS, workers=alone, **HOW)
+    assert here == generate(model, tokenizer, PROMPTS, workers=ready, **HOW)
+    assert alone.processes == [] and len(threading.enumerate()) == before
 
 
 def test_a_fork_of_this_process_leaves_its_parents_workers_alone(monkeypatch):

@@ -12,21 +12,25 @@ line is given, then "####".
 
 import sys
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # this clone, installed or not
 
-from minilrm import checkpoint, curves, generate, get_task, machine
+from minilrm import Completion, Tokenizer, checkpoint, curves, generate, get_task, machine
 from minilrm.curves import LOOKS, REFERENCE
 from minilrm.intervals import wilson_interval
 from minilrm.tasks import answers
-from minilrm.tasks.base import problem_rng
+from minilrm.tasks.base import Problem, Task, problem_rng
 from minilrm.tasks.gsm8k_mini import worked_steps
 from studies.lecture import main, save
 
 SUMS, EACH, SEED = (2, 3, 4, 5), 150, 0
+
+
+Answer = Callable[[list[str], float, int], list[Completion]]  # prompts, temperature, longest
 
 
 def measure() -> dict:
@@ -37,83 +41,15 @@ def measure() -> dict:
     problems = [p for n in SUMS for p in [p for p in made if p.difficulty == n][:EACH]]
     dtype = torch.bfloat16 if machine.bfloat16_pays(torch.device("cpu")) else None
 
-    def answer(prompts, temperature, longest):
-        return [
-            found[0]
-            for found in generate(
-                model,
-                tokenizer,
-                prompts,
-                max_new_tokens=longest,
-                temperature=temperature,
-                seed=SEED,
-                dtype=dtype,
-            )
-        ]
+    def answer(prompts: list[str], temperature: float, longest: int) -> list[Completion]:
+        how = {"max_new_tokens": longest, "temperature": temperature, "seed": SEED, "dtype": dtype}
+        return [found[0] for found in generate(model, tokenizer, prompts, **how)]
 
     rows = []
     for temperature in (1.0, 0.0):
-        sums = [worked_steps(p)[0] for p in problems]
-        written = answer([f"<<{text}=" for text, _ in sums], temperature, 8)
-        right = sum(
-            o.text.partition(">")[0] == str(value)
-            for o, (_, value) in zip(written, sums, strict=True)
-        )
-        rows.append(
-            {
-                "how": "one sum",
-                "temperature": temperature,
-                "sums": 1,
-                "n": len(problems),
-                "right": right,
-            }
-        )
-        written = answer(
-            [given + "\n####" for given, _ in map(all_but_the_last, problems)], temperature, 12
-        )
-        graded = [
-            task.grade(p, "####" + o.sampled_text) for p, o in zip(problems, written, strict=True)
-        ]
-        last = [result for _, result in map(all_but_the_last, problems)]
-        rows.append(
-            {
-                "how": "last sum",
-                "temperature": temperature,
-                "sums": 1,
-                "n": len(problems),
-                "right": sum(g.correct for g in graded),
-                "copied": sum(g.answer == result for g, result in zip(graded, last, strict=True)),
-            }
-        )
-        for how, style, opening, longest in (
-            ("reflex", "plain", " ####", 12),
-            ("think", "cot", "", task.max_new_tokens),
-        ):
-            found = answer(
-                [task.render(p, style) + opening for p in problems], temperature, longest
-            )
-            for n in SUMS:
-                mine = [(p, o) for p, o in zip(problems, found, strict=True) if p.difficulty == n]
-                rows.append(
-                    {
-                        "how": how,
-                        "temperature": temperature,
-                        "sums": n,
-                        "n": len(mine),
-                        "right": sum(
-                            task.grade(p, opening + o.sampled_text).correct for p, o in mine
-                        ),
-                        "tokens": sum(len(o.token_ids) for _, o in mine),
-                        "prompt_tokens": sum(
-                            len(tokenizer.encode(task.render(p))) for p, _ in mine
-                        ),
-                    }
-                )
-                if how == "think":
-                    graded = [(task.grade(p, o.sampled_text), o.sampled_text) for p, o in mine]
-                    rows[-1]["wrong"] = Counter(
-                        why_wrong(g, text) for g, text in graded if not g.correct
-                    )
+        rows.append(single_sums(problems, answer, temperature))
+        rows.append(last_sums(task, problems, answer, temperature))
+        rows += whole_problems(task, tokenizer, problems, answer, temperature)
     return {
         "what": "validation problems of gsm8k-mini, answered by the shipped base in one pass and "
         "by a chain; single sums",
@@ -125,6 +61,59 @@ def measure() -> dict:
             for t in (1.0, 0.0)
         },
     }
+
+
+def single_sums(problems: list[Problem], answer: Answer, temperature: float) -> dict:
+    """The first sum of each problem, written down: "<<12+30="."""
+    sums = [worked_steps(p)[0] for p in problems]
+    written = answer([f"<<{text}=" for text, _ in sums], temperature, 8)
+    right = [
+        o.text.partition(">")[0] == str(value) for o, (_, value) in zip(written, sums, strict=True)
+    ]
+    return row("one sum", temperature, 1, right)
+
+
+def last_sums(task: Task, problems: list[Problem], answer: Answer, temperature: float) -> dict:
+    """The last sum of each problem, to be done on the way to the answer."""
+    begun = [all_but_the_last(p) for p in problems]
+    written = answer([given + "\n####" for given, _ in begun], temperature, 12)
+    graded = [
+        task.grade(p, "####" + o.sampled_text) for p, o in zip(problems, written, strict=True)
+    ]
+    copied = sum(g.answer == result for g, (_, result) in zip(graded, begun, strict=True))
+    return row("last sum", temperature, 1, [g.correct for g in graded]) | {"copied": copied}
+
+
+def whole_problems(
+    task: Task, tokenizer: Tokenizer, problems: list[Problem], answer: Answer, temperature: float
+) -> list[dict]:
+    """Each problem by reflex and by a chain, counted by its number of sums."""
+    rows = []
+    for how, style, opening, longest in (
+        ("reflex", "plain", " ####", 12),
+        ("think", "cot", "", task.max_new_tokens),
+    ):
+        found = answer([task.render(p, style) + opening for p in problems], temperature, longest)
+        for n in SUMS:
+            mine = [(p, o) for p, o in zip(problems, found, strict=True) if p.difficulty == n]
+            graded = [(task.grade(p, opening + o.sampled_text), o.sampled_text) for p, o in mine]
+            prompts = [tokenizer.encode(task.render(p)) for p, _ in mine]
+            rows.append(
+                row(how, temperature, n, [g.correct for g, _ in graded])
+                | {
+                    "tokens": sum(len(o.token_ids) for _, o in mine),
+                    "prompt_tokens": sum(map(len, prompts)),
+                }
+            )
+            if how == "think":
+                wrong = [why_wrong(g, text) for g, text in graded if not g.correct]
+                rows[-1]["wrong"] = Counter(wrong)
+    return rows
+
+
+def row(how: str, temperature: float, sums: int, right: list[bool]) -> dict:
+    found = {"n": len(right), "right": sum(right)}
+    return {"how": how, "temperature": temperature, "sums": sums, **found}
 
 
 def all_but_the_last(problem) -> tuple[str, str]:

@@ -82,9 +82,7 @@ def mistaken_attention(q, k, v):
         "the scores are not divided by sqrt(d)": scaled(1.0),
         "the scores are divided by d; it is the root of d": scaled(1 / d),
         "d is the size of a head (the last axis), not the number of tokens": scaled(T**-0.5),
-        "the scores are always divided by 2; divide by the root of d, which depends on q": (
-            scaled(0.5)
-        ),
+        "the scores are divided by 2; divide by the root of d, which depends on q": (scaled(0.5)),
         "a token may look at itself as well: the mask hides s > t (triu with diagonal=1); your "
         "first token sees nothing": strictly,
         "the mask is upside down: tokens look at the future and not at the past": (

@@ -81,9 +81,7 @@ def small_numbers(student):
                     x / (size + eps)
                 ),
                 "eps makes no difference here: it is added to the mean, under the root": x / size,
-                "eps is always 1e-6 in your function; use the argument": (
-                    F.rms_norm(x, (4,), eps=1e-6)
-                ),
+                "here your eps is 1e-6; use the argument": (F.rms_norm(x, (4,), eps=1e-6)),
             },
             tolerance=1e-6,
         )
@@ -320,7 +318,7 @@ def equals_the_whole(student):
                     past
                 ),
                 "the scores are not divided by sqrt(d)": bare,
-                "the scores are always divided by 2; divide by the root of d, which depends on q": (
+                "the scores are divided by 2; divide by the root of d, which depends on q": (
                     F.scaled_dot_product_attention(q, k, v, is_causal=True, scale=0.5)
                 ),
                 "every token gets the first value: a causal mask of one row hides all columns but "

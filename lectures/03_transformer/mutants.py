@@ -65,7 +65,7 @@ def no_weight(x, weight, eps=1e-6):
     return x / (x.pow(2).mean(-1, keepdim=True) + eps).sqrt()
 
 
-@mutant("rms_norm", "eps is always 1e-6")
+@mutant("rms_norm", "your eps is 1e-6")
 def fixed_eps(x, weight, eps=1e-6):
     return F.rms_norm(x, x.shape[-1:], weight, 1e-6)
 
@@ -157,7 +157,7 @@ def means_of_the_past(q, k, v):
     return v.cumsum(2) / torch.arange(1, v.shape[2] + 1).view(-1, 1)
 
 
-@mutant("causal_attention", "always divided by 2")
+@mutant("causal_attention", "are divided by 2")
 def four_channels(q, k, v):
     return attention(q, k, v, scale=0.5)
 
@@ -255,7 +255,7 @@ def appended(k, v, cache_k, cache_v):
     return torch.cat([cache_k, k], 2), torch.cat([cache_v, v], 2)
 
 
-@mutant("kv_cache_step", "always divided by 2")
+@mutant("kv_cache_step", "are divided by 2")
 def four_channels_step(q, k, v, cache_k, cache_v):
     cache_k, cache_v = appended(k, v, cache_k, cache_v)
     return plain_step(q, cache_k, cache_v, scale=0.5), cache_k, cache_v

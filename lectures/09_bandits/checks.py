@@ -92,7 +92,7 @@ def probabilities(student):
                     "you prefer the arm of least value": spread(share, share + 1 - epsilon, at=low),
                     "your arms are drawn in proportion to a softmax; epsilon-greedy does not care "
                     "how much better the best one is": share + (1 - epsilon) * values.softmax(0),
-                    "epsilon is always shared among four arms; there are K": spread(
+                    "epsilon is shared among four arms; there are K": spread(
                         epsilon / 4, epsilon / 4 + 1 - epsilon
                     ),
                 },

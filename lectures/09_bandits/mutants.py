@@ -31,7 +31,7 @@ def ten_rewards_at_most(mean, n, reward):
     return mean + (reward - mean) / min(n + 1, 10)
 
 
-@mutant("epsilon_greedy", "always shared among four arms")
+@mutant("epsilon_greedy", "shared among four arms")
 def four_arms(values, epsilon):
     best = (values == values.max()).to(values.dtype)
     return epsilon / 4 + (1 - epsilon) * best / best.sum()

@@ -17,8 +17,8 @@ def score(theta: Tensor, action: int) -> Tensor:
 
         d log pi(a) / d theta_k = 1 - pi_k  for k = a,   - pi_k  for the others
 
-    with pi = softmax(theta).
-    In words: pulling a's logit up makes a likelier, pulling any other one up makes it less likely.
+    with pi = softmax(theta). In words: pulling a's logit up makes a likelier, pulling any other one
+    up makes it less likely.
 
     Action 0 of the example gives `[0.5, -0.25, -0.25]`. The numbers of a score always sum to 0.
     """

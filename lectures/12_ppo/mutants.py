@@ -59,6 +59,48 @@ def attached(rewards, values, gamma=1.0, lam=0.95):
     )
 
 
+def right_advantages(rewards, values, gamma, lam):
+    return backwards_sum(one_step(rewards.detach(), values, gamma), gamma * lam)
+
+
+@mutant("gae", "gamma 1, lam 0.95")
+def other_defaults(rewards, values, gamma=1.0, lam=0.9):
+    return right_advantages(rewards, values, gamma, lam)
+
+
+@mutant("gae", "2 steps, gamma 0.5")
+def one_discount(rewards, values, gamma=1.0, lam=0.95):
+    return right_advantages(rewards, values, 1.0 if gamma == 1 else 0.9, lam)
+
+
+@mutant("gae", "9 steps, gamma 0.99")
+def five_steps_ahead(rewards, values, gamma=1.0, lam=0.95):
+    delta = one_step(rewards.detach(), values, gamma)
+    return torch.stack(
+        [
+            sum((gamma * lam) ** k * delta[t + k] for k in range(min(5, len(delta) - t)))
+            for t in range(len(delta))
+        ]
+    )
+
+
+@mutant("gae", "one advantage for each step")
+def five_steps_only(rewards, values, gamma=1.0, lam=0.95):
+    return right_advantages(rewards[:5], values[:5], gamma, lam)
+
+
+@mutant("gae", "into the rewards")
+def rewards_attached(rewards, values, gamma=1.0, lam=0.95):
+    return backwards_sum(one_step(rewards, values, gamma), gamma * lam)
+
+
+@mutant("gae", "changes its argument `values`")
+def uses_values_up(rewards, values, gamma=1.0, lam=0.95):
+    out = right_advantages(rewards, values, gamma, lam)
+    values.detach().zero_()
+    return out
+
+
 def clipped_terms(ratio, advantages, clip):
     return torch.minimum(ratio * advantages, ratio.clamp(1 - clip, 1 + clip) * advantages)
 
@@ -93,7 +135,7 @@ def value_right_gradient_not(logp, old_logp, advantages, clip=0.2):
     return (-clipped_terms(ratio, a, clip).detach() - (ratio * a - (ratio * a).detach())).mean()
 
 
-@mutant("ppo_clip_loss", "no clip")
+@mutant("ppo_clip_loss", "no clip stops a ratio above")
 def no_clip(logp, old_logp, advantages, clip=0.2):
     return -(torch.exp(logp - old_logp.detach()) * advantages.detach()).mean()
 
@@ -108,7 +150,7 @@ def sum_of_tokens(logp, old_logp, advantages, clip=0.2):
     return -clipped_terms(torch.exp(logp - old_logp.detach()), advantages.detach(), clip).sum()
 
 
-@mutant("ppo_clip_loss", "argument `clip`")
+@mutant("ppo_clip_loss", "use the argument `clip`")
 def fixed_clip(logp, old_logp, advantages, clip=0.2):
     return -clipped_terms(torch.exp(logp - old_logp.detach()), advantages.detach(), 0.2).mean()
 
@@ -121,6 +163,30 @@ def old_policy_learns(logp, old_logp, advantages, clip=0.2):
 @mutant("ppo_clip_loss", "into the advantages")
 def trains_the_critic(logp, old_logp, advantages, clip=0.2):
     return -clipped_terms(torch.exp(logp - old_logp.detach()), advantages, clip).mean()
+
+
+@mutant("ppo_clip_loss", "your clip range is 0.2")
+def two_clips(logp, old_logp, advantages, clip=0.2):
+    ratio = torch.exp(logp - old_logp.detach())
+    return -clipped_terms(ratio, advantages.detach(), min(clip, 0.2)).mean()
+
+
+@mutant("ppo_clip_loss", "9 tokens")
+def four_tokens(logp, old_logp, advantages, clip=0.2):
+    ratio = torch.exp(logp - old_logp.detach())
+    return -clipped_terms(ratio, advantages.detach(), clip).sum() / min(4, len(logp))
+
+
+@mutant("ppo_clip_loss", "you clip the product")
+def clips_the_product(logp, old_logp, advantages, clip=0.2):
+    product = torch.exp(logp - old_logp.detach()) * advantages.detach()
+    return -torch.minimum(product, product.clamp(1 - clip, 1 + clip)).mean()
+
+
+@mutant("ppo_clip_loss", "no clip stops a ratio below")
+def clips_above_alone(logp, old_logp, advantages, clip=0.2):
+    ratio, a = torch.exp(logp - old_logp.detach()), advantages.detach()
+    return -torch.minimum(ratio * a, ratio.clamp(max=1 + clip) * a).mean()
 
 
 @mutant("kl_categorical", "backwards")
@@ -155,6 +221,19 @@ def summed_over_all(p_logits, q_logits):
 def nan_where_banned(p_logits, q_logits):
     log_p = p_logits.log_softmax(-1)
     return (log_p.exp() * (log_p - q_logits.log_softmax(-1))).sum(-1)
+
+
+@mutant("kl_categorical", "the logarithm of a softmax underflows")
+def logs_of_softmax(p_logits, q_logits):
+    p, q = p_logits.softmax(-1), q_logits.softmax(-1)
+    return torch.where(p == 0, 0.0, p * (p.log() - q.log())).sum(-1)
+
+
+@mutant("kl_categorical", "logits [4, 3]")
+def three_axes(p_logits, q_logits):
+    log_p, log_q = p_logits.log_softmax(-1), q_logits.log_softmax(-1)
+    terms = torch.where(log_p.isneginf(), 0.0, log_p.exp() * (log_p - log_q))
+    return terms.sum(2 if p_logits.dim() == 3 else 0)
 
 
 @mutant("kl_categorical", "do not clamp")

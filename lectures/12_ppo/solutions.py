@@ -15,7 +15,7 @@ def gae(rewards: Tensor, values: Tensor, gamma: float = 1.0, lam: float = 0.95) 
     """Generalised advantage estimation of one episode: `rewards[T]`, `values[T]` -> advantages
     `[T]`, without gradient.
 
-        delta_t = r_t + gamma V_{t+1} - V_t             how much better step t went than the critic thought
+        delta_t = r_t + gamma V_{t+1} - V_t             how much better than the critic thought
         A_t     = delta_t + gamma lam A_{t+1}           from the last step backwards
 
     `values[t]` is what the critic expected before step t was taken. After the last step the episode
@@ -27,7 +27,7 @@ def gae(rewards: Tensor, values: Tensor, gamma: float = 1.0, lam: float = 0.95) 
     0.5 * 0.625 = 0.0625.
     """
     ### BEGIN SOLUTION
-    values = values.detach()
+    rewards, values = rewards.detach(), values.detach()
     following = torch.cat([values[1:], values.new_zeros(1)])
     advantages = rewards + gamma * following - values
     for t in reversed(range(len(advantages) - 1)):

@@ -45,7 +45,7 @@ def token_rewards(
     """The reward of each token: `rewards[B]`, `logp, ref_logp, mask [B, T]` -> `[B, T]`, without
     gradient.
 
-        r_t = - beta (logp_t - ref_logp_t)          and rewards[i] more at the last sampled token of answer i
+        r_t = - beta (logp_t - ref_logp_t)          and rewards[i] more at the last sampled token
 
     The first part is what moving away from the reference model costs, token by token; its sum over
     an answer estimates beta times the KL divergence. `mask` is 1 on the tokens that the policy

@@ -43,6 +43,29 @@ def clamped(chosen, rejected):
     return (value - p.clamp(min=1e-12).log() + p.clamp(min=1e-12).log().detach()).mean()
 
 
+@mutant("bradley_terry_loss", "7 comparisons")
+def four_comparisons(chosen, rejected):
+    losses = -torch.nn.functional.logsigmoid(chosen - rejected)
+    return losses.sum() / min(4, len(losses))
+
+
+@mutant("preference_accuracy", "compare exactly")
+def nearly_equal(chosen, rejected):
+    d = chosen - rejected
+    return ((d > 1e-3).double() + 0.5 * (d.abs() <= 1e-3).double()).mean().item()
+
+
+@mutant("preference_accuracy", "the 8 comparisons")
+def five_comparisons(chosen, rejected):
+    right = (chosen > rejected).double() + 0.5 * (chosen == rejected).double()
+    return right.sum().item() / min(5, len(right))
+
+
+@mutant("preference_accuracy", "a Python number")
+def a_tensor(chosen, rejected):
+    return ((chosen > rejected).double() + 0.5 * (chosen == rejected).double()).mean()
+
+
 @mutant("preference_accuracy", "worse than a coin")
 def ties_wrong(chosen, rejected):
     return (chosen > rejected).double().mean().item()
@@ -75,6 +98,37 @@ def at_the_end(rewards, mask):
 
 def kept(values, mask):
     return torch.where(mask.bool(), values, 0.0)
+
+
+def right_rewards(rewards, logp, ref_logp, mask, beta):
+    price = beta * kept(logp - ref_logp, mask).detach()
+    return at_the_end(rewards.detach(), mask) - price
+
+
+@mutant("token_rewards", "here your beta is 0.1")
+def one_beta(rewards, logp, ref_logp, mask, beta):
+    return right_rewards(rewards, logp, ref_logp, mask, min(beta, 0.1))
+
+
+@mutant("token_rewards", "should have the shape (4, 5)")
+def three_answers(rewards, logp, ref_logp, mask, beta):
+    return right_rewards(rewards[:3], logp[:3], ref_logp[:3], mask[:3], beta)
+
+
+@mutant("token_rewards", "into ref_logp")
+def reference_learns(rewards, logp, ref_logp, mask, beta):
+    return at_the_end(rewards, mask) - beta * kept(logp.detach() - ref_logp, mask)
+
+
+@mutant("token_rewards", "from your result into rewards")
+def rewards_learn(rewards, logp, ref_logp, mask, beta):
+    return at_the_end(rewards, mask) - beta * kept(logp - ref_logp, mask).detach()
+
+
+@mutant("token_rewards", "did not sample")
+def prices_the_holes(rewards, logp, ref_logp, mask, beta):
+    price = beta * (logp - ref_logp).nan_to_num().detach()
+    return at_the_end(rewards.detach(), mask) - price
 
 
 @mutant("token_rewards", "last column")

@@ -46,7 +46,7 @@ def token_rewards(
     """The reward of each token: `rewards[B]`, `logp, ref_logp, mask [B, T]` -> `[B, T]`, without
     gradient.
 
-        r_t = - beta (logp_t - ref_logp_t)          and rewards[i] more at the last sampled token of answer i
+        r_t = - beta (logp_t - ref_logp_t)          and rewards[i] more at the last sampled token
 
     The first part is what moving away from the reference model costs, token by token; its sum over
     an answer estimates beta times the KL divergence. `mask` is 1 on the tokens that the policy
@@ -61,5 +61,5 @@ def token_rewards(
     price = beta * (logp - ref_logp).detach()
     still_to_come = mask.flip(1).cumsum(1).flip(1)  # sampled tokens from here on, this one included
     last = mask & (still_to_come == 1)
-    return torch.where(last, rewards[:, None], 0.0) - torch.where(mask, price, 0.0)
+    return torch.where(last, rewards.detach()[:, None], 0.0) - torch.where(mask, price, 0.0)
     ### END SOLUTION

@@ -85,6 +85,48 @@ def any_digits(completion, gold):
     return float(bool(fits and Fraction(text) == Fraction(gold)))
 
 
+def by_grammar(completion, gold, grammar=GRAMMAR, longest=100):
+    if completion.count("<answer>") != 1 or completion.count("</answer>") != 1:
+        return 0.0
+    match = re.search(r"<answer>(.*)</answer>", completion, flags=re.DOTALL)
+    text = match[1].strip() if match else ""
+    if len(text) > longest or not re.fullmatch(grammar, text) or re.search("/0+$", text):
+        return 0.0
+    parts = [Fraction(part.strip()) for part in text.lstrip("$").split("/")]
+    return float(parts[0] / (parts[1] if len(parts) > 1 else 1) == Fraction(gold))
+
+
+def with_grammar(different):
+    return lambda completion, gold: by_grammar(completion, gold, **different)
+
+
+for name, message, different in (
+    ("fifty_characters", "100 characters are allowed", {"longest": 50}),
+    ("long_answers", "101 characters are too many", {"longest": 150}),
+    ("plus_signs", "a plus sign is not", {"grammar": r"[-+]?[0-9]+(\.[0-9]+|/[0-9]+)?"}),
+    ("bare_points", "behind the point", {"grammar": r"-?[0-9]+(\.[0-9]*|/[0-9]+)?"}),
+    ("no_digit_first", "before the point", {"grammar": GRAMMAR + r"|-?\.[0-9]+"}),
+    ("two_signs", "one minus sign, in front", {"grammar": r"-?[0-9]+(\.[0-9]+|/-?[0-9]+)?"}),
+    ("decimal_fractions", "not both", {"grammar": r"-?[0-9]+(\.[0-9]+)?(/[0-9]+)?"}),
+    ("blanks_inside", "no blanks inside", {"grammar": r"-?[0-9]+(\.[0-9]+|\s?/\s?[0-9]+)?"}),
+    ("dollars", "no units", {"grammar": r"\$?" + GRAMMAR}),
+):
+    wrong = with_grammar(different)
+    wrong.__name__ = name
+    mutant("accuracy_reward", message)(wrong)
+
+
+@mutant("accuracy_reward", "the tags are in small letters")
+def any_case(completion, gold):
+    return by_grammar(completion.lower(), gold)
+
+
+@mutant("accuracy_reward", "`</answer>` occurs twice")
+def closing_tags_not_counted(completion, gold):
+    before, closed, behind = completion.partition("</answer>")
+    return by_grammar(before + closed + behind.replace("</answer>", ""), gold)
+
+
 def form(
     completion,
     pattern=r"\s*<think>(.*?)</think>\s*<answer>(.*?)</answer>\s*",
@@ -135,6 +177,31 @@ def counts_tags(completion):
 @mutant("format_reward", "wrong answers may be well-formed")
 def wants_the_right_one(completion):
     return form(completion) * ("72" in completion)
+
+
+@mutant("format_reward", "a reward is a float")
+def form_as_bool(completion):
+    return bool(form(completion))
+
+
+@mutant("format_reward", "the tags are in small letters")
+def form_in_any_case(completion):
+    return form(completion, flags=re.DOTALL | re.IGNORECASE)
+
+
+@mutant("format_reward", "may have several lines, too")
+def answer_on_one_line(completion):
+    return form(completion) * (re.search(r"<answer>.*</answer>", completion) is not None)
+
+
+@mutant("format_reward", "an answer may hold anything")
+def answer_with_a_digit(completion):
+    return form(completion) * (re.search(r"<answer>[^<]*[0-9]", completion) is not None)
+
+
+@mutant("format_reward", "many of them")
+def one_space_at_the_end(completion):
+    return form(completion, r"\s*<think>(.*?)</think>\s*<answer>(.*?)</answer>\s?")
 
 
 def share(
@@ -193,6 +260,22 @@ def divides_by_nothing(text, lexicons, target):
     return share(text, lexicons, target, nothing=None) or 1 / 0
 
 
+@mutant("language_consistency", "more than two languages")
+def english_or_spanish(text, lexicons, target):
+    return share(text, lexicons, "en" if target == "en" else "es")
+
+
+@mutant("language_consistency", "of a third language")
+def two_lexicons(text, lexicons, target):
+    first = {name: lexicons[name] for name in list(lexicons)[:2]} | {target: lexicons[target]}
+    return share(text, first, target)
+
+
+@mutant("language_consistency", "runs of letters")
+def digits_and_underscores(text, lexicons, target):
+    return share(text, lexicons, target, pattern=r"\w+")
+
+
 SHOTGUN = "".join(f"<answer>{n}</answer>" for n in range(10_000))
 ATTACKS = [
     SHOTGUN,
@@ -232,6 +315,18 @@ def without_nan(grader):
 @mutant("find_exploit", "no exploit for `points_add_up`")
 def nine_thoughts(grader):
     return first_paid(grader, [a.replace("<think>" * 10, "<think>" * 9) for a in ATTACKS])
+
+
+@mutant("find_exploit", "an honest right answer")
+def first_digits(grader):
+    digits = [f"<answer>{digit}</answer>" for digit in range(10)]
+    return first_paid(grader, [SHOTGUN, *digits, *ATTACKS[1:]])
+
+
+@mutant("find_exploit", "no exploit for `substring`")
+def knows_some_answers(grader):
+    known = " ".join(f"<answer>{n}</answer>" for n in (4711, 8080, 39, 6174))
+    return first_paid(grader, [known, *ATTACKS[1:]])
 
 
 @mutant("find_exploit", "return None if no attack")

@@ -64,9 +64,7 @@ def table(student):
             objectives.group_advantages(rewards, eps=eps),
             f"{prompts} groups of {group} random rewards, eps {eps}",
             {
-                "eps is always 1e-4 in your function; use the argument": (
-                    objectives.group_advantages(rewards)
-                ),
+                "here your eps is 1e-4; use the argument": (objectives.group_advantages(rewards)),
                 "eps stands beside the std, not under the root beside the variance": (
                     (rewards - rewards.mean(1, keepdim=True)) / (spread + eps).sqrt()
                 ),
@@ -233,10 +231,10 @@ CASES = [
 
 
 def one_token(ratio, advantage):
-    """A sequence of one token with this ratio, ready for autograd."""
+    """A sequence of one token with this ratio."""
     old = torch.tensor([[-1.0]], dtype=DOUBLE)
-    logp = (old + math.log(ratio)).requires_grad_(True)
-    return logp, old, torch.tensor([advantage], dtype=DOUBLE), torch.ones(1, 1)
+    logp, weight = old + math.log(ratio), torch.tensor([advantage], dtype=DOUBLE)
+    return logp, old, weight, torch.ones(1, 1)
 
 
 def mistakes_in(advantage, ratio):
@@ -286,8 +284,8 @@ def gradient(student):
     """The same six cases, by gradient; and none through the old policy and the advantages."""
     for advantage, ratio, _, wanted in CASES:
         logp, old, weight, mask = one_token(ratio, advantage)
-        old.requires_grad_(True)
-        weight.requires_grad_(True)
+        for leaf in (logp, old, weight):
+            leaf.requires_grad_(True)
         loss = student.grpo_loss(logp, old, weight, mask)
         found, through_old, through_weight = gradients(loss, logp, old, weight)
         case = f"A = {advantage:g}, ratio {ratio}"
@@ -358,7 +356,7 @@ def mean_over_tokens(student):
             right(batch[3], clip),
             f"a random batch of {rows} rows of {width}, with clip {clip}",
             {
-                "your clip range is always 0.2; use the argument `clip`": right(batch[3], 0.2),
+                "here your clip range is 0.2; use the argument `clip`": right(batch[3], 0.2),
                 "you take the first mask.sum(1) tokens of each row; the ones of the mask may stand "
                 "anywhere": right(prefix(batch[3]), clip),
             },

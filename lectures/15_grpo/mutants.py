@@ -44,7 +44,7 @@ def no_eps(rewards, eps=1e-4):
     return centered / torch.where(std > 1e-9, std + eps, std)
 
 
-@mutant("group_advantages", "eps is always 1e-4")
+@mutant("group_advantages", "your eps is 1e-4")
 def fixed_eps(rewards, eps=1e-4):
     return objectives.group_advantages(rewards)
 
@@ -252,7 +252,7 @@ def inside(logp, old_logp, mask):
     return torch.exp(torch.where(mask.bool(), logp - old_logp.detach(), 0.0))
 
 
-@mutant("grpo_loss", "clip range is always 0.2")
+@mutant("grpo_loss", "your clip range is 0.2")
 def fixed_clip(logp, old_logp, advantages, mask, clip=0.2):
     return careful(logp, old_logp, advantages, mask)
 

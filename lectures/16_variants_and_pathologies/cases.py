@@ -56,7 +56,7 @@ def dr_grpo(
     wanted = loss(own)
     return wanted, {
         "the minus is missing": -wanted,
-        "your clip range is always 0.2; use the argument `clip`": loss(own, clip=0.2),
+        "here your clip range is 0.2; use the argument `clip`": loss(own, clip=0.2),
         "you subtract the mean of all rewards; each group has a mean of its own": loss(
             rewards - rewards.mean()
         ),
@@ -123,7 +123,7 @@ def cispo(
         "you divide by all entries, padding included": wanted * mask.mean(),
         "a sum; divide by the number of tokens": wanted * mask.sum(),
         "the advantages are not used": loss(torch.ones_like(advantages)),
-        "your cap is always 1.28; use the argument `cap`": loss(cap=1.28),
+        "here your cap is 1.28; use the argument `cap`": loss(cap=1.28),
         "the mask is not used": loss(mask=torch.ones_like(mask)),
         FIRST: loss(mask=prefix(mask)),
     }

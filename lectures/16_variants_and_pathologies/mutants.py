@@ -68,7 +68,7 @@ DIVISORS = {
 mutants("dr_grpo_loss", DIVISORS, with_sum)
 
 
-@mutant("dr_grpo_loss", "always 0.2")
+@mutant("dr_grpo_loss", "your clip range is 0.2")
 def fixed_clip(logp, old_logp, rewards, mask, max_length, clip=0.2):
     return dr_grpo(logp, old_logp, centred(rewards), mask, max_length, 0.2)
 
@@ -189,7 +189,7 @@ def with_bounds(of):
 BOUNDS = {
     "bounded_below": ("lower bound", lambda ratio, cap: ratio.clamp(0.8, cap)),
     "no_cap": ("not bounded by the cap", lambda ratio, cap: ratio),
-    "fixed_cap": ("always 1.28", lambda ratio, cap: ratio.clamp(max=1.28)),
+    "fixed_cap": ("your cap is 1.28", lambda ratio, cap: ratio.clamp(max=1.28)),
 }
 mutants("cispo_loss", BOUNDS, with_bounds)
 

@@ -18,7 +18,7 @@ import safetensors.torch
 from torch import Tensor
 
 from minilrm.errors import UserError
-from minilrm.files import plain
+from minilrm.files import json_ready
 
 # A folder is filled (and emptied) under a hidden name, which says whose it is. A process number
 # means something on one machine only, so the name has the machine's as well.
@@ -49,8 +49,8 @@ def new_folder(folder: Path) -> Iterator[Path]:
     """A hidden sibling to fill: renamed to `folder` when all of it is on the disk, removed if
     anything fails. UserError if the folder is there already, or if the disk refuses.
 
-    with new_folder(Path("step-000007")) as temporary:
-        write_bytes(temporary / "a", b"1")
+        with new_folder(Path("step-000007")) as temporary:
+            write_bytes(temporary / "a", b"1")
     """
     if os.path.lexists(folder):
         raise UserError(
@@ -77,6 +77,7 @@ def new_folder(folder: Path) -> Iterator[Path]:
 
 
 def cannot_save(folder: Path, error: OSError) -> UserError:
+    """The error of a disk that refuses, in a line that says what to do."""
     return UserError(
         f"cannot save {folder}: {reason(error)}; free some space, or choose another place"
     )
@@ -188,7 +189,7 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
 
 def write_json(path: Path, value: Mapping[str, object]) -> None:
     """A JSON file, on the disk on return."""
-    text = json.dumps(plain(value), ensure_ascii=False, allow_nan=False, indent=2)
+    text = json.dumps(json_ready(value), ensure_ascii=False, allow_nan=False, indent=2)
     write_bytes(path, text.encode("utf-8", "backslashreplace") + b"\n")
 
 

@@ -115,7 +115,7 @@ class Trainer(loop.Trainer):
     command = "distill"
 
     @classmethod
-    def settle(cls, options: Options, saved: Mapping[str, Any]) -> Options:
+    def complete(cls, options: Options, saved: Mapping[str, Any]) -> Options:
         """The teacher's own folder, and the numbers of the way."""
         if options.way != saved.get("way", options.way):
             raise UserError(
@@ -158,14 +158,14 @@ class Trainer(loop.Trainer):
     def step(self, step: int) -> dict[str, Any]:
         """Take a batch of the teacher's traces or of the student's own samples, compare, update.
         Returns the metrics."""
-        o, started, loss = self.options, time.perf_counter(), 0.0
+        o, started = self.options, time.perf_counter()
         own = problem_rng(o.seed, step, "distill/own").random() < o.lmbda
         rows, metrics = self.own_samples(step) if own else (self.from_pool(step), {})
         tokens = devices.total(sum(sum(row.mask) for row in rows))
         warm = min(1.0, (step + 1) / o.warmup) if o.warmup else 1.0
         set_lr(self.optimizers, warm * (1 - 0.9 * self.done / self.goal))
-        for ids, mask in example_batches(rows, o.max_tokens_per_batch):
-            part = loss_of(
+        loss, norm = self.descend(
+            loss_of(
                 self.model,
                 self.teacher,
                 ids,
@@ -175,10 +175,8 @@ class Trainer(loop.Trainer):
                 temperature=o.loss_temperature,
                 denominator=tokens,
             )
-            part.backward()
-            loss += float(part.detach())
-        loss = devices.total(loss)
-        norm = self.update_weights(loss)
+            for ids, mask in example_batches(rows, o.max_tokens_per_batch)
+        )
         self.state.tokens_trained += tokens
         self.state.seconds += time.perf_counter() - started
         return {

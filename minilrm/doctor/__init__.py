@@ -50,7 +50,7 @@ def diagnose(run: Run) -> list[Finding]:
     return sorted(found, key=lambda finding: finding.severity != "problem")
 
 
-def verdict(findings: Sequence[Finding]) -> str:
+def state_of(findings: Sequence[Finding]) -> str:
     """The name of the state: the first problem's, or healthy."""
     names = [
         finding.name
@@ -60,9 +60,9 @@ def verdict(findings: Sequence[Finding]) -> str:
     return names[0] if names else HEALTHY
 
 
-def describe(run: Run, findings: Sequence[Finding]) -> str:
+def as_text(run: Run, findings: Sequence[Finding]) -> str:
     """The diagnosis for a person."""
-    name = verdict(findings)
+    name = state_of(findings)
     lines = [
         f"{run.name}: {run.steps} steps of {run.options.get('task', 'an unknown task')}, accuracy "
         f"{run.start('accuracy'):.2f} -> {run.end('accuracy'):.2f}, reward "
@@ -85,7 +85,7 @@ def as_json(run: Run, findings: Sequence[Finding]) -> str:
     record = {
         "run": run.name,
         "steps": run.steps,
-        "verdict": verdict(findings),
+        "verdict": state_of(findings),
         "findings": [asdict(f) for f in findings],
     }
     return json.dumps(record, ensure_ascii=False, indent=2)
@@ -113,7 +113,7 @@ class Options:
 def examine(options: Options) -> None:
     if options.table:
         recorded = load(options.recordings or machine.data_folder() / "doctor")
-        print(confusion([(r, verdict(diagnose(r.run))) for r in recorded], HEALTHY))
+        print(confusion([(r, state_of(diagnose(r.run))) for r in recorded], HEALTHY))
         return
     if options.run is None:
         raise UserError(
@@ -122,7 +122,7 @@ def examine(options: Options) -> None:
         )
     run = from_log(RunLog.open(options.run))
     findings = diagnose(run)
-    print(as_json(run, findings) if options.json else describe(run, findings))
+    print(as_json(run, findings) if options.json else as_text(run, findings))
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from minilrm.doctor.finding import Finding, broken, course, learnt, problem
+from minilrm.doctor.finding import Finding, broken, course, improved, problem
 from minilrm.doctor.run import FIRST, Run
 
 # Mean distance of the reward from what accuracy and format allow, in parts of the largest reward.
@@ -158,7 +158,7 @@ def length_runaway(run: Run) -> Finding | None:
     """Length grows towards the limit and takes no accuracy with it."""
     before, after = run.start("completions/mean_length"), run.end("completions/mean_length")
     more_cut = run.end("completions/clipped_ratio") - run.start("completions/clipped_ratio")
-    astray = after >= TWICE * before and not learnt(run) and not broken(run)
+    astray = after >= TWICE * before and not improved(run) and not broken(run)
     if not (after >= LONGER * before and more_cut >= CUT_OFF or astray):
         return None
     return problem(
@@ -178,7 +178,7 @@ def truncation(run: Run) -> Finding | None:
     open_ended = [text for text in run.texts if not run.task.answers_in(text)]
     marked = f" behind {run.task.mark}" if run.task.mark else ""
     still, limit = run.end("completions/clipped_ratio"), run.option("max_new_tokens")
-    if not cut_off >= CUT_OFF or learnt(run) and still < CUT_OFF:
+    if not cut_off >= CUT_OFF or improved(run) and still < CUT_OFF:
         return None
     return problem(
         "truncation",
@@ -258,7 +258,7 @@ def kl_pinning(run: Run) -> Finding | None:
     much to go on."""
     weight, distance = run.option("kl_coef"), run.end("kl")
     dear = weight * distance * run.end("completions/mean_length") >= DEAR * run.weight("accuracy")
-    if not weight or not distance < HELD or learnt(run) and not dear:
+    if not weight or not distance < HELD or improved(run) and not dear:
         return None
     return problem(
         "kl_pinning",
@@ -280,7 +280,7 @@ def lr_too_high(run: Run) -> Finding | None:
     falls = run.end("entropy") < COLLAPSED * run.start("entropy")
     rose = run.best("entropy") > RISEN * run.start("entropy")  # and may have fallen since
     # What breaks within the first steps has no better stretch to fall from; then the entropy tells.
-    steep = run.option("lr") >= HIGH_LR and not learnt(run) and (broken(run) or rose or falls)
+    steep = run.option("lr") >= HIGH_LR and not improved(run) and (broken(run) or rose or falls)
     if not (best >= RARE and (steep or broken(run) and rises)):
         return None
     return problem(
@@ -299,7 +299,7 @@ def entropy_collapse(run: Run) -> Finding | None:
     equal = run.end("frac_reward_zero_std")
     if (
         not (after < COLLAPSED * before and equal >= EQUAL)
-        or learnt(run)
+        or improved(run)
         or run.end("accuracy") >= CERTAIN
     ):
         return None
@@ -314,7 +314,7 @@ def entropy_collapse(run: Run) -> Finding | None:
 
 def no_progress(run: Run) -> Finding | None:
     """Accuracy did not rise, and nothing above says why."""
-    if learnt(run) or run.end("accuracy") >= CERTAIN:
+    if improved(run) or run.end("accuracy") >= CERTAIN:
         return None
     return problem(
         "no_progress",

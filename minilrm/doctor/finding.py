@@ -29,7 +29,7 @@ def course(run: Run, key: str, spec: str = ".2f") -> str:
 GAIN = 0.1  # accuracy rose: END - START is at least this, or a third of what was missing to 1
 
 
-def learnt(run: Run) -> bool:
+def improved(run: Run) -> bool:
     """Whether accuracy rose."""
     before, after = run.start("accuracy"), run.end("accuracy")
     return after - before >= min(GAIN, (1 - before) / 3)

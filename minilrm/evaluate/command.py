@@ -12,7 +12,7 @@ from minilrm.intervals import (
     TOO_FEW,
 )
 from minilrm.options import (
-    describe,
+    options_table,
 )
 from minilrm.tasks import TASKS, get_task
 from minilrm.tasks.base import Problem, Task
@@ -121,7 +121,7 @@ def main(options: Options) -> None:
     folder, model, tokenizer, info = checkpoint.open_model(options.checkpoint, device)
     task = choose_task(options, info)
     problems = choose_problems(task, options)
-    print(describe(options), flush=True)
+    print(options_table(options), flush=True)
     result = evaluate(
         model, tokenizer, task, problems, options, report=lambda text: print(text, file=sys.stderr)
     )

@@ -33,7 +33,7 @@ from minilrm.files import write_bytes_atomic
 from minilrm.options import option
 from minilrm.runlog import RunLog
 
-__all__ = ["FAILURES", "Failure", "compare", "describe", "draw", "get", "main"]
+__all__ = ["FAILURES", "Failure", "compare", "account", "draw", "get", "main"]
 
 WIDTH = 100  # columns of text
 SECONDS = "10 to 25 seconds on an idle core (the first time some 20 more, for the base)"
@@ -141,7 +141,7 @@ def ends(log: RunLog, key: str) -> tuple[float, float] | None:
     return (float(np.mean(values[:part])), float(np.mean(values[-part:]))) if values else None
 
 
-def describe(failure: Failure, logs: dict[str, RunLog]) -> str:
+def account(failure: Failure, logs: dict[str, RunLog]) -> str:
     """The paragraph, a table of what changed in either run, and the test."""
     rows = [f"{'':34}{'healthy run':>22}{'broken run':>22}"]
     for key in dict.fromkeys(
@@ -251,7 +251,7 @@ def show(options: Options) -> None:
     )
     logs = compare(failure, options.out, options.seed, options.steps)
     text, place = (
-        describe(failure, logs),
+        account(failure, logs),
         place_of(failure, options.out, options.seed, options.steps),
     )
     write_bytes_atomic(place / "failure.txt", (text + "\n").encode())

@@ -13,7 +13,7 @@ from minilrm.errors import UserError
 from minilrm.model import count_parameters
 from minilrm.options import (
     check,
-    describe,
+    options_table,
     resumed,
     to_dict,
     with_recipe,
@@ -56,7 +56,7 @@ def train(make: type[Trainer], options: Options, show_options: bool = False, **m
     The options are checked first, in the command line's words; the task's recipe fills in what was
     not given. UserError for whatever the user can mend, before a run folder is made where possible.
     """
-    options, log = settled(make, options)
+    options, log = final_options(make, options)
     with contextlib.ExitStack() as held:
         if log:
             held.enter_context(log.lock())
@@ -74,7 +74,7 @@ def train(make: type[Trainer], options: Options, show_options: bool = False, **m
             raise
 
 
-def settled(make: type[Trainer], options: Any) -> tuple[Any, RunLog | None]:
+def final_options(make: type[Trainer], options: Any) -> tuple[Any, RunLog | None]:
     """The options that a run has, checked; and its folder, if it is there already."""
     check(options)
     if options.resume:
@@ -84,12 +84,12 @@ def settled(make: type[Trainer], options: Any) -> tuple[Any, RunLog | None]:
             )
         log = RunLog.open(options.resume, make.command)
         saved = log.config.get("options", {})
-        return make.settle(resumed(options, saved).replace(out=None), saved), log
+        return make.complete(resumed(options, saved).replace(out=None), saved), log
     if options.data and "task" not in options.given:
         options = options.replace(task="gsm8k")  # the task of a user's own file
     options = with_recipe(options, task_class(options.task).recipe)
     check(options)
-    return make.settle(with_absolute_paths(options), {}), None
+    return make.complete(with_absolute_paths(options), {}), None
 
 
 def with_absolute_paths(options: Any) -> Any:
@@ -105,7 +105,7 @@ def run(trainer: Trainer, log: RunLog, show_options: bool) -> Result:
     """From the first evaluation to the report."""
     state = trainer.state
     if show_options:
-        print(describe(trainer.options))
+        print(options_table(trainer.options))
     print(
         f"{count_parameters(trainer.model):,} parameters from {trainer.origin}; "
         f"run folder {log.folder}",

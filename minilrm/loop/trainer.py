@@ -5,15 +5,15 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from minilrm import checkpoint, machine
+from minilrm import checkpoint, devices, machine
 from minilrm.measure import Scores, measure
 from minilrm.model import Transformer, count_parameters
 from minilrm.optim import Guard
@@ -113,7 +113,7 @@ class Trainer:
     log_every = 1  # steps
 
     @classmethod
-    def settle(cls, options: Any, saved: Mapping[str, Any]) -> Any:
+    def complete(cls, options: Any, saved: Mapping[str, Any]) -> Any:
         """The options with what a command fills in by rules of its own; `saved`: those of a run
         that is resumed."""
         return options
@@ -144,6 +144,16 @@ class Trainer:
         """One optimizer step or, in reinforcement learning, one round. Returns what is logged of
         it."""
         raise NotImplementedError
+
+    def descend(self, parts: Iterable[Tensor]) -> tuple[float, float]:
+        """Take an optimizer step on the sum of losses, each of which is a part of one batch's.
+        Returns (loss, norm of its gradient before clipping)."""
+        loss = 0.0
+        for part in parts:
+            part.backward()
+            loss += float(part.detach())
+        loss = devices.total(loss)
+        return loss, self.update_weights(loss)
 
     def update_weights(self, loss: float) -> float:
         """Take the optimizer step for which the gradients were added up; a NaN skips it and is

@@ -181,13 +181,13 @@ def study(
     temperature: float = 1.0,
     samples: int = 1,
     max_new_tokens: int | None = None,
-    say: Callable[[str], None] = lambda line: None,
+    report: Callable[[str], None] = lambda line: None,
 ) -> dict[str, Any]:
     """Everything about one trained model, ready for JSON: `after`, `after_banned`, `ablation_gap`,
     and, given the model that it was trained from, `before`, `decomposition` and `verdict`. All
     answer the same problems with the same seed.
 
-    `right` keeps who was right (the first sample of each problem: "0110..."). `say` is told of each
+    `right` keeps who was right (the first sample of each problem: "0110..."). `report` is told of each
     pass. Raises UserError for a task without traces.
     """
     traced(task)  # complain before the work, not after
@@ -216,7 +216,7 @@ def study(
         "max_new_tokens": limit,
         "group_size": samples,
     }
-    groups = answer_all(model_before, model_after, tokenizer, task, asked, sampling, say)
+    groups = answer_all(model_before, model_after, tokenizer, task, asked, sampling, report)
     right = {
         name: "".join(str(int(g[0].grade.correct)) for g in answers)
         for name, answers in groups.items()
@@ -232,7 +232,7 @@ def answer_all(
     task: Task,
     problems: Sequence[Problem],
     sampling: dict[str, Any],
-    say: Callable[[str], None],
+    report: Callable[[str], None],
 ) -> dict[str, list[list[Episode]]]:
     """The answers of each pass: before, after, and after with the word banned."""
     started, device = time.perf_counter(), next(model_after.parameters()).device
@@ -247,7 +247,7 @@ def answer_all(
         if model is not None:
             groups[name] = ask(model, tokenizer, task, problems, dtype=dtype, **sampling)
             accuracy = mean([e.grade.correct for e in flatten(groups[name])])
-            say(f"{name}: {accuracy:.1%} right, {time.perf_counter() - started:.0f} s so far")
+            report(f"{name}: {accuracy:.1%} right, {time.perf_counter() - started:.0f} s so far")
     return groups
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from minilrm import files, machine, runlog
 from minilrm.checkpoint import Info, open_model
 from minilrm.errors import UserError
-from minilrm.options import describe, option
+from minilrm.options import option, options_table
 from minilrm.reflection.ablation import study
 from minilrm.reflection.reading import traced
 from minilrm.tasks import TASKS, TracedTask, get_task
@@ -66,7 +66,7 @@ def main(options: Options) -> None:
             file=sys.stderr,
         )
     problems = task.problems(options.split, options.n)
-    print(describe(options), flush=True)
+    print(options_table(options), flush=True)
     result = study(
         before.model if before else None,
         model,
@@ -77,7 +77,7 @@ def main(options: Options) -> None:
         temperature=options.temperature,
         samples=options.samples,
         max_new_tokens=options.max_new_tokens,
-        say=lambda text: print(text, file=sys.stderr),
+        report=lambda text: print(text, file=sys.stderr),
     )
     result |= {
         "split": options.split,

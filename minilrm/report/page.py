@@ -23,11 +23,11 @@ def render_page(log: RunLog) -> str:
         f"<p class=outcome>{outcome(summary, metrics)}</p>",
         section("Curves", render_curves(curves_svg(metrics))),
         section("What it wrote", render_transcripts(log.samples())),
-        section("Cost", table(cost(config, summary, metrics))),
-        folded("Options", table(config.get("options"))),
+        section("Cost", html_table(cost(config, summary, metrics))),
+        folded("Options", html_table(config.get("options"))),
         folded(
             "Last figures logged",
-            "".join(table(line, f"event: {event}") for event, line in last.items()),
+            "".join(html_table(line, f"event: {event}") for event, line in last.items()),
         ),
     ]
     return PAGE.format(title=escape(title), style=STYLE, body="\n".join(body))
@@ -65,7 +65,7 @@ def folded(heading: str, body: str) -> str:
     return f"<details><summary><h2>{heading}</h2></summary>{body}</details>" if body else ""
 
 
-def table(rows: object, caption: str = "") -> str:
+def html_table(rows: object, caption: str = "") -> str:
     pairs = rows.items() if isinstance(rows, dict) else ()
     body = "".join(f"<tr><th>{escape(name)}<td>{escape(display(value))}" for name, value in pairs)
     return f"<table><caption>{escape(caption)}</caption>{body}</table>" if body else ""

@@ -77,7 +77,7 @@ def render_version(sample: dict) -> str:
     if isinstance(pieces, list) and pieces:
         return (
             f"<div><h4>Step {escape(sample.get('step'))}</h4><pre>{render_pieces(pieces)}</pre>"
-            f"<b>{verdict(sample)}</b></div>"
+            f"<b>{right_or_wrong(sample)}</b></div>"
         )
     mark = str(sample.get("mark", "####"))  # the loops write down what announces an answer
     thinking, answer = split_answer(str(sample.get("completion") or ""), mark)
@@ -88,11 +88,11 @@ def render_version(sample: dict) -> str:
         folded = f"<details>{summary}<pre>{escape(thinking)}</pre></details>"
     return (
         f"<div><h4>Step {escape(sample.get('step'))}</h4>{folded}"
-        f"<pre class=answer>{escape(answer) or '(no answer)'}</pre><b>{verdict(sample)}</b></div>"
+        f"<pre class=answer>{escape(answer) or '(no answer)'}</pre><b>{right_or_wrong(sample)}</b></div>"
     )
 
 
-def verdict(sample: dict) -> str:
+def right_or_wrong(sample: dict) -> str:
     return {None: "", True: "✓ right", False: "✗ wrong"}[
         None if (ok := sample.get("correct")) is None else bool(ok)
     ]

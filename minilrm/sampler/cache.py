@@ -64,7 +64,8 @@ class Cache:
 
         A row that is named twice goes on twice, one that is not named is dropped:
 
-        >>> cache.fork([0, 0, 2])  # of three rows: the first forked in two, the second pruned
+        >>> cache.fork([0, 0, 2]).start.tolist()  # of three: the first twice, the second pruned
+        [2, 2, 0]
         """
         if not isinstance(rows, Tensor):
             rows = torch.tensor(rows, dtype=torch.long)

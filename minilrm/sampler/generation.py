@@ -1,4 +1,13 @@
-"""`generate`: completions of prompts, the one function that most callers need."""
+"""`generate`: completions of prompts, the one function that most callers need.
+
+**What is guaranteed.** With the same seed, `workers` and number of threads, on one machine, a
+call gives the same completions bit for bit, whichever processes take part and whatever becomes of
+them. Between other choices of `workers` and threads, completions are the same but for rounding:
+products over batches of another size round differently, so log-probabilities differ (by about 1e-6
+in float32, by some hundredths in bfloat16). Where a row's random number lies that close to the
+border between two tokens (at temperature 0: where two logits are that close), the row takes the
+other token, and goes on from there.
+"""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -14,6 +23,7 @@ from minilrm.sampler.workers import Workers, beside_this
 from minilrm.tokenizer import Tokenizer
 
 WORTH_SHARING = 64  # fewer rows are decoded sooner by one process than they are shared out
+WORTH_SENDING = 16  # fewer tokens per row are decoded sooner than a model is sent
 
 
 def generate(
@@ -46,16 +56,17 @@ def generate(
     without being sampled (they pass through the same batch and get mask 0); `stream` is told every
     new (row, id, sampled).
 
-    workers: processes that take a share of the rows. "auto": on a CPU with several threads, those
-    of this session (`workers.beside_this`), for 64 rows or more; None: none. With hooks there are
-    none, since hooks cannot reach into them. What does not depend on it is said in `shared_by`.
+    workers: processes that take a share of the rows. "auto": those of this session, where they are
+    faster: on a CPU with several threads, for many rows (`shared_by`); None: none. With hooks there
+    are none, since hooks cannot reach into them. Whether completions depend on it is said at the
+    head of this file.
 
     Raises ValueError for an empty prompt, for options out of range, and where prompt and completion
-    exceed the context. With a trained model:
+    exceed the context. With the shipped gsm8k-mini-base:
 
-    >>> prompts = ["Question: What is 2 + 2?\\nAnswer:"]
-    >>> generate(model, tokenizer, prompts, max_new_tokens=8, temperature=0)[0][0].text
-    ' #### 4'
+    >>> prompts = ["Question: What is 2 + 2?\\nAnswer: Let's think step by step.\\n"]
+    >>> generate(model, tokenizer, prompts, max_new_tokens=40, temperature=0)[0][0].text
+    '<<2+2=4>>4\\n#### 4'
     """
     if isinstance(prompts, str) or isinstance(stop, str):
         raise ValueError("prompts and stop are lists of texts")
@@ -64,7 +75,7 @@ def generate(
     ids = [tokenizer.encode(p) if isinstance(p, str) else list(p) for p in prompts]
     engine = model if isinstance(model, Engine) else Engine(model, dtype)
     check_room(ids, engine, how, dtype)
-    helpers = shared_by(workers, engine, hooks, rows=len(ids) * n)
+    helpers = shared_by(workers, engine, hooks, len(ids) * n, max_new_tokens)
     if helpers is None:
         return decode(engine, tokenizer, ids, how, hooks)
     return helpers.decode(engine, tokenizer, ids, how)
@@ -87,18 +98,11 @@ def check_room(
 
 
 def shared_by(
-    workers: Workers | str | None, engine: Engine, hooks: Hooks, rows: int
+    workers: Workers | str | None, engine: Engine, hooks: Hooks, rows: int, tokens: int
 ) -> Workers | None:
-    """The processes that take a share of a job of so many rows; None where it is done here alone.
-
-    **What depends on it.** With the same seed, the same `workers` and the same number of threads,
-    completions are the same bit for bit at every call, whichever process decodes a row. Between
-    other choices of these two they are the same but for rounding: products of batches of another
-    size round differently, so log-probabilities differ (by about 1e-6 in float32, 1e-2 in
-    bfloat16), and where a row's random number lies that close to the border between two tokens (at
-    temperature 0: where two logits are that close) the row takes the other one, and goes on from
-    there.
-    """
+    """The processes that take a share of a job of so many rows of so many tokens; None where it is
+    done here alone. Decided by the arguments and the number of threads alone, never by what is
+    faster at the moment, so that a call can be repeated bit for bit."""
     if isinstance(workers, str) and workers != "auto":
         raise ValueError(f'workers is "auto", None, or a Workers, not {workers!r}')
     if hooks.asked or rows < WORTH_SHARING:
@@ -107,5 +111,7 @@ def shared_by(
         return workers
     # A worker builds model and tokenizer anew from what they are made of: it would not know what
     # a class of the caller's own changes.
-    ours = type(engine.model) is Transformer and type(hooks.tokenizer) is Tokenizer
-    return beside_this(engine.device, most=machine.MOST_THREADS) if ours else None
+    known = type(engine.model) is Transformer and type(hooks.tokenizer) is Tokenizer
+    if not known or tokens < WORTH_SENDING:
+        return None
+    return beside_this(engine.device, most=machine.MOST_THREADS)

@@ -4,9 +4,9 @@ Decoding multiplies small matrices thousands of times, and two threads on such a
 faster than one; two processes with a thread each are. `serve.py` is the other side: a Python
 process that is sent weights, tokenizer and prompts over a pipe and sends completions back.
 
-How a job is cut into shares depends on its size and on the number of processes alone, and each
-share is decoded on one thread. So a share comes out the same, bit for bit, whichever process
-decodes it: one that is not ready yet, or that has died, costs time and nothing else.
+How a job is cut into shares depends on its size and on the number of processes asked for alone,
+and each share is decoded on one thread. So a share comes out the same, bit for bit, whichever
+process decodes it: one that is not ready yet, or that has died, costs time and nothing else.
 
 A message is a line of JSON, which may say that so many bytes of weights (safetensors) follow.
 Nothing here can run code that comes over the pipe.
@@ -14,6 +14,7 @@ Nothing here can run code that comes over the pipe.
 
 import contextlib
 import functools
+import itertools
 import json
 import os
 import queue
@@ -94,7 +95,7 @@ class Workers:
     with this object or with this process.
 
     >>> workers = Workers(1)
-    >>> generate(model, tokenizer, prompts, n=8, max_new_tokens=64, workers=workers)
+    >>> groups = generate(model, tokenizer, prompts, n=64, max_new_tokens=8, workers=workers)
     """
 
     def __init__(self, count: int):
@@ -107,8 +108,12 @@ class Workers:
         """Start them now, so that they have imported torch by the time that they are needed. wait:
         until then."""
         if self.processes is None:
-            self.processes = [DecodingProcess() for _ in range(self.count)]
+            self.processes = []
             weakref.finalize(self, stop, self.processes)
+            # Where no more processes or threads are allowed, those that there are will do.
+            with contextlib.suppress(OSError, RuntimeError):
+                for _ in range(self.count):
+                    self.processes.append(DecodingProcess())
         for process in self.processes if wait else ():
             process.ready.wait()
 
@@ -147,7 +152,7 @@ class Workers:
         assert self.processes is not None
         if how.seed is None:
             how = replace(how, seed=torch.Generator().seed())
-        shares = shares_of(len(prompts), how.n, len(self.processes) + 1)
+        shares = shares_of(len(prompts), how.n, self.count + 1)
         fields, weights = common_fields(engine, tokenizer, how)
         requests = [
             process.send(fields | fields_of(share, prompts), weights)
@@ -155,7 +160,7 @@ class Workers:
         ]
         results: list[list[Completion]] = [[] for _ in prompts]
         answers: list[Answer] = []
-        for share, request in zip(shares, [None, *requests], strict=True):
+        for share, request in itertools.zip_longest(shares, [None, *requests]):
             answer = None if request is None or request.cancel() else request.result()
             if answer is None:
                 hooks, first = Hooks(tokenizer, how.stop), share.prompts.start

@@ -36,6 +36,7 @@ from typing import Any, ClassVar, Protocol
 from minilrm import machine
 from minilrm.errors import UserError
 from minilrm.tasks import answers
+from minilrm.tasks.calculator import number
 from minilrm.tasks.frames import SEPARATOR, guess_language, render_frame
 from minilrm.tasks.problem import (
     PROMPT_STYLES,
@@ -76,6 +77,8 @@ class Task:
     max_new_tokens: int = 128
     #: what announces the answer in a completion; "": nothing does, all of it is the answer
     mark: str = answers.MARK
+    #: how an answer is read as a number: strictly, or as larger models write it (`answers.py`)
+    read_number = staticmethod(number)
     #: what a solved question ends with in a document of several; few-shot sampling stops there
     separator: str = SEPARATOR
     #: whether "<answer>" and its like in the task's own texts stand for special tokens
@@ -177,11 +180,11 @@ class Task:
     def grade(self, problem: Problem, completion: str) -> Grade:
         """Judge a completion. Total: any string gets a Grade, nothing raises, nothing is evaluated
         as code."""
-        return answers.grade_final(problem.answer, completion)
+        return answers.grade_final(problem.answer, completion, self.read_number)
 
     def vote_key(self, problem: Problem, answer: str | None) -> str | None:
         """Answers that count as one vote share a key ("12" and "12.0"); None abstains."""
-        return answers.vote_key(answer)
+        return answers.vote_key(answer, self.read_number)
 
     def thinks(self, completion: str) -> bool:
         """Whether the completion works towards its answer instead of blurting it out."""
@@ -213,7 +216,7 @@ class Task:
         should have ended."""
         found = cls.answers_in(text)
         return bool(found) and (
-            bool(cls.after_answer(text).strip()) or answers.vote_key(found[0]) is None
+            bool(cls.after_answer(text).strip()) or cls.read_number(found[0]) is None
         )
 
     # -- the shipped files -------------------------------------------------------------------------
@@ -241,12 +244,12 @@ class Task:
     def read_shipped(self, path: Path) -> list[Problem]:
         """The problems of a shipped file. UserError if a line of it is damaged."""
         found = []
-        for number, line in enumerate(path.read_bytes().splitlines(), 1):
+        for row, line in enumerate(path.read_bytes().splitlines(), 1):
             try:
                 found.append(self.from_record(json.loads(line)))
             except (ValueError, KeyError, TypeError, ArithmeticError) as error:
                 raise UserError(
-                    f"{path}, line {number}: no problem as {self.name} poses them now ({error!r}); "
+                    f"{path}, line {row}: no problem as {self.name} poses them now ({error!r}); "
                     f"make the file anew: python scripts/make_data.py --task {self.name}"
                 ) from error
         return found

@@ -28,10 +28,9 @@ from typing import Any
 
 from minilrm.errors import UserError
 from minilrm.tasks import expressions
+from minilrm.tasks.answers import CLOSE, OPEN, read_tags
 from minilrm.tasks.base import SOLUTION_STYLES, SPLITS, Grade, Problem, split_of
 from minilrm.tasks.countdown_traces import (
-    CLOSE,
-    OPEN,
     answer_line,
     content,
     draw_attempt,
@@ -285,29 +284,23 @@ def grade(problem: Problem, completion: str) -> Grade:
     answer, as in `answers.py`.
 
     >>> p = make_problem([4, 7, 25], 53)
-    >>> [grade(p, f"\n<answer>{t}</answer>").reason for t in ("(7*4)+25", "25*4-7", "7+7+25+4*4-2", "53", "4**7", "")]
-    ['right', 'wrong value', 'numbers not used once each', 'numbers not used once each', 'unreadable answer', 'empty answer']
+    >>> [grade(p, f"\n<answer>{t}</answer>").reason for t in ("(7*4)+25", "25*4-7", "4**7", "")]
+    ['right', 'wrong value', 'unreadable answer', 'empty answer']
+    >>> [grade(p, f"\n<answer>{t}</answer>").reason for t in ("7+7+25+4*4-2", "53")]
+    ['numbers not used once each', 'numbers not used once each']
+    >>> grade(p, "<answer>\n25+4*7\n</answer>").reason, grade(p, "<answer>-7*4+81</answer>").answer
+    ('right', '-7*4+81')
     """
-    opened, closed = completion.count(OPEN), completion.count(CLOSE)
-    if opened > 1 or closed > 1:
-        return Grade(False, False, None, "two answers")
-    before, _, rest = completion.partition(OPEN)
-    if not opened or CLOSE in before:
-        return Grade(False, False, None, "no answer")
-    if not closed:
-        return Grade(False, False, None, "answer not closed")
-    answer, _, tail = rest.partition(CLOSE)
-    tree = expressions.parse(answer)
+    given = read_tags(completion)
+    if given.answer is None:
+        return Grade(False, False, None, given.reason)
+    tree = expressions.parse(given.answer)
     if tree is None:
-        return Grade(False, False, None, "unreadable answer" if answer.strip() else "empty answer")
-    formatted = not tail.strip()
-    reason = judge(tree, problem.meta["numbers"], problem.meta["target"])
-    return Grade(
-        reason == "right",
-        formatted,
-        answer.strip(),
-        reason if reason != "right" or formatted else "text after the answer",
-    )
+        return Grade(False, False, None, "unreadable answer")
+    verdict = judge(tree, problem.meta["numbers"], problem.meta["target"])
+    right = verdict == "right"
+    reason = "text after the answer" if right and not given.ends else verdict
+    return Grade(right, given.ends, given.answer, reason)
 
 
 def judge(tree: Tree, numbers: list[int], target: int) -> str:

@@ -11,6 +11,7 @@ import random
 import re
 
 from minilrm.tasks import expressions
+from minilrm.tasks.answers import CLOSE, OPEN
 from minilrm.tasks.base import Problem
 from minilrm.tasks.expressions import Step, Tree
 from minilrm.tasks.traces import (
@@ -23,7 +24,6 @@ from minilrm.tasks.traces import (
     read_attempts,
 )
 
-OPEN, CLOSE = "<answer>", "</answer>"
 # Every quantifier is bounded or ends at a character that its class excludes: no text is read twice.
 STEP = re.compile(
     r"(0|[1-9][0-9]{0,11})([-+*/])(0|[1-9][0-9]{0,11})=(0|[1-9][0-9]{0,11})(?=[, \n]|\Z)"

@@ -1,10 +1,12 @@
 """Expressions over whole numbers: read, valued, written, taken apart into steps, and found.
 
-An expression is a tree: a number, or (operator, left, right), so 4*7+25 is ("+", ("*", 4, 7), 25).
-The grammar is that of `calculator.py` without decimals and minus signs, which Countdown has no use
-for:
+An expression is a tree: a number, or (operator, left, right), or ("-", tree) for a leading minus,
+so 4*7+25 is ("+", ("*", 4, 7), 25). The grammar is that of `calculator.py` without decimals, for
+which Countdown has no use, and with a minus sign at the start of a sum alone:
 
-    sum = product { ("+" | "-") product }    product = factor { ("*" | "/") factor }    factor = number | "(" sum ")"
+    sum     = [ "-" ] product { ("+" | "-") product }
+    product = factor { ("*" | "/") factor }
+    factor  = number | "(" sum ")"
 
 The solver goes by halves. Whatever is made of a set of numbers ends in one step between what is
 made of some of them and what is made of the others; so the values within reach of 4, 7, 25 are
@@ -22,7 +24,7 @@ from typing import NamedTuple
 
 from minilrm.tasks.calculator import MAX_DEPTH, CalculatorError
 
-Tree = int | tuple  # a number, or (operator, left tree, right tree)
+Tree = int | tuple  # a number, or (operator, left tree, right tree), or ("-", tree)
 MAX_LENGTH = 100  # characters of an expression that is read; five numbers of two digits need 18
 MAX_REORDERED = 4  # longer series of steps (five numbers make four) stay in the order written
 
@@ -48,13 +50,14 @@ class Step(NamedTuple):
 
 def parse(text: str) -> Tree | None:
     """The tree of an expression; None if the text is none. Total, and at once: length and depth are
-    bounded.
+    bounded. White space around it is ignored.
 
-    >>> parse("4*7 + 25"), parse("25-(7-4)")
-    (('+', ('*', 4, 7), 25), ('-', 25, ('-', 7, 4)))
-    >>> [parse(t) for t in ("", "2**3", "7//2", "2.5", "1 2", "-3", "4*7=28", "٣", "(1", "07")]
+    >>> parse("4*7 + 25"), parse("25-(7-4)\\n"), parse("-4*7+30")
+    (('+', ('*', 4, 7), 25), ('-', 25, ('-', 7, 4)), ('+', ('-', ('*', 4, 7)), 30))
+    >>> [parse(t) for t in ("", "2**3", "7//2", "2.5", "1 2", "3*-4", "4*7=28", "٣", "(1", "07")]
     [None, None, None, None, None, None, None, None, None, None]
     """
+    text = text.strip()
     if len(text) > MAX_LENGTH:
         return None
     tokens, at = [], 0
@@ -74,7 +77,10 @@ def parse(text: str) -> Tree | None:
 
 
 def read_sum(tokens: list[str], at: int, depth: int) -> tuple[Tree, int]:
-    tree, at = read_product(tokens, at, depth)
+    negated = tokens[at : at + 1] == ["-"]
+    tree, at = read_product(tokens, at + negated, depth)
+    if negated:
+        tree = ("-", tree)
     while at < len(tokens) and tokens[at] in "+-":
         right, end = read_product(tokens, at + 1, depth)
         tree, at = (tokens[at], tree, right), end
@@ -109,6 +115,9 @@ def value(tree: Tree) -> Fraction | None:
     24."""
     if isinstance(tree, int):
         return Fraction(tree)
+    if is_negated(tree):
+        inner = value(tree[1])
+        return None if inner is None else -inner
     op, a, b = tree[0], value(tree[1]), value(tree[2])
     if a is None or b is None or (op == "/" and b == 0):
         return None
@@ -118,14 +127,19 @@ def value(tree: Tree) -> Fraction | None:
 def leaves(tree: Tree) -> list[int]:
     """The numbers of an expression, from left to right: `leaves(parse("4*7+25"))` is
     `[4, 7, 25]`."""
-    return [tree] if isinstance(tree, int) else leaves(tree[1]) + leaves(tree[2])
+    return [tree] if isinstance(tree, int) else [n for part in tree[1:] for n in leaves(part)]
+
+
+def is_negated(tree: Tree) -> bool:
+    """Whether a minus sign stands before the whole: `is_negated(parse("-(7-25)"))` is True."""
+    return not isinstance(tree, int) and len(tree) == 2
 
 
 # -- writing ---------------------------------------------------------------------------------------
 
 
 def rank(tree: Tree) -> int:
-    """How tightly it holds together: a sum 1, a product 2, a number 3."""
+    """How tightly it holds together: a sum or a leading minus 1, a product 2, a number 3."""
     return 3 if isinstance(tree, int) else 1 if tree[0] in "+-" else 2
 
 
@@ -134,14 +148,20 @@ def write(tree: Tree) -> str:
 
     >>> write(("*", ("-", 25, 7), 4)), write(("-", 25, ("-", 7, 4))), write(("+", 4, ("-", 25, 7)))
     ('(25-7)*4', '25-(7-4)', '4+25-7')
+    >>> write(("+", ("-", 34), 80)), write(("+", 80, ("-", 34))), write(("-", ("-", 7, 25)))
+    ('-34+80', '80+(-34)', '-(7-25)')
     """
     if isinstance(tree, int):
         return str(tree)
+    if is_negated(tree):
+        return "-" + (write(tree[1]) if rank(tree[1]) > 1 else f"({write(tree[1])})")
     op, left, right = tree
-    # what may stand bare on the right: a-(b+c), a/(b*c), but a+b+c, a*b*c
-    loosest = rank(tree) + (op in "-/")
-    a = write(left) if rank(left) >= rank(tree) else f"({write(left)})"
-    b = write(right) if rank(right) >= loosest else f"({write(right)})"
+    a, b = write(left), write(right)
+    if rank(left) < rank(tree):
+        a = f"({a})"
+    # What may stand bare on the right: a-(b+c), a/(b*c), but a+b+c, a*b*c. Never a leading minus.
+    if rank(right) < rank(tree) + (op in "-/") or b.startswith("-"):
+        b = f"({b})"
     return a + op + b
 
 
@@ -150,6 +170,8 @@ def normal(tree: Tree) -> str:
 
     >>> [normal(parse(t)) for t in ("25+7*4", "(4*7)+25", "4*(7+25)", "25-(7-4)", "2*(6/3)")]
     ['25+4*7', '25+4*7', '(25+7)*4', '25+4-7', '2*6/3']
+    >>> [normal(parse(t)) for t in ("-7+25+4", "-(7-25)+4", "(-7)*4", "-7-4")]
+    ['25+4-7', '25+4-7', '(-7)*4', '-4-7']
     """
     if isinstance(tree, int):
         return str(tree)
@@ -158,8 +180,8 @@ def normal(tree: Tree) -> str:
         (inverse, normal(part) if ops == "+-" or rank(part) > 1 else f"({normal(part)})")
         for inverse, part in flat(tree, ops)
     )
-    # less the first sign: one part has none
-    return "".join(ops[inverse] + text for inverse, text in parts)[1:]
+    signed = "".join(ops[inverse] + part for inverse, part in parts)
+    return signed.removeprefix(ops[0])  # where all terms are negative, the first keeps its sign
 
 
 def flat(tree: Tree, ops: str, inverse: bool = False) -> list[tuple[bool, Tree]]:
@@ -167,6 +189,8 @@ def flat(tree: Tree, ops: str, inverse: bool = False) -> list[tuple[bool, Tree]]
     divided by."""
     if isinstance(tree, int) or tree[0] not in ops:
         return [(inverse, tree)]
+    if is_negated(tree):
+        return flat(tree[1], ops, not inverse)
     return flat(tree[1], ops, inverse) + flat(tree[2], ops, inverse != (tree[0] == ops[1]))
 
 
@@ -174,7 +198,8 @@ def flat(tree: Tree, ops: str, inverse: bool = False) -> list[tuple[bool, Tree]]
 
 
 def steps(tree: Tree) -> list[Step]:
-    """The sums that an expression is worked out by. All on the way must be whole.
+    """The sums that an expression is worked out by. All on the way must be whole, and no minus may
+    lead.
 
     >>> [str(step) for step in steps(("+", ("*", 4, 7), 25))]
     ['4*7=28', '28+25=53']

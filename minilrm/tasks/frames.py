@@ -41,12 +41,12 @@ def render_frame(
     if examples and style != "few_shot":
         raise ValueError(f"examples belong to the style 'few_shot', not to {style!r}")
     if style == "few_shot":
-        solved = [plain(example) + solution for example, solution in examples]
-        return SEPARATOR.join([*solved, plain(problem)])
-    return plain(problem) + (NUDGES[language(problem)] if style == "cot" else "")
+        solved = [frame(example) + solution for example, solution in examples]
+        return SEPARATOR.join([*solved, frame(problem)])
+    return frame(problem) + (NUDGES[language(problem)] if style == "cot" else "")
 
 
-def plain(problem: Problem) -> str:
+def frame(problem: Problem) -> str:
     # Not str.format: a user's question may hold braces of its own.
     return FRAMES[language(problem)].replace("{prompt}", problem.prompt)
 

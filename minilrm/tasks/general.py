@@ -313,7 +313,7 @@ class General(Task):
         if not answer:
             return Grade(False, False, None, "no answer")
         exact = case_matters(problem)
-        correct = plain(answer, exact) == plain(problem.answer, exact)
+        correct = normal(answer, exact) == normal(problem.answer, exact)
         formatted = len(lines) == 1
         reason = (
             "wrong answer" if not correct else "right" if formatted else "text after the answer"
@@ -321,7 +321,7 @@ class General(Task):
         return Grade(correct, formatted, answer, reason)
 
     def vote_key(self, problem: Problem, answer: str | None) -> str | None:
-        return None if answer is None else plain(answer, case_matters(problem))
+        return None if answer is None else normal(answer, case_matters(problem))
 
     @classmethod
     def answers_in(cls, text: str) -> list[str]:
@@ -372,7 +372,7 @@ def case_matters(problem: Problem) -> bool:
     return kind is None or kind.case_matters
 
 
-def plain(text: str, exact: bool = False) -> str:
+def normal(text: str, exact: bool = False) -> str:
     """A spelling to compare: accents in one encoding, and small letters unless `exact`."""
     text = unicodedata.normalize("NFC", text.strip())
     return text if exact else text.casefold()

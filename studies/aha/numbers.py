@@ -10,6 +10,34 @@ from studies.aha.claims import claims
 from studies.aha.study import ARMS, TASKS
 
 KINDS = ("base", *ARMS, "parallel", "timing", "pretraining")
+RATES = (
+    "reflection_rate",
+    "retry_rate",
+    "first_try_accuracy",
+    "final_accuracy",
+    "false_accept",
+    "false_reject",
+)
+# What is kept of an arm's line: of what `reflection.study` found, and of the rest.
+OF_THE_STUDY = (
+    "before",
+    "after",
+    "after_banned",
+    "ablation_gap",
+    "decomposition",
+    "verdict",
+    "n",
+)
+OF_THE_PART = (
+    "greedy",
+    "greedy_ci",
+    "ood",
+    "ood_ci",
+    "ood_n",
+    "steps",
+    "seconds",
+    "elapsed",
+)
 
 
 # -- reading ---------------------------------------------------------------------------------------
@@ -103,67 +131,42 @@ def base_figures(part: dict) -> dict:
 
 def arm_figures(parts: dict[str, dict], base: dict | None) -> dict:
     """One arm: each seed, over the seeds, and the verdict."""
-    seeds, best = {}, base["temperatures"][base["best"]]["right"] if base else None
-    for seed, part in parts.items():
-        study = part["study"]
-        seeds[seed] = {
-            **{
-                key: study[key]
-                for key in (
-                    "before",
-                    "after",
-                    "after_banned",
-                    "ablation_gap",
-                    "decomposition",
-                    "verdict",
-                    "n",
-                )
-            },
-            **{
-                key: part[key]
-                for key in (
-                    "greedy",
-                    "greedy_ci",
-                    "ood",
-                    "ood_ci",
-                    "ood_n",
-                    "steps",
-                    "seconds",
-                    "elapsed",
-                )
-            },
-            "tokens": part["tokens"][-1],
-            "entropy_curve_end": part["curves"]["entropy"][-1],
-            "over best temperature": less(study["right"]["after"], best) if base else None,
-            "greedy over best temperature": less(part["greedy_right"], best) if base else None,
-        }
-    after = [s["after"] for s in seeds.values()]
-    over = {
-        name: spread([a[name]["rate"] for a in after])
-        for name in (
-            "reflection_rate",
-            "retry_rate",
-            "first_try_accuracy",
-            "final_accuracy",
-            "false_accept",
-            "false_reject",
-        )
-    }
-    over |= {name: spread([a[name]["mean"] for a in after]) for name in ("mean_length", "attempts")}
-    over |= {
-        "ablation_gap": spread([s["ablation_gap"]["difference"] for s in seeds.values()]),
-        "entropy": spread([a["entropy"] for a in after]),
-        **{
-            f"banned {name}": spread([s["after_banned"][name]["rate"] for s in seeds.values()])
-            for name in ("final_accuracy", "retry_rate")
-        },
-        "greedy": spread([s["greedy"] for s in seeds.values()]),
-        "ood": spread([s["ood"] for s in seeds.values()]),
-    }
+    best = base["temperatures"][base["best"]]["right"] if base else None
+    seeds = {seed: seed_figures(part, best) for seed, part in parts.items()}
     return {
         "seeds": seeds,
-        "over_seeds": over,
+        "over_seeds": over_seeds(list(seeds.values())),
         "verdict": reflection.verdict_over_seeds([s["verdict"] for s in seeds.values()]),
+    }
+
+
+def seed_figures(part: dict, best: str | None) -> dict:
+    """One seed of an arm. best: who was right of its base at that base's best temperature."""
+    study = part["study"]
+    return {
+        **{key: study[key] for key in OF_THE_STUDY},
+        **{key: part[key] for key in OF_THE_PART},
+        "tokens": part["tokens"][-1],
+        "entropy_curve_end": part["curves"]["entropy"][-1],
+        "over best temperature": less(study["right"]["after"], best) if best else None,
+        "greedy over best temperature": less(part["greedy_right"], best) if best else None,
+    }
+
+
+def over_seeds(seeds: Sequence[dict]) -> dict:
+    """Each measure of the trained policy: mean, least and greatest of the seeds."""
+    after = [s["after"] for s in seeds]
+    return {
+        **{name: spread([a[name]["rate"] for a in after]) for name in RATES},
+        **{name: spread([a[name]["mean"] for a in after]) for name in ("mean_length", "attempts")},
+        "ablation_gap": spread([s["ablation_gap"]["difference"] for s in seeds]),
+        "entropy": spread([a["entropy"] for a in after]),
+        **{
+            f"banned {name}": spread([s["after_banned"][name]["rate"] for s in seeds])
+            for name in ("final_accuracy", "retry_rate")
+        },
+        "greedy": spread([s["greedy"] for s in seeds]),
+        "ood": spread([s["ood"] for s in seeds]),
     }
 
 
@@ -263,4 +266,4 @@ def summarise(results: dict[str, dict]) -> dict:
             "machine": next((part.get("machine") for part in kinds["seeded"].values()), None),
         }
         out[task]["claims"] = claims(out[task])
-    return files.plain(out, digits=6)
+    return files.json_ready(out, digits=6)

@@ -290,4 +290,4 @@ def summarise(results: dict) -> dict:
         "timing": results["timing"],
     }
     summary["verdicts"] = verdicts(summary)
-    return files.plain(summary, digits=6)
+    return files.json_ready(summary, digits=6)

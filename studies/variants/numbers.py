@@ -168,4 +168,4 @@ def summarise() -> dict:
             "base": figures_of(task, base, {}) if base else None,
             "arms": {arm: figures_of(task, found, default) for arm, found in runs.items() if found},
         }
-    return files.plain(out, digits=6)
+    return files.json_ready(out, digits=6)

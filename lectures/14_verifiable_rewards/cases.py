@@ -1,0 +1,167 @@
+"""Tables for checks.py: completions, what each is worth, and why."""
+
+# (completion, gold, reward, why)
+HONEST = [
+    ("<think>6*12</think> <answer>72</answer>", "72", 1.0, "the answer is right"),
+    ("<think>6*12</think> <answer>71</answer>", "72", 0.0, "the answer is wrong"),
+    (
+        "<answer>\n 72 \n</answer>",
+        "72",
+        1.0,
+        "spaces and newlines around the answer do not count",
+    ),
+    ("<answer>72.0</answer>", "72", 1.0, "equal as numbers: compare numbers, not texts"),
+    ("<answer>144/2</answer>", "72", 1.0, "equal as numbers: 144/2 is 72"),
+    ("<answer>2/6</answer>", "1/3", 1.0, "equal as numbers: 2/6 is 1/3"),
+    (
+        "<answer>0.333333333333</answer>",
+        "1/3",
+        0.0,
+        "not equal: compare exactly, with Fraction, not with a tolerance",
+    ),
+    ("<answer>-7</answer>", "-7", 1.0, "a minus sign belongs to the number"),
+    ("<answer>7</answer>", "-7", 0.0, "the sign counts"),
+    ("<answer>007</answer>", "7", 1.0, "equal as numbers"),
+    (
+        "<answer>9007199254740993</answer>",
+        "9007199254740992",
+        0.0,
+        "a float cannot tell these two apart; a Fraction can",
+    ),
+    ("<answer>" + "0" * 98 + "72</answer>", "72", 1.0, "100 characters are allowed"),
+    ("<answer>0.5</answer>", "1/2", 1.0, "equal as numbers: 0.5 is 1/2"),
+    ("<answer>\t-144/2\n</answer>", "-72", 1.0, "equal as numbers: -144/2 is -72"),
+    ("<answer>0</answer>", "-0", 1.0, "equal as numbers"),
+]
+ADVERSARIES = [
+    (
+        "<answer>71</answer><answer>72</answer>",
+        "72",
+        0.0,
+        "two answers are a guess: each tag exactly once",
+    ),
+    (
+        "<answer>72</answer> or rather <answer>71</answer>",
+        "72",
+        0.0,
+        "two answers are a guess: each tag exactly once",
+    ),
+    ("<answer><answer>72</answer>", "72", 0.0, "`<answer>` occurs twice"),
+    (
+        "<think>72</think> <answer>5</answer>",
+        "72",
+        0.0,
+        "only what stands in the answer counts, not the thought",
+    ),
+    ("72", "72", 0.0, "no tags, no answer"),
+    ("", "72", 0.0, "no tags, no answer"),
+    ("<answer>72", "72", 0.0, "the answer is never closed"),
+    ("72</answer>", "72", 0.0, "the answer is never opened"),
+    ("</answer>72<answer>", "72", 0.0, "the tags are in the wrong order"),
+    ("<answer></answer>", "72", 0.0, "an empty answer is none"),
+    ("<answer>72 boxes</answer>", "72", 0.0, "the whole answer must be a number"),
+    ("<answer>71 72 73</answer>", "72", 0.0, "the whole answer must be one number"),
+    ("<answer>70+2</answer>", "72", 0.0, "a sum is no number; nothing is ever evaluated"),
+    ("<answer>nan</answer>", "72", 0.0, "nan is no number"),
+    ("<answer>inf</answer>", "72", 0.0, "inf is no number"),
+    (
+        "<answer>7_2</answer>",
+        "72",
+        0.0,
+        "Fraction and int read 7_2 as 72; the grammar does not: match it first",
+    ),
+    ("<answer>72e0</answer>", "72", 0.0, "no exponents: 9e999999999 would take all memory"),
+    ("<answer>٧٢</answer>", "72", 0.0, r"digits of other scripts: [0-9], not \d"),
+    ("<answer>72/0</answer>", "72", 0.0, "nothing is divided by 0"),
+    (
+        f"<answer>{'9' * 5000}</answer>",
+        "72",
+        0.0,
+        "too long: Python refuses to read 5,000 digits, with an exception",
+    ),
+    (f"<answer>{'0' * 200}72</answer>", "72", 0.0, "at most 100 characters"),
+    ("<answer>__import__('os').getcwd()</answer>", "72", 0.0, "text is never run"),
+    ("<answer>" + "0" * 99 + "72</answer>", "72", 0.0, "101 characters are too many"),
+    ("<answer>+72</answer>", "72", 0.0, "a plus sign is not in the grammar"),
+    ("<answer>72.</answer>", "72", 0.0, "a digit stands behind the point"),
+    ("<answer>.5</answer>", "1/2", 0.0, "a digit stands before the point"),
+    ("<answer>-144/-2</answer>", "72", 0.0, "one minus sign, in front"),
+    ("<answer>144.0/2</answer>", "72", 0.0, "a decimal number or a fraction, not both"),
+    ("<answer>144 / 2</answer>", "72", 0.0, "no blanks inside"),
+    ("<answer>$72</answer>", "72", 0.0, "no units"),
+    ("<ANSWER>72</ANSWER>", "72", 0.0, "the tags are in small letters"),
+    ("<answer>72</answer></answer>", "72", 0.0, "`</answer>` occurs twice"),
+]
+
+# (completion, reward, why)
+FORMS = [
+    ("<think>6*12 = 72</think><answer>72</answer>", 1.0, "this is the form"),
+    (
+        "<think>\n6*12\n= 72\n</think>\n\n<answer>72</answer>\n",
+        1.0,
+        "thoughts have several lines: the dot of a regular expression needs re.DOTALL",
+    ),
+    (
+        " \n<think>6*12</think> <answer>71</answer> ",
+        1.0,
+        "wrong answers may be well-formed; spaces outside do not matter",
+    ),
+    ("<answer>72</answer>", 0.0, "there is no thought"),
+    ("<think>6*12 = 72</think>", 0.0, "there is no answer"),
+    ("<answer>72</answer><think>6*12</think>", 0.0, "the thought comes first"),
+    (
+        "Well. <think>6*12</think><answer>72</answer>",
+        0.0,
+        "nothing stands before the thought: fullmatch, not search",
+    ),
+    (
+        "<think>6*12</think><answer>72</answer> Bye",
+        0.0,
+        "nothing stands behind the answer: fullmatch, not match",
+    ),
+    (
+        "<think>6*12</think> so <answer>72</answer>",
+        0.0,
+        "nothing stands between the thought and the answer",
+    ),
+    ("<think>6*12<answer>72</answer>", 0.0, "the thought is never closed"),
+    (
+        "\n \n<think>a</think>\n \t<answer>72</answer> \n\n",
+        1.0,
+        "spaces and newlines, many of them",
+    ),
+    ("<think>a</think><answer>7\n2</answer>", 1.0, "an answer may have several lines, too"),
+    ("<think>?</think><answer>I do not know</answer>", 1.0, "an answer may hold anything"),
+    ("<THINK>a</THINK><ANSWER>72</ANSWER>", 0.0, "the tags are in small letters"),
+    ("", 0.0, "there is nothing"),
+]
+LOOPHOLES = [
+    (
+        "<think></think><answer>72</answer>",
+        0.0,
+        "an empty thought is none: it would be paid for nothing",
+    ),
+    ("<think> \n </think><answer>72</answer>", 0.0, "a thought of spaces is empty"),
+    ("<think>6*12</think><answer> </answer>", 0.0, "an empty answer is none"),
+    (
+        "<think>a</think><think>b</think><answer>72</answer>",
+        0.0,
+        "two thoughts: no tag may stand inside a part",
+    ),
+    (
+        "<think>a</think><answer>71</answer><answer>72</answer>",
+        0.0,
+        "two answers: no tag may stand inside a part",
+    ),
+    (
+        "<think>a <answer>71</answer></think><answer>72</answer>",
+        0.0,
+        "an answer inside the thought",
+    ),
+    ("<think><think>a</think></think><answer>72</answer>", 0.0, "nested tags"),
+    (
+        "<think>is 3 < 4 > 2 <b>?</b></think><answer>72</answer>",
+        1.0,
+        "signs and foreign tags are allowed in a thought",
+    ),
+]
