@@ -244,7 +244,7 @@ def test_a_step_moves_the_student_alone_and_by_the_loss_alone(
     way's loss."""
     # nobody learns his own samples by heart
     own = {"lmbda": 1.0, "hard_weight": 0.4} if way == "on-policy" else {}
-    run = distill.Trainer(distill.Trainer.settle(options(base, student, way=way, **own), {}))
+    run = distill.Trainer(distill.Trainer.complete(options(base, student, way=way, **own), {}))
     rows = run.sample(
         run.model if own else run.teacher, run.task.problems("train", 6), 1, "test", 0
     )
@@ -617,7 +617,7 @@ def test_what_the_way_does_not_use_is_refused_and_not_ignored(refused, base, stu
         assert "of the divergence" in refused(
             "--teacher", base, "--student", student, "--way", way, *option
         )
-    settled = distill.Trainer.settle(
+    settled = distill.Trainer.complete(
         distill.Options(teacher=str(base), hard_weight=0.5, beta=0.5), {}
     )
     assert (settled.hard_weight, settled.beta) == (0.5, 0.5)
