@@ -32,7 +32,7 @@ def note(frame, event, argument):
     if event == "call" and code.co_filename.startswith(home) and not code.co_name.startswith("<"):
         entered.add((code.co_filename[len(home) + 1 :], code.co_name, code.co_firstlineno))
 trainer = grpo.Trainer(
-    grpo.Options(prompts=4, group_size=4, max_new_tokens=24, threads=1, device="cpu", init="gsm8k-mini-base")
+    grpo.Options(prompts=4, group_size=4, max_new_tokens=24, threads=1, device="cpu")
 )
 trainer.step(0)  # what is done once is done
 sys.setprofile(note)

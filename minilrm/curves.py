@@ -36,8 +36,9 @@ from cycler import cycler
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.text import Text
+from matplotlib.text import Annotation, Text
 from matplotlib.ticker import MaxNLocator, PercentFormatter
+from numpy.typing import ArrayLike
 from PIL import Image
 
 Dash = str | tuple[float, tuple[float, ...]]
@@ -76,7 +77,7 @@ MARKS = 7  # markers on a line of many points
 CLOSE = 0.03  # a line that ends this near to the right edge is labelled outside the panel
 GAP = 1.0  # points between two labels
 
-STYLE: dict[str, Any] = {
+STYLE: dict[Any, Any] = {
     "font.family": "DejaVu Sans",  # comes with matplotlib: the same picture on every machine
     "font.size": 10,
     "axes.titlesize": 10.5,
@@ -133,11 +134,11 @@ def panels(
     """
     columns = min(columns, count)
     rows = -(-count // columns)
-    figure = Figure(figsize=(width, height * rows), layout="none" if margins else "constrained")
+    figure = Figure(figsize=(width, height * rows), layout=None if margins else "constrained")
     if margins:
         figure.subplots_adjust(**margins)
     else:
-        figure.get_layout_engine().set(w_pad=0.06, h_pad=0.07)
+        figure.set_layout_engine("constrained", w_pad=0.06, h_pad=0.07)
     table = figure.subplots(rows, columns, squeeze=False, **grid)
     for axes in table.flat[count:]:
         axes.set_axis_off()  # a free place, for a key
@@ -163,12 +164,15 @@ def frame(axes: Axes, title: str = "", x: str = "", y: str = "", share: bool = F
 # -- lines, bands, points, bars --------------------------------------------------------------------
 
 
-def line(axes: Axes, x: Sequence, y: Sequence, look: Look, label: str = "", **more: Any) -> Line2D:
+def line(
+    axes: Axes, x: ArrayLike, y: ArrayLike, look: Look, label: str = "", **more: Any
+) -> Line2D:
     """A line. Its markers stand at a few points alone where it has many, and not where those of
     another look stand."""
     shift = LOOKS.index(look) if look in LOOKS else 0
-    apart = max(1, len(x) // MARKS)
-    marks = (shift * apart // len(LOOKS), apart) if len(x) > 2 * MARKS else 1
+    count = len(np.asarray(x))
+    apart = max(1, count // MARKS)
+    marks = (shift * apart // len(LOOKS), apart) if count > 2 * MARKS else 1
     return axes.plot(
         x,
         y,
@@ -224,7 +228,7 @@ def bars(
     )
 
 
-def smoothed(values: Sequence[float], reach: int) -> np.ndarray:
+def smoothed(values: ArrayLike, reach: int) -> np.ndarray:
     """Each value's place on the line of best fit through its neighbours, `reach` to either side.
 
     A mean of the neighbours would bend a slope at its ends, where there are none beyond.
@@ -254,18 +258,17 @@ def label_ends(axes: Axes) -> None:
     inks = {look.color: look.ink for look in (*LOOKS, REFERENCE)}
     left, right = axes.get_xlim()
     for drawn in axes.get_lines():
-        if drawn.get_label().startswith("_"):
+        name, color = str(drawn.get_label()), str(drawn.get_color())
+        points = np.asarray(drawn.get_xydata(), dtype=float)
+        points = points[np.isfinite(points[:, 1])]
+        if name.startswith("_") or not len(points):
             continue
-        points = [(x, y) for x, y in drawn.get_xydata() if np.isfinite(y)]
-        if not points:
-            continue
-        x, y = points[-1]
+        x, y = points[-1].tolist()
         end = axes.transData.transform((x, y))[0]
         edges = axes.transData.transform([(left, y), (right, y)])[:, 0]
         outside = edges[1] - end < CLOSE * (edges[1] - edges[0])
-        color = drawn.get_color()
         axes.annotate(
-            drawn.get_label(),
+            name,
             xy=(1, y) if outside else (x, y),
             xycoords=axes.get_yaxis_transform() if outside else "data",
             xytext=(9 if outside else 6, 0),
@@ -294,7 +297,8 @@ def spread_labels(figure: Figure) -> None:
         figure.draw_without_rendering()  # only now it is known where everything stands
     points = 72 / figure.dpi
     for axes in figure.axes:
-        ends = [text for text in axes.texts if text.get_gid() == "end"]
+        marked = (text for text in axes.texts if text.get_gid() == "end")
+        ends = [text for text in marked if isinstance(text, Annotation)]
         if not ends:
             continue
         ends.sort(key=lambda text: text.xy[1])

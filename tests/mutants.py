@@ -453,7 +453,8 @@ def main():
             rejected += by is not None
             print(f"{mutant.name:28} {by or 'NOTHING: a check is missing':55} {mutant.story}")
     print(
-        f"{rejected} of {sum(len(mutants) for mutants, _, _ in every)} rejected, {time.perf_counter() - start:.1f} s"
+        f"{rejected} of {sum(len(mutants) for mutants, _, _ in every)} rejected, "
+        f"{time.perf_counter() - start:.1f} s"
     )
 
 

@@ -435,7 +435,8 @@ def test_a_closed_pipe_is_quiet(tmp_path):
         "reader, writer = os.pipe()\n"
         "os.close(reader)\n"
         "os.dup2(writer, 1)\n"
-        "run_command(lambda options: print('x' * 100_000), Options, [], prog='talk', description='')\n"
+        "run_command(lambda options: print('x' * 100_000), Options, [], prog='talk', "
+        "description='')\n"
     )
     answer = run_python(tmp_path, "talk.py")
     assert (answer.returncode, answer.stderr) == (141, "")

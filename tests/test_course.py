@@ -97,7 +97,8 @@ def test_a_proper_lecture_has_no_problems(tmp_path):
         ({"readme": "`double` ![x](missing.png)"}, "missing.png"),
         (
             {
-                "readme": "`double`\n<!-- quote: minilrm/objectives.py group_advantages -->\n```python\nreturn 1\n```\n"
+                "readme": "`double`\n<!-- quote: minilrm/intervals.py pass_at_k -->\n"
+                "```python\nreturn 1\n```\n"
             },
             "quotes",
         ),

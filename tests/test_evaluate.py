@@ -14,7 +14,7 @@ import torch
 from minilrm import checkpoint, evaluate, intervals, machine, measure
 from minilrm.cli import run_command
 from minilrm.errors import UserError
-from minilrm.files import plain
+from minilrm.files import json_ready
 from minilrm.intervals import (
     calibration,
     majority,
@@ -249,7 +249,7 @@ def test_scores_come_back_from_json_as_they_were():
     run whose first figures are not those of the run before."""
     for greedy in (None, 0.25):
         scores = replace(Scores.of([[episode(True, True)]]), seconds=2.0, greedy=greedy)
-        again = Scores.from_dict(json.loads(json.dumps(plain(scores.as_dict()))))
+        again = Scores.from_dict(json.loads(json.dumps(json_ready(scores.as_dict()))))
         assert repr(again) == repr(scores) and math.isnan(again.accuracy_reflex)
         assert ("greedy" in scores.as_dict()) == (greedy is not None)
 

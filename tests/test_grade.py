@@ -232,7 +232,8 @@ def test_a_forged_message_is_only_a_value(toy, tmp_path):
 def test_patching_torch_in_the_submission_changes_no_verdict(toy, tmp_path):
     file = tmp_path / "patch.py"
     file.write_text(
-        "import torch\ntorch.allclose = lambda *a, **k: True\ntorch.Tensor.__eq__ = lambda *a: True\n"
+        "import torch\ntorch.allclose = lambda *a, **k: True\n"
+        "torch.Tensor.__eq__ = lambda *a: True\n"
         "def double(x):\n    return x * x\ndef slope(x):\n    return x.sum().detach()\n",
         encoding="utf-8",
     )
@@ -308,7 +309,10 @@ def test_a_reference_that_fails_ends_the_grading(toy, monkeypatch):
 
 
 def test_a_check_that_cannot_run_is_an_error_of_the_grader(capsys, tmp_path, monkeypatch):
-    checks = "from course.grade import exercise\n@exercise('double', points=1)\ndef value(student): import no_such_thing\n"
+    checks = (
+        "from course.grade import exercise\n@exercise('double', points=1)\n"
+        "def value(student): import no_such_thing\n"
+    )
     broken = grade.load_lecture(a_lecture(tmp_path / "02_broken", checks))
     with pytest.raises(grade.GraderError, match="no_such_thing"):
         grade.grade_student(broken, grade.LocalStudent({"double": abs}))

@@ -186,8 +186,9 @@ def test_dapo_as_a_command(make_trainer, base, tmp_path, monkeypatch):
     make_trainer(half)
     monkeypatch.setattr(loop_run, "write_report", lambda folder: folder)
     argv = (
-        f"--init {base} --out {tmp_path / 'run'} --objective dapo --dynamic-sampling 2 --overlong-cache 4 --updates 2 "
-        "--prompts 3 --group-size 4 --max-new-tokens 8 --steps 2 --eval-n 2 --threads 1 --device cpu --save-every 1"
+        f"--init {base} --out {tmp_path / 'run'} --objective dapo --dynamic-sampling 2 "
+        "--overlong-cache 4 --updates 2 --prompts 3 --group-size 4 --max-new-tokens 8 --steps 2 "
+        "--eval-n 2 --threads 1 --device cpu --save-every 1"
     )
     cli.run_command(grpo.main, grpo.Options, argv.split(), prog="", description="")
     lines = [

@@ -200,10 +200,13 @@ def house(folder, **files):
 def test_imports_from_lower_floors_and_side_rooms_are_fine(tmp_path):
     package = house(
         tmp_path,
-        model="import torch\nfrom minilrm.errors import UserError\nfrom minilrm.kernels import attend",
-        tasks__countdown="from minilrm.tasks.base import Task\nfrom . import base\nfrom .templates import words",
+        model="import torch\nfrom minilrm.errors import UserError\n"
+        "from minilrm.kernels import attend",
+        tasks__countdown="from minilrm.tasks.base import Task\nfrom . import base\n"
+        "from .templates import words",
         tasks__templates__words="from ..base import Task\nfrom ...errors import UserError",
-        grpo="from minilrm import machine, __version__\nfrom .model import Transformer\nimport minilrm.sft",
+        grpo="from minilrm import machine, __version__\nfrom .model import Transformer\n"
+        "import minilrm.sft",
         report="from minilrm.runlog import read_json",
     )
     assert problems_of(package) == []

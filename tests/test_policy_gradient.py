@@ -9,9 +9,9 @@ relatives compute on average is a sum over all groups of G.
     advantages   aggregation     expected gradient, against grad J
     rloo         constant x L    equal
     none         constant x L    (G-1)/G of it, same direction
-    std          constant x L    another direction: hard and easy prompts weigh more than their share
+    std          constant x L    another direction: hard and easy prompts weigh too much
     rloo         sequence        another direction: long completions weigh less
-    rloo         token           another direction: completions of groups that happen to be short weigh more
+    rloo         token           another direction: completions of short groups weigh more
 
 Everything in float64; what is enumerated holds to 1e-12, what is sampled (G = 8) to about 1 %.
 """

@@ -426,7 +426,8 @@ def test_the_table_shows_rates_with_intervals_and_counts():
         }
     )
     assert re.search(
-        r"tries again after failing +10\.0% 7-15 \(20/200\) +90\.0% 85-93 \(180/200\) +0\.0% 0-2 \(0/200\)",
+        r"tries again after failing +10\.0% 7-15 \(20/200\) +90\.0% 85-93 \(180/200\) "
+        r"+0\.0% 0-2 \(0/200\)",
         text,
     )
     assert (

@@ -177,7 +177,7 @@ class Trainer:
         return self.state.step
 
     def begin(self, log: RunLog) -> None:
-        """What a new run does before its first evaluation; that evaluation's checkpoint keeps the state."""
+        """What a new run does before its first evaluation, whose checkpoint keeps the state."""
 
     def prepare(self, log: RunLog, interrupt: Interrupt) -> bool:
         """What comes between the first evaluation and the first step. False if Ctrl-C ended it."""

@@ -56,8 +56,8 @@ def main(options: Options) -> None:
     before = open_model(options.before, device) if options.before else None
     if before and before.tokenizer != tokenizer:
         raise UserError(
-            f"{before.folder} and {folder} have different tokenizers; --before names what this model "
-            "was trained from"
+            f"{before.folder} and {folder} have different tokenizers; --before names what this "
+            "model was trained from"
         )
     task = choose_task(options, info)
     if before and (made_for := before.info.task or task.name) != task.name:

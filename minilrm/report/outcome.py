@@ -41,11 +41,7 @@ def facts_so_far(metrics: list[dict]) -> dict:
 
 
 def accuracy_sentences(facts: dict) -> list[str]:
-    n, before, after = (
-        facts.get("eval_n"),
-        facts.get("accuracy_before"),
-        facts.get("accuracy_after"),
-    )
+    before, after, n = (facts.get(name) for name in ("accuracy_before", "accuracy_after", "eval_n"))
     if not is_number(before) or not is_number(after):
         return []
     if is_number(n) and n < FEWEST:
@@ -63,9 +59,9 @@ def accuracy_sentences(facts: dict) -> list[str]:
         ("greedy", "Greedy decoding", percent),
         ("length", "Tokens per completion", "{:.1f}".format),
     ):
-        pair = facts.get(f"{name}_before"), facts.get(f"{name}_after")
-        if all(map(is_number, pair)):
-            said.append(f"{words}: {unit(pair[0])} before, {unit(pair[1])} after.")
+        start, end = facts.get(f"{name}_before"), facts.get(f"{name}_after")
+        if is_number(start) and is_number(end):
+            said.append(f"{words}: {unit(start)} before, {unit(end)} after.")
     return said
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeGuard
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -158,7 +159,7 @@ def points(metrics: list[dict], key: str, event: str = "") -> list[Point]:
     ]
 
 
-def is_number(value: object) -> bool:
+def is_number(value: object) -> TypeGuard[float]:
     """A number that can be drawn: no bool, and not NaN."""
     return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < 1e300
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from minilrm.report.panels import is_number
 from minilrm.report.words import escape
 
@@ -30,7 +32,8 @@ def choose_problems(
         {str(sample.get("key")): sample for sample in reversed(evals) if sample["step"] == step}
         for step in (ends[0], ends[-1])
     )
-    kinds = {kind: [] for kind in ("wrong → right", "stays wrong", "right → wrong", "stays right")}
+    names = ("wrong → right", "stays wrong", "right → wrong", "stays right")
+    kinds: dict[str, list[tuple[dict, dict]]] = {kind: [] for kind in names}
     for key in reversed(first):
         if key in last:
             kinds[change(first[key], last[key])].append((first[key], last[key]))
@@ -55,7 +58,8 @@ def render_transcripts(samples: list[dict]) -> str:
         f"<p>Of the {sum(counts.values()):,} problems sampled at the first and at the last "
         f"evaluation: {told}. Those shown were picked to be instructive.</p>"
     )
-    cards = chosen or [(sample,) for sample in samples[-3:]]
+    last: list[tuple[dict, ...]] = [(sample,) for sample in samples[-3:]]
+    cards: Sequence[tuple[dict, ...]] = chosen or last
     shown = "\n".join(render_card(number, card) for number, card in enumerate(cards, start=1))
     return intro + shown if chosen else shown
 
@@ -88,7 +92,8 @@ def render_version(sample: dict) -> str:
         folded = f"<details>{summary}<pre>{escape(thinking)}</pre></details>"
     return (
         f"<div><h4>Step {escape(sample.get('step'))}</h4>{folded}"
-        f"<pre class=answer>{escape(answer) or '(no answer)'}</pre><b>{right_or_wrong(sample)}</b></div>"
+        f"<pre class=answer>{escape(answer) or '(no answer)'}</pre>"
+        f"<b>{right_or_wrong(sample)}</b></div>"
     )
 
 
