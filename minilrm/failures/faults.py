@@ -72,9 +72,11 @@ def masks(change: Callable) -> AbstractContextManager:
     """The loss with another mask: `change(mask [B, T]) -> mask`."""
 
     def make(right):
-        return lambda logp, old_logp, advantages, mask, **more: right(
-            logp, old_logp, advantages, change(mask), **more
-        )
+        def loss(logp, old_logp, advantages, mask, **more):
+            whole = advantages.reshape(len(mask), -1)[:, :1].expand_as(mask)
+            return right(logp, old_logp, whole, torch.ones_like(mask), **more)
+
+        return loss
 
     return replaced(objectives, "policy_loss", make)
 
@@ -90,8 +92,18 @@ def eos_masked() -> AbstractContextManager:
 
 
 def padding_trained() -> AbstractContextManager:
-    """Padding counts as if it had been sampled."""
-    return masks(torch.ones_like)
+    """Padding counts as if it had been sampled: it has the advantage of its completion."""
+
+    def make(right):
+        return lambda logp, old_logp, advantages, mask, **more: right(
+            logp,
+            old_logp,
+            advantages[:, :1].expand_as(advantages),
+            torch.ones_like(mask),
+            **more,
+        )
+
+    return replaced(objectives, "policy_loss", make)
 
 
 def inverted_clip() -> AbstractContextManager:
