@@ -104,7 +104,8 @@ def test_adversarial_completions(completion, correct, formatted, reason):
 
 
 @pytest.mark.parametrize(
-    "name", ["calculator", "answers", "frames", "arithmetic", "general", "problem_shapes", "base"]
+    "name",
+    ["calculator", "answers", "frames", "arithmetic", "general", "problem_shapes", "problem"],
 )
 def test_the_worked_examples_in_the_docstrings(name):
     failed, run = doctest.testmod(importlib.import_module(f"minilrm.tasks.{name}"))

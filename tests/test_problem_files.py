@@ -395,13 +395,14 @@ def test_the_readme_says_what_share_of_gsm8k_fits():
     task = get_task("gsm8k", data=REAL / "train.jsonl", split_all=True)
     tokenizer = Tokenizer.load(machine.data_folder() / "tokenizer")
     examples = [
-        sft.build_example(tokenizer, task.render(problem), task.solution(problem, random.Random(0)))
-        for problem in task.problems("train", 10_000)
+        sft.build_example(task, tokenizer, task.render(p), task.solution(p, random.Random(0)))
+        for p in task.problems("train", 10_000)
     ]
     config = machine.data_folder() / "checkpoints" / "gsm8k-mini-base" / "config.json"
     context = json.loads(config.read_text())["max_position_embeddings"]
-    too_long = sum(len(e.ids) > context for e in examples) / len(examples)
-    cut_off = sum(len(e.ids) - e.prompt > task.max_new_tokens for e in examples) / len(examples)
+    lengths = [(len(e.prompt_ids), len(e.completion_ids)) for e in examples]
+    too_long = sum(prompt + answer > context for prompt, answer in lengths) / len(lengths)
+    cut_off = sum(answer > task.max_new_tokens for _, answer in lengths) / len(lengths)
     readme = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
     fits = f"{100 * too_long:.1f} % do not fit the context of {context} tokens"
     ends = f"{100 * cut_off:.1f} % of the solutions are longer than the {task.max_new_tokens} new"

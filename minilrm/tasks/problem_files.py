@@ -157,7 +157,8 @@ def json_stream(text: str, path: Path) -> Iterator[tuple[str, object]]:
 
 
 def after_blanks(text: str, at: int) -> int:
-    return BLANKS.match(text, at).end()
+    blanks = BLANKS.match(text, at)
+    return blanks.end() if blanks else at
 
 
 def csv_rows(text: str, path: Path) -> Iterator[tuple[str, object]]:

@@ -112,7 +112,7 @@ def read_solution(given: dict[str, object]) -> tuple[str, str]:
         if other in given and other != name
     ]
     text = text_field(given, name) if name in given or not stated else ""
-    golds = {*stated, read_gold(text)} - {None}
+    golds = {gold for gold in (*stated, read_gold(text)) if gold is not None}
     if not golds:
         raise ValueError(
             'the answer has no line "#### number", no \\boxed{number}, and is no number itself; '
@@ -175,14 +175,15 @@ def plain_fields(given: dict[str, object]) -> dict[str, object]:
 def turns(messages: object) -> dict[str, object]:
     """Who says what in a conversation of one question. The system's message is left out."""
     said: dict[str, object] = {}
-    for message in messages if isinstance(messages, list) else [None]:
-        role = message.get("role") if isinstance(message, dict) else None
-        if role not in ("system", "user", "assistant") or "content" not in message:
+    for message in messages if isinstance(messages, list) else [messages]:
+        fields = message if isinstance(message, dict) else {}
+        role = fields.get("role")
+        if role not in ("system", "user", "assistant") or "content" not in fields:
             raise ValueError('a message must have a "role" (system, user, assistant) and "content"')
         if role in said:
             raise ValueError(f"{role} speaks twice; only one question with its answer can be read")
         if role != "system":
-            said[role] = message["content"]
+            said[role] = fields["content"]
     return said
 
 
