@@ -207,15 +207,14 @@ def test_ctrl_c_loses_no_grade_that_is_finished(toy, tmp_path, capsys, monkeypat
     """Catches: a table that is written when the last submission has been graded."""
     graded, on_disk = [], []
 
-    def at_the_third(lecture, student):
+    def at_the_third(lecture, file, **limits):
         if graded == ["ana", "ben"]:
             on_disk.append(totals(tmp_path))
             raise KeyboardInterrupt
-        if student._file.stem != "solutions":
-            graded.append(student._file.stem)
-        return results.grade_student(lecture, student)
+        graded.append(file.stem)
+        return results.grade_file(lecture, file, **limits)
 
-    monkeypatch.setattr(classroom, "grade_student", at_the_third)
+    monkeypatch.setattr(classroom, "grade_file", at_the_third)
     words = a_class(tmp_path, ana=RIGHT, ben="x = 1\n", cem=RIGHT, dua=RIGHT)
     with pytest.raises(SystemExit) as left:
         grade.main([str(toy.folder), *words])
@@ -382,13 +381,13 @@ def test_a_check_that_cannot_run_is_an_error_of_the_grader(capsys, tmp_path, mon
     with pytest.raises(SystemExit) as left:
         (broken.folder / "exercises.py").write_text("")
         grade.main([str(broken.folder)])
-    assert left.value.code == 2 and "nothing was graded" in capsys.readouterr().err
+    assert left.value.code == 2 and "not graded" in capsys.readouterr().err
 
 
 def test_a_process_that_does_not_start_is_an_error_of_the_grader(toy, tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "executable", str(tmp_path / "no-python"))
     monkeypatch.setattr(process, "_server", [])
-    with pytest.raises(grade.GraderError, match="nothing was graded"):
+    with pytest.raises(grade.GraderError, match="not graded"):
         grade.grade_file(toy, toy.folder / "solutions.py")
 
 

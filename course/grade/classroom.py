@@ -17,7 +17,7 @@ from typing import Any
 
 from course.grade.errors import GraderError
 from course.grade.lecture import Lecture
-from course.grade.results import Outcome, grade_student, nothing, remote, total
+from course.grade.results import Outcome, grade_file, grade_student, nothing, remote, total
 from minilrm.errors import UserError
 
 Say = Callable[[str], None]  # takes a line for the screen
@@ -135,8 +135,7 @@ def each(
         if isinstance(file, str):
             outcomes = nothing(lecture, file)
         else:
-            with remote(lecture, file, **limits) as student:
-                outcomes = grade_student(lecture, student)
+            outcomes = grade_file(lecture, file, **limits)
         yield name, outcomes
         reached, most = total(outcomes)
         say(f"{i:>4} of {len(found)}  {plain(name):<32} {reached:>3} / {most}")
