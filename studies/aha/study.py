@@ -164,7 +164,7 @@ def study_arm(task_name: str, arm: str, seed: int) -> None:
     problems = task.problems("test", N)
     before, tokenizer = common.open_model(base)
     after, _ = common.open_model(common.last(log))
-    found = reflection.study(before, after, tokenizer, task, problems, seed=seed, say=print)
+    found = reflection.study(before, after, tokenizer, task, problems, seed=seed, report=print)
     train, evals = log.metrics("train"), log.metrics("eval")
     record = {
         "study": found,
