@@ -113,8 +113,8 @@ class Progress:
 def track(items: Collection[Item], label: str = "") -> Iterator[Item]:
     """The items one by one, with a bar that says how many are done.
 
-        for problem in track(problems, "answers"):
-            ...
+    for problem in track(problems, "answers"):
+        ...
     """
     with Progress(len(items), label=label) as bar:
         for item in items:
