@@ -27,7 +27,7 @@ print(f"{machine.set_threads(None)} threads")
 plt.rcParams.update(curves.STYLE)
 
 # %% [markdown]
-# ## 1. Value iteration: news travels one step a sweep
+# ## 1. Value iteration: news travels one step per sweep
 #
 # A map with walls (#). The goal pays 1 and ends the walk, gamma is 0.9. Four actions. Each sweep
 # lets every field look one step ahead.
@@ -85,7 +85,8 @@ figure, axes = plt.subplots(1, 3, figsize=(9, 2.9))
 for axis, (n, picture) in zip(axes, pictures.items(), strict=True):
     shades = axis.imshow(np.where(free, picture, np.nan), cmap="Greys", vmin=0, vmax=1.4)
     for y, x in np.ndindex(height, width):
-        axis.text(x, y, mark(picture, y, x), ha="center", va="center", fontsize=7)
+        color = "white" if picture[y, x] > 0.65 else "black"
+        axis.text(x, y, mark(picture, y, x), ha="center", va="center", fontsize=7, color=color)
     axis.set(title=f"After {n} sweeps", xticks=[], yticks=[])
     axis.grid(False)
 figure.colorbar(shades, ax=axes, label="value", shrink=0.8)

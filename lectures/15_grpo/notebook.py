@@ -54,7 +54,7 @@ policy, tokenizer = fresh_policy()
 #
 # A rollout is the policy answering. One token after the other: read everything so far, take the
 # distribution over the next token, draw. The drawing is a lookup: a uniform number u falls
-# somewhere on the scale of summed-up probabilities. So one number a token is all the chance there
+# somewhere on the scale of summed-up probabilities. So one number per token is all the chance there
 # is, and two programs that are given the same numbers must say the same words.
 
 

@@ -53,8 +53,8 @@ for (episode,) in rollout(base.eval(), tokenizer, task, problems, max_new_tokens
 # %% [markdown]
 # ## 2. Five sick runs and no names
 #
-# The dashed line is the healthy run, the same in every panel. The broken runs differ from it in
-# one line each:
+# The solid line is the healthy run, the same in every panel. The broken runs differ from it in one
+# line each:
 #
 # - the minus before the objective is forgotten,
 # - the old log-probabilities carry a gradient too,
@@ -80,8 +80,8 @@ def panels(key, top=None):
     """One figure of all runs, a panel each, beside the healthy one."""
     figure, axes = plt.subplots(2, 3, figsize=(7.5, 3.8), sharey=True)
     for letter, axis, name in zip("ABCDE", axes.flat, NAMES, strict=False):
-        axis.plot(*failures.curve(logs[name]["broken"], key), label="broken run")
-        axis.plot(*failures.curve(logs[name]["healthy"], key), label="healthy run")
+        for run, log in logs[name].items():
+            curves.line(axis, *failures.curve(log, key), failures.LOOKS[run], f"{run} run")
         axis.set(title=letter, xlabel="step", ylim=(0, top))
     for axis in axes.flat[len(NAMES) :]:
         axis.set_axis_off()
@@ -116,13 +116,14 @@ for letter, name in zip("ABCDE", NAMES, strict=False):
 # ## 4. Reward is not accuracy
 #
 # The next two are no slips of the pen. The code does what it was told, reward climbs, and the
-# policy gets worse. Whoever plots reward alone sees a success.
+# policy gets worse. Anyone who plots reward alone sees a success.
 
 # %%
 for name in ["length-bonus"] if FAST else ["format-dominates", "length-bonus"]:
     failure = failures.get(name)
     pair = failures.compare(failure, OUT, SEED, STEPS)
-    display(Image(failures.draw(failure, pair, OUT / f"{name}.png")))
+    picture = failures.draw(failure, pair, OUT / f"{name}.png")
+    display(Image(picture, width=600))
     for key in ("reward", "accuracy"):
         first, last = failures.ends(pair["broken"], key)
         print(f"{name}: {key} {first:.2f} -> {last:.2f}")

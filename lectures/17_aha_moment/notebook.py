@@ -179,7 +179,7 @@ table(before=m_before, after=m_after, banned=m_banned)
 # %% [markdown]
 # Did the check become better, too? Compare `careless_accept` before and after. What is accepted
 # beyond it is of another kind: a false sum that ends in the target, or a number that was not given,
-# which whoever compares the results alone cannot see.
+# which anyone who compares the results alone cannot see.
 #
 # From first try to final answer:
 

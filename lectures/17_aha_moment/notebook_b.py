@@ -2,11 +2,11 @@
 # %% [markdown]
 # # Checking a multiplication by another route
 #
-# Notebook 17 made a model try again on countdown. There the check is part of the problem: whoever
-# has reached the target sees it. Here the task is a long multiplication, and a wrong product looks
-# like any other number. So the writers of this corpus check by *another route*, the remainders by
-# nine. That check is cheap, and it is not perfect. Does reflection pay where one's own check can
-# err, and how far can it carry?
+# Notebook 17 made a model try again on countdown. There the check is part of the problem: anyone
+# who has reached the target sees it. Here the task is a long multiplication, and a wrong product
+# looks like any other number. So the writers of this corpus check by *another route*, the
+# remainders by nine. That check is cheap, and it is not perfect. Does reflection pay where one's
+# own check can err, and how far can it carry?
 #
 # **Time**: about 7 minutes on two CPU cores, most of it in one cell with a progress bar. With
 # `FAST=1` in the environment everything is cut down until it takes seconds and shows nothing but
@@ -68,9 +68,9 @@ print(f"{escaped:.1%} of {count:,} wrong products pass; one in nine is {1 / 9:.1
 # %% [markdown]
 # ## 2. How far can checking carry?
 #
-# Let p be the chance that an attempt is right. Whoever tries again until the check says `ok` ends
-# with a wrong answer only if a wrong attempt escapes it. Of all attempts a share p is right, and
-# (1 - p) f is wrong and accepted, where f is the share of wrong attempts that are accepted:
+# Let p be the chance that an attempt is right. A writer who tries again until the check says `ok`
+# ends with a wrong answer only if a wrong attempt escapes it. Of all attempts a share p is right,
+# and (1 - p) f is wrong and accepted, where f is the share of wrong attempts that are accepted:
 #
 # $$P(\text{right in the end}) = \frac{p}{p + (1 - p) f}$$
 #
@@ -141,7 +141,7 @@ for group in before[:4]:
 # GRPO as before. The reward looks at the answer alone; nobody is paid for checking, or for the word
 # "wait". The learning rate is less than a third of countdown's, and is held longer (90 steps
 # instead of 60, of 120 instead of 150). At countdown's rate the model *unlearns to check*
-# (`LOG.md`): whoever writes `no` and stops gives the same answer as whoever writes `ok`, so no
+# (`LOG.md`): a writer who puts `no` and stops gives the same answer as one who puts `ok`, so no
 # reward hangs on the sums of digits until second attempts are common; and while large steps sharpen
 # the first try, the sums of digits go wrong, `no` loses its meaning, and trying again with it. A
 # behaviour is amplified only as long as it works.
