@@ -316,6 +316,15 @@ def test_where_there_is_no_terminal_it_writes_few_plain_lines(monkeypatch):
     assert "400/1000" in text.splitlines()[0]
 
 
+def test_a_last_step_that_goes_past_the_total_ends_at_100_percent(monkeypatch):
+    """Catches: `distill: 1601step` without a percentage, where batches are of whole completions."""
+    monkeypatch.setattr(sys, "stderr", io.StringIO())
+    with Progress(1500, label="distill") as progress:
+        progress.update(1400)
+        progress.update(201)
+    assert "100%" in sys.stderr.getvalue() and "1500/1500" in sys.stderr.getvalue()
+
+
 def test_items_that_are_tracked_come_in_order_and_are_counted_on_stdout_in_a_notebook(
     monkeypatch, capsys
 ):

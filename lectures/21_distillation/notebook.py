@@ -122,7 +122,7 @@ for name, row in rows.items():
 # %%
 written = answers(teacher)
 good = [e for e in written if e.grade.correct and task.parse_trace(e.text).reflections]
-example = (good or written)[0]
+example = min(good or written, key=lambda e: e.length)
 ids = torch.tensor([example.prompt_ids + example.completion_ids])
 with torch.no_grad():
     start = len(example.prompt_ids) - 1  # the logits at t speak of the token at t + 1
