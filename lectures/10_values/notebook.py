@@ -85,7 +85,7 @@ figure, axes = plt.subplots(1, 3, figsize=(9, 2.9))
 for axis, (n, picture) in zip(axes, pictures.items(), strict=True):
     shades = axis.imshow(np.where(free, picture, np.nan), cmap="Greys", vmin=0, vmax=1.4)
     for y, x in np.ndindex(height, width):
-        color = "white" if picture[y, x] > 0.65 else "black"
+        color = "white" if picture[y, x] > 0.75 else "black"
         axis.text(x, y, mark(picture, y, x), ha="center", va="center", fontsize=7, color=color)
     axis.set(title=f"After {n} sweeps", xticks=[], yticks=[])
     axis.grid(False)
