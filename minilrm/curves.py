@@ -134,7 +134,7 @@ def panels(
     """
     columns = min(columns, count)
     rows = -(-count // columns)
-    figure = Figure(figsize=(width, height * rows), layout=None if margins else "constrained")
+    figure = Figure(figsize=(width, height * rows), layout="none" if margins else "constrained")
     if margins:
         figure.subplots_adjust(**margins)
     else:
