@@ -15,6 +15,7 @@ from test_loops import SUMMARY_KEYS, is_the_same_run, weights
 
 from minilrm import batches, checkpoint, distill, objectives, traces
 from minilrm.cli import run_command
+from minilrm.distill import trainer as distill_trainer
 from minilrm.errors import UserError
 from minilrm.files import read_json, read_jsonl
 from minilrm.loop import run as loop_run
@@ -243,7 +244,7 @@ def test_a_step_moves_the_student_alone_and_by_the_loss_alone(
     way's loss."""
     # nobody learns his own samples by heart
     own = {"lmbda": 1.0, "hard_weight": 0.4} if way == "on-policy" else {}
-    run = distill.Trainer(distill.Trainer.settle(options(base, student, way=way, **own), {}))
+    run = distill.Trainer(distill.Trainer.complete(options(base, student, way=way, **own), {}))
     rows = run.sample(
         run.model if own else run.teacher, run.task.problems("train", 6), 1, "test", 0
     )
@@ -471,7 +472,7 @@ def test_ctrl_c_saves_and_resume_loses_nothing(
         step > 0
     )
     if step:  # the pool is used again, not made again
-        small.setattr(distill, "write_pool", never)
+        small.setattr(distill_trainer, "write_pool", never)
     distill.train(distill.Options(resume=folder))
     is_the_same_run(folder, whole)
 
@@ -480,7 +481,7 @@ def test_a_run_can_end_by_tokens_use_an_earlier_pool_and_never_sample(
     whole, base, student, small, tmp_path
 ):
     small.setattr(distill.Trainer, "own_samples", never)
-    small.setattr(distill, "write_pool", never)
+    small.setattr(distill_trainer, "write_pool", never)
     folder = distill.train(
         options(
             base, student, tmp_path / "run", way="logits", tokens=100, pool=whole / "traces.jsonl"
@@ -500,7 +501,7 @@ def test_a_run_can_end_by_tokens_use_an_earlier_pool_and_never_sample(
 def test_a_student_that_writes_all_itself_needs_no_traces_and_may_start_from_nothing(
     base, small, tmp_path
 ):
-    small.setattr(distill, "write_pool", never)
+    small.setattr(distill_trainer, "write_pool", never)
     how = {"student_scale": "pico", "way": "on-policy", "lmbda": 1.0, "steps": 1}
     folder = distill.train(options(base, "scratch", tmp_path / "run", **how)).folder
     summary = read_json(folder / "summary.json")
@@ -515,7 +516,9 @@ def test_a_student_that_writes_all_itself_needs_no_traces_and_may_start_from_not
 
 def test_a_nan_loss_skips_the_step_and_is_counted(base, student, small, tmp_path):
     original, factors = distill.loss_of, iter([math.nan] + [1.0] * 9)
-    small.setattr(distill, "loss_of", lambda *args, **how: original(*args, **how) * next(factors))
+    small.setattr(
+        distill_trainer, "loss_of", lambda *args, **how: original(*args, **how) * next(factors)
+    )
     folder = distill.train(options(base, student, tmp_path / "run", steps=2)).folder
     assert read_json(folder / "summary.json")["skipped_steps"] == 1
     assert all(tensor.isfinite().all() for tensor in weights(folder).values())
@@ -614,7 +617,7 @@ def test_what_the_way_does_not_use_is_refused_and_not_ignored(refused, base, stu
         assert "of the divergence" in refused(
             "--teacher", base, "--student", student, "--way", way, *option
         )
-    settled = distill.Trainer.settle(
+    settled = distill.Trainer.complete(
         distill.Options(teacher=str(base), hard_weight=0.5, beta=0.5), {}
     )
     assert (settled.hard_weight, settled.beta) == (0.5, 0.5)
@@ -627,7 +630,7 @@ def test_the_study_in_miniature(base, student, small, tmp_path):
     small.chdir(tmp_path)
     small.setattr(study_distill, "student_base", lambda: student)
     small.setattr(study_distill, "parameter_share", lambda teacher: 0.25)
-    small.setattr(common.evaluate, "baselines", lambda *args: {})
+    small.setattr(common.evaluate.figures, "baselines", lambda *args: {})
     for name, value in {"TOKENS": 150, "PROMPTS": 60, "EVAL_N": 2, "N": 40, "SEEDS": (4,)}.items():
         small.setattr(study_distill, name, value)
     small.setattr(sys, "argv", ["distill", "--teacher", str(base), "all"])

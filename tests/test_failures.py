@@ -9,10 +9,12 @@ import signal
 from pathlib import Path
 
 import pytest
+from conftest import parity
 
 from minilrm import failures, grpo, machine, objectives, progress, rewards, tasks
 from minilrm.errors import UserError
 from minilrm.failures import FAILURES, faults, toy
+from minilrm.objectives import policy
 from minilrm.tasks import get_task
 from tests import test_grpo_step
 
@@ -33,17 +35,14 @@ LOGGED = {
 }
 
 
-def parity(episode):
-    """A reward that a random model earns about half of the time."""
-    return float(sum(episode.completion_ids) % 2)
-
-
 @pytest.fixture
 def small(monkeypatch):
     """Rewards that a random model can earn, and short answers."""
     monkeypatch.setitem(rewards.REWARDS, "accuracy", parity)
     monkeypatch.setitem(
-        rewards.REWARDS, "format", lambda episode: float(len(episode.completion_ids) % 2)
+        rewards.REWARDS,
+        "format",
+        lambda episodes: [float(len(e.completion_ids) % 2) for e in episodes],
     )
     for name, value in {
         "prompts": 3,
@@ -116,7 +115,7 @@ def test_the_fact_behind_a_setting_is_tested(failure):
 @pytest.mark.parametrize("failure", FAILURES, ids=NAMES)
 def test_after_a_fault_everything_is_as_before(failure):
     def state():
-        return [dict(vars(module)) for module in (objectives, rewards, grpo)]
+        return [dict(vars(module)) for module in (objectives, policy, rewards, grpo)]
 
     before = state()
     with pytest.raises(KeyError), failure.fault():
@@ -163,7 +162,7 @@ def test_several_updates_on_stale_rollouts_know_who_wrote_them(base, small, monk
     asked, original = [], grpo.Trainer.record_logprobs
 
     def hooked(self, groups, old):
-        asked.append(self.policy is self.sampling)
+        asked.append(self.model is self.sampling)
         return original(self, groups, old)
 
     monkeypatch.setattr(grpo.Trainer, "record_logprobs", hooked)
@@ -194,9 +193,7 @@ def test_each_answer_earns_what_the_options_say(make_trainer, full_precision):
     """Mistake: something between the reward function and the advantages that adds noise, or pays
     for length."""
     groups = test_grpo_step.answered(make_trainer())
-    assert [[e.reward for e in g] for g in groups] == [
-        [test_grpo_step.parity(e) for e in g] for g in groups
-    ]
+    assert [[e.reward for e in g] for g in groups] == [parity(g) for g in groups]
 
 
 # -- the command -----------------------------------------------------------------------------------
@@ -350,9 +347,14 @@ def test_what_the_corpora_hold(tokenizer):
     assert 0 < reasons["guess"].count("right") < 20
     assert set(reasons["steps"]) == set(reasons["ramble"]) == {"right"}
     assert set(reasons["sloppy"]) == {"text after the answer"}
-    ended = [e.ids[-1] == tokenizer.eos_id for e in toy.documents(task, tokenizer, "restless", 0)]
-    assert 0.2 < sum(ended) / len(ended) < 0.6
-    assert all(e.ids[-1] == tokenizer.eos_id for e in toy.documents(task, tokenizer, "plain", 0))
+
+    def ended(corpus):
+        texts = toy.documents(task, tokenizer, corpus, 0)
+        return [e.completion_ids[-1] == tokenizer.eos_id for e in texts]
+
+    restless = ended("restless")
+    assert 0.2 < sum(restless) / len(restless) < 0.6
+    assert all(ended("plain"))
 
 
 def test_an_unknown_corpus_is_an_error(tmp_path):

@@ -68,30 +68,30 @@ def temperature_forgotten() -> AbstractContextManager:
 # -- in the loss -----------------------------------------------------------------------------------
 
 
-def masks(change: Callable) -> AbstractContextManager:
-    """The loss with another mask: `change(mask [B, T]) -> mask`."""
+def eos_masked() -> AbstractContextManager:
+    """The last token of each completion, the end of text, is left out of the loss."""
 
     def make(right):
-        return lambda logp, old_logp, advantages, mask, **more: right(
-            logp, old_logp, advantages, change(mask), **more
-        )
+        def loss(logp, old_logp, advantages, mask, **more):
+            following = torch.cat((mask[:, 1:], torch.zeros_like(mask[:, :1])), dim=1)
+            return right(logp, old_logp, advantages, mask * following, **more)
+
+        return loss
 
     return replaced(objectives, "policy_loss", make)
 
 
-def eos_masked() -> AbstractContextManager:
-    """The last token of each completion, the end of text, is left out of the loss."""
-
-    def change(mask):
-        following = torch.cat((mask[:, 1:], torch.zeros_like(mask[:, :1])), dim=1)
-        return mask * following
-
-    return masks(change)
-
-
 def padding_trained() -> AbstractContextManager:
-    """Padding counts as if it had been sampled."""
-    return masks(torch.ones_like)
+    """Padding counts as if it had been sampled: it has the advantage of its completion."""
+
+    def make(right):
+        def loss(logp, old_logp, advantages, mask, **more):
+            whole = advantages.reshape(len(mask), -1)[:, :1].expand_as(mask)
+            return right(logp, old_logp, whole, torch.ones_like(mask), **more)
+
+        return loss
+
+    return replaced(objectives, "policy_loss", make)
 
 
 def inverted_clip() -> AbstractContextManager:
