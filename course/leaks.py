@@ -5,7 +5,7 @@ import ast
 import copy
 from collections.abc import Iterator
 
-FEWEST_NODES = 20  # of a syntax tree; below that a body is an idea of many: `return a.mean(0)`
+FEWEST_NODES = 20  # of a syntax tree; below that a body is one call, `return f(x, y, ready=True)`
 Body = list[ast.stmt]
 
 
@@ -31,9 +31,19 @@ def answers(solutions: str) -> Iterator[tuple[str, Body]]:
     docstrings."""
     for node in ast.parse(solutions).body:
         if isinstance(node, ast.FunctionDef):
-            body = node.body[1:] if ast.get_docstring(node) is not None else node.body
-            if sum(1 for statement in body for _ in ast.walk(statement)) >= FEWEST_NODES:
+            body = without_docstring(node)
+            if size(body) >= FEWEST_NODES:
                 yield node.name, body
+
+
+def without_docstring(node: ast.FunctionDef) -> Body:
+    """What a function does."""
+    return node.body[1:] if ast.get_docstring(node) is not None else node.body
+
+
+def size(body: Body) -> int:
+    """Nodes of the syntax tree."""
+    return sum(1 for statement in body for _ in ast.walk(statement))
 
 
 def blocks_of(node: ast.AST) -> Iterator[Body]:

@@ -18,7 +18,8 @@ import importlib.util
 import inspect
 import re
 import sys
-from collections.abc import Iterator
+import textwrap
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import FrameType, FunctionType
 from typing import Any
@@ -26,7 +27,7 @@ from typing import Any
 from course import grade
 from course.grade import Lecture, LocalStudent
 from course.grade.lecture import load_module
-from course.leaks import answers_shown
+from course.leaks import FEWEST_NODES, answers_shown, size, without_docstring
 from course.sources import BEGIN, holds_answers, read, released, student_version
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -145,8 +146,8 @@ def is_quotation(code: str, file: Path, name: str) -> bool:
         if isinstance(node, (ast.FunctionDef, ast.ClassDef)) and node.name == name:
             lines = source.splitlines()[node.lineno - 1 : node.end_lineno]
             if ast.get_docstring(node) is not None:
-                said = node.body[0]
-                lines[said.lineno - node.lineno : said.end_lineno - node.lineno + 1] = []
+                first, last = node.body[0].lineno, node.body[0].end_lineno or node.body[0].lineno
+                lines[first - node.lineno : last - node.lineno + 1] = []
             return bare(code) != "" and "\n" + bare(code) in "\n" + bare("\n".join(lines))
     return False
 
@@ -175,8 +176,8 @@ def leaks(folder: Path) -> Iterator[str]:
 
 
 def helpers(folder: Path, lecture: Lecture) -> list[FunctionType]:
-    """The functions that are neither checks nor mutants in the modules that checks.py consists
-    of."""
+    """The functions that a student could paste: in the modules that checks.py consists of, neither
+    checks nor mutants, longer than a call, and without what a submission may not import."""
     ours = {check.check for check in lecture.exercises} | {m.code for m in lecture.mutants}
     hidden = {folder / "solutions.py", folder / "mutants.py"}
     return [
@@ -186,7 +187,21 @@ def helpers(folder: Path, lecture: Lecture) -> list[FunctionType]:
         for value in list(vars(module).values())
         if isinstance(value, FunctionType) and value not in ours
         if value.__module__ == module.__name__ and Path(file) not in hidden
+        if length(value) >= FEWEST_NODES and not uses(value, lecture.forbidden)
     ]
+
+
+def length(function: FunctionType) -> int:
+    """Nodes of a function's body."""
+    tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
+    return sum(size(without_docstring(n)) for n in tree.body if isinstance(n, ast.FunctionDef))
+
+
+def uses(function: FunctionType, modules: Sequence[str]) -> bool:
+    """True if a function names one of these modules, or something that comes from one."""
+    named = (function.__globals__.get(name) for name in function.__code__.co_names)
+    homes = [v.__name__ if inspect.ismodule(v) else getattr(v, "__module__", "") for v in named]
+    return any(f"{home}.".startswith(f"{module}.") for home in homes for module in modules)
 
 
 def place(function: FunctionType) -> str:
@@ -203,7 +218,7 @@ def earns_all(helper: FunctionType, function: str, lecture: Lecture, solutions: 
     return all(grade.run_check(check, student).passed for check in checks)
 
 
-def bounded(function: FunctionType) -> FunctionType:
+def bounded(function: FunctionType) -> Callable[..., Any]:
     """The function, which raises TimeoutError where it would run through more than LONGEST_RUN
     lines of Python: with arguments that it is not made for it might never end."""
 

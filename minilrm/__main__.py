@@ -33,6 +33,7 @@ def listing() -> str:
             "minilrm: large reasoning models from scratch. The commands; each has a --help:",
             "",
             *lines,
+            "  The course: python -m course.grade (exercises), python -m course (instructors)",
         ]
     )
 

@@ -7,11 +7,14 @@ import contextlib
 import signal
 import sys
 import threading
-from typing import Any, TextIO
+from collections.abc import Collection, Iterator
+from typing import Any, TextIO, TypeVar
 
 from tqdm import tqdm
 
 from minilrm.files import json_ready
+
+Item = TypeVar("Item")
 
 
 class Interrupt:
@@ -105,6 +108,18 @@ class Progress:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def track(items: Collection[Item], label: str = "") -> Iterator[Item]:
+    """The items one by one, with a bar that says how many are done.
+
+    for problem in track(problems, "answers"):
+        ...
+    """
+    with Progress(len(items), label=label) as bar:
+        for item in items:
+            yield item
+            bar.update()
 
 
 def quiet_stream() -> TextIO:

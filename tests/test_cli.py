@@ -462,4 +462,4 @@ def test_a_verb_in_the_wrong_place_is_one_line(capsys, monkeypatch):
     out, err = capsys.readouterr()
     assert out == "" and err.count("\n") == 1 and "python -m minilrm.grpo" in err
     assert listing.main(["--help"]) == 0
-    assert len(capsys.readouterr().out.splitlines()) == 2 + len(listing.COMMANDS)
+    assert len(capsys.readouterr().out.splitlines()) == 3 + len(listing.COMMANDS)

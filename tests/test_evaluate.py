@@ -374,7 +374,12 @@ def test_the_table_shows_every_figure_of_enough_problems_and_no_rate_of_fewer(
     options = evaluate.Options(checkpoint="here", samples=4, max_new_tokens=4)
     problems = task.problems("test", 20)
     few = evaluate.table(evaluate.evaluate(model, tokenizer, task, problems[:19], options))
-    assert "%" not in few and not re.search(r"\bnan", few) and "too few (n = 19)" in few and "cost: " in few
+    assert (
+        "%" not in few
+        and not re.search(r"\bnan", few)
+        and "too few (n = 19)" in few
+        and "cost: " in few
+    )
     table = evaluate.table(evaluate.evaluate(model, tokenizer, task, problems, options))
     for name in ("accuracy", "greedy", "thinks", "pass@k", "vote of k", "temperature 0.3"):
         assert f"\n{name}" in table, name

@@ -184,6 +184,21 @@ def test_the_package_imports_nothing_that_lies_beside_it(tmp_path):
     ]
 
 
+def test_the_course_keeps_those_of_length_and_safety():
+    """The grader stands beside the package; its process for submissions knows no room of either."""
+    course = PACKAGE.parent / "course"
+    for file in sorted(course.rglob("*.py")):
+        text = file.read_text(encoding="utf-8")
+        tree = ast.parse(text, filename=str(file))
+        problems = length_problems(tree, file, len(text.splitlines())) + safety_problems(tree, file)
+        if "submission" in file.parts:
+            for node in ast.walk(tree):
+                if isinstance(node, (ast.Import, ast.ImportFrom)):
+                    names = absolute(node, file, course)
+                    problems += [n for n in names if n.startswith(("minilrm", "course.grade"))]
+        assert not problems, "\n".join(problems)
+
+
 # -- the rules themselves: a checker that finds nothing proves nothing -----------------------------
 
 

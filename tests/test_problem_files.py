@@ -401,8 +401,8 @@ def test_the_readme_says_what_share_of_gsm8k_fits():
     config = machine.data_folder() / "checkpoints" / "gsm8k-mini-base" / "config.json"
     context = json.loads(config.read_text())["max_position_embeddings"]
     lengths = [(len(e.prompt_ids), len(e.completion_ids)) for e in examples]
-    too_long = sum(prompt + answer > context for prompt, answer in lengths) / len(examples)
-    cut_off = sum(answer > task.max_new_tokens for _, answer in lengths) / len(examples)
+    too_long = sum(prompt + answer > context for prompt, answer in lengths) / len(lengths)
+    cut_off = sum(answer > task.max_new_tokens for _, answer in lengths) / len(lengths)
     readme = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
     fits = f"{100 * too_long:.1f} % do not fit the context of {context} tokens"
     ends = f"{100 * cut_off:.1f} % of the solutions are longer than the {task.max_new_tokens} new"

@@ -24,6 +24,7 @@ STUDIES = sorted(set(re.findall(r"python -m (studies[\w.]*)", README)))
 PATHS = sorted(
     set(re.findall(r"`((?:data|minilrm|tests)/[\w./-]+|[a-z_]+\.(?:py|txt|md))`", BY_HAND))
 )
+AGENTS = (ROOT / "AGENTS.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
 
 
@@ -105,7 +106,8 @@ def test_a_path_in_the_text_is_there(path):
 
 
 def test_the_layout_is_that_of_the_package():
-    """Every room stands in the table, on the floor that the layout's own test holds it to."""
+    """Every module stands in the table of AGENTS.md, on the floor that the layout's test holds it
+    to."""
     tree = ast.parse((ROOT / "tests" / "test_layout.py").read_text(encoding="utf-8"))
     names = {
         t.id: ast.literal_eval(n.value)
@@ -122,7 +124,7 @@ def test_the_layout_is_that_of_the_package():
         for p in (ROOT / "minilrm").iterdir()
         if p.suffix == ".py" or (p / "__init__.py").exists()
     }
-    rows = re.findall(r"^\| (\d|side) \| ((?:`[\w/]+` ?)+) \|", README, flags=re.MULTILINE)
+    rows = re.findall(r"^\| (\d|side) \| ((?:`[\w/]+` ?)+) \|", AGENTS, flags=re.MULTILINE)
     told = {
         floor: {room.rstrip("/") for room in re.findall(r"`([\w/]+)`", rooms)}
         for floor, rooms in rows

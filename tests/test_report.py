@@ -1,5 +1,4 @@
-"""The report of a run: what it says, what it shows, and that nothing a model wrote can act in
-it."""
+"""The report of a run: what it says and shows, and that nothing a model wrote can act in it."""
 
 import doctest
 import re

@@ -17,7 +17,7 @@ from typing import Any
 
 from course.grade.errors import GraderError
 from course.grade.lecture import Lecture
-from course.grade.results import Outcome, grade_student, nothing, remote, total
+from course.grade.results import Outcome, grade_file, grade_student, nothing, remote, total
 from minilrm.errors import UserError
 
 Say = Callable[[str], None]  # takes a line for the screen
@@ -87,8 +87,8 @@ def listed(names: Iterable[object]) -> str:
     >>> listed("abcdef")
     'a, b, c, d and 2 more'
     """
-    names = [plain(str(name)) for name in names]
-    return ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
+    shown = [plain(str(name)) for name in names]
+    return ", ".join(shown[:4]) + (f" and {len(shown) - 4} more" if len(shown) > 4 else "")
 
 
 def prove(lecture: Lecture, consequence: str, **limits: Any) -> list[str]:
@@ -135,8 +135,7 @@ def each(
         if isinstance(file, str):
             outcomes = nothing(lecture, file)
         else:
-            with remote(lecture, file, **limits) as student:
-                outcomes = grade_student(lecture, student)
+            outcomes = grade_file(lecture, file, **limits)
         yield name, outcomes
         reached, most = total(outcomes)
         say(f"{i:>4} of {len(found)}  {plain(name):<32} {reached:>3} / {most}")

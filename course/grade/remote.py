@@ -83,7 +83,7 @@ class RemoteStudent(Student):
             self._process = process.start(folder)
         except OSError as error:
             raise GraderError(
-                f"no process for the submission could be started ({error}); nothing was graded"
+                f"no process for the submission could be started ({error}); the submission is not graded"
             ) from error
         self._lines: queue.Queue[bytes] = queue.Queue(maxsize=64)
         reader = (self._process.stdout, self._lines)
@@ -95,7 +95,7 @@ class RemoteStudent(Student):
             self.lacking = self._request({"enter": self._order(folder)})["value"]
         except StudentError as error:  # nothing of the student's has run yet
             raise GraderError(
-                f"the process for a submission did not start ({error.text}); nothing was graded"
+                f"the process for a submission did not start ({error.text}); the submission is not graded"
             ) from error
         self._wind(self._seconds)
         try:
@@ -126,6 +126,13 @@ class RemoteStudent(Student):
         self._stop()
         raise self._broken from None
 
+    @property
+    def _living(self) -> process.Forked | process.Spawned:
+        """The process; Dead if there is none."""
+        if self._process is None:
+            raise Dead(["SystemExit"], "ended the process")
+        return self._process
+
     def _stop(self) -> int | None:
         """End the process; its exit code if it had ended by itself."""
         if self._process is None:
@@ -140,7 +147,7 @@ class RemoteStudent(Student):
     def _wind(self, seconds: float) -> None:
         """Start the clock anew."""
         self._limit, self._begun, self._idle = seconds, time.monotonic(), 0.0
-        self._seen, self._first = self._begun, process.usage(self._process.pid)
+        self._seen, self._first = self._begun, process.usage(self._living.pid)
 
     def _left(self) -> float:
         """Seconds to wait before looking at the clock again; 0 or less: time is up.
@@ -149,7 +156,7 @@ class RemoteStudent(Student):
         nobody points; who sleeps instead of computing is stopped after PATIENCE times the limit. A
         pause of the whole machine counts as a moment.
         """
-        now, usage = time.monotonic(), process.usage(self._process.pid)
+        now, usage = time.monotonic(), process.usage(self._living.pid)
         if self._first is None or usage is None:
             return self._limit - (now - self._begun)
         used, state = usage
@@ -162,8 +169,8 @@ class RemoteStudent(Student):
 
     def _send(self, message: Message) -> None:
         try:
-            self._process.stdin.write(json.dumps(message).encode("ascii") + b"\n")
-            self._process.stdin.flush()
+            self._living.stdin.write(json.dumps(message).encode("ascii") + b"\n")
+            self._living.stdin.flush()
         except OSError:
             self._die("ended the process")
 
@@ -171,15 +178,11 @@ class RemoteStudent(Student):
         line = None
         while line is None:
             left = self._left()
-            try:
-                line = self._lines.get(timeout=min(GLANCE, max(0.01, left)))
-            except queue.Empty:
-                if left <= 0.01:
-                    self._die(
-                        f"took longer than {self._limit:g} s and was stopped: is there a loop that "
-                        "never ends?",
-                        "TimeoutError",
-                    )
+            if left <= 0:  # looked at for each message, so that a flood of them gains no time
+                said = f"took longer than {self._limit:g} s and was stopped"
+                self._die(f"{said}: is there a loop that never ends?", "TimeoutError")
+            with contextlib.suppress(queue.Empty):
+                line = self._lines.get(timeout=min(GLANCE, left))
         if not line:
             self._die("ended the process")
         if not line.endswith(b"\n"):
@@ -206,8 +209,6 @@ class RemoteStudent(Student):
     def _request(self, message: Message) -> Message:
         """Send a message and wait for its answer; meanwhile serve calls of functions that we passed
         as arguments."""
-        if self._process is None:
-            raise Dead(["SystemExit"], "ended the process")
         self._send(message)
         while True:
             answer = self._receive()

@@ -55,7 +55,7 @@ def run_check(exercise: Exercise, student: Student) -> Outcome:
     except OURS as error:
         raise GraderError(
             f"the check {exercise.name!r} cannot run ({type(error).__name__}: {error}); "
-            "nothing was graded"
+            "the submission is not graded"
         ) from error
     except Exception as error:
         # `course check` proves each check on the reference, so it stumbled over the value.

@@ -46,10 +46,11 @@ UNSEEN = (
     *("torch._C.ScriptModule.save", "torch._C.ScriptFunction.save", "torch.jit.save"),
     *("torch._C._distributed_c10d.TCPStore", "torch._C._distributed_c10d.FileStore"),
     *("torch.distributed.TCPStore", "torch.distributed.FileStore"),
-    *("os.mkfifo", "os.mknod", "posix.mkfifo", "posix.mknod", "os.pidfd_open", "posix.pidfd_open"),
-    *("signal.pidfd_send_signal", "_signal.pidfd_send_signal"),
+    *("os.mkfifo", "os.mknod", "os.pidfd_open", "os.setpriority", "os.sched_setaffinity"),
+    *("os.sched_setscheduler", "os.sched_setparam", "signal.pidfd_send_signal"),
     *("subprocess._fork_exec", "_posixsubprocess.fork_exec"),
 )
+BEHIND = {"os": "posix", "signal": "_signal"}  # a module of Python's -> where it has it from
 UNSEEN_READERS = ("readline",)
 
 
@@ -153,14 +154,14 @@ def refuse_unseen() -> None:
 
         def refused(*_: Any, name: str = name, **__: Any) -> NoReturn:
             raise PermissionError(
-                f"your file tried {name.removeprefix('torch._C.')}, which acts on the outside; "
-                "exercises compute, they write no files"
+                f"your file tried {name.removeprefix('torch._C.')}; exercises compute, they do "
+                "nothing to the outside"
             )
 
         holder, _, attribute = name.rpartition(".")
-        found = find(holder)
-        if found is not None and hasattr(found, attribute):
-            setattr(found, attribute, refused)
+        for found in map(find, (holder, BEHIND.get(holder, holder))):
+            if hasattr(found, attribute):
+                setattr(found, attribute, refused)
 
 
 def find(name: str) -> Any:

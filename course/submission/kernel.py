@@ -90,6 +90,8 @@ REFUSED = {
     **{"pidfd_send_signal": (424, 424), "rt_sigqueueinfo": (129, 138), "ptrace": (101, 117)},
     **{"rt_tgsigqueueinfo": (297, 240), "process_vm_readv": (310, 270)},
     **{"process_vm_writev": (311, 271), "setpriority": (141, 140)},
+    **{"sched_setaffinity": (203, 122), "sched_setscheduler": (144, 119)},
+    **{"sched_setparam": (142, 118), "sched_setattr": (314, 274)},
     # the network, and a way around this filter
     **{"socket": (41, 198), "socketpair": (53, 199), "io_uring_setup": (425, 425)},
     # files: what Landlock leaves out

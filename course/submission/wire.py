@@ -112,7 +112,7 @@ class Codec:
             return [self.decode(item, followed) for item in message]
         if not isinstance(message, dict):
             return message
-        kind, items = message.get("~"), message.get("items")
+        kind, items = message.get("~"), message.get("items", [])
         if kind == "dict":
             return {self.decode(k, followed): self.decode(v, followed) for k, v in items}
         if kind in BUILDERS:

@@ -1,11 +1,12 @@
 # %% [markdown]
 # # Bandits, one of them a language model
 #
-# Lecture 9, to see. First ten arms and three learners. Then four ways to ask the shipped base model a question are the arms: a learner
-# finds out on the job which one to use.
+# Lecture 9, to see. First ten arms and three learners. Then four ways to ask the shipped base model
+# a question are the arms: a learner finds out on the job which one to use.
 #
-# **Time**: about 1 minute on two CPU cores, most of it sampling answers in part 2. With `FAST=1` in the environment everything is cut down until
-# it takes seconds and shows nothing but that the code runs.
+# **Time**: about 1 minute on two CPU cores, most of it sampling answers in part 2. With `FAST=1` in
+# the environment everything is cut down until it takes seconds and shows nothing but that the code
+# runs.
 
 # %%
 import os
@@ -26,7 +27,8 @@ machine.set_threads(None)
 # %% [markdown]
 # ## 1. Ten arms
 #
-# A learner keeps a running mean for each arm and mostly pulls the one that looks best. 500 learners at once.
+# A learner keeps a running mean for each arm and mostly pulls the one that looks best. 500 learners
+# at once.
 
 # %%
 LEARNERS, ARMS, PULLS = 500, 10, 1000
@@ -61,8 +63,9 @@ plt.show()
 # %% [markdown]
 # ## 2. Four ways to ask
 #
-# The arms: the plain prompt, or one that forces the model to think, each sampled at temperature 1 or 0. Each pull is a fresh question, the reward
-# 1 if the answer is right. To let many learners play, we ask every question in all four ways once and hand out the answers as they are asked for.
+# The arms: the plain prompt, or one that forces the model to think, each sampled at temperature 1
+# or 0. Each pull is a fresh question, the reward 1 if the answer is right. To let many learners
+# play, we ask every question in all four ways once and hand out the answers as they are asked for.
 
 # %%
 task = get_task("gsm8k-mini")
@@ -121,12 +124,14 @@ figure.tight_layout()
 plt.show()
 
 # %% [markdown]
-# The greedy learner does well at first and then stops improving: as soon as one way has been right, ways that have not are never tried again.
+# The greedy learner does well at first and then stops improving: as soon as one way has been right,
+# ways that have not are never tried again.
 #
 # ## 3. An answer as an episode
 #
-# One answer of the model, token by token: the action, its probability under the policy, the reward, the return. With a discount of 0.99 the beginning
-# of a long right answer is worth less than that of a short guess.
+# One answer of the model, token by token: the action, its probability under the policy, the reward,
+# the return. With a discount of 0.99 the beginning of a long right answer is worth less than that
+# of a short guess.
 
 # %%
 groups = rollout(
@@ -152,6 +157,9 @@ for t, (token, logp) in enumerate(zip(e.completion_ids, e.logprobs, strict=True)
 # %% [markdown]
 # ## Three things to try
 #
-# 1. In part 1 call `learn(0.0, first_guess=5.0)`: a greedy learner that begins with great expectations. Why does it explore?
-# 2. In part 2 let `epsilon` fall with the number of questions asked, for example as 10 / (10 + n). Does it beat every fixed one?
-# 3. Give two of the arms a price: a forced chain of thought is longer. Take 0.002 a token from the reward and see which arm wins.
+# 1. In part 1 call `learn(0.0, first_guess=5.0)`: a greedy learner that begins with great
+#    expectations. Why does it explore?
+# 2. In part 2 let `epsilon` fall with the number of questions asked, for example as 10 / (10 + n).
+#    Does it beat every fixed one?
+# 3. Give two of the arms a price: a forced chain of thought is longer. Take 0.002 a token from the
+#    reward and see which arm wins.

@@ -1,11 +1,12 @@
 # %% [markdown]
 # # What is a half-finished answer worth?
 #
-# Lecture 10, to see. Value iteration on a small map, Monte Carlo against temporal difference on a random walk, and then a language model: answers are
-# cut after each line and continued sixteen times. Where does a right end become impossible?
+# Lecture 10, to see. Value iteration on a small map, Monte Carlo against temporal difference on a
+# random walk, and then a language model: answers are cut after each line and continued sixteen
+# times. Where does a right end become impossible?
 #
-# **Time**: about 2 minutes on two CPU cores, most of it in part 3. With `FAST=1` in the environment everything is cut down until it takes seconds and
-# shows nothing but that the code runs.
+# **Time**: about 2 minutes on two CPU cores, most of it in part 3. With `FAST=1` in the environment
+# everything is cut down until it takes seconds and shows nothing but that the code runs.
 
 # %%
 import os
@@ -27,7 +28,8 @@ machine.set_threads(None)
 # %% [markdown]
 # ## 1. Value iteration: news travels one step a sweep
 #
-# A map with walls (#). The goal pays 1 and ends the walk, gamma is 0.9. Four actions. Each sweep lets every field look one step ahead.
+# A map with walls (#). The goal pays 1 and ends the walk, gamma is 0.9. Four actions. Each sweep
+# lets every field look one step ahead.
 
 # %%
 MAP = [
@@ -92,7 +94,8 @@ plt.show()
 # %% [markdown]
 # ## 2. Monte Carlo against temporal difference
 #
-# A walk over five states by the toss of a coin; the right end pays 1. Mean error of the five values over 100 learners, for several step sizes.
+# A walk over five states by the toss of a coin; the right end pays 1. Mean error of the five values
+# over 100 learners, for several step sizes.
 
 # %%
 EXACT, EPISODES, RUNS = np.arange(1, 6) / 6, 100, 5 if FAST else 100
@@ -136,7 +139,8 @@ plt.show()
 # %% [markdown]
 # ## 3. A language model's half-finished answers
 #
-# The shipped base model, made to think by the prompt. We take wrong answers, cut them after every line and continue each piece sixteen times.
+# The shipped base model, made to think by the prompt. We take wrong answers, cut them after every
+# line and continue each piece sixteen times.
 
 # %%
 task = get_task("gsm8k-mini")
@@ -195,11 +199,13 @@ for e in tqdm(wrong[: 2 if FAST else 5], desc="answers"):
     print(f"        {e.text.strip().splitlines()[-1] if e.text.strip() else ''}")
 
 # %% [markdown]
-# Where the number falls, look at the line. Sometimes it is a slip in a sum. Sometimes the sum is right and the model goes on talking after its answer, which
-# the grader refuses: the value tells where, not why. And where the number is low from the start, no line is to blame.
+# Where the number falls, look at the line. Sometimes it is a slip in a sum. Sometimes the sum is
+# right and the model goes on talking after its answer, which the grader refuses: the value tells
+# where, not why. And where the number is low from the start, no line is to blame.
 #
 # ## Three things to try
 #
-# 1. In part 1 set gamma to 0.5 and look at the corners. Why do values vanish there, and does the best action?
+# 1. In part 1 set gamma to 0.5 and look at the corners. Why do values vanish there, and does the
+#    best action?
 # 2. In part 3 replace sixteen continuations by four. How often does the line of the fall change?
 # 3. Sample the continuations at `temperature=0.5`. Which policy's value is that?

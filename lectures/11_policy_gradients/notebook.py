@@ -1,11 +1,13 @@
 # %% [markdown]
 # # Policy gradients: learning from a number
 #
-# Lecture 11, to see and to touch. A three-armed bandit learns by REINFORCE, once without a baseline and once with; then the same
-# two gradients are measured on a language model, and the language model learns by them.
+# Lecture 11, to see and to touch. A three-armed bandit learns by REINFORCE, once without a baseline
+# and once with; then the same two gradients are measured on a language model, and the language
+# model learns by them.
 #
-# **Time**: about 2 minutes on two CPU cores, nearly all of it in the last part. With `FAST=1` in the environment everything is cut down
-# until it takes seconds and shows nothing but that the code runs.
+# **Time**: about 2 minutes on two CPU cores, nearly all of it in the last part. With `FAST=1` in
+# the environment everything is cut down until it takes seconds and shows nothing but that the code
+# runs.
 
 # %%
 import os
@@ -28,8 +30,8 @@ machine.set_threads(None)
 # %% [markdown]
 # ## 1. A bandit
 #
-# Three arms pay 1, 2 and 4, and some noise. The policy is a softmax over three logits. Each step pulls twice. Two hundred learners
-# at once, each with its own luck.
+# Three arms pay 1, 2 and 4, and some noise. The policy is a softmax over three logits. Each step
+# pulls twice. Two hundred learners at once, each with its own luck.
 
 # %%
 PAYS, PULLS, STEPS, LEARNERS = torch.tensor([1.0, 2.0, 4.0]), 2, 150, 200
@@ -74,13 +76,15 @@ figure.tight_layout()
 plt.show()
 
 # %% [markdown]
-# The bands hold 80 % of the learners. With 8 added to each reward the task is the same, and without a baseline many learners fall for an arm
-# that they happened to pull early. The baseline does not notice the constant.
+# The bands hold 80 % of the learners. With 8 added to each reward the task is the same, and without
+# a baseline many learners fall for an arm that they happened to pull early. The baseline does not
+# notice the constant.
 #
 # ## 2. The same on a language model
 #
-# An action is now a whole answer, its log-probability the sum over its tokens. We take the gradient of a few batches, each with other
-# problems, and ask how well two such gradients agree (their cosine). 1: no noise. 0: nothing but noise.
+# An action is now a whole answer, its log-probability the sum over its tokens. We take the gradient
+# of a few batches, each with other problems, and ask how well two such gradients agree (their
+# cosine). 1: no noise. 0: nothing but noise.
 
 # %%
 task = get_task("gsm8k-mini")
@@ -129,8 +133,8 @@ for name, rows in found.items():
 # %% [markdown]
 # ## 3. Does it learn?
 #
-# REINFORCE with the bare reward, and with the mean of the other seven answers as the baseline. Twenty steps of 16 problems × 8 answers each:
-# enough to see a direction, too few for a verdict.
+# REINFORCE with the bare reward, and with the mean of the other seven answers as the baseline.
+# Twenty steps of 16 problems × 8 answers each: enough to see a direction, too few for a verdict.
 
 # %%
 runs = {}
@@ -171,5 +175,7 @@ for name, train in runs.items():
 # ## Three things to try
 #
 # 1. In part 1 give the learners `PULLS = 8`, then 64. Where does the baseline stop mattering?
-# 2. In part 1 use the mean of *all* rewards as the baseline. Predict first: does it go wrong, or only more slowly?
-# 3. In part 3 set `seed=1` in the options. How large is the difference between two seeds beside that between the two methods?
+# 2. In part 1 use the mean of *all* rewards as the baseline. Predict first: does it go wrong, or
+#    only more slowly?
+# 3. In part 3 set `seed=1` in the options. How large is the difference between two seeds beside
+#    that between the two methods?

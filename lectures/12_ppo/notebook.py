@@ -1,11 +1,13 @@
 # %% [markdown]
 # # A critic reads along
 #
-# Lecture 12, to see. First PPO's clipped term as a curve. Then a critic is trained for the shipped base model, which itself stays as it is, and
-# forecasts the reward of an answer token by token: does it notice where a calculation goes wrong?
+# Lecture 12, to see. First PPO's clipped term as a curve. Then a critic is trained for the shipped
+# base model, which itself stays as it is, and forecasts the reward of an answer token by token:
+# does it notice where a calculation goes wrong?
 #
-# **Time**: about 2 minutes on two CPU cores, nearly all of it in part 2. With `FAST=1` in the environment everything is cut down until it takes
-# seconds and shows nothing but that the code runs.
+# **Time**: about 2 minutes on two CPU cores, nearly all of it in part 2. With `FAST=1` in the
+# environment everything is cut down until it takes seconds and shows nothing but that the code
+# runs.
 
 # %%
 import os
@@ -24,7 +26,8 @@ machine.set_threads(None)
 # %% [markdown]
 # ## 1. The four cases
 #
-# The term that PPO maximises for one token, against the ratio of new to old probability. Where the curve is flat nothing is pushed.
+# The term that PPO maximises for one token, against the ratio of new to old probability. Where the
+# curve is flat nothing is pushed.
 
 # %%
 ratio = torch.linspace(0.4, 1.6, 121)
@@ -48,8 +51,10 @@ plt.show()
 # %% [markdown]
 # ## 2. Train the critic alone
 #
-# `critic_warmup` keeps the policy as it is while the critic learns. The critic is a copy of the model with one number as its output, trained to
-# forecast the reward (here 1 for right, 0 for wrong). `explained variance`: 1 is a perfect forecast, 0 no better than always saying the mean, below 0 worse.
+# `critic_warmup` keeps the policy as it is while the critic learns. The critic is a copy of the
+# model with one number as its output, trained to forecast the reward (here 1 for right, 0 for
+# wrong). `explained variance`: 1 is a perfect forecast, 0 no better than always saying the mean,
+# below 0 worse.
 
 # %%
 STEPS = 2 if FAST else 25
@@ -86,7 +91,8 @@ plt.show()
 # %% [markdown]
 # ## 3. What it says while it reads
 #
-# Fresh problems. We look at answers that think, right ones and wrong ones. The number in front of each line is the forecast before its last token.
+# Fresh problems. We look at answers that think, right ones and wrong ones. The number in front of
+# each line is the forecast before its last token.
 
 # %%
 groups = trainer.sample(10_000)
@@ -136,8 +142,9 @@ if right and wrong:
     )
 
 # %% [markdown]
-# Where do the two curves part? At the very beginning the critic knows the question alone, so a difference there says that some questions are
-# easier. If they part only at the end, it reads the answer and does not follow the calculation: it has seen some three thousand answers.
+# Where do the two curves part? At the very beginning the critic knows the question alone, so a
+# difference there says that some questions are easier. If they part only at the end, it reads the
+# answer and does not follow the calculation: it has seen some three thousand answers.
 #
 # ## 4. Lambda, on these very answers
 #
@@ -161,6 +168,9 @@ plt.show()
 # %% [markdown]
 # ## Three things to try
 #
-# 1. Set `critic="shared"`: the critic then sees what the policy sees and learns a single line of weights. How much does it explain?
-# 2. Train the critic with `lam=0.0`. It then learns from its own forecasts alone, one step at a time. Why is it so slow?
-# 3. Give `critic_warmup=0` and `updates=4`, and the policy learns, too: that is PPO. Plot `accuracy` and `clip_ratio/region_mean` from the metrics.
+# 1. Set `critic="shared"`: the critic then sees what the policy sees and learns a single line of
+#    weights. How much does it explain?
+# 2. Train the critic with `lam=0.0`. It then learns from its own forecasts alone, one step at a
+#    time. Why is it so slow?
+# 3. Give `critic_warmup=0` and `updates=4`, and the policy learns, too: that is PPO. Plot
+#    `accuracy` and `clip_ratio/region_mean` from the metrics.

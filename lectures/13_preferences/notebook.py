@@ -1,11 +1,14 @@
 # %% [markdown]
 # # A reward model in thirty lines
 #
-# Lecture 13, to see. Somebody compares answers of the shipped base model and prefers right ones, most of the time. We fit a reward model to the comparisons, on the
-# hidden states of the base model itself, and ask: does it agree with the judge, does it pick good answers, and what has it really learnt?
+# Lecture 13, to see. Somebody compares answers of the shipped base model and prefers right ones,
+# most of the time. We fit a reward model to the comparisons, on the hidden states of the base model
+# itself, and ask: does it agree with the judge, does it pick good answers, and what has it really
+# learnt?
 #
-# **Time**: about 1 minute on two CPU cores, nearly all of it sampling the answers. With `FAST=1` in the environment everything is cut down until it takes seconds
-# and shows nothing but that the code runs.
+# **Time**: about 1 minute on two CPU cores, nearly all of it sampling the answers. With `FAST=1` in
+# the environment everything is cut down until it takes seconds and shows nothing but that the code
+# runs.
 
 # %%
 import os
@@ -28,8 +31,9 @@ cpu = torch.device("cpu")
 # %% [markdown]
 # ## 1. Answers, and a judge
 #
-# Eight answers to each question, sampled at temperature 1 with the prompt that makes the model think in half of the questions (so that there is something to
-# compare). The judge prefers a right answer to a wrong one in nine of ten cases; between two of the same kind it tosses a coin.
+# Eight answers to each question, sampled at temperature 1 with the prompt that makes the model
+# think in half of the questions (so that there is something to compare). The judge prefers a right
+# answer to a wrong one in nine of ten cases; between two of the same kind it tosses a coin.
 
 # %%
 task = get_task("gsm8k-mini")
@@ -93,7 +97,8 @@ learnt, held = (
 # %% [markdown]
 # ## 2. Fit
 #
-# One number out of each hidden state; the Bradley-Terry loss on the comparisons. The base model itself is not touched.
+# One number out of each hidden state; the Bradley-Terry loss on the comparisons. The base model
+# itself is not touched.
 
 # %%
 mean, std = states[:half].mean((0, 1)), states[:half].std((0, 1)) + 1e-6
@@ -139,7 +144,8 @@ plt.show()
 # %% [markdown]
 # ## 3. Use it: the best of n
 #
-# On the questions that it has not seen: take n of the eight answers at random and keep the one with the highest score.
+# On the questions that it has not seen: take n of the eight answers at random and keep the one with
+# the highest score.
 
 # %%
 with torch.no_grad():
@@ -167,8 +173,8 @@ plt.show()
 # %% [markdown]
 # ## 4. What has it learnt?
 #
-# How the score goes with being right, with length, and with thinking. If it follows length nearly as well as rightness, beware: a policy that climbs this score will
-# write long answers.
+# How the score goes with being right, with length, and with thinking. If it follows length nearly
+# as well as rightness, beware: a policy that climbs this score will write long answers.
 
 
 # %%
@@ -188,6 +194,9 @@ if thinks.bool().any():
 # %% [markdown]
 # ## Three things to try
 #
-# 1. Let the judge prefer the *longer* answer where both are wrong. Nobody is paid for it; how much of the score is length now?
-# 2. Learn from 50 comparisons, and from 10,000. Where does the agreement stop rising, and why not at the dashed line?
-# 3. Train with the rewards of the library and a leash: `ppo.Options(task="gsm8k-mini", kl_coef=0.05)`, and compare `kl` in the metrics with `kl_coef=0`.
+# 1. Let the judge prefer the *longer* answer where both are wrong. Nobody is paid for it; how much
+#    of the score is length now?
+# 2. Learn from 50 comparisons, and from 10,000. Where does the agreement stop rising, and why not
+#    at the dashed line?
+# 3. Train with the rewards of the library and a leash: `ppo.Options(task="gsm8k-mini",
+#    kl_coef=0.05)`, and compare `kl` in the metrics with `kl_coef=0`.

@@ -1,11 +1,12 @@
 # %% [markdown]
 # # Rewards that can be checked, and how they are hacked
 #
-# Eight graders that somebody wrote in earnest. You let them judge honest answers of the shipped base model, attack them, choose the best
-# of many answers by them, and watch a toy policy find the hole.
+# Eight graders that somebody wrote in earnest. You let them judge honest answers of the shipped
+# base model, attack them, choose the best of many answers by them, and watch a toy policy find the
+# hole.
 #
-# **Time**: about 2 minutes on two CPU cores. With `FAST=1` in the environment everything is cut down until it takes seconds and shows
-# nothing but that the code runs.
+# **Time**: about 2 minutes on two CPU cores. With `FAST=1` in the environment everything is cut
+# down until it takes seconds and shows nothing but that the code runs.
 
 # %%
 import os
@@ -33,7 +34,8 @@ machine.set_threads(None)
 # %% [markdown]
 # ## 1. What honest answers look like to a grader
 #
-# The base's completions end in `#### 12`. They are rewritten into the form of the lecture, and every `####` becomes an `<answer>`.
+# The base's completions end in `#### 12`. They are rewritten into the form of the lecture, and
+# every `####` becomes an `<answer>`.
 
 # %%
 task = get_task("gsm8k-mini")
@@ -81,7 +83,8 @@ for name, r in rewards.items():
     print(f"{name:16}{(r >= 1).mean():>8.1%}{(r[~strict] >= 1).mean():>14.1%}")
 
 # %% [markdown]
-# The library's own reward is a weighted sum. A wrong answer in good form earns 0.1, a right one in bad form 1.
+# The library's own reward is a weighted sum. A wrong answer in good form earns 0.1, a right one in
+# bad form 1.
 
 # %%
 reward = weighted({"accuracy": 1.0, "format": 0.1})
@@ -90,7 +93,8 @@ print(sorted(Counter(round(reward(e), 2) for g in groups for e in g).items()))
 # %% [markdown]
 # ## 2. What an attacker makes of them
 #
-# No attack knows the question. Each line is one completion, judged against the answers of all problems.
+# No attack knows the question. Each line is one completion, judged against the answers of all
+# problems.
 
 # %%
 attacks = {
@@ -114,7 +118,8 @@ for attack, text in attacks.items():
 # %% [markdown]
 # ## 3. Selection is optimisation
 #
-# Best of n by a broken grader's reward: the more there is to choose from, the more weight its mistakes get.
+# Best of n by a broken grader's reward: the more there is to choose from, the more weight its
+# mistakes get.
 
 # %%
 sizes = [n for n in (1, 2, 4, 8, 16) if n <= SAMPLES]
@@ -151,8 +156,9 @@ plt.show()
 # %% [markdown]
 # ## 4. A toy policy meets a hole
 #
-# Three ways to answer, with the base's own rates: think (right in 77.6 %), blurt (1.8 %), attack (never right, always paid). Each step draws
-# 256 answers, rewards them and moves the logits by the policy gradient with normalised advantages, as GRPO would with one large group.
+# Three ways to answer, with the base's own rates: think (right in 77.6 %), blurt (1.8 %), attack
+# (never right, always paid). Each step draws 256 answers, rewards them and moves the logits by the
+# policy gradient with normalised advantages, as GRPO would with one large group.
 
 
 # %%
@@ -189,11 +195,13 @@ figure.tight_layout()
 plt.show()
 
 # %% [markdown]
-# The reward alone looks healthy in every run, first and last. When the hole is found depends on how rare the attack was, and on luck.
+# The reward alone looks healthy in every run, first and last. When the hole is found depends on how
+# rare the attack was, and on luck.
 #
 # ## Three things to try
 #
-# 1. Mend `close_enough` and `never_fails` in `graders.py`, so that no attack of section 2 is paid and no honest answer loses. Then let your
-#    `find_exploit` look for a hole.
-# 2. Add 20 % of false negatives to the toy (a right thought is not paid in one case of five). What changes, and what does not?
+# 1. Mend `close_enough` and `never_fails` in `graders.py`, so that no attack of section 2 is paid
+#    and no honest answer loses. Then let your `find_exploit` look for a hole.
+# 2. Add 20 % of false negatives to the toy (a right thought is not paid in one case of five). What
+#    changes, and what does not?
 # 3. In section 3 sample at temperature 1.3. Does the gap between strict and broken graders grow?

@@ -1,15 +1,19 @@
 # %% [markdown]
 # # GRPO, line by line
 #
-# The notebook of lecture 15. You write Group Relative Policy Optimization in a few short functions: sample, reward, compare, weigh, update. Each
-# is checked against the library's by an `assert`: where yours and the library's differ, the cell stops. With your own lines you then train for some
-# steps, and at last hand over to the library's loop, which does the same faster and writes it all down.
+# The notebook of lecture 15. You write Group Relative Policy Optimization in a few short functions:
+# sample, reward, compare, weigh, update. Each is checked against the library's by an `assert`:
+# where yours and the library's differ, the cell stops. With your own lines you then train for some
+# steps, and at last hand over to the library's loop, which does the same faster and writes it all
+# down.
 #
-# **Time**: about 6 minutes on two CPU cores, most of it in two cells with a progress bar. With `FAST=1` in the environment everything
-# is cut down until it takes seconds and shows nothing but that the code runs.
+# **Time**: about 6 minutes on two CPU cores, most of it in two cells with a progress bar. With
+# `FAST=1` in the environment everything is cut down until it takes seconds and shows nothing but
+# that the code runs.
 #
-# The task is `gsm8k-mini`: word problems, answered by `#### number`. The policy is the shipped base model, which has read pages of worked
-# problems and of blurted answers. It can think, and mostly does not.
+# The task is `gsm8k-mini`: word problems, answered by `#### number`. The policy is the shipped base
+# model, which has read pages of worked problems and of blurted answers. It can think, and mostly
+# does not.
 
 # %%
 import os
@@ -45,9 +49,10 @@ policy, tokenizer = fresh_policy()
 # %% [markdown]
 # ## 1. Sample: G answers to one question
 #
-# A rollout is the policy answering. One token after the other: read everything so far, take the distribution over the next token, draw. The
-# drawing is a lookup: a uniform number u falls somewhere on the scale of summed-up probabilities. So one number a token is all the chance there is, and
-# two programs that are given the same numbers must say the same words.
+# A rollout is the policy answering. One token after the other: read everything so far, take the
+# distribution over the next token, draw. The drawing is a lookup: a uniform number u falls
+# somewhere on the scale of summed-up probabilities. So one number a token is all the chance there
+# is, and two programs that are given the same numbers must say the same words.
 
 
 # %%
@@ -75,12 +80,13 @@ for e in group:
     print(f"[{e.grade.reason}]{e.text}\n")
 
 # %% [markdown]
-# The library says the same tokens. It gets there much sooner, because it keeps keys and values of what was read (lecture 3) and has all answers grow
-# side by side.
+# The library says the same tokens. It gets there much sooner, because it keeps keys and values of
+# what was read (lecture 3) and has all answers grow side by side.
 #
 # ## 2. Reward: a rule, no judge
 #
-# Right or wrong, from the answer alone (lecture 14). A right answer earns 1; one well-formed answer with a proper end earns 0.1 more, right or not.
+# Right or wrong, from the answer alone (lecture 14). A right answer earns 1; one well-formed answer
+# with a proper end earns 0.1 more, right or not.
 
 
 # %%
@@ -126,8 +132,8 @@ for row in table[:6].tolist():
 #
 # ## 3. Compare: advantages within the group
 #
-# The mean of a group says what was to be expected of this question. How much better an answer did is its *advantage*. No critic is needed: the
-# siblings are the baseline (lecture 11).
+# The mean of a group says what was to be expected of this question. How much better an answer did
+# is its *advantage*. No critic is needed: the siblings are the baseline (lecture 11).
 
 
 # %%
@@ -145,8 +151,10 @@ print("advantages ", "  ".join(f"{a:+.2f}" for a in advantages[mixed[0]].tolist(
 print(f"{(advantages == 0).all(1).float().mean():.0%} of the groups teach nothing")
 
 # %% [markdown]
-# Why the comparison of max and min? Eight equal rewards of 0.1 should give eight zeros. Their mean in float32 is off by a rounding error, so is their std, and
-# the quotient of two rounding errors can be as large as an honest advantage. The small eps hides it, until somebody leaves the eps away.
+# Why the comparison of max and min? Eight equal rewards of 0.1 should give eight zeros. Their mean
+# in float32 is off by a rounding error, so is their std, and the quotient of two rounding errors
+# can be as large as an honest advantage. The small eps hides it, until somebody leaves the eps
+# away.
 
 # %%
 equal = torch.full((1, 8), 0.1)
@@ -159,8 +167,9 @@ print(
 # %% [markdown]
 # ## 4. Log-probabilities: what the policy thinks of what it said
 #
-# The gradient will need log p of each sampled token, as a function of the weights. One pass over prompt and completion gives all of them; the logits at t
-# speak of the token at t + 1. The *mask* is 1 on what the policy chose, EOS included, and 0 on prompt and padding.
+# The gradient will need log p of each sampled token, as a function of the weights. One pass over
+# prompt and completion gives all of them; the logits at t speak of the token at t + 1. The *mask*
+# is 1 on what the policy chose, EOS included, and 0 on prompt and padding.
 
 
 # %%
@@ -185,13 +194,15 @@ print(
 )
 
 # %% [markdown]
-# The second `assert` is the most useful one in practice. A shift by one, a forgotten temperature, a wrong mask: all of them show as a
-# difference between what the sampler drew from and what the loss believes.
+# The second `assert` is the most useful one in practice. A shift by one, a forgotten temperature, a
+# wrong mask: all of them show as a difference between what the sampler drew from and what the loss
+# believes.
 #
 # ## 5. Weigh: the clipped objective
 #
-# rho is the *importance ratio*: how much likelier a token is now than when it was sampled. The clip (lecture 12) stops the gradient of a token
-# that has already moved far enough where its advantage wanted it. We average over all tokens of the batch, as the library does by default; the first
+# rho is the *importance ratio*: how much likelier a token is now than when it was sampled. The clip
+# (lecture 12) stops the gradient of a token that has already moved far enough where its advantage
+# wanted it. We average over all tokens of the batch, as the library does by default; the first
 # paper averages each answer first (lecture 16 on what that does).
 
 
@@ -219,8 +230,9 @@ assert (my_gradient[~mask] == 0).all()  # not small: zero
 print(f"loss {mine:.4f}; {stats['clip_ratio/region_mean']:.0%} of the tokens are clipped")
 
 # %% [markdown]
-# And if the samples are fresh? Then every ratio is 1, and the loss is minus the mean of the advantages, each answer weighted by its length. With the paper's mean
-# of means it is exactly 0. Neither number says how well the policy does, and neither is what trains it: the *gradient* is.
+# And if the samples are fresh? Then every ratio is 1, and the loss is minus the mean of the
+# advantages, each answer weighted by its length. With the paper's mean of means it is exactly 0.
+# Neither number says how well the policy does, and neither is what trains it: the *gradient* is.
 
 # %%
 fresh = logp.clone().requires_grad_()
@@ -232,8 +244,9 @@ for how in ("token", "sequence"):
 # %% [markdown]
 # ## 6. Update: one step, and what it did
 #
-# The answers of the whole batch, in micro-batches so that memory is bounded. Mind the denominator: it is the number of tokens of the whole batch,
-# groups without differences included, so that the sum over micro-batches is the gradient of the batch, however it is cut.
+# The answers of the whole batch, in micro-batches so that memory is bounded. Mind the denominator:
+# it is the number of tokens of the whole batch, groups without differences included, so that the
+# sum over micro-batches is the gradient of the batch, however it is cut.
 
 
 # %%
@@ -264,7 +277,8 @@ for p, q in zip(policy.parameters(), reference.parameters(), strict=True):
 print(f"gradient norm {norm:.3f}, the same by both")
 
 # %% [markdown]
-# Now the step itself: AdamW with the gradient's norm bounded. Then look at each answer once more: is it likelier than before?
+# Now the step itself: AdamW with the gradient's norm bounded. Then look at each answer once more:
+# is it likelier than before?
 
 
 # %%
@@ -307,13 +321,15 @@ figure.tight_layout()
 plt.show()
 
 # %% [markdown]
-# A better answer need not have become likelier. All answers share the same weights: a good one that looks like many bad ones goes down with them.
-# That is why a step is small and the batch is not. And the least likely answers move furthest: where p is small, log p has far to go.
+# A better answer need not have become likelier. All answers share the same weights: a good one that
+# looks like many bad ones goes down with them. That is why a step is small and the batch is not.
+# And the least likely answers move furthest: where p is small, log p has far to go.
 #
 # ## 7. Your own loop
 #
-# A few lines in a loop. Sampling is left to the library's `rollout` (section 1 has shown that it says what yours would say, only sooner); the rest is
-# yours. Each step asks fresh questions: an answer is used once and thrown away, for it was the old policy's.
+# A few lines in a loop. Sampling is left to the library's `rollout` (section 1 has shown that it
+# says what yours would say, only sooner); the rest is yours. Each step asks fresh questions: an
+# answer is used once and thrown away, for it was the old policy's.
 
 # %%
 STEPS = 2 if FAST else 20
@@ -347,8 +363,9 @@ print(
 # %% [markdown]
 # ## 8. The library's loop
 #
-# `minilrm.grpo.train` does the same on batches twice as large, decodes on all cores, keeps its best checkpoint, stops if accuracy collapses, goes on after
-# Ctrl-C, and writes a report. `grpo.py` is short: read `Trainer.step` beside your own lines.
+# `minilrm.grpo.train` does the same on batches twice as large, decodes on all cores, keeps its best
+# checkpoint, stops if accuracy collapses, goes on after Ctrl-C, and writes a report. `grpo.py` is
+# short: read `Trainer.step` beside your own lines.
 
 # %%
 machine.bfloat16_pays = own_choice  # from here on as fast as the processor can
@@ -391,12 +408,14 @@ figure.tight_layout()
 plt.show()
 
 # %% [markdown]
-# Read the fourth picture with the first. Where every answer of a group is right, the group teaches nothing: as the policy gets better, less and less of
-# what it samples counts. (Dynamic sampling, lecture 16, is one answer to that.)
+# Read the fourth picture with the first. Where every answer of a group is right, the group teaches
+# nothing: as the policy gets better, less and less of what it samples counts. (Dynamic sampling,
+# lecture 16, is one answer to that.)
 #
 # ## 9. What was learnt, and what was there before
 #
-# The last line of the table is the base model, untrained, when it is *made* to think by its prompt and decoded greedily.
+# The last line of the table is the base model, untrained, when it is *made* to think by its prompt
+# and decoded greedily.
 
 # %%
 trained, _, _ = checkpoint.load(checkpoint.resolve(folder))
@@ -420,11 +439,15 @@ for name, model, how in (
     )
 
 # %% [markdown]
-# Reinforcement learning has taught the policy *when* to do what it could do already, and to do it more surely. That is worth a lot, and it
-# is not the same as learning to calculate. Section 4 of the lecture has the figures of three seeds on the test split.
+# Reinforcement learning has taught the policy *when* to do what it could do already, and to do it
+# more surely. That is worth a lot, and it is not the same as learning to calculate. Section 4 of
+# the lecture has the figures of three seeds on the test split.
 #
 # ## Three things to try
 #
-# 1. In `own_advantages` leave out the division by the std (Dr. GRPO). Compare the gradient norms of section 6, then train by hand again.
-# 2. Leave EOS out of the mask in `own_logprobs`. Which `assert` stops you? Take the asserts away and train: what happens to the length?
-# 3. Make two optimizer steps on each batch in section 7. What must `old_logp` be then, and what would go wrong with `logp.detach()`?
+# 1. In `own_advantages` leave out the division by the std (Dr. GRPO). Compare the gradient norms of
+#    section 6, then train by hand again.
+# 2. Leave EOS out of the mask in `own_logprobs`. Which `assert` stops you? Take the asserts away
+#    and train: what happens to the length?
+# 3. Make two optimizer steps on each batch in section 7. What must `old_logp` be then, and what
+#    would go wrong with `logp.detach()`?

@@ -1,11 +1,12 @@
 # %% [markdown]
 # # Variants of GRPO, and how runs go wrong
 #
-# What does each variant weigh? You let the library compute it: by autograd for single tokens, and on real answers of the shipped base for
-# length, difficulty and dull groups. Then you look at eight recorded runs and diagnose them.
+# What does each variant weigh? You let the library compute it: by autograd for single tokens, and
+# on real answers of the shipped base for length, difficulty and dull groups. Then you look at eight
+# recorded runs and diagnose them.
 #
-# **Time**: about 1 minute on two CPU cores. With `FAST=1` in the environment everything is cut down until it takes seconds and shows
-# nothing but that the code runs.
+# **Time**: about 1 minute on two CPU cores. With `FAST=1` in the environment everything is cut down
+# until it takes seconds and shows nothing but that the code runs.
 
 # %%
 import json
@@ -29,8 +30,9 @@ machine.set_threads(None)
 # %% [markdown]
 # ## 1. One token under three objectives
 #
-# The gradient of the maximised term with respect to log p of the token, against the importance ratio. Where a curve lies on 0 the token
-# learns nothing more from this batch. CISPO is the only one that never does.
+# The gradient of the maximised term with respect to log p of the token, against the importance
+# ratio. Where a curve lies on 0 the token learns nothing more from this batch. CISPO is the only
+# one that never does.
 
 
 # %%
@@ -89,9 +91,10 @@ print(
 # %% [markdown]
 # ## 3. The divisor: how much of the push do long wrong answers get?
 #
-# Take the advantages without the std and all ratios 1. Then a token's weight is its advantage over a divisor. The table shows the weight
-# of one token of a wrong answer, mean over the short third and the long third of the wrong answers; the three averages are scaled
-# so that their mean over all tokens is 1.
+# Take the advantages without the std and all ratios 1. Then a token's weight is its advantage over
+# a divisor. The table shows the weight of one token of a wrong answer, mean over the short third
+# and the long third of the wrong answers; the three averages are scaled so that their mean over all
+# tokens is 1.
 
 # %%
 a = objectives.group_advantages(torch.tensor(right, dtype=torch.float32), "none").numpy()
@@ -112,11 +115,13 @@ for how, divisor in divisors.items():
     print(f"{how:10}{low:14.2f}{high:14.2f}{high / low:10.2f}")
 
 # %% [markdown]
-# Whatever the two rows below show beside the first is no doing of length: long wrong answers may stand in other groups than short ones.
+# Whatever the two rows below show beside the first is no doing of length: long wrong answers may
+# stand in other groups than short ones.
 #
 # ## 4. The std: who pays for difficulty?
 #
-# The push of a group is the sum of |A| over it. Each bar: all groups with so many right answers, as a share of the whole batch's push.
+# The push of a group is the sum of |A| over it. Each bar: all groups with so many right answers, as
+# a share of the whole batch's push.
 
 # %%
 figure, axis = plt.subplots(figsize=(7, 3), layout="constrained")
@@ -146,7 +151,8 @@ print(f"groups of equal verdicts: {dull:.0%}. They have no bar of any height.")
 # %% [markdown]
 # ## 5. Dynamic sampling, and what it costs
 #
-# With thinking forced by the prompt, and cooler samples, the base is nearly always right. How often must one draw until 12 groups teach?
+# With thinking forced by the prompt, and cooler samples, the base is nearly always right. How often
+# must one draw until 12 groups teach?
 
 # %%
 wanted, kept, drawn, asked = (2 if FAST else 12), [], 0, 0
@@ -166,7 +172,8 @@ print(
 # %% [markdown]
 # ## 6. Eight runs
 #
-# Recorded with the commands in `recordings/`. Say for each what ails it before you look into the lecture.
+# Recorded with the commands in `recordings/`. Say for each what ails it before you look into the
+# lecture.
 
 # %%
 figure, axes = plt.subplots(2, 4, figsize=(12, 5), layout="constrained", sharey=True)
@@ -190,6 +197,9 @@ plt.show()
 #
 # ## Three things to try
 #
-# 1. Record run e again with a tenth of its learning rate, then a hundredth. From which one on does it survive?
-# 2. Take the command of run g and add `--dynamic-sampling 3`. Which curves of its log change, and which cannot?
-# 3. Make run a's limit soft: `--overlong-cache 20`. Does the policy learn to be brief within 30 steps?
+# 1. Record run e again with a tenth of its learning rate, then a hundredth. From which one on does
+#    it survive?
+# 2. Take the command of run g and add `--dynamic-sampling 3`. Which curves of its log change, and
+#    which cannot?
+# 3. Make run a's limit soft: `--overlong-cache 20`. Does the policy learn to be brief within 30
+#    steps?

@@ -3,12 +3,13 @@
 # %% [markdown]
 # # The failure gallery: bugs that do not crash
 #
-# A wrong line in reinforcement learning seldom raises an error. The loss is printed, the bar moves on, and the policy learns
-# nothing, or the opposite. Here you switch classic bugs on, one at a time, beside a healthy run of the same seed, and look for the
-# figure that gives each away.
+# A wrong line in reinforcement learning seldom raises an error. The loss is printed, the bar moves
+# on, and the policy learns nothing, or the opposite. Here you switch classic bugs on, one at a
+# time, beside a healthy run of the same seed, and look for the figure that gives each away.
 #
-# **Time**: about 2 minutes on an idle CPU core, with progress bars; runs that are there already are not made again. With `FAST=1`
-# in the environment everything is cut down until it takes seconds and shows nothing but that the code runs.
+# **Time**: about 2 minutes on an idle CPU core, with progress bars; runs that are there already are
+# not made again. With `FAST=1` in the environment everything is cut down until it takes seconds and
+# shows nothing but that the code runs.
 
 # %%
 import os
@@ -38,8 +39,8 @@ print(failures.listing())
 # %% [markdown]
 # ## 1. The task, the base, and a healthy run
 #
-# Sums of three small numbers, and a transformer of 0.15 million parameters. What it has read mostly guesses; sometimes it works the sum
-# out. So there is something to find: think first.
+# Sums of three small numbers, and a transformer of 0.15 million parameters. What it has read mostly
+# guesses; sometimes it works the sum out. So there is something to find: think first.
 
 # %%
 base, tokenizer, _ = checkpoint.load(toy.make_base(OUT, "plain"))
@@ -52,7 +53,8 @@ for (episode,) in rollout(
 # %% [markdown]
 # ## 2. Five sick runs and no names
 #
-# The thin grey line is the healthy run, the same in every panel. The broken runs differ from it in one line each:
+# The thin grey line is the healthy run, the same in every panel. The broken runs differ from it in
+# one line each:
 #
 # - the minus before the objective is forgotten,
 # - the old log-probabilities carry a gradient too,
@@ -60,7 +62,8 @@ for (episode,) in rollout(
 # - rollouts come from a copy of the policy that is refreshed every 20 steps,
 # - the learning rate is twenty times too high.
 #
-# *Which panel is which?* Accuracy alone will not tell you all five. The next cell shows a second figure of each run.
+# *Which panel is which?* Accuracy alone will not tell you all five. The next cell shows a second
+# figure of each run.
 
 # %%
 NAMES = (
@@ -99,8 +102,9 @@ def panels(key, top=None):
 panels("accuracy", top=1)
 
 # %% [markdown]
-# Now the second opinion. `grad_norm` is the length of the gradient, `sampling/logp_difference` how far the sampler and the trainer
-# disagree about the log-probabilities of the same tokens (on-policy they should agree to rounding), `entropy` how undecided the policy is.
+# Now the second opinion. `grad_norm` is the length of the gradient, `sampling/logp_difference` how
+# far the sampler and the trainer disagree about the log-probabilities of the same tokens (on-policy
+# they should agree to rounding), `entropy` how undecided the policy is.
 
 # %%
 for key in ("grad_norm", "sampling/logp_difference", "entropy"):
@@ -120,8 +124,8 @@ for letter, name in zip("ABCDE", NAMES, strict=False):
 # %% [markdown]
 # ## 4. Reward is not accuracy
 #
-# The next two are no slips of the pen. The code does what it was told, reward climbs, and the policy gets worse. Whoever plots reward alone
-# sees a success.
+# The next two are no slips of the pen. The code does what it was told, reward climbs, and the
+# policy gets worse. Whoever plots reward alone sees a success.
 
 # %%
 for name in ["length-bonus"] if FAST else ["format-dominates", "length-bonus"]:
@@ -140,8 +144,9 @@ for name in ["length-bonus"] if FAST else ["format-dominates", "length-bonus"]:
 # %% [markdown]
 # ## 5. The test that takes a second
 #
-# Each of these runs would have cost days on a large model. A test of the formula costs nothing, if it asks the right question. Here the
-# question is the *gradient*, not the value: on fresh samples of one good and one bad answer the loss reads 0 whatever is wrong.
+# Each of these runs would have cost days on a large model. A test of the formula costs nothing, if
+# it asks the right question. Here the question is the *gradient*, not the value: on fresh samples
+# of one good and one bad answer the loss reads 0 whatever is wrong.
 
 
 # %%
@@ -165,8 +170,9 @@ for name in ("wrong-sign", "old-not-detached", "quotient-of-logs", "eos-masked")
         show(name, probe())
 
 # %% [markdown]
-# The gradient of a descent step must be *negative* on the good answer (its log-probability shall rise) and positive on the bad one, the same on
-# every token of an answer, and 0 nowhere. Each bug breaks one of these. What would have caught it in this project:
+# The gradient of a descent step must be *negative* on the good answer (its log-probability shall
+# rise) and positive on the bad one, the same on every token of an answer, and 0 nowhere. Each bug
+# breaks one of these. What would have caught it in this project:
 
 # %%
 for failure in failures.FAILURES:
@@ -175,8 +181,10 @@ for failure in failures.FAILURES:
 # %% [markdown]
 # ## Three things to try
 #
-# 1. Make `stale-rollouts` milder: `faults.stale_rollouts(5)` in a `failures.Failure` of your own. From which delay on does it hurt? Then set
-#    `options={"objective": "dapo", "updates": 2}` for both runs: with old log-probabilities and a clip, does it hurt later?
-# 2. Run `temperature-forgotten` with `--seed 0`, 1 and 2. Could you have found it by accuracy? By which figure, at which step?
-# 3. Write a bug of your own: a context manager as in `minilrm/failures/faults.py`, say a reward that is 1 in every group but the first.
-#    Predict two curves before you draw them.
+# 1. Make `stale-rollouts` milder: `faults.stale_rollouts(5)` in a `failures.Failure` of your own.
+#    From which delay on does it hurt? Then set `options={"objective": "dapo", "updates": 2}` for
+#    both runs: with old log-probabilities and a clip, does it hurt later?
+# 2. Run `temperature-forgotten` with `--seed 0`, 1 and 2. Could you have found it by accuracy? By
+#    which figure, at which step?
+# 3. Write a bug of your own: a context manager as in `minilrm/failures/faults.py`, say a reward
+#    that is 1 in every group but the first. Predict two curves before you draw them.

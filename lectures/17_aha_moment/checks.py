@@ -3,40 +3,28 @@ and a truth table."""
 
 import itertools
 import math
+from pathlib import Path
 
 import torch
 
-from course.grade import close, exercise, expect, expect_raises, reject
+from course.grade import StudentError, close, exercise, expect, expect_raises, reject
+from course.grade.lecture import load_module
 from minilrm.tasks.countdown import Countdown, make_problem
 
 FORBIDDEN = ("minilrm.reflection", "minilrm.reflection.reading", "minilrm.reflection.ablation")
 
 # -- traces: what writers put down below "Make 53 with 4, 7, 25." ----------------------------------
 
+CASES = load_module(Path(__file__).with_name("cases.py"), "lecture_17_cases")
 PROBLEM, TASK = make_problem([4, 7, 25], 53), Countdown()
-TRACES = {
-    "corrected": " 25-7=18, 18+4=22 no\nwait, 4*7=28, 28+25=53 ok\n<answer>4*7+25</answer>",
-    "careless": " 25-7=18, 18+4=22 ok\n<answer>25-7+4</answer>",
-    "right": " 4*7=28, 28+25=53 ok\n<answer>4*7+25</answer>",
-    "spoiled": " 4*7=28, 28+25=53 no\nwait, 25-7=18, 18+4=22 ok\n<answer>25-7+4</answer>",
-    "doubted": " 4*7=28, 28+25=53 no\nwait, 7*4=28, 25+28=53 ok\n<answer>25+7*4</answer>",
-    "leaves it": " 25-7=18, 18+4=22 no\n<answer>25-7+4</answer>",
-    "third time": " 25-7=18, 18+4=22 no\nwait, 4+7=11, 25+11=36 no\nwait, 4*7=28, 28+25=53 ok\n<answer>4*7+25</answer>",
-    "no word": " 25-7=18, 18+4=22 no\n4*7=28, 28+25=53 ok\n<answer>4*7+25</answer>",
-    "copied wrongly": " 25-7=18, 18+4=22 no\nwait, 4*7=28, 28+25=53 ok\n<answer>25-7+4</answer>",
-    "cut later": " 25-7=18, 18+4=22 no\nwait, 4+7=11, 25+",
-    "blue": "\n<answer>4*7+25</answer>",
-    "cut": " 25-7=18, 18",
-    "cut before ok": " 4*7=28, 28+25=53 o",
-}
 
 
 def trace(name: str) -> dict:
     """A trace cut into parts, each attempt judged by the library."""
-    parsed = TASK.parse_trace(TRACES[name])
+    parsed = TASK.parse_trace(CASES.TRACES[name])
     return {
         "attempts": [(TASK.attempt_right(PROBLEM, a), a.accepted) for a in parsed.attempts],
-        "right": TASK.grade(PROBLEM, TRACES[name]).correct,
+        "right": TASK.grade(PROBLEM, CASES.TRACES[name]).correct,
     }
 
 
@@ -67,47 +55,53 @@ def expect_stats(student, names: list[str], wanted: dict, mistakes: dict[str, di
 
 
 @exercise("reflection_stats", points=3)
-def fifteen_traces(student):
-    """Writers who correct, doubt, spoil, leave it and miscopy."""
+def every_kind_of_writer(student):
+    """Writers who correct, doubt, spoil, leave it, miscopy, and answer what they have not tried."""
     names = (
-        ["corrected", "right", "spoiled", "doubted", "no word"]
-        + ["careless"] * 3
+        ["corrected", "right", "spoiled", "no word", "answers better", "answers worse"]
+        + ["doubted"] * 2
+        + ["careless"] * 5
         + ["leaves it"] * 2
         + ["third time"] * 3
-        + ["copied wrongly"] * 2
+        + ["copied wrongly"] * 3
     )
     expect_stats(
         student,
         names,
         {
-            "final_accuracy": 7 / 15,
-            "first_try_accuracy": 3 / 15,
-            "retry_rate": 7 / 12,
-            "false_accept": 4 / 16,
-            "corrected": 5,
-            "spoiled": 1,
+            "final_accuracy": 9 / 21,
+            "first_try_accuracy": 5 / 21,
+            "retry_rate": 8 / 16,
+            "false_accept": 6 / 20,
+            "corrected": 6,
+            "spoiled": 2,
         },
         {
             "first_try_accuracy": {
-                "you believe the writer's ok; whether an attempt is right is its first part": 4 / 15
+                "you believe the writer's ok; whether an attempt is right is its first part": 7 / 21
             },
             "retry_rate": {
-                "the denominator is wrong: it is of traces whose first try FAILED; the others have no reason to go on": 7
-                / 15,
-                "you count retries over all traces, also after a right first try": 9 / 15,
+                "the denominator is wrong: it is of traces whose first try FAILED; the others have "
+                "no reason to go on": 8 / 21,
+                "you count retries over all traces, also after a right first try": 11 / 21,
             },
             "false_accept": {
-                "of wrong attempts, not of all attempts": 4 / 27,
-                "of wrong attempts, not of accepted ones": 4 / 13,
-                "each wrong attempt is a case, and a trace may hold several": 4 / 15,
+                "of wrong attempts, not of all attempts": 6 / 35,
+                "of wrong attempts, not of accepted ones": 6 / 18,
+                "each wrong attempt is a case, and a trace may hold several": 5 / 16,
             },
             "corrected": {
-                "a second attempt after a first try that was RIGHT corrects nothing": 6,
-                'the final answer decides ("right"), not the last attempt: it may be copied wrongly': 7,
-                "that is a share; corrected is a count": 5 / 15,
+                "a second attempt after a first try that was RIGHT corrects nothing, and a right "
+                "answer after a wrong first try needs no second attempt": 7,
+                'the final answer decides ("right"), not the last attempt: it may be copied '
+                "wrongly": 8,
+                "that is a share; corrected is a count": 6 / 21,
+                "the final answer decides, also if there was no second attempt": 5,
             },
             "spoiled": {
-                "the final answer decides: who doubts a right attempt and ends right has spoiled nothing": 2
+                "the final answer decides: a writer who doubts a right attempt and ends right has "
+                "spoiled nothing": 3,
+                "the final answer decides, also if there was no second attempt": 1,
             },
         },
     )
@@ -116,41 +110,33 @@ def fifteen_traces(student):
 @exercise("reflection_stats", points=2)
 def broken_off(student):
     """Texts that are cut, and an answer out of the blue."""
-    names = [
-        "corrected",
-        "careless",
-        "right",
-        "leaves it",
-        "cut later",
-        "blue",
-        "cut",
-        "cut before ok",
-    ]
+    names = ["corrected", "leaves it", "cut later", "blue", "cut before ok"]
+    names += ["careless", "right", "cut"] * 2
     expect_stats(
         student,
         names,
         {
-            "final_accuracy": 3 / 8,
-            "first_try_accuracy": 1 / 8,
-            "retry_rate": 2 / 4,
-            "false_accept": 1 / 4,
+            "final_accuracy": 4 / 11,
+            "first_try_accuracy": 2 / 11,
+            "retry_rate": 2 / 5,
+            "false_accept": 2 / 5,
             "corrected": 1,
             "spoiled": 0,
         },
         {
             "first_try_accuracy": {
-                "traces without a readable first try belong in the denominator: they were not right": 1
-                / 5,
-                "a first attempt that was cut off before its verdict is no first try, even if it reaches the "
-                "target": 2 / 8,
+                "traces without a readable first try belong in the denominator: they were not "
+                "right": 2 / 7,
+                "a first attempt that was cut off before its verdict is no first try, even if it "
+                "reaches the target": 3 / 11,
             },
             "retry_rate": {
-                "a second attempt counts even if it was cut off": 1 / 4,
-                "a trace without a readable first try has not failed its first try": 2 / 7,
+                "a second attempt counts even if it was cut off": 1 / 5,
+                "a trace without a readable first try has not failed its first try": 2 / 9,
             },
             "false_accept": {
-                "an attempt without a verdict (None) is neither accepted nor rejected: leave it out": 1
-                / 6
+                "an attempt without a verdict (None) is neither accepted nor rejected: leave it "
+                "out": 2 / 8
             },
             "corrected": {"an answer out of the blue corrects nothing: there was no first try": 2},
             "spoiled": {
@@ -197,7 +183,15 @@ def nothing_to_count(student):
 def banned_by(student, vocabulary: list[str], word: str = "wait") -> list[bool]:
     """Which tokens the student's function bans; the others' logits must be as they were."""
     logits = torch.linspace(-2.0, 2.0, len(vocabulary) + 1)
-    found = student.ban_token(logits, [*vocabulary, "?"], word)
+    try:
+        found = student.ban_token(logits.clone(), [*vocabulary, "?"], word)
+    except StudentError as error:
+        if not error.isa(ValueError):
+            raise
+        reject(
+            f"with the word {word!r} your function raises ValueError, as if every token were "
+            "banned, and '?' has nothing to do with it (re.escape makes signs plain)"
+        )
     expect(
         isinstance(found, torch.Tensor) and found.shape == logits.shape,
         "return a tensor of the shape of the logits",
@@ -209,38 +203,53 @@ def banned_by(student, vocabulary: list[str], word: str = "wait") -> list[bool]:
     gone = found == -math.inf
     expect(
         gone.any(),
-        "nothing has the logit -inf: a logit of 0, or a large negative one, is still a probability above 0",
+        f"with the word {word!r} nothing has the logit -inf (a logit of 0, or a large negative "
+        "one, is still a probability above 0)",
     )
     expect(
         torch.equal(found[~gone], logits[~gone]),
         "the logits of allowed tokens must stay exactly as they were",
     )
-    expect(not gone[-1], "you ban '?', which has nothing to do with the word")
+    expect(not gone[-1], f"you ban '?', which has nothing to do with the word {word!r}")
     return gone[:-1].tolist()
 
 
 @exercise("ban_token", points=1)
 def whole_word(student):
-    """Tokens that contain the word."""
-    vocabulary = ["no", "wait", " wait", "\nwait,", " waiting", "await", "ok", "Wait"]
-    for text, gone, wanted in zip(
-        vocabulary, banned_by(student, vocabulary), [0, 1, 1, 1, 1, 1, 0, 0], strict=True
+    """Tokens that contain the word, also if it is one sign, or signs that mean something else in a
+    regular expression."""
+    for word, vocabulary, banned in (
+        (
+            "wait",
+            ["no", "wait", " wait", "\nwait,", " waiting", "await", "ok", "Wait"],
+            [0, 1, 1, 1, 1, 1, 0, 0],
+        ),
+        ("k", ["k", "ok", "no", " K"], [1, 1, 0, 0]),
+        ("...", ["...", "well...", "!", "ok"], [1, 1, 0, 0]),
+        ("perhaps", ["Perhaps", " perhaps", "maybe"], [0, 1, 0]),
     ):
-        expect(gone >= wanted, f"{text!r} contains the word and stays allowed")
-        expect(
-            gone <= wanted,
-            f"you ban {text!r}, which neither contains the word nor ends in its beginning",
-        )
+        said = banned_by(student, vocabulary, word)
+        for text, gone, wanted in zip(vocabulary, said, banned, strict=True):
+            expect(gone >= wanted, f"{text!r} contains {word!r} and stays allowed")
+            expect(
+                gone <= wanted,
+                f"to keep {word!r} out you ban {text!r}, which neither contains the word nor ends "
+                "in its beginning",
+            )
 
 
 @exercise("ban_token", points=2)
 def pieces(student):
     """The word may also come in pieces; of two pieces, forbidding the first is enough."""
     for word, vocabulary in (
-        ("wait", ["wait", "w", " wa", "\nwai", ", w", "7w", "ok\nwa"]),
-        ("hmm", ["hmm", "h", " hm", ".h"]),
+        ("wait", ["wait", "w", " wa", "\nwai", ", w", "7w", "ok\nwa", "(w", "-wai", "_wa", "éw"]),
+        ("hmm", ["hmm", "h", " hm", ".h", "\th"]),
+        ("perhaps", ["perhaps", "perhap", " per", '"p']),
+        ("no-no", ["no-no", "n", " no-", "no-n", "xno-n"]),
+        ("...", ["...", ".", " .."]),
     ):
-        for text, gone in zip(vocabulary, banned_by(student, vocabulary, word), strict=True):
+        said = banned_by(student, vocabulary, word)
+        for text, gone in zip(vocabulary, said, strict=True):
             expect(
                 gone, f"{text!r} stays allowed, and the next token could complete it to {word!r}"
             )
@@ -252,17 +261,18 @@ def others_are_spared(student):
     for word, vocabulary in (
         (
             "wait",
-            ["wait", "wer", "ait", "it", "a", "t", "sw", " swa", "answer", "wax", "w7", "", " "],
+            ["wait", "wer", "ait", "it", "a", "t", "sw", " swa", "answer", "wax", "w7", "", " "]
+            + ["Aw", " XWwa", "w\n", "wa "],
         ),
-        ("hmm", ["hmm", "oh", "m", "mm", " the", "h7", "a", "\n"]),
+        ("hmm", ["hmm", "oh", "m", "mm", " the", "h7", "a", "\n", "Ah"]),
+        ("perhaps", ["perhaps", "hap", "s", "stop"]),
     ):
-        for text, gone in list(zip(vocabulary, banned_by(student, vocabulary, word), strict=True))[
-            1:
-        ]:
+        said = banned_by(student, vocabulary, word)
+        for text, gone in list(zip(vocabulary, said, strict=True))[1:]:
             expect(
                 not gone,
-                f"you ban {text!r}, with which {word!r} cannot be said: it does not end in a beginning of it that "
-                "stands after no letter",
+                f"you ban {text!r}, with which {word!r} cannot be said: it does not end in a "
+                "beginning of it that stands after no letter (A-Z, a-z)",
             )
 
 
@@ -273,10 +283,11 @@ def batches_and_the_end(student):
     logits = torch.tensor([[[1.0, 2.0, 3.0, 4.0]], [[4.0, 3.0, 2.0, 1.0]]])
     kept = logits.clone()
     found = student.ban_token(logits, vocabulary, "wait")
-    expect(torch.equal(logits, kept), "you change the caller's logits; return a new tensor")
+    expect(torch.equal(logits, kept), "your function changes its argument `logits`; copy it")
     expect(
         close(found.softmax(-1)[..., 1], [[1 / (1 + math.e**2)], [math.e**2 / (1 + math.e**2)]]),
-        "in each row the remaining tokens share the probability in proportion; the vocabulary is the last axis",
+        "in each row the remaining tokens share the probability in proportion; the vocabulary is "
+        "the last axis",
     )
     expect_raises(
         ValueError,
@@ -316,13 +327,13 @@ def truth_table(student):
         found = verdict(student, RETRY[rose], COUNTS[corrects], GAP[carries])
         words = {True: "holds", False: "fails", None: "is unknown"}
         case = (
-            f"the retry rate rose: {words[rose]}; corrected 5 times spoiled: {words[corrects]}; the gap above 0: "
-            f"{words[carries]}"
+            f"the retry rate rose: {words[rose]}; corrected 5 times spoiled: {words[corrects]}; "
+            f"the gap above 0: {words[carries]}"
         )
         expect(found == wanted, f"{case}: the verdict is {wanted!r}, not {found!r}")
     expect(
         verdict(student, before=None) == "too few",
-        "the interval BEFORE may be unknown, too; who knows then if it rose?",
+        "the interval BEFORE may be unknown, too; then nobody knows if it rose",
     )
 
 
@@ -341,9 +352,21 @@ def borders(student):
             "absent",
             "(.05, .09) and (.08, .20) overlap: the retry rate has not been shown to rise",
         ),
+        (
+            {"before": (0.5, 0.7), "after": (0.6, 0.9)},
+            "absent",
+            "(.5, .7) and (.6, .9) overlap: the retry rate has not been shown to rise",
+        ),
+        (
+            {"before": (0.0, 0.01), "after": (0.02, 0.05)},
+            "load-bearing",
+            "(0, .01) and (.02, .05) do not touch: a small rise is a rise",
+        ),
         ({"after": (0.09, 0.20)}, "absent", "intervals that touch are not apart"),
         ({"counts": (15, 3)}, "load-bearing", '15 is 5 times 3: "at least" holds'),
         ({"counts": (14, 3)}, "superficial", "14 is less than 5 times 3"),
+        ({"counts": (499, 100)}, "superficial", "499 is less than 5 times 100"),
+        ({"counts": (501, 100)}, "load-bearing", "501 is more than 5 times 100"),
         (
             {"counts": (0, 0)},
             "superficial",

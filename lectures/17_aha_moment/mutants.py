@@ -2,6 +2,7 @@
 message that it must get."""
 
 import math
+import re
 
 import torch
 
@@ -98,11 +99,32 @@ def zero_for_nothing(traces):
     return {name: value or 0 for name, value in stats(traces).items()}
 
 
-def dangerous(text, word):
+@mutant("reflection_stats", "the final answer decides, also if there was no second attempt")
+def corrected_by_a_retry(traces):
+    again = [t for t in traces if len(t["attempts"]) > 1]
+    return stats(traces, corrected=sum(t["right"] for t in again if first(t) is False))
+
+
+@mutant("reflection_stats", "the final answer decides, also if there was no second attempt")
+def spoiled_by_a_retry(traces):
+    again = [t for t in traces if len(t["attempts"]) > 1]
+    return stats(traces, spoiled=sum(not t["right"] for t in again if first(t)))
+
+
+@mutant("reflection_stats", "a trace may hold several")
+def first_attempts_accepted(traces):
+    wrong = [t["attempts"][0][1] for t in traces if first(t) is False]
+    return stats(traces, false_accept=part(wrong))
+
+
+LETTERS = re.compile("[A-Za-z]")
+
+
+def dangerous(text, word, before=LETTERS.fullmatch, most=99):
     if word in text:
         return True
-    starts = (word[:k] for k in range(1, len(word)))
-    return any(text.endswith(s) and not text[: -len(s)][-1:].isalpha() for s in starts)
+    starts = (word[:k] for k in range(1, min(len(word), most + 1)))
+    return any(text.endswith(s) and not before(text[: -len(s)][-1:]) for s in starts)
 
 
 def masked(logits, gone, value=-math.inf):
@@ -121,7 +143,7 @@ def not_quite_never(logits, vocabulary, word):
     return masked(logits, [dangerous(t, word) for t in vocabulary], -20.0)
 
 
-@mutant("ban_token", "contains the word and stays allowed")
+@mutant("ban_token", "contains 'wait' and stays allowed")
 def only_the_token(logits, vocabulary, word):
     return masked(logits, [t.strip() == word for t in vocabulary])
 
@@ -149,6 +171,67 @@ def letters_before(logits, vocabulary, word):
         logits,
         [word in t or any(t.endswith(word[:k]) for k in range(1, len(word))) for t in vocabulary],
     )
+
+
+def with_pieces(text, word, end=r"\Z", before="A-Za-z", escape=re.escape):
+    begun = "|".join(escape(word[:k]) for k in range(1, len(word)))
+    return re.search(rf"{escape(word)}|(?<![{before}])(?:{begun}){end}", text) is not None
+
+
+@mutant("ban_token", "'w\\n'")
+def dollar_at_the_end(logits, vocabulary, word):
+    begun = len(word) > 1
+    return masked(logits, [with_pieces(t, word, "$") if begun else word in t for t in vocabulary])
+
+
+@mutant("ban_token", "nothing to do with the word 'k'")
+def words_of_one_letter(logits, vocabulary, word):
+    return masked(logits, [with_pieces(t, word) for t in vocabulary])
+
+
+@mutant("ban_token", "re.escape makes signs plain")
+def signs_as_they_are(logits, vocabulary, word):
+    begun = len(word) > 1
+    gone = [with_pieces(t, word, escape=str) if begun else word in t for t in vocabulary]
+    return masked(logits, gone)
+
+
+@mutant("ban_token", "'Aw'")
+def small_letters(logits, vocabulary, word):
+    lower = re.compile("[a-z]").fullmatch
+    return masked(logits, [dangerous(t, word, lower) for t in vocabulary])
+
+
+@mutant("ban_token", "'éw' stays allowed")
+def letters_of_any_script(logits, vocabulary, word):
+    return masked(logits, [dangerous(t, word, str.isalpha) for t in vocabulary])
+
+
+@mutant("ban_token", "'perhap' stays allowed")
+def three_letters_at_most(logits, vocabulary, word):
+    return masked(logits, [dangerous(t, word, most=3) for t in vocabulary])
+
+
+@mutant("ban_token", "'(w' stays allowed")
+def blanks_and_commas(logits, vocabulary, word):
+    inside = re.compile(r"[^\s,.7-]").fullmatch
+    return masked(logits, [dangerous(t, word, inside) for t in vocabulary])
+
+
+@mutant("ban_token", "'xno-n' stays allowed")
+def longest_beginning(logits, vocabulary, word):
+    gone = []
+    for text in vocabulary:
+        ends = [k for k in range(1, len(word)) if text.endswith(word[:k])]
+        before = text[: -max(ends)][-1:] if ends else "a"
+        gone.append(word in text or not LETTERS.fullmatch(before))
+    return masked(logits, gone)
+
+
+@mutant("ban_token", "with the word 'k' nothing")
+def two_words_only(logits, vocabulary, word):
+    known = word in ("wait", "hmm")
+    return masked(logits, [known and dangerous(t, word) for t in vocabulary])
 
 
 @mutant("ban_token", "which neither contains")
@@ -249,3 +332,22 @@ def counts_of_before(before, after, gap):
 @mutant("aha_verdict", "the verdict is 'superficial'")
 def only_the_word_counts(before, after, gap):
     return judge(before, after, gap, corrects=True, carries=True if gap is not None else None)
+
+
+@mutant("aha_verdict", "a small rise is a rise")
+def a_large_rise(before, after, gap):
+    if None in (before["retry_rate"], after["retry_rate"]):
+        return judge(before, after, gap)
+    return judge(before, after, gap, rose=after["retry_rate"][0] > before["retry_rate"][1] + 0.1)
+
+
+@mutant("aha_verdict", "(.5, .7) and (.6, .9) overlap")
+def always_the_same_before(before, after, gap):
+    known = before["retry_rate"] is not None
+    return judge(before | {"retry_rate": (0.05, 0.09) if known else None}, after, gap)
+
+
+@mutant("aha_verdict", "499 is less than 5 times 100")
+def nearly_five_times(before, after, gap):
+    corrects = after["corrected"] > 4.9 * after["spoiled"]
+    return judge(before, after, gap, corrects=corrects)

@@ -1,15 +1,17 @@
 # %% [markdown]
 # # The aha moment, measured
 #
-# DeepSeek-R1's report shows one transcript in which the model writes "Wait, wait. That's an aha moment" and a curve of growing
-# length (arXiv 2501.12948, figure 3 and table 3). Here you make it happen, on two CPU cores, and then ask what nobody asks of a
-# transcript: does thinking again *do* anything, and how much of the gain is it?
+# DeepSeek-R1's report shows one transcript in which the model writes "Wait, wait. That's an aha
+# moment" and a curve of growing length (arXiv 2501.12948, figure 3 and table 3). Here you make it
+# happen, on two CPU cores, and then ask what nobody asks of a transcript: does thinking again *do*
+# anything, and how much of the gain is it?
 #
-# **Time**: about 10 minutes on two cores, most of it in one cell with a progress bar. With `FAST=1` in the environment everything
-# is cut down until it takes seconds and shows nothing but that the code runs.
+# **Time**: about 10 minutes on two cores, most of it in one cell with a progress bar. With `FAST=1`
+# in the environment everything is cut down until it takes seconds and shows nothing but that the
+# code runs.
 #
-# The task is *countdown*: make a target from three numbers, each used once. It cannot be worked out from left to right. Somebody
-# has to try, look at what came out, and perhaps try again.
+# The task is *countdown*: make a target from three numbers, each used once. It cannot be worked out
+# from left to right. Somebody has to try, look at what came out, and perhaps try again.
 
 # %%
 import json
@@ -37,9 +39,10 @@ print("one right answer:", problem.answer)
 # %% [markdown]
 # ## 1. What the base has read
 #
-# The base model has read pages of people who try. Half of the first attempts are planned and right, and 3 in 10 of the later ones; the
-# others are random. Each ends with a check, `ok` or `no`. After a `no` most people leave it at that. A small, known share of *writers*
-# goes on: "wait, ..." That share is the seed. It is in the corpus because we put it there; reinforcement learning will not
+# The base model has read pages of people who try. Half of the first attempts are planned and right,
+# and 3 in 10 of the later ones; the others are random. Each ends with a check, `ok` or `no`. After
+# a `no` most people leave it at that. A small, known share of *writers* goes on: "wait, ..." That
+# share is the seed. It is in the corpus because we put it there; reinforcement learning will not
 # invent it.
 
 # %%
@@ -55,8 +58,8 @@ print(next(d.text for d in map(pages.document, range(1000)) if d.text.count("wai
 # %% [markdown]
 # ## 2. Before: samples, and every one parsed
 #
-# A completion follows a small grammar, so each attempt can be judged exactly, whatever its writer says of it.
-# In the listing `+` marks an attempt that reaches the target and `-` one that does not.
+# A completion follows a small grammar, so each attempt can be judged exactly, whatever its writer
+# says of it. In the listing `+` marks an attempt that reaches the target and `-` one that does not.
 
 # %%
 base, tokenizer, _ = checkpoint.load(checkpoint.shipped("countdown-base"))
@@ -119,13 +122,15 @@ m_before = reflection.measures(task, before)
 table(before=m_before)
 
 # %% [markdown]
-# Most first tries fail, and hardly anyone tries again: `retry_rate` is the share that goes on *of those whose first try failed*.
-# `false_accept` is the share of wrong attempts that their writer accepts, `careless_accept` the same of those attempts whose own result
-# misses the target, so that a look at it would have been enough.
+# Most first tries fail, and hardly anyone tries again: `retry_rate` is the share that goes on *of
+# those whose first try failed*. `false_accept` is the share of wrong attempts that their writer
+# accepts, `careless_accept` the same of those attempts whose own result misses the target, so that
+# a look at it would have been enough.
 #
 # ## 3. Reinforcement learning from right and wrong
 #
-# GRPO (lecture 15). The reward looks at the answer alone: nobody is paid for length, for the word "wait", or for checking.
+# GRPO (lecture 15). The reward looks at the answer alone: nobody is paid for length, for the word
+# "wait", or for checking.
 
 # %%
 folder = Path(tempfile.mkdtemp()) / "run"
@@ -170,8 +175,9 @@ plt.show()
 # %% [markdown]
 # ## 4. After, and the control that matters: take the word away
 #
-# Longer answers and more "wait" prove nothing yet. So the same policy answers the same problems with the same random numbers once
-# more, with the reflection word banned at decoding. What it loses by that, the word was worth.
+# Longer answers and more "wait" prove nothing yet. So the same policy answers the same problems
+# with the same random numbers once more, with the reflection word banned at decoding. What it loses
+# by that, the word was worth.
 
 # %%
 policy, _, _ = checkpoint.load(log.checkpoints()[-1][1])
@@ -182,8 +188,9 @@ m_after, m_banned = reflection.measures(task, after), reflection.measures(task, 
 table(before=m_before, after=m_after, banned=m_banned)
 
 # %% [markdown]
-# Did the check become better, too? Compare `careless_accept` before and after. What is accepted beyond it is of another kind: a false sum
-# that ends in the target, or a number that was not given, which whoever compares the results alone cannot see.
+# Did the check become better, too? Compare `careless_accept` before and after. What is accepted
+# beyond it is of another kind: a false sum that ends in the target, or a number that was not given,
+# which whoever compares the results alone cannot see.
 #
 # From first try to final answer:
 
@@ -195,8 +202,9 @@ for first in ("right", "wrong", "none"):
 # %% [markdown]
 # ## 5. How much of the gain is reflection?
 #
-# gain = sharpening (better without reflection) + retrying (better by reflection). Sharpening is what a lower sampling temperature
-# would partly have given for nothing: say so whenever you report a gain.
+# gain = sharpening (better without reflection) + retrying (better by reflection). Sharpening is
+# what a lower sampling temperature would partly have given for nothing: say so whenever you report
+# a gain.
 
 # %%
 parts = reflection.decompose(before, after, banned)
@@ -210,8 +218,9 @@ verdict = reflection.verdict(m_before, m_after, reflection.ablation_gap(after, b
 print("\nverdict:", verdict["verdict"], json.dumps(verdict["conditions"]))
 
 # %% [markdown]
-# The verdict is `load-bearing` if the retry rate rose, at least five answers were corrected for each one spoiled, and accuracy falls
-# without the word. One run is one seed; the lecture's figures are over three.
+# The verdict is `load-bearing` if the retry rate rose, at least five answers were corrected for
+# each one spoiled, and accuracy falls without the word. One run is one seed; the lecture's figures
+# are over three.
 #
 # ## 6. The same problem, before and after
 
@@ -231,12 +240,15 @@ for b, a in pairs[:2]:
 # ## What this shows and what it does not
 #
 # - Reflection was *amplified* from a seed of some percent of writers. From a base without the seed
-#   (`--init countdown-base-unseeded`) nothing of it appears: `data/results/aha.jsonl` has that control, and the one with shuffled
-#   rewards. That is also what is known of the large models: their bases say "wait" before any reinforcement learning.
-# - Part of the gain in sampled accuracy is sharpening. Compare with the base decoded greedily before you celebrate.
+#   (`--init countdown-base-unseeded`) nothing of it appears: `data/results/aha.jsonl` has that
+#   control, and the one with shuffled rewards. That is also what is known of the large models:
+#   their bases say "wait" before any reinforcement learning.
+# - Part of the gain in sampled accuracy is sharpening. Compare with the base decoded greedily
+#   before you celebrate.
 #
 # ## Three things to try
 #
 # 1. Start from `init="countdown-base-unseeded"`. What does the policy do instead of trying again?
 # 2. Sample the rollouts at `temperature=1.25`. Which of the measures changes first?
-# 3. Ask the trained policy four numbers (`task.problems("ood", N)`), which it has never seen. Does it still try again? Does it help?
+# 3. Ask the trained policy four numbers (`task.problems("ood", N)`), which it has never seen. Does
+#    it still try again? Does it help?

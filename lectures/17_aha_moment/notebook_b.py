@@ -2,12 +2,15 @@
 # %% [markdown]
 # # Checking a multiplication by another route
 #
-# Notebook 17 made a model try again on countdown. There the check is part of the problem: whoever has reached the target sees it. Here the
-# task is a long multiplication, and a wrong product looks like any other number. So the writers of this corpus check by *another route*, the
-# remainders by nine. That check is cheap, and it is not perfect. Does reflection pay where one's own check can err, and how far can it carry?
+# Notebook 17 made a model try again on countdown. There the check is part of the problem: whoever
+# has reached the target sees it. Here the task is a long multiplication, and a wrong product looks
+# like any other number. So the writers of this corpus check by *another route*, the remainders by
+# nine. That check is cheap, and it is not perfect. Does reflection pay where one's own check can
+# err, and how far can it carry?
 #
-# **Time**: about 7 minutes on two CPU cores, most of it in one cell with a progress bar. With `FAST=1` in the environment everything is
-# cut down until it takes seconds and shows nothing but that the code runs.
+# **Time**: about 7 minutes on two CPU cores, most of it in one cell with a progress bar. With
+# `FAST=1` in the environment everything is cut down until it takes seconds and shows nothing but
+# that the code runs.
 
 # %%
 import json
@@ -39,8 +42,9 @@ print("right answer:", problem.answer)
 # %% [markdown]
 # ## 1. Casting out nines
 #
-# As 10 leaves the remainder 1 when it is divided by nine, a number leaves that of the sum of its digits. `~` means "leaves the same
-# remainder". If the product's remainder is not that of the factors' remainders multiplied, there is a mistake somewhere.
+# As 10 leaves the remainder 1 when it is divided by nine, a number leaves that of the sum of its
+# digits. `~` means "leaves the same remainder". If the product's remainder is not that of the
+# factors' remainders multiplied, there is a mistake somewhere.
 
 # %%
 right, wrong, escapes = (
@@ -54,8 +58,8 @@ for work in (right, wrong, escapes):
     )
 
 # %% [markdown]
-# The third line is the trouble: off by a multiple of nine, and the check says `ok`. It is an *honest* ok. How often does that happen to the
-# writers of the corpus?
+# The third line is the trouble: off by a multiple of nine, and the check says `ok`. It is an
+# *honest* ok. How often does that happen to the writers of the corpus?
 
 # %%
 rng, count = random.Random(0), 2_000 if FAST else 40_000
@@ -66,14 +70,16 @@ print(f"{escaped:.1%} of {count:,} wrong products pass; one in nine is {1 / 9:.1
 # %% [markdown]
 # ## 2. How far can checking carry?
 #
-# Let p be the chance that an attempt is right. Whoever tries again until the check says `ok` ends with a wrong answer only if a wrong attempt escapes it. Of
-# all attempts a share p is right, and (1 - p) f is wrong and accepted, where f is the share of wrong attempts that are accepted:
+# Let p be the chance that an attempt is right. Whoever tries again until the check says `ok` ends
+# with a wrong answer only if a wrong attempt escapes it. Of all attempts a share p is right, and
+# (1 - p) f is wrong and accepted, where f is the share of wrong attempts that are accepted:
 #
 # $$P(\text{right in the end}) = \frac{p}{p + (1 - p) f}$$
 #
-# With f = 0 (countdown, calculated rightly and checked with care) it is 1 for any p. With f = 1/9 it is not: a perfect checker of this kind ends below 100 %, and the ceiling depends on
-# the first try. (The formula takes every attempt for as good as the first and all products for equally hard. Neither is quite so: it is a ceiling to compare with, not a
-# prediction.)
+# With f = 0 (countdown, calculated rightly and checked with care) it is 1 for any p. With f = 1/9
+# it is not: a perfect checker of this kind ends below 100 %, and the ceiling depends on the first
+# try. (The formula takes every attempt for as good as the first and all products for equally hard.
+# Neither is quite so: it is a ceiling to compare with, not a prediction.)
 
 
 # %%
@@ -89,8 +95,9 @@ for p in (0.2, 0.4, 0.6, 0.8):
 # %% [markdown]
 # ## 3. What the base has read
 #
-# One page is one product and what one writer put down. Most leave it at the first attempt, whatever the check says. A small, known share of
-# *writers* goes on after a `no`: the seed. A few are careless and write `ok` although the remainders differ.
+# One page is one product and what one writer put down. Most leave it at the first attempt, whatever
+# the check says. A small, known share of *writers* goes on after a `no`: the seed. A few are
+# careless and write `ok` although the remainders differ.
 
 # %%
 pages = corpus.Attempts("multiplication", seed=0)
@@ -109,7 +116,8 @@ print(next(d.text for d in map(pages.document, range(1000)) if d.text.count("wai
 # %% [markdown]
 # ## 4. Before: samples, and every one parsed
 #
-# In the listing `+` marks an attempt whose product is right and `-` one whose product is wrong, whatever its writer's check says of it.
+# In the listing `+` marks an attempt whose product is right and `-` one whose product is wrong,
+# whatever its writer's check says of it.
 
 # %%
 problems = task.problems("validation", N)
@@ -137,10 +145,13 @@ for group in before[:4]:
 # %% [markdown]
 # ## 5. Reinforcement learning from right and wrong
 #
-# GRPO as before. The reward looks at the answer alone; nobody is paid for checking, or for the word "wait". The learning rate
-# is less than a third of countdown's, and is held longer (90 steps instead of 60, of 120 instead of 150). At countdown's rate the model *unlearns to check* (`LOG.md`): whoever writes `no` and stops gives the same answer as whoever writes `ok`, so
-# no reward hangs on the sums of digits until second attempts are common; and while large steps sharpen the first try, the sums of digits go wrong, `no` loses its meaning, and
-# trying again with it. A behaviour is amplified only as long as it works.
+# GRPO as before. The reward looks at the answer alone; nobody is paid for checking, or for the word
+# "wait". The learning rate is less than a third of countdown's, and is held longer (90 steps
+# instead of 60, of 120 instead of 150). At countdown's rate the model *unlearns to check*
+# (`LOG.md`): whoever writes `no` and stops gives the same answer as whoever writes `ok`, so no
+# reward hangs on the sums of digits until second attempts are common; and while large steps sharpen
+# the first try, the sums of digits go wrong, `no` loses its meaning, and trying again with it. A
+# behaviour is amplified only as long as it works.
 
 # %%
 small = (
@@ -194,13 +205,16 @@ figure.tight_layout()
 plt.show()
 
 # %% [markdown]
-# Watch the dotted line. Carelessness can be unlearnt, as an overlooked mistake costs reward. But no reward can teach these writers to see a slip of nine. The grey line is
-# where an honest check would end if the model slipped as the writers of the corpus do. Its own slips need not be theirs; section 7 counts how many escape.
+# Watch the dotted line. Carelessness can be unlearnt, as an overlooked mistake costs reward. But no
+# reward can teach these writers to see a slip of nine. The grey line is where an honest check would
+# end if the model slipped as the writers of the corpus do. Its own slips need not be theirs;
+# section 7 counts how many escape.
 #
 # ## 6. After, and the verdict
 #
-# `reflection.study` does in one call what notebook 17 does in steps. Base and policy answer the same problems with the same random numbers, and then the policy
-# once more with the reflection word banned at decoding. What is lost by that, the word was worth.
+# `reflection.study` does in one call what notebook 17 does in steps. Base and policy answer the
+# same problems with the same random numbers, and then the policy once more with the reflection word
+# banned at decoding. What is lost by that, the word was worth.
 
 # %%
 policy, _, _ = checkpoint.load(log.checkpoints()[-1][1])
@@ -247,13 +261,15 @@ for first in ("right", "wrong", "none"):
 print("\nverdict:", found["verdict"]["verdict"], json.dumps(found["verdict"]["conditions"]))
 
 # %% [markdown]
-# gain = *sharpening* (better without reflection) + retrying (better by it). Notebook 17 says what each condition of the verdict means. "too few" stands where
-# fewer than twenty cases would have to carry a rate.
+# gain = *sharpening* (better without reflection) + retrying (better by it). Notebook 17 says what
+# each condition of the verdict means. "too few" stands where fewer than twenty cases would have to
+# carry a rate.
 #
 # ## 7. Which wrong answers are left?
 #
-# A wrong attempt that was accepted has one of two reasons, and the parser can tell them apart: the product escapes the check (an honest `ok`), or the remainders
-# do not agree, or were worked wrongly, and the writer said `ok` all the same.
+# A wrong attempt that was accepted has one of two reasons, and the parser can tell them apart: the
+# product escapes the check (an honest `ok`), or the remainders do not agree, or were worked
+# wrongly, and the writer said `ok` all the same.
 
 # %%
 after = rollout(policy, tokenizer, task, problems, **how)
@@ -311,8 +327,9 @@ figure.tight_layout()
 plt.show()
 
 # %% [markdown]
-# The way up is reflection, the way to the right is *sharpening* of the first try. A point below the solid line still loses something between `no` and the
-# answer: it stops too early, repeats an attempt, runs out of room, or accepts what it could have seen.
+# The way up is reflection, the way to the right is *sharpening* of the first try. A point below the
+# solid line still loses something between `no` and the answer: it stops too early, repeats an
+# attempt, runs out of room, or accepts what it could have seen.
 #
 # ## 8. The same problem, before and after
 
@@ -331,18 +348,26 @@ for b, a in pairs[:2]:
 # %% [markdown]
 # ## What this shows and what it does not
 #
-# - A second task, a check of another kind, and a gentler learning rate. If the verdict is the same as on countdown, the effect does not hang on one task.
-#   If it is not, compare p, f and the share of sharpening before you give the blame to anything else.
-# - Look at the first line of the training's output: *greedily* the base was right more often than the trained policy is at T = 1. The writers' slips are noise around the
-#   right digits, and a lower temperature takes noise away for nothing. What reflection carries here it carries against the noise of sampling. On countdown it is
-#   otherwise: there no temperature brings the base anywhere near its policy.
-# - One run is one seed, and a verdict over fewer than three seeds is no claim. The controls (a base whose corpus held no reflection, rewards handed out at random) and
-#   the three seeds are the business of `python -m studies.aha multiplication`.
-# - A check that can err sets a ceiling that training does not lift. What lifts it is a better check. That holds for verifiers of any size.
+# - A second task, a check of another kind, and a gentler learning rate. If the verdict is the same
+#   as on countdown, the effect does not hang on one task. If it is not, compare p, f and the share
+#   of sharpening before you give the blame to anything else.
+# - Look at the first line of the training's output: *greedily* the base was right more often than
+#   the trained policy is at T = 1. The writers' slips are noise around the right digits, and a
+#   lower temperature takes noise away for nothing. What reflection carries here it carries against
+#   the noise of sampling. On countdown it is otherwise: there no temperature brings the base
+#   anywhere near its policy.
+# - One run is one seed, and a verdict over fewer than three seeds is no claim. The controls (a base
+#   whose corpus held no reflection, rewards handed out at random) and the three seeds are the
+#   business of `python -m studies.aha multiplication`.
+# - A check that can err sets a ceiling that training does not lift. What lifts it is a better
+#   check. That holds for verifiers of any size.
 #
 # ## Three things to try
 #
-# 1. Train with `lr=5e-4`, `lr_hold=60`. Watch first tries, the retry rate, and `false_reject` of the result (right attempts that are rejected). Which goes first?
-# 2. Sample eight answers to each problem and take the first whose check says `ok`, with the reflection word banned. Does that beat one long answer at equal tokens?
-#    (`studies/aha` has it as the arm `parallel`.)
-# 3. Draw the line of a writer who checks by nines *and* by elevens (a slip escapes both if it is a multiple of 99). What f does the corpus' `slip` give then?
+# 1. Train with `lr=5e-4`, `lr_hold=60`. Watch first tries, the retry rate, and `false_reject` of
+#    the result (right attempts that are rejected). Which goes first?
+# 2. Sample eight answers to each problem and take the first whose check says `ok`, with the
+#    reflection word banned. Does that beat one long answer at equal tokens? (`studies/aha` has it
+#    as the arm `parallel`.)
+# 3. Draw the line of a writer who checks by nines *and* by elevens (a slip escapes both if it is a
+#    multiple of 99). What f does the corpus' `slip` give then?

@@ -30,12 +30,12 @@ def reflection_stats(traces: list[dict]) -> dict:
     The first try is the first attempt, if it has a verdict. Without one (no attempt at all, or the
     first was cut off) the trace has no readable first try: then it was neither right nor wrong.
 
-        final_accuracy      of all traces:                       the final answer is right
-        first_try_accuracy  of all traces:                       the first try reaches the target
-        retry_rate          of traces with a WRONG first try:    there is a second attempt, finished or not
-        false_accept        of WRONG attempts with a verdict:    the verdict is ok
-        corrected           a count of traces:                   first try wrong, final answer right
-        spoiled             a count of traces:                   first try right, final answer wrong
+        final_accuracy      of all traces:                    the final answer is right
+        first_try_accuracy  of all traces:                    the first try reaches the target
+        retry_rate          of traces with a WRONG first try: there is a second attempt, also cut
+        false_accept        of WRONG attempts with a verdict: the verdict is ok
+        corrected           a count of traces:                first try wrong, final answer right
+        spoiled             a count of traces:                first try right, final answer wrong
 
     The first four are shares, from 0 to 1, and None where nothing is there to take a share of.
 

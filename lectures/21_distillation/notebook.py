@@ -1,19 +1,22 @@
 # %% [markdown]
 # # Distillation: three ways to learn from a teacher
 #
-# A model that reinforcement learning has taught to think again teaches another one that never does. You let it teach in three ways: by
-# what it writes (*hard traces*), by what it expects of each next token (*logits*), and by correcting what the student writes itself
-# (*on-policy*). One table and one figure compare them at equal cost to the student.
+# A model that reinforcement learning has taught to think again teaches another one that never does.
+# You let it teach in three ways: by what it writes (*hard traces*), by what it expects of each next
+# token (*logits*), and by correcting what the student writes itself (*on-policy*). One table and
+# one figure compare them at equal cost to the student.
 #
-# **Time**: about 10 minutes on two CPU cores, three of them for the teacher's own training; every long part has a progress bar.
-# With `FAST=1` in the environment everything is cut down until it takes seconds and shows nothing but that the code runs.
+# **Time**: about 10 minutes on two CPU cores, three of them for the teacher's own training; every
+# long part has a progress bar. With `FAST=1` in the environment everything is cut down until it
+# takes seconds and shows nothing but that the code runs.
 #
-# Why this pair? In DeepSeek-R1's report (arXiv 2501.12948) reinforcement learning on a model of 32B parameters reaches 47.0 on AIME
-# 2024, and distillation from the large model 72.6. We have a small case of the same: the base `countdown-base-unseeded` has read no page on
-# which anybody tries again, so its own reinforcement learning finds nothing of the kind (lecture 17). Can it be *told*?
+# Why this pair? In DeepSeek-R1's report (arXiv 2501.12948) reinforcement learning on a model of 32B
+# parameters reaches 47.0 on AIME 2024, and distillation from the large model 72.6. We have a small
+# case of the same: the base `countdown-base-unseeded` has read no page on which anybody tries
+# again, so its own reinforcement learning finds nothing of the kind (lecture 17). Can it be *told*?
 #
-# Here student and teacher are of equal size, so that what is missing is a habit and not room. A student of a quarter of the teacher's
-# parameters is what `studies/distill.py` is about.
+# Here student and teacher are of equal size, so that what is missing is a habit and not room. A
+# student of a quarter of the teacher's parameters is what `studies/distill.py` is about.
 
 # %%
 import os
@@ -57,8 +60,8 @@ def opened(where):
 # %% [markdown]
 # ## 1. A teacher
 #
-# Forty steps of GRPO from the base that has seen reflection (less than half of what lecture 17 takes; the teacher need not be perfect, as its
-# wrong answers are thrown away).
+# Forty steps of GRPO from the base that has seen reflection (less than half of what lecture 17
+# takes; the teacher need not be perfect, as its wrong answers are thrown away).
 
 # %%
 small = (
@@ -124,8 +127,9 @@ for name, row in rows.items():
 # %% [markdown]
 # ## 2. What one token says, and what a distribution says
 #
-# Both models read one trace of the teacher. At each place both have an opinion about the next token: two distributions, T and S. The KL
-# divergence between them says how far the student's opinion is off. Where would you expect it to be large?
+# Both models read one trace of the teacher. At each place both have an opinion about the next
+# token: two distributions, T and S. The KL divergence between them says how far the student's
+# opinion is off. Where would you expect it to be large?
 
 # %%
 written = answers(teacher)
@@ -165,15 +169,20 @@ print(
 )
 
 # %% [markdown]
-# As long as the teacher makes its first attempt the two agree: the student can calculate. They part where the teacher goes on, and behind that. The word
-# "wait" is a special case: no page that the student has read holds it, so its opinion of that token is as untrained as of any other that it never met. It has
-# to learn that there is such a word at all; in its first steps it will put other words of that kind in its place.
+# As long as the teacher makes its first attempt the two agree: the student can calculate. They part
+# where the teacher goes on, and behind that. The word "wait" is a special case: no page that the
+# student has read holds it, so its opinion of that token is as untrained as of any other that it
+# never met. It has to learn that there is such a word at all; in its first steps it will put other
+# words of that kind in its place.
 #
-# The student's surprise at a trace is this divergence and the teacher's own surprise (nearly: the trace is one draw). The second part no teaching takes away.
+# The student's surprise at a trace is this divergence and the teacher's own surprise (nearly: the
+# trace is one draw). The second part no teaching takes away.
 #
-# At a place where the two differ the trace names a single token, while the logits name the whole of T. With respect to the student's logits the gradient of the *hard* loss is S - onehot(token), that of the *soft* one is S - T. A
-# token is a draw from T, so the first is the second on average, with noise. Ten thousand draws show it, at the place of this trace at which the
-# teacher itself is least sure.
+# At a place where the two differ the trace names a single token, while the logits name the whole of
+# T. With respect to the student's logits the gradient of the *hard* loss is S - onehot(token), that
+# of the *soft* one is S - T. A token is a draw from T, so the first is the second on average, with
+# noise. Ten thousand draws show it, at the place of this trace at which the teacher itself is least
+# sure.
 
 # %%
 place = int((T.exp() * T).sum(-1).argmin())  # where the entropy of T is largest
@@ -206,12 +215,14 @@ assert torch.allclose(logits.grad, q - p, atol=1e-5)
 # | `logits` | KL(T ‖ S) | the same | its logits in every step |
 # | `on-policy` | JSD_½(T, S) | half of the batches: the *student* | its logits in every step, about texts it never wrote |
 #
-# The first is what R1 did to small models; the second is Hinton's (arXiv 1503.02531); the third is GKD (2306.13649). The reason for the
-# third: a student that learns from perfect traces alone has never seen the places into which its own mistakes lead it. The divergence of
-# the third, JSD, lies between both directions of KL (`objectives.generalized_jsd`).
+# The first is what R1 did to small models; the second is Hinton's (arXiv 1503.02531); the third is
+# GKD (2306.13649). The reason for the third: a student that learns from perfect traces alone has
+# never seen the places into which its own mistakes lead it. The divergence of the third, JSD, lies
+# between both directions of KL (`objectives.generalized_jsd`).
 #
-# Equal is what the student learns from: so many completion tokens. What the teacher and the student write for that stands beside it. Sixteen completions make a
-# step: with 64, so few tokens give a quarter of the steps, and the student has only just learnt when to say "wait" by then (`LOG.md`).
+# Equal is what the student learns from: so many completion tokens. What the teacher and the student
+# write for that stands beside it. Sixteen completions make a step: with 64, so few tokens give a
+# quarter of the steps, and the student has only just learnt when to say "wait" by then (`LOG.md`).
 
 # %%
 TOKENS, PROMPTS = (1_500, 48) if FAST else (320_000, 2_400)
@@ -324,11 +335,14 @@ figure.tight_layout()
 plt.show()
 
 # %% [markdown]
-# Traces and logits bring the habit over. On-policy does not: not once does this student try again, and that is no accident of one run. Take a token that the teacher
-# wants (T = 1) and the student never writes (S near 0), here the word "wait". The gradient of KL(T ‖ S) on its logit is S - T, so -1: full force. That of JSD is
-# a finite number *times S*, so nothing: a mixture of both that already holds the token forgives the student that it does not. And what it writes itself, half of the
-# batches, never shows the place behind a "wait". On-policy distillation polishes what a student does; what it never does, somebody has to show it first
-# (in practice: traces first, on-policy after).
+# Traces and logits bring the habit over. On-policy does not: not once does this student try again,
+# and that is no accident of one run. Take a token that the teacher wants (T = 1) and the student
+# never writes (S near 0), here the word "wait". The gradient of KL(T ‖ S) on its logit is S - T, so
+# -1: full force. That of JSD is a finite number *times S*, so nothing: a mixture of both that
+# already holds the token forgives the student that it does not. And what it writes itself, half of
+# the batches, never shows the place behind a "wait". On-policy distillation polishes what a student
+# does; what it never does, somebody has to show it first (in practice: traces first, on-policy
+# after).
 #
 # ## 5. The same problem, before and after
 #
@@ -358,8 +372,10 @@ show("after traces", pair[1])
 # %% [markdown]
 # ## 6. A student of a quarter of the teacher's size
 #
-# So far there was room enough. `studies/distill.py` asks the other question: a teacher of 2.6 million parameters, trained by GRPO on gsm8k-mini, and students of
-# 0.63 million, all from one base that has read the same corpus. Test split, n = 1000, sampled at T = 1; *kept* is the share of the teacher's accuracy.
+# So far there was room enough. `studies/distill.py` asks the other question: a teacher of 2.6
+# million parameters, trained by GRPO on gsm8k-mini, and students of 0.63 million, all from one base
+# that has read the same corpus. Test split, n = 1000, sampled at T = 1; *kept* is the share of the
+# teacher's accuracy.
 
 # %%
 study = sorted(
@@ -377,16 +393,21 @@ for r in study if most else ():
 # %% [markdown]
 # ## What this shows and what it does not
 #
-# - What a policy does not sample, reinforcement learning cannot reward. A teacher can put it there: that is why small models are taught
-#   by large ones first. The dash-dotted line is the same student after 100 steps of its own GRPO, on the test split
-#   (`data/results/aha.jsonl`); the other figures are of the validation split.
-# - The student has learnt *when* to try again from somebody who had learnt it from rewards. It could be trained by GRPO from here on:
-#   distillation and reinforcement learning add up.
-# - One seed, one teacher, one budget. Differences between the three ways that are smaller than the intervals in the table are none.
-#   Section 6 rests on `studies/distill.py`, with its seeds and intervals.
+# - What a policy does not sample, reinforcement learning cannot reward. A teacher can put it there:
+#   that is why small models are taught by large ones first. The dash-dotted line is the same
+#   student after 100 steps of its own GRPO, on the test split (`data/results/aha.jsonl`); the other
+#   figures are of the validation split.
+# - The student has learnt *when* to try again from somebody who had learnt it from rewards. It
+#   could be trained by GRPO from here on: distillation and reinforcement learning add up.
+# - One seed, one teacher, one budget. Differences between the three ways that are smaller than the
+#   intervals in the table are none. Section 6 rests on `studies/distill.py`, with its seeds and
+#   intervals.
 #
 # ## Three things to try
 #
-# 1. Give the student a tenth of `TOKENS`. Which way needs the fewest tokens? Look back at section 2 for the reason.
-# 2. Take `student="scratch", student_scale="pico"`. Which of the three ways suffers most from a student that can do nothing yet, and why?
-# 3. Keep the wrong traces as well (`minilrm.traces.keep_right` drops them; write the pool yourself with `rollout`). What does the student copy then?
+# 1. Give the student a tenth of `TOKENS`. Which way needs the fewest tokens? Look back at section 2
+#    for the reason.
+# 2. Take `student="scratch", student_scale="pico"`. Which of the three ways suffers most from a
+#    student that can do nothing yet, and why?
+# 3. Keep the wrong traces as well (`minilrm.traces.keep_right` drops them; write the pool yourself
+#    with `rollout`). What does the student copy then?

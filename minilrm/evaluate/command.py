@@ -14,18 +14,18 @@ from minilrm.intervals import (
 from minilrm.options import (
     options_table,
 )
-from minilrm.tasks import TASKS, get_task
+from minilrm.tasks import FILE_TASK, TASKS, get_task, task_class
 from minilrm.tasks.base import Problem, Task
 
 
 def choose_task(options: Options, info: checkpoint.Info) -> Task:
     """The task that was asked for, or the one that the checkpoint was made for."""
-    name = options.task or ("gsm8k" if options.data else info.task)
+    name = options.task or (FILE_TASK if options.data else info.task)
     if name not in TASKS:
         raise UserError(
             f"the checkpoint does not say what it is for; choose with --task: {', '.join(TASKS)}"
         )
-    if options.data and name != "gsm8k":
+    if options.data and not task_class(name).reads_file:
         raise UserError(f"--data goes with --task gsm8k; the problems of {name} are its own")
     if options.split == "all" and not options.data:
         raise UserError(

@@ -15,7 +15,6 @@ how much is chance.
 import contextlib
 import difflib
 import os
-import sys
 import tempfile
 import textwrap
 from collections.abc import Iterable
@@ -31,6 +30,7 @@ from minilrm.failures.faults import none
 from minilrm.failures.gallery import FAILURES, Failure
 from minilrm.files import write_bytes_atomic
 from minilrm.options import option
+from minilrm.progress import quiet_stream
 from minilrm.runlog import RunLog
 
 __all__ = ["FAILURES", "Failure", "compare", "account", "draw", "get", "main"]
@@ -114,7 +114,7 @@ def run_once(folder: Path, base: Path, fault, options: dict) -> RunLog:
             )
         folder.parent.mkdir(parents=True, exist_ok=True)
         # beside the bar, which does not say which of the two it is
-        print(f"-> {folder}", file=sys.stderr, flush=True)
+        print(f"-> {folder}", file=quiet_stream(), flush=True)
         with tempfile.TemporaryDirectory(prefix=".unfinished-", dir=folder.parent) as place:
             toy.run(Path(place) / "run", base, fault, **options)
             with contextlib.suppress(OSError):  # another command was faster: its run is the same

@@ -21,7 +21,7 @@ from minilrm.options import (
 from minilrm.progress import Interrupt, Progress
 from minilrm.report import write_report
 from minilrm.runlog import RunLog
-from minilrm.tasks import task_class
+from minilrm.tasks import FILE_TASK, task_class
 
 SAMPLES_KEPT = 40  # transcripts of an evaluation that go into samples.jsonl
 
@@ -86,7 +86,7 @@ def final_options(make: type[Trainer], options: Any) -> tuple[Any, RunLog | None
         saved = log.config.get("options", {})
         return make.complete(resumed(options, saved).replace(out=None), saved), log
     if options.data and "task" not in options.given:
-        options = options.replace(task="gsm8k")  # the task of a user's own file
+        options = options.replace(task=FILE_TASK)
     options = with_recipe(options, task_class(options.task).recipe)
     check(options)
     return make.complete(with_absolute_paths(options), {}), None

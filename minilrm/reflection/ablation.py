@@ -187,8 +187,8 @@ def study(
     and, given the model that it was trained from, `before`, `decomposition` and `verdict`. All
     answer the same problems with the same seed.
 
-    `right` keeps who was right (the first sample of each problem: "0110..."). `report` is told of
-    each pass. Raises UserError for a task without traces.
+    `right` keeps which answers were right (the first sample of each problem: "0110..."). `report`
+    is told of each pass. Raises UserError for a task without traces.
     """
     traced(task)  # complain before the work, not after
     started = time.perf_counter()

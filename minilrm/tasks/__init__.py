@@ -10,6 +10,7 @@ from minilrm.tasks.base import Grade, Problem, Task, split_of
 from minilrm.tasks.traces import TracedTask
 
 __all__ = [
+    "FILE_TASK",
     "TASKS",
     "Grade",
     "Problem",
@@ -32,6 +33,8 @@ TASKS: dict[str, str | type[Task]] = {
     "countdown": "minilrm.tasks.countdown:Countdown",
     "multiplication": "minilrm.tasks.multiplication:Multiplication",
 }
+
+FILE_TASK = "gsm8k"  # of a user's own file, where no task is named
 
 
 def register(cls: type[Task]) -> type[Task]:

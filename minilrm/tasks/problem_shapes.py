@@ -175,15 +175,15 @@ def plain_fields(given: dict[str, object]) -> dict[str, object]:
 def turns(messages: object) -> dict[str, object]:
     """Who says what in a conversation of one question. The system's message is left out."""
     said: dict[str, object] = {}
-    for message in messages if isinstance(messages, list) else [None]:
-        spoken = message if isinstance(message, dict) else {}
-        role = spoken.get("role")
-        if role not in ("system", "user", "assistant") or "content" not in spoken:
+    for message in messages if isinstance(messages, list) else [messages]:
+        fields = message if isinstance(message, dict) else {}
+        role = fields.get("role")
+        if role not in ("system", "user", "assistant") or "content" not in fields:
             raise ValueError('a message must have a "role" (system, user, assistant) and "content"')
         if role in said:
             raise ValueError(f"{role} speaks twice; only one question with its answer can be read")
         if role != "system":
-            said[role] = spoken["content"]
+            said[role] = fields["content"]
     return said
 
 
