@@ -11,7 +11,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from test_loops import SUMMARY_KEYS, is_the_same_run, weights
+from miniature import SUMMARY_KEYS, is_the_same_run, weights
 
 from minilrm import batches, checkpoint, distill, objectives, traces
 from minilrm.cli import run_command

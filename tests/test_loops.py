@@ -1,28 +1,21 @@
-"""The three training loops, run in miniature: what they leave behind, and that nothing that happens
+"""The five training loops, run in miniature: what they leave behind, and that nothing that happens
 on the way (Ctrl-C, kill -9, a damaged file, a NaN) changes what comes out."""
 
-import contextlib
 import json
 import math
 import shutil
-import signal
 
+import miniature
 import pytest
-import safetensors.torch
+from miniature import LOOPS, SUMMARY_KEYS, interrupt_in_step, is_the_same_run, options, weights
 
-from minilrm import checkpoint, corpus, grpo, machine, pretrain, rewards, rl, sft
+from minilrm import checkpoint, grpo, machine, pretrain, rl, sft
+from minilrm.distill import trainer as distill_trainer
 from minilrm.errors import UserError
-from minilrm.loop import run as loop_run
 from minilrm.optim import Guard, lr_factor
 from minilrm.runlog import RunLog
-from minilrm.tasks.gsm8k_mini import GSM8KMini
 
-LOOPS = {"pretrain": pretrain, "sft": sft, "grpo": grpo}
-SUMMARY_KEYS = set(
-    "task seed steps eval_n accuracy_before accuracy_before_ci accuracy_after accuracy_after_ci "
-    "greedy_before greedy_after length_before length_after tokens_generated tokens_trained seconds "
-    "device version best last".split()
-)
+small, runs = miniature.small, miniature.runs
 TRL_KEYS = {
     "reward",
     "reward_std",
@@ -35,162 +28,6 @@ TRL_KEYS = {
     "grad_norm",
     "learning_rate",
 }
-
-
-def parity(episodes):
-    """A reward that a random model earns about half of the time."""
-    return [float(sum(e.completion_ids) % 2) for e in episodes]
-
-
-@contextlib.contextmanager
-def miniature():
-    """Less to read and to write, so that a run takes a second or two: all else is as it always
-    is."""
-    build = corpus.build
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(GSM8KMini, "max_new_tokens", 8)
-        patch.setattr(
-            corpus,
-            "build",
-            lambda tokenizer, tokens, pages: build(
-                tokenizer, tokens if pages.split == "train" else 2000, pages, chunk=20
-            ),
-        )
-        patch.setitem(rewards.REWARDS, "accuracy", parity)
-        patch.setitem(rewards.REWARDS, "format", lambda episodes: [0.0] * len(episodes))
-        yield patch
-
-
-@pytest.fixture
-def small():
-    """`miniature`, and without the page at the end, which takes longer than the run."""
-    with miniature() as patch:
-        patch.setattr(loop_run, "write_report", lambda folder: folder)
-        yield patch
-
-
-def options(name, base, out, **more):
-    """Options of a run of a few steps."""
-    common = {"out": out, "threads": 1, "device": "cpu"}
-    return {
-        "pretrain": lambda: pretrain.Options(
-            **common
-            | {
-                "scale": "pico",
-                "tokens": 10_000,
-                "max_tokens_per_batch": 512,
-                "accumulate": 1,
-                "eval_every": 15,
-                "save_every": 10,
-                "eval_n": 2,
-            }
-            | more
-        ),
-        "sft": lambda: sft.Options(
-            **common
-            | {
-                "init": str(base),
-                "steps": 6,
-                "batch": 4,
-                "max_tokens_per_batch": 256,
-                "warmup": 2,
-                "eval_every": 2,
-                "save_every": 2,
-                "eval_n": 3,
-            }
-            | more
-        ),
-        "grpo": lambda: grpo.Options(
-            **common
-            | {
-                "init": str(base),
-                "steps": 6,
-                "prompts": 3,
-                "group_size": 4,
-                "max_new_tokens": 12,
-                "eval_every": 2,
-                "save_every": 2,
-                "eval_n": 5,
-                "eval_quick": 3,
-                "max_tokens_per_batch": 64,
-            }
-            | more
-        ),
-    }[name]()
-
-
-@pytest.fixture(scope="module")
-def runs(base, tmp_path_factory):
-    """One uninterrupted run of each loop, made when first asked for, with its page."""
-    made = {}
-
-    def run(name):
-        if name not in made:
-            with miniature():
-                made[name] = (
-                    LOOPS[name]
-                    .train(options(name, base, tmp_path_factory.mktemp(name) / "run"))
-                    .folder
-                )
-        return made[name]
-
-    return run
-
-
-def weights(folder):
-    """The last checkpoint's tensors, those of the optimizers too."""
-    last = RunLog(folder, {}).checkpoints()[-1][1]
-    return {
-        f"{file}/{name}": tensor
-        for file in ("model", "optimizer")
-        for name, tensor in safetensors.torch.load_file(last / f"{file}.safetensors").items()
-    }
-
-
-def timeless(record):
-    """A record without what the clock put into it, in whatever depth."""
-    if isinstance(record, dict):
-        return {
-            key: timeless(value)
-            for key, value in record.items()
-            if key.split("/")[0] not in ("seconds", "elapsed", "machine", "started", "options")
-        }
-    return record
-
-
-def is_the_same_run(a, b):
-    """Assert that two runs left the same behind, bit for bit."""
-    one, other = weights(a), weights(b)
-    assert one.keys() == other.keys() and all(one[name].equal(other[name]) for name in one)
-    for file in ("metrics.jsonl", "samples.jsonl"):
-        if (a / file).exists() or (b / file).exists():
-            first, second = (
-                [timeless(json.loads(line)) for line in (run / file).read_text().splitlines()]
-                for run in (a, b)
-            )
-            assert first == second, file
-    first, second = (timeless(json.loads((run / "summary.json").read_text())) for run in (a, b))
-    assert first == second
-    assert RunLog(a, {}).checkpoints()[-1][0] == RunLog(b, {}).checkpoints()[-1][0]
-
-
-def interrupt_in_step(patch, name, number):
-    """Press Ctrl-C in the middle of a step (counted from 1)."""
-    once_a_step = {
-        "pretrain": (pretrain, "loss_of"),
-        "sft": (sft.Trainer, "draw"),
-        "grpo": (grpo.Trainer, "update"),
-    }
-    owner, attribute = once_a_step[name]
-    original, calls = getattr(owner, attribute), []
-
-    def hooked(*args, **more):
-        calls.append(1)
-        if len(calls) == number:
-            signal.raise_signal(signal.SIGINT)
-        return original(*args, **more)
-
-    patch.setattr(owner, attribute, hooked)
 
 
 # -- what a run leaves behind ----------------------------------------------------------------------
@@ -299,7 +136,9 @@ def test_the_same_seed_gives_the_same_run_and_another_seed_another(
     )
 
 
-@pytest.mark.parametrize("name, number", [("pretrain", 13), ("sft", 3), ("grpo", 3)])
+@pytest.mark.parametrize(
+    "name, number", [("pretrain", 13), *((name, 3) for name in LOOPS if name != "pretrain")]
+)
 def test_ctrl_c_saves_says_how_to_go_on_and_loses_nothing(
     runs, small, base, tmp_path, capsys, name, number
 ):
@@ -390,7 +229,9 @@ def test_a_run_is_gone_on_with_by_its_own_command_alone(runs, small):
 @pytest.mark.parametrize("name", LOOPS)
 def test_a_nan_loss_skips_the_step_and_is_counted(small, base, tmp_path, name):
     """Catches: one NaN that spreads to all weights, and a skipped step that nobody hears of."""
-    owner, attribute = (grpo.Trainer, "loss") if name == "grpo" else (LOOPS[name], "loss_of")
+    rollouts = name in ("grpo", "ppo")
+    owner = distill_trainer if name == "distill" else LOOPS[name]
+    owner, attribute = (owner.Trainer, "loss") if rollouts else (owner, "loss_of")
     original, guarded, calls = getattr(owner, attribute), Guard.step, []
 
     def poisoned(*args, **more):
@@ -398,7 +239,7 @@ def test_a_nan_loss_skips_the_step_and_is_counted(small, base, tmp_path, name):
         calls.append(1)
         if len(calls) != 1:
             return result
-        return (result[0] * math.nan, result[1]) if name == "grpo" else result * math.nan
+        return (result[0] * math.nan, result[1]) if rollouts else result * math.nan
 
     unchanged = []
 
@@ -417,7 +258,9 @@ def test_a_nan_loss_skips_the_step_and_is_counted(small, base, tmp_path, name):
         interrupt_in_step(patch, name, 2)  # and a resumed run remembers it
         folder = LOOPS[name].train(options(name, base, tmp_path / "run", **more)).folder
     LOOPS[name].train(LOOPS[name].Options(resume=folder))
-    assert unchanged[0] and not any(unchanged[1:]) and len(unchanged) > 2
+    in_a_step = 2 if name == "ppo" else 1  # policy and critic
+    assert all(unchanged[:in_a_step]) and not any(unchanged[in_a_step:])
+    assert len(unchanged) > 2 * in_a_step
     summary = json.loads((folder / "summary.json").read_text())
     assert summary["skipped_steps"] == 1
     if name != "pretrain":  # which logs means of 25
