@@ -10,6 +10,7 @@ from typing import Any
 
 from minilrm import cli
 from minilrm.errors import UserError
+from minilrm.loop.trainer import Evaluation, Options, Trainer
 from minilrm.model import count_parameters
 from minilrm.options import (
     check,
@@ -24,9 +25,6 @@ from minilrm.runlog import RunLog
 from minilrm.tasks import FILE_TASK, task_class
 
 SAMPLES_KEPT = 40  # transcripts of an evaluation that go into samples.jsonl
-
-
-from minilrm.loop.trainer import Evaluation, Options, Trainer
 
 
 @dataclass(frozen=True)
