@@ -95,7 +95,7 @@ class RemoteStudent(Student):
             self.lacking = self._request({"enter": self._order(folder)})["value"]
         except StudentError as error:  # nothing of the student's has run yet
             raise GraderError(
-                f"the process for a submission did not start ({error.text}); it is not graded"
+                f"the process for the submission did not start ({error.text}); it is not graded"
             ) from error
         self._wind(self._seconds)
         try:
