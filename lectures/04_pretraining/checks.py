@@ -68,7 +68,8 @@ def what_the_mask_hides(student):
     expect_close(found, calm, "an id of -1 where the mask is 0 changes your loss")
     wild = torch.where(kept.unsqueeze(-1), logits, math.nan)
     wild[~kept.any(1)] = math.inf
-    found = student.masked_cross_entropy(wild.clone().requires_grad_(True), ids, mask)
+    given = wild.clone().requires_grad_(True), ids.clone(), mask.clone()
+    found = student.masked_cross_entropy(*given)
     expect(
         not torch.as_tensor(found).isnan().any(),
         "NaN in the logits before a masked target makes your loss NaN. NaN times 0 is NaN, so pick "
@@ -76,7 +77,7 @@ def what_the_mask_hides(student):
     )
     expect_close(found, calm, "what stands in masked logits changes your loss")
     wild.requires_grad_(True)
-    (slope,) = gradients(student.masked_cross_entropy(wild, ids, mask), wild)
+    (slope,) = gradients(student.masked_cross_entropy(wild, ids.clone(), mask.clone()), wild)
     expect(
         torch.isfinite(slope).all(),
         "what stands in masked logits makes the gradient NaN: pick out what counts before the "
