@@ -25,7 +25,7 @@ help:
 	@echo "make mutants  show that each known wrong version of an objective is caught by a test"
 	@echo "make check    prove the course: solutions pass, stubs and mutants do not, nothing generated is stale"
 	@echo "make notebooks  make the notebooks out of lectures/*/notebook.py and run them (ARGS=--fast: only see that they run)"
-	@echo "make lint     check the style with ruff"
+	@echo "make lint     check style, layout and types: ruff and mypy"
 	@echo "make clean    remove caches and build artefacts (keeps runs/ and $(VENV))"
 	@echo
 	@echo 'Options: ARGS="--seed 1" for the command; PYTHON=/path/to/python to build on; VENV=folder (now $(VENV))'
@@ -46,8 +46,10 @@ notebooks:
 	@$(SETUP) --extras dev --run scripts/notebooks.py $(ARGS)
 
 lint:
-	@$(SETUP) --extras dev --run -m ruff check . $(ARGS)
+	@$(SETUP) --extras dev --run -m ruff check .
+	@$(SETUP) --extras dev --run -m ruff format --check .
+	@$(SETUP) --extras dev --run -m mypy
 
 clean:
 	rm -rf build dist ./*.egg-info .pytest_cache .ruff_cache .hypothesis
-	find minilrm tests scripts -type d -name __pycache__ -prune -exec rm -rf {} +
+	find minilrm course studies tests scripts -type d -name __pycache__ -prune -exec rm -rf {} +

@@ -16,9 +16,10 @@ from pathlib import Path
 
 from benchmarks import common
 from minilrm import machine
-from minilrm.cli import option, run_command
+from minilrm.cli import run_command
 from minilrm.errors import UserError
-from minilrm.runlog import read_json, write_bytes_atomic
+from minilrm.files import read_json, write_bytes_atomic
+from minilrm.options import option
 
 NAMES = ("tokenizer", "train", "grpo", "rollout", "scaling")  # the short ones first
 # At least, and the aim. Ratios are minilrm's rate over its peer's.
@@ -167,9 +168,9 @@ def markdown(folder: Path, names: list[str]) -> str:
         m, v = report["machine"], report["versions"]
         lines += [
             "",
-            f"Ratios are minilrm's rate over its peer's, the median of the pairs and their range; machine: "
-            f"{m['processor']}, {m['cores']} cores, torch {m['torch']}; transformers {v.get('transformers')}, "
-            f"trl {v.get('trl')}.",
+            "Ratios are minilrm's rate over its peer's, the median of the pairs and their range; "
+            f"machine: {m['processor']}, {m['cores']} cores, torch {m['torch']}; transformers "
+            f"{v.get('transformers')}, trl {v.get('trl')}.",
         ]
     return "\n".join(lines)
 

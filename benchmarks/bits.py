@@ -1,12 +1,15 @@
-"""Does a change of the code leave every bit where it was? Twenty steps of each training command, hashed.
+"""Does a change of the code leave every bit where it was? Twenty steps of each training command,
+hashed.
 
     python -m benchmarks.bits                          this tree: a line a run
-    python -m benchmarks.bits --tree OTHER --json F    another checkout (before a change, say), kept in a file
+    python -m benchmarks.bits --tree OTHER --json F    another checkout (before a change, say), kept
+                                                       in a file
     python -m benchmarks.bits --against F              this tree beside what was kept: which differ
 
-What is hashed are the tensors of the last checkpoint: the weights, the optimizers' states, and the critic where there is
-one. The commands are called as a user calls them, so that two trees can be compared whose insides have nothing in common.
-The same seed gives the same bits on the same machine with the same number of threads only: compare on one machine.
+What is hashed are the tensors of the last checkpoint: the weights, the optimizers' states, and the
+critic where there is one. The commands are called as a user calls them, so that two trees can be
+compared whose insides have nothing in common. The same seed gives the same bits on the same machine
+with the same number of threads only: compare on one machine.
 """
 
 import argparse

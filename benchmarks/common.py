@@ -1,21 +1,22 @@
 """How the benchmarks measure. `README.md` beside this file says what they compare.
 
 Fairness, point by point:
-- each side runs in a process of its own, so that peak memory belongs to one side alone;
-- the sides take turns (A B, B A, A B, ...), one works while the other waits for a message and uses
-no processor;
+- each side runs in a process of its own (sides.py), so that peak memory belongs to one side alone;
+- the sides take turns (A B, B A, A B, ...); one works while the other waits for a message and uses
+  no processor;
 - the first turns are warm-up and are thrown away; the result is the median of the pairs' ratios,
-with their range;
+  with their range;
 - both get the same threads and the same memory settings (`machine.raise_malloc_thresholds`, huge
-pages), though a user
-  of the peer would not know of them; "as installed" is among the peer's candidates too;
+  pages), though a user of the peer would not know of them; "as installed" is among the peer's
+  candidates too;
 - of the peer's settings (precision, attention) its own fastest is taken, found by trying all of
-them first.
+  them first.
 
-The share of the peak counts 2 floating-point operations a parameter and token forward, and twice
+The share of the peak counts 2 floating-point operations per parameter and token forward, and twice
 that backward:
 
-    flops = 2 N (forward tokens) + 6 N (trained tokens),     share = flops / seconds / (measured matrix-product peak)
+    flops = 2 N (forward tokens) + 6 N (trained tokens)
+    share = flops / seconds / (measured matrix-product peak)
 
 N counts tied embeddings once (as the output matrix; looking up a row costs nothing). Attention's
 own products, norms and the optimizer are left out, and only useful tokens count: no padding, a
@@ -24,24 +25,23 @@ prompt once for its whole group.
 
 import contextlib
 import importlib.util
-import multiprocessing
-import os
 import statistics
 import sys
 import tempfile
 import time
-import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
 import torch
 
+from benchmarks.sides import Link, Worker
 from minilrm import machine
-from minilrm.cli import option
 from minilrm.errors import UserError
-from minilrm.runlog import version, write_json_atomic
+from minilrm.files import write_json_atomic
+from minilrm.options import option
+from minilrm.runlog import version
 
 PACKAGES = (
     "torch",
@@ -53,17 +53,6 @@ PACKAGES = (
     "accelerate",
     "numpy",
 )
-# Peers never look for a network, never draw progress bars.
-QUIET = {
-    "HF_HUB_OFFLINE": "1",
-    "TRANSFORMERS_OFFLINE": "1",
-    "HF_DATASETS_OFFLINE": "1",
-    "TRANSFORMERS_VERBOSITY": "error",
-    "HF_HUB_DISABLE_PROGRESS_BARS": "1",
-    "HF_HUB_DISABLE_TELEMETRY": "1",
-    "TOKENIZERS_PARALLELISM": "true",
-    "PYTHONWARNINGS": "ignore::FutureWarning",
-}
 AS_INSTALLED = "float32 sdpa, as installed"  # the peer without minilrm's memory settings
 SETTINGS = ("float32 sdpa", "bfloat16 sdpa", "float32 eager", "bfloat16 eager", AS_INSTALLED)
 
@@ -93,8 +82,9 @@ def require(*packages: str) -> None:
     missing = [name for name in packages if importlib.util.find_spec(name) is None]
     if missing:
         raise UserError(
-            f"the peer {' and '.join(missing)} is not installed; install the extra with: pip install -e "
-            "'.[bench]' -c constraints.txt (a benchmark's --no-peer measures minilrm alone)"
+            f"the peer {' and '.join(missing)} is not installed; install the extra with: pip "
+            "install -e '.[bench]' -c constraints.txt (a benchmark's --no-peer measures minilrm "
+            "alone)"
         )
 
 
@@ -118,131 +108,6 @@ def busy_share(seconds: float = 1.0, file: Path = Path("/proc/stat")) -> float |
         return None
     spent = [b - a for a, b in zip(first, second, strict=True)]
     return round(1 - (spent[3] + spent[4]) / max(1, sum(spent)), 3)  # idle, and waiting for a disk
-
-
-def resident_mb() -> float | None:
-    """The memory this process holds now; None where the system does not say."""
-    try:
-        return (
-            int(Path("/proc/self/statm").read_text().split()[1])
-            * os.sysconf("SC_PAGE_SIZE")
-            / 2**20
-        )
-    except (OSError, ValueError, AttributeError):
-        return None
-
-
-# -- one side of a comparison: a process that answers jobs -----------------------------------------
-
-
-class Link:
-    """The working process's end: it takes jobs and gives answers until there are no more jobs."""
-
-    def __init__(self, pipe):
-        self.pipe, self.start_mb = pipe, None
-
-    def next(self) -> dict:
-        """Wait for the next job. The time before the first one is set-up and is not measured."""
-        self.start_mb = self.start_mb or resident_mb()
-        job = self.pipe.recv()
-        if job is None:
-            raise SystemExit
-        return job
-
-    def answer(self, **result) -> None:
-        """Answer the job; what the process holds is told with it, and what its own helpers hold
-        (`helpers_mb`)."""
-        peak = machine.peak_memory_mb()
-        self.pipe.send(
-            result
-            | {
-                "peak_mb": peak and peak + sum(result.get("helpers_mb", ())),
-                "start_mb": self.start_mb,
-            }
-        )
-
-
-class Worker:
-    """The measuring process's end: a process of its own in which `function(link, **settings)` runs.
-
-    Call it with a job and get the answer; use it in a `with` block, which ends the process.
-    memory: whether it has minilrm's memory settings.
-    """
-
-    def __init__(self, function: Callable, *, threads: int, memory: bool = True, **settings):
-        context = multiprocessing.get_context("spawn")
-        self.pipe, theirs = context.Pipe()
-        self.process = context.Process(
-            target=serve, args=(theirs, function, threads, memory, settings), daemon=True
-        )
-        with environment(
-            {
-                **QUIET,
-                "RAYON_NUM_THREADS": str(threads),
-                "OMP_NUM_THREADS": str(threads),
-                "THP_MEM_ALLOC_ENABLE": "1" if memory else "0",
-            }
-        ):
-            self.process.start()
-        theirs.close()
-
-    def __call__(self, **job) -> dict:
-        try:
-            self.pipe.send(job)
-            answer = self.pipe.recv()
-        except (EOFError, BrokenPipeError, ConnectionResetError):
-            self.process.join()
-            raise RuntimeError(
-                f"the process of one side ended with exit code {self.process.exitcode} (a negative one "
-                "is a signal; -9 often means that memory ran out)"
-            ) from None
-        if "user_error" in answer:
-            raise UserError(answer["user_error"])
-        if "error" in answer:
-            raise RuntimeError(f"one side failed:\n{answer['error']}")
-        return answer
-
-    def __enter__(self) -> "Worker":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        with contextlib.suppress(OSError):
-            self.pipe.send(None)
-        self.process.join(timeout=10)
-        if self.process.is_alive():
-            self.process.terminate()
-            self.process.join()
-
-
-@contextlib.contextmanager
-def environment(values: dict[str, str]) -> Iterator[None]:
-    """Environment variables that a process started here inherits."""
-    before = {name: os.environ.get(name) for name in values}
-    os.environ.update(values)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            os.environ.pop(name) if value is None else os.environ.update({name: value})
-
-
-def serve(pipe, function: Callable, threads: int, memory: bool, settings: dict) -> None:
-    """What the process does: set up, work, and tell of every failure."""
-    machine.set_threads(threads)
-    if memory:
-        machine.raise_malloc_thresholds()
-    try:
-        function(Link(pipe), **settings)
-    except (
-        SystemExit,
-        KeyboardInterrupt,
-        EOFError,
-    ):  # no more jobs, or the measuring process is gone
-        pass
-    except UserError as error:
-        pipe.send({"user_error": str(error)})
-    except BaseException:
-        pipe.send({"error": traceback.format_exc()})
 
 
 # -- measuring -------------------------------------------------------------------------------------
@@ -395,7 +260,7 @@ def new_report(name: str, options: Options, threads: Sequence[int]) -> dict:
     busy = busy_share()
     if busy is not None and busy > 0.1:
         print(
-            f"warning: other programs use {busy:.0%} of the processor; these times will mean little",
+            f"warning: other programs use {busy:.0%} of the processor; these times mean little",
             file=sys.stderr,
         )
     peaks = {}
@@ -419,8 +284,10 @@ def new_report(name: str, options: Options, threads: Sequence[int]) -> dict:
         "threads": list(threads),
         "busy_before": busy,
         "peak_flops": peaks,
-        "flop_rule": "2 x parameters x tokens forward, x 3 with backward; share of the higher of the two peaks",
-        "memory_rule": "peak resident memory of a process of its own for each side; start_mb: before its first job",
+        "flop_rule": "2 x parameters x tokens forward, x 3 with backward; share of the higher of "
+        "the two peaks",
+        "memory_rule": "peak resident memory of a process of its own for each side; start_mb: "
+        "before its first job",
         "cases": [],
     }
 
@@ -444,10 +311,8 @@ def say(name: str, case: dict, unit: str = "tok/s") -> None:
         )
         print(f"  {side:<10} {s['seconds']['median']:.3g} s, {rates}{memory.lstrip(', ')}{share}")
     if "ratio" in case:
-        print(
-            f"  ratio      {case['ratio']['median']:.2f} ({case['ratio']['min']:.2f} to {case['ratio']['max']:.2f})",
-            flush=True,
-        )
+        r = case["ratio"]
+        print(f"  ratio      {r['median']:.2f} ({r['min']:.2f} to {r['max']:.2f})", flush=True)
 
 
 def write(report: dict, options: Options) -> Path:

@@ -19,9 +19,9 @@ rule: with at most 64 tokens many answers are cut off and earn nothing, so minil
 in a real run (`frac_reward_zero_std` is noted). So there are two rewards:
 
     rule      the rule-based reward, as it comes
-    parity    1 if the sum of a completion's token ids is odd: a reward that no rule makes scarce. Yet with thinking forced the
-              base often writes one and the same answer eight times, and those groups are skipped
-              all the same
+    parity    1 if the sum of a completion's token ids is odd: a reward that no rule makes scarce.
+              Yet with thinking forced the base often writes one and the same answer eight times,
+              and those groups are skipped all the same
 
 A last part times verifying and rewarding of 512 completions against the step that made them.
 
@@ -31,17 +31,19 @@ A last part times verifying and rewarding of 512 completions against the step th
 import itertools
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
 from benchmarks import common, same
-from benchmarks.common import Link, Worker
-from minilrm import checkpoint, grpo, rewards
-from minilrm.cli import option, run_command
+from benchmarks.sides import Link, Worker
+from minilrm import checkpoint, grpo
+from minilrm.cli import run_command
+from minilrm.options import option
 from minilrm.rollout import rollout
-from minilrm.tasks import get_task
+from minilrm.tasks import Problem, get_task
 from minilrm.tokenizer import Tokenizer
 
 TASK, GROUP, STYLE, LEARNING_RATE = "gsm8k-mini", 8, "cot", 1e-4
@@ -64,7 +66,9 @@ class Options(common.Options):
     verify: bool = option(True, "time verifying and rewarding too")
 
 
-def trainer_of(folder: Path, prompts: int, max_new_tokens: int | None) -> grpo.Trainer:
+def trainer_of(
+    folder: Path, prompts: int, max_new_tokens: int | None, reward: str = "rule"
+) -> grpo.Trainer:
     """minilrm's trainer with the options that TRL's is given too."""
     return grpo.Trainer(
         grpo.Options(
@@ -74,8 +78,7 @@ def trainer_of(folder: Path, prompts: int, max_new_tokens: int | None) -> grpo.T
             group_size=GROUP,
             max_new_tokens=max_new_tokens,
             style=STYLE,
-            accuracy_weight=WEIGHTS["accuracy"],
-            format_weight=WEIGHTS["format"],
+            reward=dict(WEIGHTS) if reward == "rule" else {"parity": 1.0},
             objective="grpo",
             aggregation="sequence",
             normalize="std",
@@ -85,7 +88,8 @@ def trainer_of(folder: Path, prompts: int, max_new_tokens: int | None) -> grpo.T
             clip=1.0,
             device="cpu",
             threads=torch.get_num_threads(),
-        )
+        ),
+        rewards={"parity": lambda episodes: [parity(e.completion_ids) for e in episodes]},
     )
 
 
@@ -96,9 +100,7 @@ def parity(ids: list[int]) -> float:
 
 def ours(link: Link, folder: Path, prompts: int, max_new_tokens: int, reward: str) -> None:
     """A worker: `grpo.Trainer.step`."""
-    trainer = trainer_of(folder, prompts, max_new_tokens)
-    if reward == "parity":
-        trainer.reward = lambda e: parity(e.completion_ids)
+    trainer = trainer_of(folder, prompts, max_new_tokens, reward)
     for step in itertools.count():
         if (
             trainer.draw(step)
@@ -108,13 +110,13 @@ def ours(link: Link, folder: Path, prompts: int, max_new_tokens: int, reward: st
                 "the two sides do not get the same prompts; bring same.training_problems up to date"
             )
         link.next()
-        before = trainer.state["tokens_generated"]
+        before = trainer.state.tokens_generated
         started = time.perf_counter()
         metrics = trainer.step(step)
         link.answer(
             seconds=time.perf_counter() - started,
             work=1,
-            tokens=trainer.state["tokens_generated"] - before,
+            tokens=trainer.state.tokens_generated - before,
             rollout_seconds=metrics["seconds/rollout"],
             update_seconds=metrics["seconds/update"],
             reward=metrics["reward"],
@@ -135,28 +137,50 @@ def peer(
 ) -> None:
     """A worker: TRL's trainer, which waits at the beginning of each step for its turn."""
     from datasets import Dataset
-    from transformers import AutoModelForCausalLM, AutoTokenizer, TrainerCallback
+    from transformers import AutoModelForCausalLM, AutoTokenizer
     from trl import GRPOTrainer
 
-    task = get_task(TASK)
-    problems = same.training_problems(task, steps * prompts)
+    problems = same.training_problems(get_task(TASK), steps * prompts)
+    tokenizer = AutoTokenizer.from_pretrained(folder)
     attention = setting.split(",")[0].split()[1]
+    model = AutoModelForCausalLM.from_pretrained(
+        folder, dtype=torch.float32, attn_implementation=attention
+    )
+    asked = [get_task(TASK).render(p, STYLE) for p in problems]
+    data = Dataset.from_dict({"prompt": asked, "number": list(range(len(problems)))})
     seen: dict = {}
+    with tempfile.TemporaryDirectory() as out:
+        GRPOTrainer(
+            model,
+            trl_reward(problems, reward, tokenizer.eos_token_id, seen),
+            args=trl_config(out, prompts, max_new_tokens, steps, setting),
+            train_dataset=data,
+            processing_class=tokenizer,
+            callbacks=[turns(link, prompts, seen)],
+        ).train()
+
+
+def trl_reward(problems: list[Problem], reward: str, end: int, seen: dict) -> Callable:
+    """The same rule as ours, as TRL calls it: right answer, form, and the end of text reached.
+    `seen` is told what the last batch was."""
 
     def reward_of(completions, completion_ids, number, **_) -> list[float]:
-        """The same rule as ours: right answer, form, and the end of text reached."""
-        grades = [
-            task.grade(problems[i], text) for i, text in zip(number, completions, strict=True)
-        ]
-        values = [
-            WEIGHTS["accuracy"] * grade.correct
-            + WEIGHTS["format"] * (grade.formatted and ids[-1] == end)
-            for grade, ids in zip(grades, completion_ids, strict=True)
-        ]
+        values = []
+        for i, text, ids in zip(number, completions, completion_ids, strict=True):
+            grade = get_task(TASK).grade(problems[i], text)
+            formatted = grade.formatted and ids[-1] == end
+            values.append(WEIGHTS["accuracy"] * grade.correct + WEIGHTS["format"] * formatted)
         if reward == "parity":
             values = [parity(ids) for ids in completion_ids]
         seen.update(tokens=sum(map(len, completion_ids)), reward=sum(values) / len(values))
         return values
+
+    return reward_of
+
+
+def turns(link: Link, prompts: int, seen: dict):
+    """A callback that keeps TRL waiting for its turn, and answers after each step."""
+    from transformers import TrainerCallback
 
     class Turns(TrainerCallback):
         def on_step_begin(self, args, state, control, **_):
@@ -171,24 +195,7 @@ def peer(
                 mean_length=seen["tokens"] / (prompts * GROUP),
             )
 
-    tokenizer = AutoTokenizer.from_pretrained(folder)
-    end = tokenizer.eos_token_id
-    model = AutoModelForCausalLM.from_pretrained(
-        folder, dtype=torch.float32, attn_implementation=attention
-    )
-    data = Dataset.from_dict(
-        {"prompt": [task.render(p, STYLE) for p in problems], "number": list(range(len(problems)))}
-    )
-    with tempfile.TemporaryDirectory() as out:
-        config = trl_config(out, prompts, max_new_tokens, steps, setting)
-        GRPOTrainer(
-            model,
-            reward_of,
-            args=config,
-            train_dataset=data,
-            processing_class=tokenizer,
-            callbacks=[Turns()],
-        ).train()
+    return Turns()
 
 
 def trl_config(out: str, prompts: int, max_new_tokens: int, steps: int, setting: str):
@@ -234,9 +241,8 @@ def trl_config(out: str, prompts: int, max_new_tokens: int, steps: int, setting:
 def settings_for(prompts: int, quick: bool) -> list[str]:
     """The peer's candidates: for many prompts also in micro-batches of 64 completions."""
     names = list(common.SETTINGS[:1] if quick else common.SETTINGS)
-    return names + (
-        [f"{name} x 4" for name in common.SETTINGS[:2]] if prompts % 4 == 0 and prompts > 8 else []
-    )
+    many = prompts % 4 == 0 and prompts > 8
+    return names + [f"{name} x 4" for name in common.SETTINGS[:2] if many]
 
 
 def measure(
@@ -269,19 +275,17 @@ def measure(
     rounds, note = common.duel(
         lambda: Worker(ours, **work), start if options.peer else None, settings, options.pairs
     )
-    parameters, tokens = (
-        same.parameters_of(folder),
-        prompt_tokens(folder, prompts, options.pairs + 2),
-    )
+    parameters = same.parameters_of(folder)
+    tokens = prompt_tokens(folder, prompts, options.pairs + 2)
     for turn, pair in enumerate(rounds, start=1):  # turn 0 was the warm-up
         for side in pair.values():
             useful = tokens[turn] + side["tokens"]
-            trained = useful * (
-                1 - side.get("frac_reward_zero_std", 0)
-            )  # what we leave out is no work done
+            # What we leave out is no work done.
+            trained = useful * (1 - side.get("frac_reward_zero_std", 0))
             side["flops"] = common.flops(parameters, forward=useful, trained=trained)
     return {
-        "name": f"{prompts} x {GROUP} x {work['max_new_tokens']} tokens, {reward}, {threads} thread(s)",
+        "name": f"{prompts} x {GROUP} x {work['max_new_tokens']} tokens, {reward}, "
+        f"{threads} thread(s)",
         "prompts": prompts,
         "sequences": prompts * GROUP,
         "max_new_tokens": work["max_new_tokens"],
@@ -317,7 +321,7 @@ def verify(link: Link, folder: Path, prompts: int, max_new_tokens: int | None) -
     trainer = trainer_of(folder, prompts, max_new_tokens)
     task, o = trainer.task, trainer.options
     groups = rollout(
-        trainer.policy,
+        trainer.model,
         trainer.tokenizer,
         task,
         trainer.draw(0),
@@ -325,9 +329,8 @@ def verify(link: Link, folder: Path, prompts: int, max_new_tokens: int | None) -
         style=STYLE,
         max_new_tokens=o.max_new_tokens,
         seed=0,
-        dtype=trainer.rollout_dtype,
+        dtype=trainer.decoding_dtype,
     )
-    reward = rewards.weighted(WEIGHTS)
     while True:
         step = link.next()["turn"]
         started = time.perf_counter()
@@ -335,7 +338,7 @@ def verify(link: Link, folder: Path, prompts: int, max_new_tokens: int | None) -
             for e in group:
                 task.grade(e.problem, e.text)
                 task.thinks(e.text)
-        rewards.apply(groups, reward)
+        trainer.judge(groups)
         verifying = time.perf_counter() - started
         trainer.step(step)
         link.answer(
@@ -370,9 +373,8 @@ def run(options: Options) -> Path:
     report["checkpoint"] = options.checkpoint
     task = get_task(TASK)
     if options.peer:
-        some = [
-            task.render(p, STYLE) for p in same.training_problems(task, 2 if options.quick else 16)
-        ]
+        problems = same.training_problems(task, 2 if options.quick else 16)
+        some = [task.render(p, STYLE) for p in problems]
         report["same_model"] = same.prove_same_model(folder, some, options.threads[0])
     sizes = [2] if options.quick else options.prompts
     for threads, prompts in itertools.product(options.threads, sizes):
@@ -384,17 +386,12 @@ def run(options: Options) -> Path:
             settings = [case["peer_setting"]]  # found with the first reward, kept for the other
             report["cases"].append(case)
             common.say(f"{case['name']} (peer: {case['peer_setting']})", case)
-            print(
-                f"  {skipped(case):.0%} of the groups have equal rewards; minilrm's update leaves them out",
-                flush=True,
-            )
+            equal = f"{skipped(case):.0%} of the groups have equal rewards"
+            print(f"  {equal}; minilrm's update leaves them out", flush=True)
     if options.verify:
         report["verify"] = measure_verify(options.threads[-1], options, folder)
-        print(
-            "verifying and rewarding {completions} completions: {share:.2%} of the step".format(
-                share=report["verify"]["share_of_step"]["median"], **report["verify"]
-            )
-        )
+        count, share = report["verify"]["completions"], report["verify"]["share_of_step"]
+        print(f"verifying and rewarding {count} completions: {share['median']:.2%} of the step")
     return common.write(report, options)
 
 

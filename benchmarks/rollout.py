@@ -4,16 +4,19 @@ Both sample at temperature 1 from the same weights, 8 completions for each of 32
 prompts of gsm8k-mini. A token is useful up to and with the end-of-text token of its completion;
 what a batch computes behind it is waste.
 
-    plain   the prompt as in training; the shipped base mostly blurts out a short answer, now and then it thinks
-    cot     thinking is forced ("Let's think step by step."), so lengths are about those of a trained policy
-    equal   48 new tokens in every row, the end of text is ignored on both sides: nothing to gain from rows that end
+    plain   the prompt as in training; the shipped base mostly blurts out a short answer, now and
+            then it thinks
+    cot     thinking is forced ("Let's think step by step."), so lengths are about those of a
+            trained policy
+    equal   48 new tokens in every row, the end of text is ignored on both sides: nothing to gain
+            from rows that end
 
 In `plain` and `cot` each side draws its own completions, so their lengths differ by chance: the
 rate counts what each has made. Text goes in and text comes out on both sides. minilrm also keeps
 each token's log-probability; the peer is not asked for it.
 
     python -m benchmarks.rollout
-    python -m benchmarks.rollout --checkpoint runs/grpo-gsm8k-mini-... --cases plain      a trained policy
+    python -m benchmarks.rollout --checkpoint RUN --cases plain      a trained policy
 """
 
 import time
@@ -24,9 +27,10 @@ from pathlib import Path
 import torch
 
 from benchmarks import common, same
-from benchmarks.common import Link, Worker
+from benchmarks.sides import Link, Worker
 from minilrm import checkpoint, machine
-from minilrm.cli import option, run_command
+from minilrm.cli import run_command
+from minilrm.options import option
 from minilrm.sampler import generate
 from minilrm.sampler.workers import beside_this
 from minilrm.tasks import get_task

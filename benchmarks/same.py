@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch
 
-from benchmarks.common import Link, Worker
+from benchmarks.sides import Link, Worker
 from minilrm import checkpoint
 from minilrm.model import Transformer, count_parameters
 from minilrm.sampler import generate
@@ -70,8 +70,9 @@ def prove_same_model(folder: Path, prompts: list[str], threads: int, new_tokens:
     ):
         raise RuntimeError(f"the two sides do not run the same model: {found}")
     print(
-        f"the same model on both sides: logits differ by {found['logits_max_difference']:.1e} at most (the largest is "
-        f"{found['logits_max']:.3g}); {found['greedy_equal']} of {found['prompts']} greedy answers are equal",
+        f"the same model on both sides: logits differ by {found['logits_max_difference']:.1e} at "
+        f"most (the largest is {found['logits_max']:.3g}); {found['greedy_equal']} of "
+        f"{found['prompts']} greedy answers are equal",
         flush=True,
     )
     return {key: found[key] for key in found if not key.endswith("_mb")}

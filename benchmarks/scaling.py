@@ -11,24 +11,28 @@ is a prediction (the points themselves stay far below), given as the number of s
 ... at which it would happen.
 
     python -m benchmarks.scaling
-    python -m benchmarks.scaling --draw data/results/bench-scaling.json      the figure alone, from an older measurement
+    python -m benchmarks.scaling --draw data/results/bench-scaling.json      the figure alone
 """
 
 import math
 import statistics
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from matplotlib.axes import Axes
+from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
 from benchmarks import common
-from benchmarks.common import Link, Worker
-from minilrm import grpo, machine
-from minilrm.cli import option, run_command
+from benchmarks.sides import Link, Worker
+from minilrm import curves, grpo, machine
+from minilrm.cli import run_command
+from minilrm.files import read_json, write_bytes_atomic
 from minilrm.model import count_parameters
+from minilrm.options import option
 from minilrm.rollout import Episode
-from minilrm.runlog import read_json, write_bytes_atomic
 
 GROUP = 8
 # The point that all panels share, and what each panel changes. The default step of `minilrm.grpo`
@@ -41,8 +45,8 @@ PANELS = {
     "max_tokens_per_batch": [512, 1024, 2048, 4096, 8192, 16384],
 }
 TITLES = {
-    "sequences": "sequences a step",
-    "length": "tokens a completion",
+    "sequences": "sequences per step",
+    "length": "tokens per completion",
     "scale": "parameters",
     "max_tokens_per_batch": "--max-tokens-per-batch",
 }
@@ -57,10 +61,10 @@ class Options(common.Options):
     draw: Path | None = option(None, "draw the figure from this JSON file and measure nothing")
 
 
-def every_second(episode: Episode) -> float:
+def every_second(episodes: Sequence[Episode]) -> list[float]:
     """A reward that a random model earns about every second time: half of all token ids are
-    even."""
-    return float(episode.completion_ids[0] % 2)
+    odd."""
+    return [float(episode.completion_ids[0] % 2) for episode in episodes]
 
 
 def step_of(link: Link, scale: str, sequences: int, length: int, max_tokens_per_batch: int) -> None:
@@ -76,9 +80,10 @@ def step_of(link: Link, scale: str, sequences: int, length: int, max_tokens_per_
             max_tokens_per_batch=max_tokens_per_batch,
             device="cpu",
             threads=torch.get_num_threads(),
-        )
+            reward={"every second": 1.0},
+        ),
+        rewards={"every second": every_second},
     )
-    trainer.reward = every_second
     while True:
         turn = link.next()["turn"]
         started = time.perf_counter()
@@ -88,7 +93,7 @@ def step_of(link: Link, scale: str, sequences: int, length: int, max_tokens_per_
             rollout=metrics["seconds/rollout"],
             update=metrics["seconds/update"],
             mean_length=metrics["completions/mean_length"],
-            parameters=count_parameters(trainer.policy),
+            parameters=count_parameters(trainer.model),
             helpers_mb=trainer.workers.peaks_mb if trainer.workers else [],
         )
 
@@ -175,8 +180,9 @@ def run(options: Options) -> Path:
             points.append(known[key])
             p = points[-1]
             print(
-                f"{TITLES[panel]} {place(p, panel):>10,}: {p['seconds']:.3g} s (rollout {p['rollout']:.3g}, update "
-                f"{p['update']:.3g}), peak memory {p['peak_mb'] or 0:,.0f} MB",
+                f"{TITLES[panel]} {place(p, panel):>10,}: {p['seconds']:.3g} s (rollout "
+                f"{p['rollout']:.3g}, update {p['update']:.3g}), peak memory "
+                f"{p['peak_mb'] or 0:,.0f} MB",
                 flush=True,
             )
         report["cases"].append({"name": panel, "points": points})
@@ -195,67 +201,72 @@ def finish(report: dict) -> None:
                 [place(p, case["name"]) for p in case["points"]], memory, limit * 1e9 / 2**20
             )
             if case["memory_ends_at"]:
-                print(
-                    f"memory ({limit} GB) would end at about {case['memory_ends_at']:,.0f} {TITLES[case['name']]}"
-                )
+                end = f"{case['memory_ends_at']:,.0f} {TITLES[case['name']]}"
+                print(f"memory ({limit} GB) would end at about {end}")
         if case["name"] == "sequences":
             report["four_times"] = growth(case["points"])
     if report.get("four_times"):
         print(
-            "a step of {to} sequences against one of {from}: {seconds:.2f} x the time, {peak:.2f} x the peak memory, "
-            "{work:.2f} x the memory of the work alone".format(**report["four_times"])
+            "a step of {to} sequences against one of {from}: {seconds:.2f} x the time, {peak:.2f} "
+            "x the peak memory, {work:.2f} x the memory of the work alone".format(
+                **report["four_times"]
+            )
         )
 
 
 # -- the figure ------------------------------------------------------------------------------------
 
-INK, SOFT = "#1a1a1a", "#6f6f6f"
 LINES = {
-    "seconds": ("step", "-", "o"),
-    "rollout": ("rollout", "--", "s"),
-    "update": ("update", ":", "^"),
+    "seconds": ("step", curves.LOOKS[0]),
+    "rollout": ("rollout", curves.LOOKS[1]),
+    "update": ("update", curves.LOOKS[2]),
 }
 
 
+@curves.style()
 def draw(report: dict, path: Path) -> Path:
-    """The figure out of the JSON: seconds above, peak memory below, a column a panel. Lines differ
-    by dash and marker."""
-    from matplotlib.figure import Figure
-
+    """The figure out of the JSON: a row per case, seconds to the left, peak memory to the right."""
     cases = report["cases"]
-    figure = Figure(figsize=(2.7 * len(cases) + 0.6, 5.0), layout="constrained")
-    grid = figure.subplots(2, len(cases), sharex="col", sharey="row", squeeze=False)
-    for column, case in enumerate(cases):
+    figure, panels = curves.panels(2 * len(cases), height=2.3, sharey="col")
+    for row, case in enumerate(cases):
+        seconds, memory = panels[2 * row : 2 * row + 2]
         x = [place(p, case["name"]) for p in case["points"]]
-        for key, (label, dash, marker) in LINES.items():
-            grid[0][column].plot(
-                x,
-                [p[key] for p in case["points"]],
-                dash,
-                marker=marker,
-                color=INK,
-                markersize=4,
-                linewidth=1.2,
-                label=label,
-                markerfacecolor="white" if key != "seconds" else INK,
-            )
-        memory = [p["peak_mb"] or math.nan for p in case["points"]]
-        grid[1][column].plot(x, memory, "-", marker="o", color=INK, markersize=4, linewidth=1.2)
-        mark_end(grid[1][column], case, report["machine"]["memory_gb"])
-        finish_axes(grid[0][column], grid[1][column], case, x)
+        for axes in (seconds, memory):
+            axes.set_xscale("log")
+            axes.set_xticks(x, map(short, x))
+            axes.minorticks_off()
+        for key, (label, look) in LINES.items():
+            curves.line(seconds, x, [p[key] for p in case["points"]], look, label)
+        used = [p["peak_mb"] or math.nan for p in case["points"]]
+        curves.line(memory, x, used, curves.LOOKS[0])
+        memory.text(0.04, 0.06, end_of_memory(case, report), transform=memory.transAxes)
+        finish_seconds(seconds)
+        curves.frame(seconds, "" if row else "Seconds per step", x=TITLES[case["name"]])
+        curves.frame(memory, "" if row else "Peak memory, MB", x=TITLES[case["name"]])
+        curves.label_ends(seconds)
     highest = max((p["peak_mb"] or 0 for case in cases for p in case["points"]), default=0)
-    grid[1][0].set_ylim(0, 1.1 * highest or 1)  # shared by the row
-    grid[0][0].set_ylabel("seconds a step", fontsize=9)
-    grid[1][0].set_ylabel("peak memory, MB", fontsize=9)
-    grid[0][0].legend(frameon=False, fontsize=8)
-    return save(figure, path)
+    panels[1].set_ylim(0, 1.1 * highest or 1)  # shared by the column
+    write_bytes_atomic(path, curves.png(figure))
+    print(f"written: {path}")
+    return path
 
 
-def mark_end(axes, case: dict, memory_gb: float | None) -> None:
-    """Say where memory would end."""
+def end_of_memory(case: dict, report: dict) -> str:
+    """Where memory would end."""
     end = case.get("memory_ends_at")
-    text = f"{memory_gb:g} GB are reached\nat about {rounded(end)}" if end else "does not grow"
-    axes.text(0.04, 0.05, text, transform=axes.transAxes, va="bottom", fontsize=8, color=SOFT)
+    limit = report["machine"]["memory_gb"]
+    return f"{limit:g} GB are reached\nat about {rounded(end)}" if end else "does not grow"
+
+
+def short(value: float) -> str:
+    """A number at a tick.
+
+    >>> short(2558784), short(16384), short(512)
+    ('2.6M', '16k', '512')
+    """
+    if value >= 1e5:
+        return f"{value / 1e6:.2g}M"
+    return f"{value / 1024:g}k" if value >= 1e4 else f"{value:g}"
 
 
 def rounded(value: float) -> str:
@@ -268,35 +279,12 @@ def rounded(value: float) -> str:
     return f"{round(value, -digits):,.0f}"
 
 
-def finish_axes(upper, lower, case: dict, x: list[float]) -> None:
-    """Time on logarithmic axes, memory from 0; ticks at the measured points, no frame on the right
-    and above."""
-    from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
-
-    for axes in (upper, lower):
-        axes.set_xscale("log")
-        axes.grid(True, which="major", color="#e4e4e4", linewidth=0.6)
-        axes.tick_params(labelsize=8)
-        for side in ("top", "right"):
-            axes.spines[side].set_visible(False)
-    upper.set_yscale("log")
-    upper.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    upper.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
-    upper.yaxis.set_minor_formatter(NullFormatter())
-    lower.set_xticks(x, [f"{v / 1e6:.2g}M" if v >= 1e5 else f"{v:g}" for v in x])
-    lower.minorticks_off()
-    lower.set_xlabel(TITLES[case["name"]], fontsize=9)
-
-
-def save(figure, path: Path) -> Path:
-    """Write the picture in one go."""
-    import io
-
-    data = io.BytesIO()
-    figure.savefig(data, format="png", dpi=150)
-    write_bytes_atomic(path, data.getvalue())
-    print(f"written: {path}")
-    return path
+def finish_seconds(axes: Axes) -> None:
+    """Time on a logarithmic axis with plain numbers."""
+    axes.set_yscale("log")
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    axes.yaxis.set_minor_formatter(NullFormatter())
 
 
 if __name__ == "__main__":

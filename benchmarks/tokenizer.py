@@ -4,11 +4,12 @@ Python trainer.
 All cut the same text into words with the same pattern (`minilrm.tokenizer.PATTERN`) and learn as
 many merges. Two texts:
 
-    library   4 MB of Python's own standard library, source files in the order of their names: enough different words
-              for 4,096 merges, and the same on every machine with the same Python
-    corpus    4 MB of what minilrm's tokenizer learns from. It holds but 1,600 different words, and after about 2,600
-              merges no pair occurs twice: where minilrm stops. The others are asked for as many
-              merges
+    library   4 MB of Python's own standard library, source files in the order of their names:
+              enough different words for 4,096 merges, and the same on every machine with the same
+              Python
+    corpus    4 MB of what minilrm's tokenizer learns from. It holds but 1,600 different words, and
+              after about 2,600 merges no pair occurs twice: where minilrm stops. The others are
+              asked for as many merges
 
 Are they the same merges? BPE takes the most frequent pair; where two are equally frequent, a rule
 of the trainer's own decides, and everything after may differ. minilrm's own tokenizers take the
@@ -34,10 +35,11 @@ from pathlib import Path
 import regex
 
 from benchmarks import common
-from benchmarks.common import Link, Worker
+from benchmarks.sides import Link, Worker
 from minilrm import corpus, machine
-from minilrm.cli import option, run_command
+from minilrm.cli import run_command
 from minilrm.errors import UserError
+from minilrm.options import option
 from minilrm.tokenizer import BYTE_TO_CHAR, PATTERN, SPECIALS, from_chars, train_bpe
 
 
@@ -287,20 +289,18 @@ def measure(name: str, options: Options, threads: int, peak: float) -> dict:
 def say_agreement(case: dict) -> None:
     """The merges in words."""
     for side, a in case["same_as_ours"].items():
-        parting = (
-            "the same merges in the same order"
-            if a["equal"]
-            else (
-                f"{a['shared']} of {a['of']} tokens the same; the lists part at merge {a['first_difference']}"
-            )
-        )
+        parting = "the same merges in the same order"
+        if not a["equal"]:
+            shared = f"{a['shared']} of {a['of']} tokens the same"
+            parting = f"{shared}; the lists part at merge {a['first_difference']}"
         print(f"  {side:<10} against ours: {parting}")
     if "plain_seconds" in case:
         proofs = ", ".join(
             f"{side} {'yes' if same else 'NO'}" for side, same in case["equal_to_plain"].items()
         )
         print(
-            f"  plain      {case['plain_seconds']:.3g} s (one run); exactly its merges, each with its own tie rule: {proofs}",
+            f"  plain      {case['plain_seconds']:.3g} s (one run); exactly its merges, each with "
+            f"its own tie rule: {proofs}",
             flush=True,
         )
 

@@ -4,10 +4,11 @@ Both start from the same random weights, of the shipped base's shape, and read t
 micro-batches of up to 4,096 tokens (padding included), made of real corpus documents, one document
 a row. A step is a few micro-batches, the clipping of the gradient, and the optimizer.
 
-    ours    `pretrain.backward` (bfloat16 where it pays), Muon and AdamW (`training.pretraining_optimizers`)
-    peer    Qwen3ForCausalLM with its own loss, fused AdamW for everything; float32 or bfloat16 autocast, whichever of
-            them is faster for it. No attention mask is given: rows are padded at the right, so none
-            is needed
+    ours    `pretrain.backward` (bfloat16 where it pays), Muon and AdamW
+            (`optim.pretraining_optimizers`)
+    peer    Qwen3ForCausalLM with its own loss, fused AdamW for everything; float32 or bfloat16
+            autocast, whichever of them is faster for it. No attention mask is given: rows are
+            padded at the right, so none is needed
 
 A step of Muon is dearer than one of AdamW, and worth it: this benchmark times steps and says
 nothing of what they teach. Tokens are those that are predicted; padding does not count.
@@ -28,12 +29,13 @@ import torch
 from torch import Tensor
 
 from benchmarks import common, same
-from benchmarks.common import Link, Worker
+from benchmarks.sides import Link, Worker
 from minilrm import checkpoint, corpus, machine, pretrain
-from minilrm.cli import option, run_command
+from minilrm.cli import run_command
 from minilrm.model import SCALES, Transformer
+from minilrm.optim import Guard, pretraining_optimizers
+from minilrm.options import option
 from minilrm.tokenizer import Tokenizer
-from minilrm.training import Guard, pretraining_optimizers
 
 CONTEXT, CLIP = 512, 1.0
 # The peer as it comes (fused attention, its default), in the precision that suits it; and with
@@ -167,7 +169,7 @@ def random_weights(scale: str) -> Iterator[Path]:
     tokenizer = Tokenizer.load(machine.data_folder() / "tokenizer")
     model = Transformer(replace(SCALES[scale], vocab_size=len(tokenizer), max_seq_len=CONTEXT))
     with tempfile.TemporaryDirectory() as folder:
-        yield checkpoint.save(Path(folder) / "random", model, tokenizer, info={"task": None})
+        yield checkpoint.save(Path(folder) / "random", model, tokenizer)
 
 
 def run(options: Options) -> Path:

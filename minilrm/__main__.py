@@ -9,7 +9,7 @@ COMMANDS = {
     "sft": "fine-tune a model on chains of thought (supervised)",
     "grpo": "teach a model to reason by reinforcement learning from rule-based rewards (GRPO)",
     "ppo": "the same with a critic that values every token (actor-critic, PPO)",
-    "distill": "teach a small model what a larger one can do: by its traces, its logits, or on-policy",
+    "distill": "teach a small model what a larger one can do: traces, logits, or on-policy",
     "reflection": "measure whether a model thinks again, and what that is worth",
     "evaluate": "measure a checkpoint: pass@1, pass@k, majority vote, with intervals",
     "ask": "put a question to a model and watch it think",
@@ -33,6 +33,7 @@ def listing() -> str:
             "minilrm: large reasoning models from scratch. The commands; each has a --help:",
             "",
             *lines,
+            "  The course: python -m course.grade (exercises), python -m course (instructors)",
         ]
     )
 

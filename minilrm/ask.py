@@ -1,8 +1,8 @@
 """Ask a model a word problem and watch it think.
 
-    python -m minilrm.ask                                        a conversation; an empty line or Ctrl-D ends it
+    python -m minilrm.ask            a conversation; an empty line or Ctrl-D ends it
     python -m minilrm.ask --question "Ana has 3 boxes of 4 pens. How many pens does she have?"
-    echo "¿Cuántas ...?" | python -m minilrm.ask --samples 16    a vote among 16 answers
+    echo "¿Cuántas ...?" | python -m minilrm.ask --samples 16          a vote among 16 answers
 
 The thinking streams in dim type, the answer follows in bold; without a terminal, or with NO_COLOR
 set, in plain type. What a model writes is only ever text: a control character in it (one could move
@@ -11,7 +11,6 @@ the terminal.
 """
 
 import os
-import re
 import sys
 import unicodedata
 from collections import Counter
@@ -21,25 +20,18 @@ from pathlib import Path
 
 import torch
 
-from minilrm import cli, machine, runlog
-from minilrm.cli import option
+from minilrm import cli, files, machine
+from minilrm.checkpoint import open_model
 from minilrm.errors import UserError
-from minilrm.evaluate import majority, open_model
+from minilrm.intervals import majority
 from minilrm.model import Transformer
-from minilrm.rl import BASES
+from minilrm.options import option
 from minilrm.sampler import Completion, generate
-from minilrm.tasks import TASKS, answers, countdown, get_task
-from minilrm.tasks.base import Problem, Task
+from minilrm.tasks import TASKS, Task, task_class
+from minilrm.tasks.base import Problem
 from minilrm.tokenizer import StreamDecoder, Tokenizer
 
-ASKABLE = tuple(
-    name for name in TASKS if name != "gsm8k"
-)  # that one is a user's file, put as gsm8k-mini's are
 DIM, BOLD, RESET = "\x1b[2m", "\x1b[1m", "\x1b[0m"
-SPANISH = frozenset(
-    "cuánto cuánta cuántos cuántas qué tiene compra cada una unos unas los las el del y con por para "
-    "más menos hay días es son le su sus después entre cuesta queda quedan".split()
-)
 
 
 @dataclass
@@ -51,7 +43,7 @@ class Options:
         "a checkpoint's or a run's folder, or a shipped name; if not given, the "
         "newest finished grpo run of the task, else the shipped base",
     )
-    task: str = option("gsm8k-mini", "how the question is put and the answer read", choices=ASKABLE)
+    task: str = option("gsm8k-mini", "how the question is put and the answer read", choices=TASKS)
     question: str | None = option(None, "ask this one question, then end")
     temperature: float | None = option(None, "0 (greedy) if not given; with --samples 1", minimum=0)
     samples: int = option(1, "answer so many times and take a vote", minimum=1, maximum=512)
@@ -71,7 +63,7 @@ class Options:
         None, "threads; the available cores, at most 4, if not given", minimum=1
     )
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.temperature is None:
             self.temperature = 0.0 if self.samples == 1 else 1.0
         if self.temperature == 0 and self.samples > 1:
@@ -84,9 +76,8 @@ class Options:
 
 def main(options: Options) -> None:
     for stream in (sys.stdin, sys.stdout):
-        if hasattr(
-            stream, "reconfigure"
-        ):  # a stray byte in a pipe is no reason to die, nor a terminal without "ñ"
+        # A stray byte in a pipe is no reason to die, nor a terminal without "ñ".
+        if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")
     device = machine.choose_device(options.device)
     machine.set_threads(options.threads)
@@ -95,30 +86,37 @@ def main(options: Options) -> None:
     )
     hint = "" if options.checkpoint else " (choose another with --checkpoint)"
     print(f"model: {neutralise(str(folder))}{hint}", file=sys.stderr, flush=True)
-    asker = Asker(options, model, tokenizer, get_task(options.task), Painter())
+    # Not `get_task`: a question needs no file of problems.
+    asker = Asker(options, model, tokenizer, task_class(options.task)(), Painter())
     for number, question in enumerate(questions(options.question)):
         try:
             asker.ask(question, options.seed + number)
-        except (
-            UserError
-        ) as error:  # too long, or a countdown that cannot come out: the conversation goes on
+        except UserError as error:
+            # Too long, or a question that the task cannot be asked: the conversation goes on.
             if options.question is not None:
                 raise
             print(error, flush=True)
 
 
 def default_checkpoint(task: str, runs: Path = Path("runs")) -> str:
-    """The newest finished grpo run of a task, else the shipped base. Unfinished runs have no
-    summary.json."""
+    """The newest finished grpo run of a task, else its shipped base. Unfinished runs have no
+    summary.json. UserError if there is neither."""
     finished = []
     for summary in runs.glob("*/summary.json"):
         try:
-            config = runlog.read_json(summary.parent / "config.json")
+            config = files.read_json(summary.parent / "config.json")
         except UserError:
             continue  # not a run of ours, or a damaged one
         if config.get("command") == "grpo" and config.get("task") == task:
             finished.append((summary.stat().st_mtime, str(summary.parent)))
-    return max(finished)[1] if finished else BASES.get(task, "gsm8k-mini-base")
+    if finished:
+        return max(finished)[1]
+    if base := task_class(task).base:
+        return base
+    raise UserError(
+        f"there is no finished grpo run of {task} in {runs}, and no base is shipped for it; name a "
+        "checkpoint with --checkpoint"
+    )
 
 
 # -- asking ----------------------------------------------------------------------------------------
@@ -135,7 +133,8 @@ class Asker:
     painter: "Painter"
 
     def ask(self, question: str, seed: int) -> None:
-        problem = make_problem(self.task, question, self.options.language)
+        problem = self.task.question(question, self.options.language)
+        # Not `task.encode`: a user's question never makes a special token.
         prompt = self.tokenizer.encode(
             self.task.render(problem, "cot" if self.options.think else "plain")
         )
@@ -143,16 +142,20 @@ class Asker:
         longest = self.model.config.max_seq_len - room
         if len(prompt) > longest:
             raise UserError(
-                f"the question is too long: {len(prompt)} tokens, and {longest} leave room for an answer of "
-                f"{room}; ask it in fewer words"
+                f"the question is too long: {len(prompt)} tokens, and {longest} leave room for an "
+                f"answer of {room}; ask it in fewer words"
             )
         if self.options.samples > 1:
-            self.vote(prompt, room, seed)
+            self.vote(problem, prompt, room, seed)
         else:
             self.stream(prompt, room, seed)
 
     def sample(
-        self, prompt: list[int], room: int, seed: int, stream: Callable | None = None
+        self,
+        prompt: list[int],
+        room: int,
+        seed: int,
+        stream: Callable[[int, int, bool], None] | None = None,
     ) -> list[Completion]:
         device = next(self.model.parameters()).device
         return generate(
@@ -162,7 +165,7 @@ class Asker:
             n=self.options.samples,
             max_new_tokens=room,
             seed=seed,
-            temperature=self.options.temperature,
+            temperature=self.options.temperature or 0.0,
             stream=stream,
             dtype=torch.bfloat16 if machine.bfloat16_pays(device) else None,
         )[0]
@@ -176,88 +179,26 @@ class Asker:
             if token != eos:
                 thinking.push(decoder.push(token))
 
-        shown = not self.options.hide_thinking and self.task.name != "general"
+        shown = not self.options.hide_thinking and self.task.mark != ""
         completion = self.sample(prompt, room, seed, on_token if shown else None)[0]
         if shown:
             thinking.push(decoder.flush())
             thinking.end()
             self.painter.paint("\n" if thinking.begun else "")
-        self.painter.answer(read_answer(self.task, completion.sampled_text))
+        self.painter.answer(self.task.read_answer(completion.sampled_text))
 
-    def vote(self, prompt: list[int], room: int, seed: int) -> None:
+    def vote(self, problem: Problem, prompt: list[int], room: int, seed: int) -> None:
         """Several answers, each with its thinking, and the one with most votes."""
         completions = self.sample(prompt, room, seed)
         if not self.options.hide_thinking:
             for number, completion in enumerate(completions, 1):
                 self.painter.paint(f"[{number}] {completion.sampled_text.strip()}\n", DIM)
-        said = [read_answer(self.task, c.sampled_text) for c in completions]
-        keys = [self.vote_key(answer) for answer in said]
+        said = [self.task.read_answer(c.sampled_text) for c in completions]
+        keys = [self.task.vote_key(problem, answer) for answer in said]
         counts = Counter(key for key in keys if key is not None)
         tally = ", ".join(f"{key} x{count}" for key, count in counts.most_common(8))
         self.painter.paint(f"votes: {tally or 'none'} (of {len(keys)})\n")
         self.painter.answer(majority(keys))
-
-    def vote_key(self, answer: str | None) -> str | None:
-        if self.task.name == "general":
-            return answer
-        return (
-            self.task.vote_key(None, answer)
-            if self.task.name == "countdown"
-            else answers.vote_key(answer)
-        )
-
-
-def make_problem(task: Task, question: str, language: str | None = None) -> Problem:
-    """A question without a known answer, as a Problem; its line breaks become spaces, as in
-    training.
-
-    Of a countdown the numbers are read, target first. UserError if there are too few, or if they
-    cannot make the target.
-    """
-    question = " ".join(question.split())
-    if task.name == "countdown":
-        target, *numbers = (
-            map(int, re.findall(r"[0-9]{1,12}", question)) if re.search(r"[0-9]", question) else [0]
-        )
-        if not numbers:
-            raise UserError('a countdown is asked like this: "Make 53 with 4, 7, 25."')
-        return countdown.make_problem(numbers, target)
-    return Problem(
-        task.name,
-        question,
-        answer="",
-        key="",
-        meta={"language": language or guess_language(question)},
-    )
-
-
-def guess_language(question: str) -> str:
-    """Spanish if there is an inverted question mark, or two different Spanish words; else English.
-
-    >>> guess_language("¿Cuánto es 2 + 2?"), guess_language("Ana tiene 3 cajas y compra 4"), guess_language("El has 3")
-    ('es', 'es', 'en')
-    """
-    found = SPANISH & set(re.findall(r"\w+", question.casefold()))
-    return "es" if "¿" in question or len(found) >= 2 else "en"
-
-
-def read_answer(task: Task, text: str) -> str | None:
-    r"""What stands behind the one `####` of an answer; chat has no such mark, there all of it is
-    the answer.
-
-    >>> read_answer(get_task("gsm8k-mini"), "\n3*4 = <<3*4=12>>12 pens\n#### 12")
-    '12'
-    """
-    if task.name == "general":
-        return text.strip() or None
-    found = (
-        re.findall(r"<answer>([^<>\n]*)</answer>", text)
-        if task.name == "countdown"
-        else answers.extract(text)
-    )
-    return (
-        found[0] if len(found) == 1 and found[0] else None
-    )  # who gives two has given none, as in grading
 
 
 def questions(given: str | None) -> Iterator[str]:
@@ -297,7 +238,7 @@ class Thinking:
     ['3', ' #1, 3*4', ' = 12']
     """
 
-    def __init__(self, show: Callable[[str], None], mark: str = answers.MARK):
+    def __init__(self, show: Callable[[str], None], mark: str = Task.mark):
         self.show, self.mark, self.held, self.begun, self.over = show, mark, "", False, False
 
     def push(self, piece: str) -> None:
@@ -328,7 +269,7 @@ class Painter:
 
     coloured: bool | None = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.coloured is None:
             self.coloured = (
                 sys.stdout.isatty()
@@ -343,7 +284,7 @@ class Painter:
         sys.stdout.write(f"{style}{text}{RESET}" if self.coloured and style else text)
         sys.stdout.flush()
 
-    def answer(self, answer: str | None) -> None:
+    def answer(self, answer: object | None) -> None:
         self.paint("no answer" if answer is None else str(answer), BOLD)
         self.paint("\n")
 

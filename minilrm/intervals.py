@@ -13,13 +13,8 @@ from itertools import pairwise
 import numpy as np
 
 TOO_FEW = 20  # a rate of fewer cases than this is not printed
-VOTE_BINS = (
-    0.0,
-    0.25,
-    0.5,
-    0.75,
-    1.0,
-)  # shares of the votes, for calibration; unanimity has a bin of its own
+# shares of the votes, for calibration; unanimity has a bin of its own
+VOTE_BINS = (0.0, 0.25, 0.5, 0.75, 1.0)
 
 
 def mean(values: Sequence[float]) -> float:
@@ -27,7 +22,7 @@ def mean(values: Sequence[float]) -> float:
     return float(sum(values)) / len(values) if len(values) else math.nan
 
 
-def wilson_interval(successes: float, n: int, z: float = 1.96) -> tuple[float, float]:
+def wilson_interval(successes: float, n: float, z: float = 1.96) -> tuple[float, float]:
     """Wilson's interval for a rate (1927): where the true rate lies, 95 times in 100 for z = 1.96.
 
         (p + z^2/2n  -+  z sqrt(p (1-p)/n + z^2/4n^2)) / (1 + z^2/n)        with p = successes / n
@@ -70,7 +65,8 @@ def pass_at_k(n: int, c: int, k: int) -> float:
     """
     if not 1 <= k <= n:
         raise ValueError(
-            f"pass@{k} needs at least {max(k, 1)} samples a problem and k >= 1; there are {n} samples"
+            f"pass@{k} needs at least {max(k, 1)} samples a problem and k >= 1; there are {n} "
+            "samples"
         )
     return 1.0 - math.comb(n - c, k) / math.comb(n, k)
 
@@ -82,9 +78,8 @@ def majority(keys: Sequence[Hashable | None]) -> Hashable | None:
     >>> majority(["12", "7", None, "7"]), majority(["12", "7"]), majority([None])
     ('7', '12', None)
     """
-    votes = Counter(
-        key for key in keys if key is not None
-    )  # a Counter remembers the order of first sight
+    # a Counter remembers the order of first sight
+    votes = Counter(key for key in keys if key is not None)
     return max(votes, key=votes.__getitem__, default=None)
 
 
@@ -102,7 +97,8 @@ def majority_at_k(keys: Sequence[Hashable | None], correct: Sequence[bool], k: i
     every sample is used once at most, so the estimate is unbiased. What does not fill a block is
     left out.
 
-    >>> majority_at_k(["7", "7", "5",  "5", "5", "7",  "7"], [1, 1, 0,  0, 0, 1,  1], k=3)   # first block right
+    >>> answers, right = ["7", "7", "5", "5", "5", "7", "7"], [1, 1, 0, 0, 0, 1, 1]
+    >>> majority_at_k(answers, right, k=3)  # of the two whole blocks the first is right
     0.5
     """
     if not 1 <= k <= len(keys):
@@ -121,7 +117,8 @@ def calibration(votes: Sequence[tuple[Sequence[Hashable | None], Sequence[bool]]
     One entry a bin, of shares above `above` and up to `up_to`; the last is unanimity. A calibrated
     model has accuracy near mean_share in every bin. Problems without any vote are in no bin.
 
-    >>> certain, split = (["7"] * 4, [True] * 4), (["7", "7", "5", None], [False, False, True, False])
+    >>> certain = (["7"] * 4, [True] * 4)
+    >>> split = (["7", "7", "5", None], [False, False, True, False])
     >>> [(b["up_to"], b["n"], b["accuracy"]) for b in calibration([certain, split]) if b["n"]]
     [(0.5, 1, 0.0), (1.0, 1, 1.0)]
     """

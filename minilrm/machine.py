@@ -23,7 +23,8 @@ import torch
 
 from minilrm.errors import UserError
 
-Item, Result = TypeVar("Item"), TypeVar("Result")
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 # glibc's <malloc.h>
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_MMAP_MAX = -1, -3, -4
@@ -69,9 +70,8 @@ def peak_memory_mb() -> float | None:
     except ImportError:  # Windows
         return None
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / (
-        1 << 20 if sys.platform == "darwin" else 1 << 10
-    )  # macOS counts bytes, others kilobytes
+    # macOS counts bytes, others kilobytes
+    return peak / (1 << 20 if sys.platform == "darwin" else 1 << 10)
 
 
 def memory_gb() -> float | None:
@@ -254,9 +254,10 @@ def data_folder() -> Path:
         return folder
     if named:
         raise UserError(
-            f"MINILRM_DATA names {folder}, which is no folder; unset it, or set it to the clone's data/"
+            f"MINILRM_DATA names {folder}, which is no folder; unset it, or set it to the clone's "
+            "data/"
         )
     raise UserError(
-        f"the shipped data is not at {folder}; install minilrm from a clone with `pip install -e .`, "
-        "or set MINILRM_DATA to the clone's data/"
+        f"the shipped data is not at {folder}; install minilrm from a clone with `pip install -e "
+        ".`, or set MINILRM_DATA to the clone's data/"
     )

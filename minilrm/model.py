@@ -5,8 +5,12 @@ RMSNorm before each sub-layer (arXiv 1910.07467), grouped-query attention (2305.
 the output (1608.05859), no biases.
 
 Modules carry Hugging Face's parameter names, so that a checkpoint of ours opens in `transformers`
-and a Qwen3 folder opens here (`checkpoint/`). `B` is the batch, `T` the new tokens, `S` all tokens
-a query may see, `D` the width.
+and a Qwen3 folder opens here (`checkpoint/`). The arithmetic that has to be fast is called by name
+from `kernels.py`: `normalise` is RMSNorm's formula, `attend` that of attention, `join` applies
+several linear layers to one input.
+
+In shapes `B` is the batch, `T` the new tokens, `S` all tokens a query may see, `D` the width, `H`
+the query heads, `K` the key heads, `d` the width of a head (`head_dim`).
 """
 
 from dataclasses import dataclass
@@ -15,11 +19,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from minilrm.kernels import SharedPrefix, attend, join, normalise
+
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """The shape of a model. `n_heads` query heads share `n_kv_heads` keys and values; `head_dim` is
-    free."""
+    """The shape of a model.
+
+    `n_heads` query heads share `n_kv_heads` keys and values. `head_dim` is free: n_heads * head_dim
+    need not be `dim`.
+    """
 
     vocab_size: int = 1024
     dim: int = 192
@@ -36,11 +45,6 @@ class ModelConfig:
     tie_embeddings: bool = True
 
 
-# Up to this many keys a CPU computes attention by explicit products: PyTorch's fused kernel is
-# several times slower there on short sequences (its backward pass took 46 % of a training step at
-# 112 tokens, the explicit one 6 %).
-EXPLICIT_UP_TO = 384
-
 # The dial: about 0.25M, 0.8M, 3M and 12M parameters.
 SCALES = {
     "pico": ModelConfig(dim=80, n_layers=3, n_heads=4, n_kv_heads=2, head_dim=20, ffn_dim=208),
@@ -51,15 +55,27 @@ SCALES = {
 
 
 class KVCache:
-    """Keys and values of the tokens seen so far, allocated once. (Sampling has a faster one:
-    `sampler/decoding.py`.)
+    """The key-value cache: keys and values of the tokens seen so far, so that no token is read
+    twice. Allocated once, for `capacity` tokens. (Sampling has a faster one: `sampler/cache.py`.)
 
-    k, v: [n_layers, B, n_kv_heads, capacity, head_dim]. `length` columns are in use, the same for
-    all rows.
+    k, v: [n_layers, B, K, capacity, d]. `length` columns are in use, the same for all rows.
+
+    >>> model = Transformer(SCALES["pico"])
+    >>> cache = KVCache(model.config, batch=1, capacity=8)
+    >>> model(torch.tensor([[5, 6, 7]]), cache=cache).shape  # prefill: three tokens at once
+    torch.Size([1, 3, 1024])
+    >>> model(torch.tensor([[8]]), cache=cache).shape  # a fourth: only this one is computed
+    torch.Size([1, 1, 1024])
     """
 
     def __init__(
-        self, config: ModelConfig, batch: int, capacity: int, *, dtype=torch.float32, device="cpu"
+        self,
+        config: ModelConfig,
+        batch: int,
+        capacity: int,
+        *,
+        dtype: torch.dtype = torch.float32,
+        device: torch.device | str = "cpu",
     ):
         shape = (config.n_layers, batch, config.n_kv_heads, capacity, config.head_dim)
         self.k = torch.zeros(shape, dtype=dtype, device=device)
@@ -67,73 +83,20 @@ class KVCache:
         self.length = 0
 
     def store(self, layer: int, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
-        """Append the new columns k, v [B, Hkv, T, head_dim] of one layer; return all columns up to
-        and with them."""
+        """Append the new columns k, v [B, K, T, d] of one layer; return all columns up to and with
+        them, [B, K, S, d]."""
         start, end = self.length, self.length + k.shape[2]
         self.k[layer, :, :, start:end] = k
         self.v[layer, :, :, start:end] = v
         return self.k[layer, :, :, :end], self.v[layer, :, :, :end]
 
 
-class SharedPrefix:
-    """Keys and values of prompts, read once and seen by many completions, with gradients: for
-    training.
-
-    Run the prompts through the model with a fresh `SharedPrefix`, call `expand(rows)` with the
-    prompt that each completion belongs to, and run the completions with it. The completions of a
-    group then cost no second prompt.
-    """
-
-    def __init__(self):
-        self.layers: list[tuple[Tensor, Tensor]] = []
-        self.rows: Tensor | None = None  # None while the prompts are being read
-        self.length = 0
-
-    def expand(self, rows: Tensor) -> None:
-        """rows [B]: the line of the prompts that each line of the coming batch goes on from."""
-        self.rows = rows
-
-    def store(self, layer: int, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
-        if self.rows is None:
-            self.layers.append((k, v))
-            return k, v
-        old_k, old_v = self.layers[layer]
-        return torch.cat((old_k[self.rows], k), dim=2), torch.cat((old_v[self.rows], v), dim=2)
-
-
-class Normalise(torch.autograd.Function):
-    """x / rms(x) * weight over the last dimension, in float32, with its gradient written out.
-
-    Autograd would keep and pass over six tensors of x's size, this over three: with y = x / rms(x)
-    and g the gradient of the output, that of x is (g w - y mean(g w y)) / rms(x).
-    """
-
-    @staticmethod
-    def forward(ctx, x: Tensor, weight: Tensor, eps: float) -> Tensor:
-        length = torch.linalg.vector_norm(
-            x, dim=-1, keepdim=True, dtype=torch.promote_types(x.dtype, torch.float32)
-        )
-        scale = torch.rsqrt(length.square() / x.shape[-1] + eps)
-        y = x * scale
-        ctx.save_for_backward(y, weight, scale)
-        return (y * weight).to(torch.promote_types(x.dtype, weight.dtype))
-
-    @staticmethod
-    def backward(ctx, g: Tensor):
-        y, weight, scale = ctx.saved_tensors
-        along = g * y
-        g_weight = along.sum_to_size(weight.shape)
-        along = (
-            (along @ weight.to(along.dtype)).unsqueeze(-1)
-            if weight.dim() == 1
-            else (along * weight).sum(-1, keepdim=True)
-        )
-        g_x = (g * weight).addcmul_(y, along, value=-1 / y.shape[-1]).mul_(scale)
-        return g_x, g_weight, None
+Cache = KVCache | SharedPrefix  # what may stand where a cache is taken
 
 
 class RMSNorm(nn.Module):
-    """x / rms(x) * weight, computed in float32."""
+    """x / rms(x) * weight, computed in float32: each token's vector brought to length sqrt(D), then
+    scaled by a learnt weight."""
 
     def __init__(self, dim: int, eps: float):
         super().__init__()
@@ -141,11 +104,14 @@ class RMSNorm(nn.Module):
         self.eps = eps
 
     def forward(self, x: Tensor) -> Tensor:
-        return Normalise.apply(x, self.weight, self.eps).to(x.dtype)
+        return normalise(x, self.weight, self.eps).to(x.dtype)
 
 
 def rope_tables(positions: Tensor, head_dim: int, theta: float) -> tuple[Tensor, Tensor]:
-    """cos and sin of the rotary angles, [..., T, head_dim], for positions [..., T]; float32."""
+    """cos and sin of the rotary angles, each [..., T, d], for positions [..., T]; float32.
+
+    Pair i of a head turns by position * theta^(-2i / d): the first pairs fast, the last slowly.
+    """
     frequencies = theta ** (
         -torch.arange(0, head_dim, 2, device=positions.device, dtype=torch.float32) / head_dim
     )
@@ -155,13 +121,17 @@ def rope_tables(positions: Tensor, head_dim: int, theta: float) -> tuple[Tensor,
 
 
 def apply_rope(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-    """Rotate x [B, H, T, head_dim] by its positions: pairs are (i, i + head_dim/2), "rotate
-    half"."""
+    """Rotate x [B, H, T, d] by its positions. Pairs are (i, i + d / 2), the "rotate half" layout.
+
+    The product of a rotated query and a rotated key depends on their distance alone.
+    """
     a, b = x.chunk(2, dim=-1)
     return x * cos.to(x.dtype) + torch.cat((-b, a), dim=-1) * sin.to(x.dtype)
 
 
 class Attention(nn.Module):
+    """Grouped-query attention: each of the K key and value heads serves H / K query heads."""
+
     def __init__(self, config: ModelConfig, layer: int):
         super().__init__()
         self.config, self.layer = config, layer
@@ -175,94 +145,33 @@ class Attention(nn.Module):
             self.k_norm = RMSNorm(config.head_dim, config.norm_eps)
 
     def forward(
-        self, x: Tensor, rope: tuple[Tensor, Tensor], mask: Tensor | None, cache: KVCache | None
+        self, x: Tensor, rope: tuple[Tensor, Tensor], mask: Tensor | None, cache: Cache | None
     ) -> Tensor:
-        B, T, _ = x.shape
-        H, K = self.config.n_heads, self.config.n_kv_heads
-        qk, v = (
-            join(x, self.q_proj, self.k_proj, self.v_proj)
-            .view(B, T, H + 2 * K, -1)
-            .split((H + K, K), dim=2)
-        )
-        if self.config.qk_norm:
-            weight = torch.cat((self.q_norm.weight.expand(H, -1), self.k_norm.weight.expand(K, -1)))
-            qk = Normalise.apply(qk, weight, self.config.norm_eps)
-        q, k = apply_rope(qk.transpose(1, 2), *rope).split((H, K), dim=1)
-        v = v.transpose(1, 2)
+        q, k, v = self.queries_keys_values(x, rope)
         if cache is not None:
             k, v = cache.store(self.layer, k, v)
-        fused = x.is_cuda or k.shape[2] > EXPLICIT_UP_TO
-        out = (attend_fused if fused else attend)(q.to(v.dtype), k.to(v.dtype), v, mask)
-        return self.o_proj(out.transpose(1, 2).reshape(B, T, -1))
+        out = attend(q.to(v.dtype), k.to(v.dtype), v, mask)
+        return self.o_proj(out.transpose(1, 2).flatten(2))
 
+    def queries_keys_values(
+        self, x: Tensor, rope: tuple[Tensor, Tensor]
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """x [B, T, D] -> q [B, H, T, d], k [B, K, T, d], v [B, K, T, d]:
 
-def join(x: Tensor, *layers: nn.Linear) -> Tensor:
-    """Several linear layers of one input as one matrix product: [..., D] -> [..., sum of their
-    widths]."""
-    bias = torch.cat([layer.bias for layer in layers]) if layers[0].bias is not None else None
-    return F.linear(x, torch.cat([layer.weight for layer in layers]), bias)
+            q = rope(q_norm(q_proj(x))),  k = rope(k_norm(k_proj(x))),  v = v_proj(x)
 
-
-def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
-    """softmax(q k^T / sqrt(d)) v, written out.
-
-    q [B, H, T, d]; k, v [B, Hkv, S, d]; mask boolean, broadcastable to [B, 1, T, S], True where a
-    query may look, None for causal. Returns [B, H, T, d]. The H / Hkv query heads that share a key
-    head are stacked into its rows, so that no key is copied.
-    """
-    B, H, T, d = q.shape
-    if mask is None:
-        mask = torch.ones(T, T, dtype=torch.bool, device=q.device).tril()
-    bias = torch.zeros_like(mask, dtype=torch.float32).masked_fill_(
-        ~mask, float("-inf")
-    )  # 0 or -inf: exact in any precision
-    q = (q * d**-0.5).reshape(B, k.shape[1], -1, d)
-    return SoftmaxAttention.apply(q, k, v, bias, H).view(B, H, T, d)
-
-
-class SoftmaxAttention(torch.autograd.Function):
-    """O = P V with P = softmax(Q K^T + bias), and its gradient written out.
-
-    With g the gradient of O:  dV = P^T g,  dP = g V^T,  dS = P * (dP - rowsum(dP * P)),  dQ = dS K,  dK = dS^T Q
-    (FlashAttention, arXiv 2205.14135, appendix B). Autograd would keep Q K^T beside P, and pass over [T, S] once more for each
-    step. The softmax alone is in float32: in bfloat16 a CPU takes twice as long.
-
-    q [B, Hkv, G T, d] for G query heads to each key head, n_heads = Hkv G; k, v [B, Hkv, S, d];
-    bias broadcasts to [B, n_heads, T, S]. Returns the shape of q.
-    """
-
-    @staticmethod
-    def forward(ctx, q: Tensor, k: Tensor, v: Tensor, bias: Tensor, n_heads: int) -> Tensor:
-        scores = q @ k.transpose(-1, -2)
-        by_head = scores.view(q.shape[0], n_heads, -1, k.shape[2]).to(
-            torch.promote_types(scores.dtype, torch.float32)
-        )
-        weights = by_head.add_(bias).softmax(-1).to(v.dtype).view(scores.shape)
-        ctx.save_for_backward(q, k, v, weights)
-        return weights @ v
-
-    @staticmethod
-    def backward(ctx, g: Tensor):
-        q, k, v, weights = ctx.saved_tensors
-        g = g.to(v.dtype)
-        # PyTorch's own kernel for P * (dP - rowsum(dP * P)): written with `sub` and `mul` it takes
-        # three times as long.
-        d_scores = torch._softmax_backward_data(g @ v.transpose(-1, -2), weights, -1, weights.dtype)
-        return (
-            d_scores @ k,
-            d_scores.transpose(-1, -2) @ q,
-            weights.transpose(-1, -2) @ g,
-            None,
-            None,
-        )
-
-
-def attend_fused(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
-    """The same by PyTorch's kernel, which never writes the [T, S] weights down: for GPUs and for
-    long sequences."""
-    return F.scaled_dot_product_attention(
-        q, k, v, attn_mask=mask, is_causal=mask is None, enable_gqa=True
-    )
+        Queries and keys are treated alike, so they stay one tensor up to the end: the same numbers
+        in half the operations.
+        """
+        B, T, _ = x.shape
+        H, K = self.config.n_heads, self.config.n_kv_heads
+        heads = join(x, self.q_proj, self.k_proj, self.v_proj).view(B, T, H + 2 * K, -1)
+        qk, v = heads.split((H + K, K), dim=2)
+        if self.config.qk_norm:
+            weight = torch.cat((self.q_norm.weight.expand(H, -1), self.k_norm.weight.expand(K, -1)))
+            qk = normalise(qk, weight, self.config.norm_eps)
+        q, k = apply_rope(qk.transpose(1, 2), *rope).split((H, K), dim=1)
+        return q, k, v.transpose(1, 2)
 
 
 class FeedForward(nn.Module):
@@ -280,6 +189,9 @@ class FeedForward(nn.Module):
 
 
 class Block(nn.Module):
+    """A layer: attention, then the feed-forward network, each added to the residual stream x
+    [B, T, D]."""
+
     def __init__(self, config: ModelConfig, layer: int):
         super().__init__()
         self.input_layernorm = RMSNorm(config.dim, config.norm_eps)
@@ -288,7 +200,7 @@ class Block(nn.Module):
         self.mlp = FeedForward(config)
 
     def forward(
-        self, x: Tensor, rope: tuple[Tensor, Tensor], mask: Tensor | None, cache: KVCache | None
+        self, x: Tensor, rope: tuple[Tensor, Tensor], mask: Tensor | None, cache: Cache | None
     ) -> Tensor:
         x = x + self.self_attn(self.input_layernorm(x), rope, mask, cache)
         return x + self.mlp(self.post_attention_layernorm(x))
@@ -308,16 +220,14 @@ class Transformer(nn.Module):
         self.embed_tokens = nn.Embedding(config.vocab_size, config.dim)
         self.layers = nn.ModuleList(Block(config, i) for i in range(config.n_layers))
         self.norm = RMSNorm(config.dim, config.norm_eps)
-        if (
-            not config.tie_embeddings
-        ):  # "lm_head.weight" in files; here `lm_head` is the method that applies it
+        if not config.tie_embeddings:  # "lm_head.weight" in files; `lm_head` is a method here
             self.lm_head_weight = nn.Parameter(torch.empty(config.vocab_size, config.dim))
         self.initialise()
 
     @torch.no_grad()
     def initialise(self) -> None:
-        """Normal weights; what writes into the residual stream starts smaller the deeper the model
-        (GPT-2's rule)."""
+        """Normal weights. The layers that write into the residual stream (`o_proj`, `down_proj`)
+        start smaller the deeper the model is: GPT-2's rule."""
         for name, p in self.named_parameters():
             if p.dim() == 2:
                 std = 0.02 if "embed" in name or "lm_head" in name else p.shape[1] ** -0.5
@@ -327,6 +237,7 @@ class Transformer(nn.Module):
 
     @property
     def output_weight(self) -> Tensor:
+        """The matrix of the output layer, [V, D]: that of the embeddings if they are tied."""
         return self.embed_tokens.weight if self.config.tie_embeddings else self.lm_head_weight
 
     def hidden(
@@ -335,13 +246,13 @@ class Transformer(nn.Module):
         *,
         positions: Tensor | None = None,
         mask: Tensor | None = None,
-        cache: KVCache | None = None,
+        cache: Cache | None = None,
     ) -> Tensor:
         """Last hidden states [B, T, D] of ids [B, T].
 
         positions [T] or [B, T]: default 0..T-1, or on from the cache's length. mask: boolean,
         broadcastable to [B, H, T, S], True where a query may look; None means causal. Rows padded
-        at the right need no mask, since nothing looks at what comes after it. With a cache, the new
+        at the right need no mask, since no token looks at those after it. With a cache, the new
         keys and values are appended to it.
         """
         B, T = ids.shape
@@ -361,23 +272,30 @@ class Transformer(nn.Module):
         return self.norm(x)
 
     def lm_head(self, hidden: Tensor) -> Tensor:
-        """Logits [..., V] of hidden states [..., D]. Losses call it only where they need a
-        logit."""
+        """Logits [..., V] of hidden states [..., D]. Losses call it only for the states they need
+        logits of."""
         return F.linear(hidden, self.output_weight.to(hidden.dtype))
 
-    def forward(self, ids: Tensor, **kwargs) -> Tensor:
+    def forward(
+        self,
+        ids: Tensor,
+        *,
+        positions: Tensor | None = None,
+        mask: Tensor | None = None,
+        cache: Cache | None = None,
+    ) -> Tensor:
         """Logits [B, T, V]; arguments as `hidden`."""
-        return self.lm_head(self.hidden(ids, **kwargs))
+        return self.lm_head(self.hidden(ids, positions=positions, mask=mask, cache=cache))
 
 
-def cached_mask(past: int, new: int, device) -> Tensor:
+def cached_mask(past: int, new: int, device: torch.device) -> Tensor:
     """[T, S]: the new tokens see every column before them, and each other causally."""
     return torch.ones(new, past + new, dtype=torch.bool, device=device).tril(past)
 
 
 class ScalarHead(nn.Module):
-    """One number a position out of hidden states: a value function, or a reward model. [B, T, D] ->
-    [B, T]."""
+    """One number per position out of hidden states, [B, T, D] -> [B, T]: a value function, or a
+    reward model."""
 
     def __init__(self, dim: int):
         super().__init__()
@@ -390,5 +308,5 @@ class ScalarHead(nn.Module):
 
 
 def count_parameters(model: nn.Module) -> int:
-    """How many numbers the model has learnt; tied weights count once."""
+    """How many numbers the model learns; tied weights count once."""
     return sum(p.numel() for p in model.parameters())

@@ -1,33 +1,34 @@
-"""Proximal Policy Optimization with a learned critic (PPO: arXiv 1707.06347; GAE: 1506.02438; for
-text: 2203.02155).
+"""Proximal Policy Optimization with a learned critic (PPO: arXiv 1707.06347; GAE: 1506.02438).
 
     for step = 1 .. steps:
-        sample completions o of questions q from the policy pi_old                            rollout
-        R = reward(q, o)                                                                      rule-based
-        V_t = V(q, o_<t)                  what the critic expects before token t is chosen
-        r_t = -beta (log pi_old(o_t) - log pi_ref(o_t)),  and R more at the last token        token_rewards
-        A_t = sum_k lam^k delta_t+k,  delta_t = r_t + V_t+1 - V_t                             gae, then whiten
-        Y_t = A_t + V_t                   what the critic should have said
+        sample completions o of questions q from the policy pi_old                rollout
+        R = reward(q, o)                                                           rule-based
+        V_t = V(q, o_<t)             what the critic expects before token t is chosen
+        r_t = -beta (log pi_old(o_t) - log pi_ref(o_t)),  and R more at the last token
+        A_t = sum_k lam^k delta_t+k,  delta_t = r_t + V_t+1 - V_t                  gae, whiten
+        Y_t = A_t + V_t              what the critic should have said
         for each optimizer step on this batch:
-            policy:  maximise  mean_t min(rho_t A_t, clip(rho_t, 1 - e, 1 + e) A_t),   rho_t = pi(o_t) / pi_old(o_t)
-            critic:  minimise  mean_t 1/2 max((V_t - Y_t)^2, (clip(V_t, V_old,t - c, V_old,t + c) - Y_t)^2)
+            policy:  maximise  mean_t min(rho_t A_t, clip(rho_t, 1 - e, 1 + e) A_t)
+                     with  rho_t = pi(o_t) / pi_old(o_t)
+            critic:  minimise  mean_t 1/2 max((V_t - Y_t)^2, (V'_t - Y_t)^2)
+                     with  V'_t = clip(V_t, V_old,t - c, V_old,t + c)
 
-Where GRPO asks how a completion did among others of its question, PPO asks a second network, the
-critic, and gets an answer for each token: the line in which a sum went wrong can be blamed and the
-lines before it spared. The price is the critic itself: a second model to train, wrong at first
+GRPO compares a completion with others of its question. PPO asks a second network, the critic, and
+gets an answer for each token: it can blame the line in which a sum went wrong and spare the lines
+before it. The price is the critic itself: a second model to train, wrong at first
 (`--critic-warmup`), and no better than what it has seen.
 
-Where it stands between its relatives, all on the same episodes:
+Its relatives, all on the same episodes:
 
     REINFORCE               python -m minilrm.grpo --objective reinforce --normalize reward
     ... with a baseline     python -m minilrm.grpo --objective reinforce --normalize rloo
-    actor-critic            python -m minilrm.ppo --updates 1           (one step a batch: the ratio is 1, nothing is clipped)
+    actor-critic            python -m minilrm.ppo --updates 1       (the ratio is 1: no clipping)
     PPO                     python -m minilrm.ppo --updates 4
     GRPO                    python -m minilrm.grpo
 
-What the papers have and this leaves out: a learned reward model, an entropy bonus, an adaptive KL
-coefficient, several rollout workers. Tokens are the steps, and a completion that was cut off for
-its length ends there like any other.
+For text: InstructGPT (2203.02155). The papers have a learned reward model, an entropy bonus, an
+adaptive KL coefficient and several rollout workers. This leaves them out. Tokens are the steps; a
+completion that was cut off for its length ends there like any other.
 
     python -m minilrm.ppo --task gsm8k-mini
 """
@@ -35,21 +36,29 @@ its length ends there like any other.
 import copy
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from minilrm import cli, machine, objectives, rl
-from minilrm.cli import option
-from minilrm.critic import explained_variance, gae, token_rewards, value_loss, whiten
+from minilrm import cli, devices, loop, machine, objectives, rl
+from minilrm.batches import pad
 from minilrm.model import ScalarHead, Transformer
-from minilrm.report import write_report
-from minilrm.rl import means, stack, unstack, valid_ones
-from minilrm.rollout import Episode, episode_states, micro_batches
-from minilrm.training import Guard, adamw, falling, pad, set_lr
+from minilrm.optim import Guard, adamw, falling, set_lr
+from minilrm.options import option
+from minilrm.rewards import RewardFunction
+from minilrm.rl import means, reference_model
+from minilrm.rollout import (
+    Episode,
+    episode_states,
+    micro_batches,
+    stack,
+    unstack,
+    valid_episodes,
+)
+from minilrm.values import explained_variance, gae, token_rewards, value_loss, whiten
 
 
 @dataclass
@@ -128,9 +137,9 @@ class Critic(nn.Module):
         not need."""
         if self.trunk is not None:
             states, _, _ = episode_states(self.trunk, batch, device)
-        return self.head(
-            states.float()
-        )  # a value needs more digits than bfloat16 has: the critic's loss is a difference
+        # a value needs more digits than bfloat16 has: the critic's loss is a difference
+        assert states is not None, "a critic without a trunk reads the policy's states"
+        return self.head(states.float())
 
 
 class Trainer(rl.Trainer):
@@ -139,101 +148,95 @@ class Trainer(rl.Trainer):
 
     command = "ppo"
 
-    def __init__(self, options: Options):
-        super().__init__(options)
-        self.reference = (
-            copy.deepcopy(self.policy).eval().requires_grad_(False) if options.kl_coef else None
-        )
-        self.critic = Critic(self.policy, options.critic == "separate").to(self.device)
+    def __init__(self, options: Options, rewards: Mapping[str, RewardFunction] | None = None):
+        super().__init__(options, rewards)
+        self.reference = reference_model(options, self.model) if options.kl_coef else None
+        self.critic = Critic(self.model, options.critic == "separate").to(self.device)
         self.heads = {"critic": self.critic}
-        self.optimizers = adamw(self.policy, options.lr) | {
-            "critic": adamw(self.critic, options.critic_lr)["adamw"]
-        }
+        critic_optimizer = adamw(self.critic, options.critic_lr)["adamw"]
+        self.optimizers = adamw(self.model, options.lr) | {"critic": critic_optimizer}
         # Two norms to clip, so that a critic with much to learn does not make the policy's steps
         # small.
-        self.guard, self.critic_guard = Guard(options.clip), Guard(options.clip)
+        self.critic_guard = Guard(options.clip)
 
-    # -- the algorithm box -------------------------------------------------------------------------
+    # -- the algorithm box -----------------------------------------------------------------------
 
-    def step(self, step: int) -> dict:
+    def step(self, step: int) -> dict[str, Any]:
         """One round: sample, reward, value each token, update policy and critic. Returns the step's
         metrics."""
         o, started = self.options, time.perf_counter()
         groups = self.sample(step)
         sampled = time.perf_counter()
-        self.look_back(groups)
-        figures = give_credit(valid_ones(groups), o)
-        for name, begun in (
-            ("adamw", step - o.critic_warmup),
-            ("critic", step),
-        ):  # each rises from its own first step
-            set_lr({name: self.optimizers[name]}, falling(max(0, begun), o.warmup, o.lr_hold))
-        update = means(
-            [self.optimizer_step(share, step >= o.critic_warmup) for share in self.shares(groups)]
-        )
+        self.record_values(groups)
+        figures = set_advantages(valid_episodes(groups), o)
+        # Each learning rate rises from its own first step.
+        for name, begun in (("adamw", step - o.critic_warmup), ("critic", step)):
+            factor = falling(max(0, begun), o.warmup, o.lr_hold)
+            set_lr({name: self.optimizers[name]}, factor)
+        warm = step >= o.critic_warmup
+        update = means([self.optimizer_step(share, warm) for share in self.shares(groups)])
         if o.group_size == 1:
-            groups = [
-                [e for g in groups for e in g]
-            ]  # the spread of rewards over the batch, where a group has none
+            # The spread of rewards over the batch, where a group has none.
+            groups = [[e for g in groups for e in g]]
         return self.metrics(groups, figures | update, started, sampled)
 
     @torch.no_grad()
-    def look_back(self, groups: list[list[Episode]]) -> None:
+    def record_values(self, groups: list[list[Episode]]) -> None:
         """Before any update: what the critic expects at each token, and the log-probs that the
         update compares with."""
         o = self.options
         if o.updates * o.epochs > 1 or o.kl_coef:
-            self.remember_logprobs(groups, old=True)
-        for batch in micro_batches(valid_ones(groups), o.max_tokens_per_batch):
-            states = (
-                episode_states(self.policy, batch, self.device)[0]
-                if self.critic.trunk is None
-                else None
-            )
+            self.record_logprobs(groups, old=True)
+        for batch in micro_batches(valid_episodes(groups), o.max_tokens_per_batch):
+            shared = self.critic.trunk is None
+            states = episode_states(self.model, batch, self.device)[0] if shared else None
             unstack(batch, "values", self.critic(batch, states, self.device))
 
-    def optimizer_step(self, groups: list[list[Episode]], policy_too: bool = True) -> dict:
+    def optimizer_step(
+        self, groups: list[list[Episode]], policy_too: bool = True
+    ) -> dict[str, float]:
         """One step of both optimizers on whole groups (of the critic's alone while it warms up)."""
-        everyone = valid_ones(groups)
-        tokens = max(1, sum(e.length for e in everyone))
+        episodes = valid_episodes(groups)
+        tokens = max(1, devices.total(sum(e.length for e in episodes)))
         totals: dict[str, float] = {"loss": 0.0}
-        for batch in micro_batches(everyone, self.options.max_tokens_per_batch):
+        for batch in micro_batches(episodes, self.options.max_tokens_per_batch):
             loss, stats = self.loss(batch, tokens, policy_too)
             loss.backward()
             totals["loss"] += float(loss.detach())
             for key, value in stats.items():
                 totals[key] = totals.get(key, 0.0) + float(value)
-        # Several devices would sum their gradients and metrics here, and nowhere else.
-        if not everyone:
+        totals = devices.totals(totals)
+        if not devices.total(len(episodes)):
             return totals
-        self.state["tokens_trained"] += sum(
-            len(e.prompt_ids) + len(e.completion_ids) for e in everyone
-        )
-        policy, critic = {"adamw": self.optimizers["adamw"]}, {"critic": self.optimizers["critic"]}
-        totals["grad_norm"] = (
-            self.guard.step(self.policy, policy, totals["loss"]) if policy_too else 0.0
-        )
-        totals["val/grad_norm"] = self.critic_guard.step(self.critic, critic, totals["loss"])
-        self.state["skipped_steps"] += math.isnan(totals["grad_norm"]) or math.isnan(
-            totals["val/grad_norm"]
-        )
+        read = sum(len(e.prompt_ids) + len(e.completion_ids) for e in episodes)
+        self.state.tokens_trained += devices.total(read)
+        totals["grad_norm"], totals["val/grad_norm"] = self.update_both(totals["loss"], policy_too)
         return totals
 
+    def update_both(self, loss: float, policy_too: bool) -> tuple[float, float]:
+        """Step policy and critic; the norms of their gradients before clipping."""
+        policy = {"adamw": self.optimizers["adamw"]}
+        critic = {"critic": self.optimizers["critic"]}
+        norm = self.guard.step(self.model, policy, loss) if policy_too else 0.0
+        critic_norm = self.critic_guard.step(self.critic, critic, loss)
+        self.state.skipped_steps += math.isnan(norm) or math.isnan(critic_norm)
+        return norm, critic_norm
+
     def loss(
-        self, batch: list[Episode], tokens: int, policy_too: bool = True
-    ) -> tuple[Tensor, dict]:
+        self, batch: list[Episode], tokens: float, policy_too: bool = True
+    ) -> tuple[Tensor, dict[str, Tensor]]:
         """The loss of both on a part of the batch that has so many sampled tokens, and what to
         log."""
         o = self.options
         with torch.set_grad_enabled(policy_too):
-            states, targets, mask = episode_states(self.policy, batch, self.device)
+            states, targets, mask = episode_states(self.model, batch, self.device)
             with machine.autocast(self.device):
-                logits = self.policy.lm_head(states)
+                logits = self.model.lm_head(states)
             logp = objectives.selected_logprobs(logits, targets, o.temperature)
-        old = stack(batch, "old_logprobs", logp) if hasattr(batch[0], "old_logprobs") else None
+        recorded = batch[0].old_logprobs is not None
         policy_loss, stats = objectives.policy_loss(
             logp,
-            old,
+            stack(batch, "old_logprobs", logp) if recorded else None,
             stack(batch, "advantages", logp),
             mask,
             objective="grpo",
@@ -264,26 +267,27 @@ class Trainer(rl.Trainer):
 # -- pure pieces -----------------------------------------------------------------------------------
 
 
-def give_credit(episodes: Sequence[Episode], o: Options) -> dict:
+def set_advantages(episodes: Sequence[Episode], o: Options) -> dict[str, float]:
     """Give every episode its `advantages` and `returns`, [T] each, out of its reward and its
     `values`; what to log of it."""
     if not episodes:
+        if o.whiten:
+            devices.moments(torch.zeros(0))  # the other devices wait for this one's part
         return {}
     mask = pad([e.mask for e in episodes])
     like = torch.zeros(mask.shape)
     values = stack(episodes, "values", like)
-    kl = (
-        stack(episodes, "old_logprobs", like) - stack(episodes, "ref_logprobs", like)
-        if o.kl_coef
-        else None
-    )
+    kl = None
+    if o.kl_coef:
+        kl = stack(episodes, "old_logprobs", like) - stack(episodes, "ref_logprobs", like)
     earned = token_rewards(torch.tensor([e.reward for e in episodes]), mask, kl, o.kl_coef)
     advantages, returns = gae(earned, values, mask, o.gamma, o.lam)
-    unstack(episodes, "advantages", whiten(advantages, mask) if o.whiten else advantages)
+    if o.whiten:
+        advantages = whiten(advantages, mask, moments=devices.moments(advantages[mask.bool()]))
+    unstack(episodes, "advantages", advantages)
     unstack(episodes, "returns", returns)
-    _, came = gae(
-        earned, values, mask, o.gamma, lam=1.0
-    )  # the reward that really came after each token
+    # The reward that really came after each token.
+    _, came = gae(earned, values, mask, o.gamma, lam=1.0)
     figures = {
         "val/mean": float(values.sum() / mask.sum()),
         "val/explained_variance": float(explained_variance(values, came, mask)),
@@ -291,11 +295,15 @@ def give_credit(episodes: Sequence[Episode], o: Options) -> dict:
     return figures if kl is None else figures | {"kl": float((kl * mask).sum() / mask.sum())}
 
 
-def train(options: Options) -> Path:
-    folder = rl.train(Trainer, options)
-    print(f"report: {write_report(folder)}")
-    return folder
+def train(options: Options, rewards: Mapping[str, RewardFunction] | None = None) -> loop.Result:
+    """A whole run, or the rest of one. `rewards`: functions of your own for names in
+    `options.reward` (see rewards.py)."""
+    return loop.train(Trainer, options, rewards=rewards)
+
+
+def main(options: Options) -> int:
+    return loop.train(Trainer, options, show_options=True).exit_code
 
 
 if __name__ == "__main__":
-    cli.run_command(train, Options, prog="python -m minilrm.ppo", description=Options.__doc__)
+    cli.run_command(main, Options, prog="python -m minilrm.ppo", description=Options.__doc__)

@@ -1,41 +1,39 @@
 """Pretraining: from random weights to a base model that has read the web in miniature.
 
-    minimise  - sum_t log p(x_t | x_<t)          over the documents of `corpus/`, one document a row
+    minimise  - sum_t log p(x_t | x_<t)     over the documents of `corpus/`, one document per row
 
-What bigger recipes have and this leaves out: packing of documents into full rows (with one document
-a row nothing attends across documents, and rows of like length waste little), weight averaging,
-data parallelism, gradient accumulation.
+Bigger recipes pack documents into full rows and average weights. This leaves both out: with one
+document per row nothing attends across documents, and rows of like length waste little.
 
     python -m minilrm.pretrain --scale micro --export data/checkpoints/gsm8k-mini-base
 """
 
+from __future__ import annotations
+
+import dataclasses
+import inspect
 import itertools
 import math
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+from torch import Tensor
 
-from minilrm import checkpoint, cli, corpus, evaluate, machine
-from minilrm.cli import option
+from minilrm import checkpoint, cli, corpus, devices, loop, machine
+from minilrm.batches import batches_by_length, pad
 from minilrm.errors import UserError
-from minilrm.model import SCALES, Transformer, count_parameters
-from minilrm.report import write_report
-from minilrm.runlog import Interrupt, Progress, RunLog, version
-from minilrm.tasks import get_task
+from minilrm.measure import Scores, measure
+from minilrm.model import SCALES, Transformer
+from minilrm.optim import add_gradients, pretraining_optimizers, set_lr
+from minilrm.options import fill, option, to_dict
+from minilrm.tasks import task_class
 from minilrm.tokenizer import Tokenizer
-from minilrm.training import (
-    Guard,
-    add_gradients,
-    batches_by_length,
-    pad,
-    pretraining_optimizers,
-    set_lr,
-)
 
 # The dial: tokens to read, micro-batches in a step.
 SCALE = {
@@ -44,26 +42,25 @@ SCALE = {
     "micro": {"tokens": 26_000_000, "accumulate": 4},
     "mini": {"tokens": 100_000_000, "accumulate": 8},
 }
-ROUND = 16  # rows are padded to a multiple of this, so that buffers come in few sizes and are used again
+ROUND = (
+    16  # rows are padded to a multiple of this, so that buffers come in few sizes and are reused
+)
+HELD_OUT = 100_000  # tokens of documents for the validation loss
+WARMUP = 50  # steps over which the learning rates rise
+LOSSES_KEPT = 50  # of the newest steps, to be averaged
 
 
 @dataclass
-class Options:
+class Options(loop.Options):
     """Train a base model from random weights on a task's corpus."""
 
-    task: str = option(
-        "gsm8k-mini", "whose corpus to read", choices=("gsm8k-mini", *corpus.traced_tasks())
-    )
     scale: str = option("micro", "size of the model and the batch", choices=tuple(SCALES))
-    seed: int = option(0, "seed of weights, documents and order")
-    tokens: int | None = option(
-        None, "tokens to read; the scale's own if not given", minimum=10_000
-    )
+    tokens: int | None = option(None, "tokens to read; the scale's own if not given", minimum=1)
     max_tokens_per_batch: int = option(
-        4096, "tokens in a micro-batch, padding included: bounds the memory", minimum=512
+        4096, "tokens in a micro-batch, padding included: bounds the memory", minimum=1
     )
     accumulate: int | None = option(
-        None, "micro-batches a step; the scale's own if not given", minimum=1
+        None, "micro-batches per step; the scale's own if not given", minimum=1
     )
     muon_lr: float = option(0.02, "learning rate of the blocks' matrices", exclusive_minimum=0)
     adam_lr: float = option(0.003, "learning rate of embeddings and norms", exclusive_minimum=0)
@@ -80,19 +77,162 @@ class Options:
         512, "longest sequence; longer documents are dropped and counted", minimum=64
     )
     eval_every: int = option(200, "steps between validation losses", minimum=1)
-    save_every: int = option(500, "steps between checkpoints for --resume", minimum=1)
     eval_n: int = option(400, "validation problems to answer at the end", minimum=0)
-    out: Path | None = option(None, "run folder; runs/pretrain-... if not given")
-    resume: Path | None = option(None, "run folder to go on with")
+    save_every: int = option(500, "steps between checkpoints for --resume", minimum=1)
     export: Path | None = option(None, "also save the final model here, in bfloat16")
-    device: str = option("auto", "auto, cpu or cuda", choices=("auto", "cpu", "cuda"))
-    threads: int | None = option(
-        None, "threads; the available cores, at most 4, if not given", minimum=1
-    )
+
+
+@dataclass
+class State(loop.State):
+    """recent: the losses of the newest steps."""
+
+    recent: list[float] = field(default_factory=list)
+
+    def restore(self, saved: Mapping[str, Any]) -> None:
+        super().restore(saved)
+        # JSON knows no NaN.
+        self.recent = [math.nan if loss is None else loss for loss in self.recent]
+
+
+class Trainer(loop.Trainer):
+    command = "pretrain"
+    log_every = 25
+
+    @classmethod
+    def complete(cls, options: Options, saved: Mapping[str, Any]) -> Options:
+        """The scale's own numbers."""
+        return fill(options, SCALE[options.scale])
+
+    def __init__(self, options: Options):
+        super().__init__(options)
+        self.state: State = State()
+        if options.export and options.export.exists():  # said now, not after the training
+            raise UserError(f"--export {options.export} is there already; choose another folder")
+        self.tokenizer = Tokenizer.load(machine.data_folder() / "tokenizer")
+        print("writing documents ...", flush=True)
+        pages = self.documents("train", self.goal, options.seed)
+        self.held_out = self.documents("validation", HELD_OUT, options.seed + 1)
+        limit = options.max_tokens_per_batch
+        self.reader = Reader(pages, options.context, limit, options.seed)
+        scale, words = SCALES[options.scale], len(self.tokenizer)
+        shape = replace(scale, vocab_size=words, max_seq_len=options.context)
+        self.model = Transformer(shape).to(self.device)
+        self.origin = (
+            f"random weights; {len(self.reader.rows):,} documents to read ({self.reader.dropped} "
+            "too long, dropped)"
+        )
+        self.optimizers = pretraining_optimizers(self.model, options.muon_lr, options.adam_lr)
+        self.stream: Iterator[Tensor] | None = None
+        self.by_style: dict[str, Any] = {}  # the scores at the end, by prompt and temperature
+
+    def task_options(self) -> dict[str, Any]:
+        known = inspect.signature(task_class(self.options.task)).parameters
+        spanish = {"spanish": self.options.spanish} if "spanish" in known else {}
+        return super().task_options() | spanish
+
+    def documents(self, split: str, tokens: int, seed: int) -> corpus.TokenSet:
+        o = self.options
+        pages = corpus.corpus_of(
+            o.task, seed=seed, split=split, spanish=o.spanish, reflection=o.reflection
+        )
+        return corpus.build(self.tokenizer, tokens, pages)
+
+    # -- the algorithm box -----------------------------------------------------------------------
+
+    def step(self, step: int) -> dict[str, Any]:
+        """Read a batch, and step. The loss that is logged is a mean of those since the last
+        line."""
+        o, state, started = self.options, self.state, time.perf_counter()
+        if self.stream is None:
+            self.stream = self.reader.micro_batches(skip=step * o.accumulate)
+        batch = list(itertools.islice(self.stream, o.accumulate))
+        count = devices.total(sum(int((ids[:, 1:] >= 0).sum()) for ids in batch))
+        set_lr(self.optimizers, min((step + 1) / WARMUP, max(0.0, 1 - self.done / self.goal)))
+        state.recent.append(devices.total(backward(self.model, batch, count, self.device)))
+        norm = self.update_weights(state.recent[-1])
+        del state.recent[:-LOSSES_KEPT]
+        state.tokens_trained += count
+        state.seconds += time.perf_counter() - started
+        return {
+            "loss": float(np.mean(state.recent[-self.log_every :])),
+            "grad_norm": norm,
+            "learning_rate": self.optimizers["muon"].param_groups[0]["lr"],
+            "tokens": state.tokens_trained,
+            "seconds": state.seconds,
+        }
+
+    # -- around it -------------------------------------------------------------------------------
+
+    @property
+    def goal(self) -> int:
+        return self.options.tokens
+
+    @property
+    def done(self) -> int:
+        return self.state.tokens_trained
+
+    def evaluate(self, full: bool) -> loop.Evaluation:
+        """The loss on held-out documents; at the end also answers to problems. Nothing is measured
+        before: random weights answer nothing."""
+        if self.state.step == 0:
+            return loop.Evaluation()
+        loss = {"val_loss": validation_loss(self.model, self.held_out, self.device)}
+        if not full or not self.options.eval_n:
+            return loop.Evaluation(figures=loss)
+        scores, episodes = self.answer_in_all_ways()
+        return loop.Evaluation(scores, episodes, loss)
+
+    def answer_in_all_ways(self) -> tuple[Scores, list[Any]]:
+        """A few hundred unseen problems, asked plainly and with thinking forced, sampled and
+        greedily."""
+        task = self.task
+        problems = task.problems("validation", self.options.eval_n)
+        answers = {}
+        for style, temperature in (("plain", 1.0), ("plain", 0.0), ("cot", 1.0), ("cot", 0.0)):
+            scores, episodes = measure(
+                self.model,
+                self.tokenizer,
+                task,
+                problems,
+                seed=0,
+                max_new_tokens=task.max_new_tokens,
+                temperature=temperature,
+                style=style,
+            )
+            answers[style, temperature] = scores, episodes
+            self.by_style[f"validation/{style}/T={temperature:g}"] = scores.as_dict()
+            print(f"validation, {style}, temperature {temperature:g}: {scores.words()}")
+        scores, episodes = answers["plain", 1.0]
+        greedy = answers["plain", 0.0][0].accuracy
+        return dataclasses.replace(scores, greedy=greedy), episodes
+
+    def summary(self, after: Scores | None, last: Path) -> dict[str, Any]:
+        return super().summary(after, last) | self.by_style | {"best": last.name}
+
+    def close(self, summary: dict[str, Any]) -> None:
+        """Export the base model."""
+        o = self.options
+        if o.export:
+            checkpoint.save(
+                o.export,
+                self.model,
+                self.tokenizer,
+                dtype=torch.bfloat16,
+                info=checkpoint.Info(
+                    task=o.task,
+                    command="python -m minilrm.pretrain",
+                    options=to_dict(o),
+                    scores=summary,
+                ),
+            )
+            print(f"base model in {o.export}")
+
+
+# -- reading ---------------------------------------------------------------------------------------
 
 
 def loss_of(
-    model: Transformer, ids: torch.Tensor, device: torch.device, denominator: int | None = None
+    model: Transformer, ids: torch.Tensor, device: torch.device, denominator: float | None = None
 ) -> torch.Tensor:
     """Cross-entropy of the next token, summed and divided by `denominator` (the batch's tokens;
     None: this one's own).
@@ -141,119 +281,6 @@ class Reader:
                 )
 
 
-def train(options: Options) -> Path:
-    if options.resume:
-        log = RunLog.open(options.resume, "pretrain")
-        options = cli.resumed(options, log.config.get("options", {}))
-    if options.export and options.export.exists():  # said now, not after the training
-        raise UserError(f"--export {options.export} is there already; choose another folder")
-    options = cli.fill(options, SCALE[options.scale])
-    device = machine.choose_device(options.device)
-    machine.raise_malloc_thresholds()
-    machine.set_threads(options.threads)
-    machine.seed_everything(options.seed)
-    if not options.resume:
-        log = RunLog.create("pretrain", options.task, cli.to_dict(options), options.out)
-    print(cli.describe(options))
-    tokenizer = Tokenizer.load(machine.data_folder() / "tokenizer")
-    print("writing documents ...", flush=True)
-    pages, held_out = (
-        corpus.build(
-            tokenizer,
-            tokens,
-            corpus.corpus_of(
-                options.task,
-                seed=seed,
-                split=split,
-                spanish=options.spanish,
-                reflection=options.reflection,
-            ),
-        )
-        for tokens, seed, split in (
-            (options.tokens, options.seed, "train"),
-            (100_000, options.seed + 1, "validation"),
-        )
-    )
-    reader = Reader(pages, options.context, options.max_tokens_per_batch, options.seed)
-    model = Transformer(
-        replace(SCALES[options.scale], vocab_size=len(tokenizer), max_seq_len=options.context)
-    ).to(device)
-    optimizers = pretraining_optimizers(model, options.muon_lr, options.adam_lr)
-    state = {
-        "step": 0,
-        "tokens": 0,
-        "seconds": 0.0,
-        "skipped_steps": 0,
-        "recent": [],
-    }  # recent: losses, to be averaged
-    if options.resume:
-        step, saved = checkpoint.go_on(log.folder / "checkpoints", model, optimizers)
-        state |= saved
-        state["recent"] = [
-            math.nan if x is None else x for x in state["recent"]
-        ]  # JSON knows no NaN
-        log.truncate_after(step)
-    print(
-        f"{count_parameters(model):,} parameters, {len(reader.rows):,} documents ({reader.dropped} too long, dropped)"
-    )
-    finished = loop(options, model, optimizers, reader, held_out, log, state, tokenizer, device)
-    last = save(log, model, tokenizer, optimizers, state, options)
-    if finished:
-        finish(options, model, tokenizer, log, state, device, last)
-    return log.folder
-
-
-def loop(options, model, optimizers, reader, held_out, log, state, tokenizer, device) -> bool:
-    """Read until the budget of tokens is used up. False if it was interrupted."""
-    guard, recent = Guard(options.clip), state["recent"]
-    stream = reader.micro_batches(skip=state["step"] * options.accumulate)
-    with (
-        Interrupt() as interrupt,
-        Progress(options.tokens, initial=state["tokens"], label="pretrain") as bar,
-    ):
-        while state["tokens"] < options.tokens:
-            started = time.perf_counter()
-            batch = list(itertools.islice(stream, options.accumulate))
-            count = sum(int((ids[:, 1:] >= 0).sum()) for ids in batch)
-            set_lr(
-                optimizers,
-                min((state["step"] + 1) / 50, max(0.0, 1 - state["tokens"] / options.tokens)),
-            )
-            recent.append(backward(model, batch, count, device))
-            norm = guard.step(model, optimizers, recent[-1])
-            del recent[:-50]
-            state["skipped_steps"] += math.isnan(norm)
-            state["step"] += 1
-            state["tokens"] += count
-            state["seconds"] += time.perf_counter() - started
-            bar.update(count, loss=float(np.mean(recent[-50:])))
-            if state["step"] % 25 == 0:
-                log.log(
-                    state["step"],
-                    {
-                        "loss": float(np.mean(recent[-25:])),
-                        "grad_norm": norm,
-                        "learning_rate": optimizers["muon"].param_groups[0]["lr"],
-                        "tokens": state["tokens"],
-                        "seconds": state["seconds"],
-                    },
-                )
-            if state["step"] % options.eval_every == 0:
-                log.log(
-                    state["step"],
-                    {"val_loss": validation_loss(model, held_out, device)},
-                    event="eval",
-                )
-            if state["step"] % options.save_every == 0 or interrupt.requested:
-                save(log, model, tokenizer, optimizers, state, options)
-            if interrupt.requested:
-                bar.note(
-                    f"stopped at step {state['step']}; go on with: python -m minilrm.pretrain --resume {log.folder}"
-                )
-                return False
-    return True
-
-
 def backward(
     model: Transformer, batch: list[torch.Tensor], count: int, device: torch.device
 ) -> float:
@@ -275,99 +302,14 @@ def backward(
     return total
 
 
-def save(log: RunLog, model, tokenizer, optimizers, state, options) -> Path:
-    path = log.checkpoint_path(state["step"])
-    if not path.exists():
-        checkpoint.save(
-            path,
-            model,
-            tokenizer,
-            optimizers=optimizers,
-            trainer=dict(state),
-            info={
-                "task": options.task,
-                "options": cli.to_dict(options),
-                "step": state["step"],
-                "tokens": state["tokens"],
-                "seconds": state["seconds"],
-            },
-        )
-    return path
+def train(options: Options) -> loop.Result:
+    """A whole run, or the rest of one."""
+    return loop.train(Trainer, options)
 
 
-def finish(options, model, tokenizer, log, state, device, last: Path) -> None:
-    """Say what came out: a few hundred unseen problems, answered; then export."""
-    task = get_task(
-        options.task, **({"spanish": options.spanish} if options.task == "gsm8k-mini" else {})
-    )
-    problems = task.problems("validation", options.eval_n) if options.eval_n else []
-    outcome = {
-        "task": options.task,
-        "seed": options.seed,
-        "steps": state["step"],
-        "split": "validation",
-        "eval_n": len(problems),
-        "parameters": count_parameters(model),
-        "tokens_trained": state["tokens"],
-        "tokens_generated": 0,
-        "seconds": state["seconds"],
-        "device": str(device),
-        "version": version(),
-        "machine": machine.describe(device),
-        "best": last.name,
-        "last": last.name,
-        "skipped_steps": state["skipped_steps"],
-    }
-    # Nothing was measured before: random weights answer nothing.
-    outcome |= {
-        f"{name}_{when}": None
-        for when in ("before", "after")
-        for name in ("accuracy", "greedy", "length")
-    }
-    outcome |= {"accuracy_before_ci": None, "accuracy_after_ci": None}
-    for style, temperature in (
-        (("plain", 1.0), ("plain", 0.0), ("cot", 1.0), ("cot", 0.0)) if problems else ()
-    ):
-        scores, _ = evaluate.quick(
-            model,
-            tokenizer,
-            task,
-            problems,
-            seed=0,
-            max_new_tokens=task.max_new_tokens,
-            temperature=temperature,
-            style=style,
-        )
-        outcome[f"validation/{style}/T={temperature:g}"] = scores
-        if (style, temperature) == ("plain", 1.0):
-            outcome |= {
-                "accuracy_after": scores["accuracy"],
-                "accuracy_after_ci": scores["accuracy_ci"],
-                "length_after": scores["mean_length"],
-            }
-        elif style == "plain":
-            outcome["greedy_after"] = scores["accuracy"]
-        print(
-            f"validation, {style}, temperature {temperature:g}: accuracy {scores['accuracy']:.1%}, thinks "
-            f"{scores['think_rate']:.1%}, right when thinking {scores['accuracy_thinking']:.1%}"
-        )
-    log.summary(outcome)
-    if options.export:
-        checkpoint.save(
-            options.export,
-            model,
-            tokenizer,
-            dtype=torch.bfloat16,
-            info={
-                "task": options.task,
-                "command": "python -m minilrm.pretrain",
-                "options": cli.to_dict(options),
-                "scores": outcome,
-            },
-        )
-        print(f"base model in {options.export}")
-    print(f"report: {write_report(log.folder)}")
+def main(options: Options) -> int:
+    return loop.train(Trainer, options, show_options=True).exit_code
 
 
 if __name__ == "__main__":
-    cli.run_command(train, Options, prog="python -m minilrm.pretrain", description=Options.__doc__)
+    cli.run_command(main, Options, prog="python -m minilrm.pretrain", description=Options.__doc__)

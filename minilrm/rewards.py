@@ -1,57 +1,218 @@
-"""Rule-based rewards: episodes in, numbers out (DeepSeek-R1, arXiv 2501.12948, section 2.2.2).
+"""Rewards: episodes in, numbers out. Those here are rules (DeepSeek-R1, arXiv 2501.12948, section
+2.2.2).
 
-A reward function looks at one finished episode. If it raises or gives no finite number, that
-episode is marked invalid and counted apart from "wrong": it enters neither its group's mean nor the
-loss.
+A reward function looks at a whole batch of finished episodes and returns a number for each, so that
+a model can be one, too:
+
+    def short(episodes):
+        return [1.0 if episode.length < 50 else 0.0 for episode in episodes]
+
+    grpo.train(grpo.Options(reward={"accuracy": 1.0, "short": 0.1}), rewards={"short": short})
+
+On the command line, `--reward accuracy=1 my_module:short=0.1`. An episode earns the weighted sum.
+Where a function raises, hangs, or gives something that is no finite number, the episode is marked
+invalid and counted apart from "wrong": it enters neither its group's mean nor the loss.
 """
 
+from __future__ import annotations
+
+import ctypes
+import importlib
 import math
 import random
-from collections.abc import Callable, Sequence
+import sys
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from numbers import Real
+from typing import Any
 
-from minilrm.rollout import Episode
+from minilrm.errors import UserError
+from minilrm.options import nearest
+from minilrm.rollout import Episode, valid_episodes
 
-RewardFunction = Callable[[Episode], float]
+RewardFunction = Callable[[Sequence[Episode]], Sequence[float]]
+
+DEADLINE = 60.0  # seconds that a function which is not one of ours may take for a batch
 
 
-def accuracy(episode: Episode) -> float:
+# -- the rules -------------------------------------------------------------------------------------
+
+
+def accuracy(episodes: Sequence[Episode]) -> list[float]:
     """1 if the answer is right, else 0."""
-    return float(episode.grade.correct)
+    return [float(e.grade.correct) for e in episodes]
 
 
-def formatted(episode: Episode) -> float:
+def formatted(episodes: Sequence[Episode]) -> list[float]:
     """1 if there is exactly one answer, in the form the task asks for, with nothing after it and
     the end reached."""
-    return float(episode.grade.formatted and episode.finish_reason == "eos")
+    return [float(e.grade.formatted and e.finish_reason == "eos") for e in episodes]
 
 
 REWARDS: dict[str, RewardFunction] = {"accuracy": accuracy, "format": formatted}
 
 
-def weighted(weights: dict[str, float]) -> RewardFunction:
-    """The weighted sum of named rewards: `weighted({"accuracy": 1, "format": 0.1})`."""
-    parts = [(REWARDS[name], weight) for name, weight in weights.items() if weight]
-    return lambda episode: sum(weight * function(episode) for function, weight in parts)
+# -- several together ------------------------------------------------------------------------------
 
 
-def apply(groups: Sequence[Sequence[Episode]], reward: RewardFunction) -> int:
-    """Set `reward` and `valid` of every episode; return how many are invalid."""
-    invalid = 0
-    for episode in (e for group in groups for e in group):
+@dataclass(frozen=True)
+class Reward:
+    """A function under its name, with its weight in the sum. `ours`: a rule of this file, which can
+    neither hang nor fail."""
+
+    name: str
+    function: RewardFunction
+    weight: float
+    ours: bool = False
+
+
+def chosen(
+    weights: Mapping[str, float], own: Mapping[str, RewardFunction] | None = None
+) -> list[Reward]:
+    """The rewards that an option such as `{"accuracy": 1, "format": 0.1}` names; weight 0 leaves
+    one out.
+
+    A name is one of REWARDS, one of `own`, or `module:function`. UserError for any other name.
+    """
+    found = []
+    for name, weight in weights.items():
+        if not weight:
+            continue
+        if own and name in own:
+            found.append(Reward(name, own[name], weight))
+        elif name in REWARDS:
+            found.append(Reward(name, REWARDS[name], weight, ours=True))
+        else:
+            found.append(Reward(name, imported(name), weight))
+    return found
+
+
+def imported(name: str) -> RewardFunction:
+    """The function that "module:function" names. UserError if there is none."""
+    module, colon, attribute = name.partition(":")
+    if not colon:
+        raise UserError(
+            f"no reward is called {name!r}{nearest(name, REWARDS)} There are "
+            f"{', '.join(REWARDS)}; one of your own is named module:function, or passed in Python: "
+            "train(options, rewards={name: function})"
+        )
+    try:
+        function = getattr(importlib.import_module(module), attribute)
+    except Exception as error:  # importing runs code of the user's, which may fail in any way
+        raise UserError(f"the reward {name!r} cannot be imported: {error!r}") from error
+    if not callable(function):
+        raise UserError(f"the reward {name!r} is no function")
+    return function
+
+
+class Judge:
+    """Applies rewards to episodes, and says once what is wrong with a function that fails."""
+
+    def __init__(self, rewards: Sequence[Reward], deadline: float = DEADLINE):
+        self.rewards, self.deadline = rewards, deadline
+        self.complained: set[str] = set()
+
+    def __call__(self, groups: Sequence[Sequence[Episode]]) -> int:
+        """Set `rewards`, `reward` and `valid` of every episode; return how many are invalid."""
+        episodes = [e for group in groups for e in group]
+        for e in episodes:
+            e.rewards, e.reward, e.valid = {}, 0.0, True
+        for reward in self.rewards:
+            for e, value in zip(episodes, self.values(reward, episodes), strict=True):
+                e.rewards[reward.name] = value
+                e.valid = e.valid and math.isfinite(value)
+                e.reward += reward.weight * value
+        for e in episodes:
+            e.reward = e.reward if e.valid else 0.0
+        return sum(not e.valid for e in episodes)
+
+    def values(self, reward: Reward, episodes: Sequence[Episode]) -> list[float]:
+        """What a function says of each episode; NaN where it says nothing that can be used."""
         try:
-            value = float(reward(episode))
-        except Exception:  # a user's function may fail in any way; that must not stop the run
-            value = math.nan
-        episode.valid = math.isfinite(value)
-        episode.reward = value if episode.valid else 0.0
-        invalid += not episode.valid
-    return invalid
+            given = (
+                reward.function(episodes)
+                if reward.ours
+                else within(self.deadline, reward.function, episodes)
+            )
+            given = given.tolist() if hasattr(given, "tolist") else list(given)
+            if len(given) != len(episodes):
+                raise ValueError(f"it returned {len(given)} numbers for {len(episodes)} episodes")
+        # A user's function may fail in any way; that must not stop the run.
+        except Exception as error:
+            self.complain(reward, repr(error))
+            return [math.nan] * len(episodes)
+        values = [as_number(value) for value in given]
+        bad = next(
+            (v for v, number in zip(given, values, strict=True) if not math.isfinite(number)), None
+        )
+        if bad is not None:
+            self.complain(reward, f"it returned {bad!r:.60}, which is no finite number")
+        return values
+
+    def complain(self, reward: Reward, trouble: str) -> None:
+        if reward.name not in self.complained:
+            self.complained.add(reward.name)
+            print(
+                f"the reward {reward.name!r} failed: {trouble}. Its completions count as invalid, "
+                "not as wrong (said once)",
+                file=sys.stderr,
+                flush=True,
+            )
+
+
+def as_number(value: Any) -> float:
+    """A value as a float; NaN for what is no number. True and "1" are no numbers.
+
+    >>> [as_number(v) for v in (1, 0.5, True, "1", None)]
+    [1.0, 0.5, nan, nan, nan]
+    """
+    return float(value) if isinstance(value, Real) and not isinstance(value, bool) else math.nan
+
+
+# -- a function that may hang or leave -------------------------------------------------------------
+
+
+class Late(Exception):
+    """Raised within a function that has run past its deadline."""
+
+
+def within(seconds: float, function: RewardFunction, episodes: Sequence[Episode]) -> Any:
+    """`function(episodes)`, given up after so many seconds (TimeoutError).
+
+    It runs in a thread of its own. What hangs in Python is ended there by an exception; what hangs
+    in another library stays behind, asleep or busy, until this process ends. SystemExit becomes an
+    error like any other.
+    """
+    result: list[Any] = []
+    failure: list[BaseException] = []
+
+    def call() -> None:
+        try:
+            result.append(function(episodes))
+        except BaseException as error:  # SystemExit, too: a function has no right to end the run
+            failure.append(error)
+
+    thread = threading.Thread(target=call, daemon=True)
+    thread.start()
+    thread.join(seconds)
+    if thread.is_alive():
+        ctypes.pythonapi.PyThreadState_SetAsyncExc(
+            ctypes.c_ulong(thread.ident or 0), ctypes.py_object(Late)
+        )
+        raise TimeoutError(f"it took longer than {seconds:g} seconds")
+    if failure:
+        raise failure[0] if isinstance(failure[0], Exception) else RuntimeError(repr(failure[0]))
+    return result[0]
+
+
+# -- a control -------------------------------------------------------------------------------------
 
 
 def shuffle(groups: Sequence[Sequence[Episode]], seed: int) -> None:
     """Hand the batch's rewards out at random among its valid episodes: as many as before, but for
     nothing. A control."""
-    episodes = [e for group in groups for e in group if e.valid]
+    episodes = valid_episodes(groups)
     values = [e.reward for e in episodes]
     random.Random(seed).shuffle(values)
     for episode, value in zip(episodes, values, strict=True):

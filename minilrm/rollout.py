@@ -1,28 +1,33 @@
 """Rollouts: the policy answers problems, and each answer becomes an `Episode`."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from minilrm import machine, objectives
-from minilrm.model import SharedPrefix, Transformer
+from minilrm.batches import fill_batches, pad
+from minilrm.kernels import SharedPrefix
+from minilrm.model import Transformer
 from minilrm.sampler import generate
 from minilrm.tasks.base import Grade, Problem, Task
 from minilrm.tokenizer import Tokenizer
-from minilrm.training import fill_batches, pad
 
 
 @dataclass
 class Episode:
-    """One answer to one problem, and what became of it.
+    """One answer to one problem, and everything that training computes of it.
 
-    completion_ids, mask, logprobs: as in `sampler.Completion`, [T] each; the end-of-text token is
-    among them. reward: what it earned; advantage: how much better than its group; valid: False
-    where no reward could be computed, so that the episode counts neither in its group's mean nor in
-    the loss.
+    Of the rollout: `completion_ids, mask, logprobs` as in `sampler.Completion`, [T] each; the
+    end-of-text token is among them. Of the rewards: `rewards` by name, each without its weight;
+    `reward` their weighted sum; `valid` False where no reward could be computed, so that the
+    episode counts neither in its group's mean nor in the loss. Of the training, tensors [T], one
+    number per completion token, None until they are computed: `old_logprobs` and `ref_logprobs`
+    under the policy that sampled and under the reference model, `values` and `returns` of a critic,
+    and `advantages`, what the loss weighs each token with. `kl_penalty`: what was taken from the
+    reward for the distance to the reference model.
     """
 
     problem: Problem
@@ -34,9 +39,15 @@ class Episode:
     finish_reason: str
     grade: Grade
     thinks: bool
+    rewards: dict[str, float] = field(default_factory=dict)
     reward: float = 0.0
-    advantage: float = 0.0
     valid: bool = True
+    kl_penalty: float = 0.0
+    old_logprobs: Tensor | None = None
+    ref_logprobs: Tensor | None = None
+    values: Tensor | None = None
+    returns: Tensor | None = None
+    advantages: Tensor | None = None
 
     @property
     def length(self) -> int:
@@ -49,7 +60,7 @@ def fitting(
 ) -> list[Problem]:
     """The problems whose prompt leaves room for a completion. Prompts are dropped and counted,
     never cut."""
-    return [p for p in problems if len(tokenizer.encode(task.render(p, style))) <= room]
+    return [p for p in problems if len(task.encode(tokenizer, task.render(p, style))) <= room]
 
 
 def rollout(
@@ -71,7 +82,7 @@ def rollout(
     style: how the prompt is written (`cot` forces thinking). dtype: precision to decode in. Further
     keywords go to `sampler.generate`.
     """
-    prompts = [tokenizer.encode(task.render(p, style)) for p in problems]
+    prompts = [task.encode(tokenizer, task.render(p, style)) for p in problems]
     groups = generate(
         model,
         tokenizer,
@@ -169,6 +180,27 @@ def seen_after_prompt(lengths: Tensor, width: int, new: int) -> Tensor:
     return torch.cat(
         (prompt[:, None, None].expand(-1, 1, new, -1), own.expand(len(lengths), 1, -1, -1)), dim=-1
     )
+
+
+def valid_episodes(groups: Sequence[Sequence[Episode]]) -> list[Episode]:
+    """The episodes of all groups that have a reward."""
+    return [e for group in groups for e in group if e.valid]
+
+
+def stack(batch: Sequence[Episode], name: str, like: Tensor) -> Tensor:
+    """What the episodes keep under a field's name, a row each, as one matrix [B, T] padded like
+    another."""
+    out = torch.zeros_like(like)
+    for i, e in enumerate(batch):
+        row = torch.as_tensor(getattr(e, name))
+        out[i, : len(row)] = row
+    return out
+
+
+def unstack(batch: Sequence[Episode], name: str, rows: Tensor) -> None:
+    """Keep each row of a matrix [B, T] with its episode, without the padding: `stack` backwards."""
+    for e, row in zip(batch, rows, strict=True):
+        setattr(e, name, row[: len(e.completion_ids)])
 
 
 def group_metrics(groups: Sequence[Sequence[Episode]]) -> dict:

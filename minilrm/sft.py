@@ -1,283 +1,169 @@
-"""Supervised fine-tuning on full chain-of-thought answer keys.
+"""Supervised fine-tuning on full chain-of-thought solutions.
 
-    minimise  - sum_t log p(y_t | x, y_<t)       over the answer's tokens y, its end-of-text token included
+    minimise  - sum_t log p(y_t | x, y_<t)     over the answer's tokens y, the end of text included
 
-The prompt x is read but not learnt: its tokens are masked out of the loss. What bigger recipes have
-and this leaves out: packing, chat templates, low-rank adapters, mixing in pretraining text.
+The model reads the prompt x, and the loss leaves its tokens out. Bigger recipes have packing, chat
+templates, low-rank adapters, and some pretraining text in the mix. This leaves them out.
 
     python -m minilrm.sft --task gsm8k-mini
 """
 
-import math
+from __future__ import annotations
+
+import random
 import time
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 import torch
+from torch import Tensor
 
-from minilrm import checkpoint, cli, evaluate, machine, objectives
-from minilrm.cli import option
+from minilrm import checkpoint, cli, devices, loop, machine, objectives
+from minilrm.batches import Example, example_batches
 from minilrm.errors import UserError
+from minilrm.measure import Scores
 from minilrm.model import Transformer
-from minilrm.report import write_report
-from minilrm.runlog import Interrupt, Progress, RunLog, version
-from minilrm.tasks import TASKS, Task, get_task
-from minilrm.tasks.base import problem_rng
+from minilrm.optim import adamw, lr_factor, set_lr
+from minilrm.options import option
+from minilrm.tasks.base import SOLUTION_STYLES, Task, problem_rng
 from minilrm.tokenizer import Tokenizer
-from minilrm.training import Guard, adamw, fill_batches, lr_factor, pad, set_lr
-
-STYLES = ("steps", "plan_verify", "reflex", "careless")
 
 
 @dataclass
-class Options:
+class Options(loop.Options):
     """Fine-tune a model on worked solutions of a task."""
 
-    task: str = option("gsm8k-mini", "what to learn", choices=tuple(TASKS))
-    data: Path | None = option(None, "JSONL file of problems in GSM8K's schema, for --task gsm8k")
     init: str = option(
         "gsm8k-mini-base", "where to start: a shipped model, a checkpoint or a run folder"
     )
-    style: str = option("steps", "how the answer keys are written", choices=STYLES)
-    seed: int = option(0, "seed of problems and wordings")
+    style: str = option("steps", "how the solutions are written", choices=SOLUTION_STYLES)
     steps: int = option(200, "optimizer steps", minimum=1)
-    batch: int = option(64, "examples a step", minimum=1)
+    batch: int = option(64, "examples per step", minimum=1)
     lr: float = option(3e-4, "highest learning rate of AdamW", exclusive_minimum=0)
     warmup: int = option(10, "steps over which the learning rate rises", minimum=0)
     clip: float = option(1.0, "largest gradient norm", exclusive_minimum=0)
     max_tokens_per_batch: int = option(
-        16_384, "tokens in a micro-batch, padding included", minimum=256
-    )
-    eval_every: int = option(50, "steps between evaluations", minimum=1)
-    eval_n: int = option(500, "validation problems to answer at each evaluation", minimum=1)
-    save_every: int = option(100, "steps between checkpoints", minimum=1)
-    out: Path | None = option(None, "run folder; runs/sft-... if not given")
-    resume: Path | None = option(None, "run folder to go on with")
-    device: str = option("auto", "auto, cpu or cuda", choices=("auto", "cpu", "cuda"))
-    threads: int | None = option(
-        None, "threads; the available cores, at most 4, if not given", minimum=1
+        16_384, "tokens in a micro-batch, padding included", minimum=1
     )
 
 
-@dataclass(frozen=True)
-class Example:
-    """ids of prompt and answer in one row; the first `prompt` of them are read, the others
-    learnt."""
+@dataclass
+class State(loop.State):
+    """examples_dropped: solved problems that were too long for the context; examples_drawn: all."""
 
-    ids: list[int]
-    prompt: int
+    examples_dropped: int = 0
+    examples_drawn: int = 0
 
 
-def build_example(tokenizer: Tokenizer, prompt: str, answer: str) -> Example:
+class Trainer(loop.Trainer):
+    command = "sft"
+
+    def __init__(self, options: Options):
+        super().__init__(options)
+        self.state: State = State()
+        self.model, self.tokenizer = starting_point(options, self.device)
+        self.origin = options.init
+        self.optimizers = adamw(self.model, options.lr)
+
+    # -- the algorithm box -----------------------------------------------------------------------
+
+    def step(self, step: int) -> dict[str, Any]:
+        """One step of the optimizer on fresh examples."""
+        o, started = self.options, time.perf_counter()
+        examples = devices.share(self.draw(step))
+        tokens = devices.total(sum(e.length for e in examples))
+        set_lr(self.optimizers, lr_factor(step, o.steps, o.warmup, final=0.1))
+        loss, norm = self.descend(
+            loss_of(self.model, ids, mask, tokens, self.device)
+            for ids, mask in example_batches(examples, o.max_tokens_per_batch)
+        )
+        self.state.tokens_trained += tokens
+        self.state.seconds += time.perf_counter() - started
+        return {
+            "loss": loss,
+            "grad_norm": norm,
+            "seconds": self.state.seconds,
+            "learning_rate": self.learning_rate(),
+        }
+
+    def draw(self, step: int) -> list[Example]:
+        """The examples of a step: fresh problems of the training split, by number. Those too long
+        for the context are dropped and counted."""
+        o, context = self.options, self.model.config.max_seq_len
+        examples: list[Example] = []
+        for i in range(100 * o.batch):
+            rng = problem_rng(o.seed, step * 100 * o.batch + i, f"{self.task.name}/sft")
+            example = solved_example(self.task, self.tokenizer, rng, o.style)
+            self.state.examples_drawn += 1
+            if len(example.prompt_ids) + len(example.completion_ids) <= context:
+                examples.append(example)
+            else:
+                self.state.examples_dropped += 1
+            if len(examples) == o.batch:
+                return examples
+        raise UserError(
+            f"hardly any solved problem of {self.task.name} fits into a context of {context} tokens"
+        )
+
+    # -- around it -------------------------------------------------------------------------------
+
+    def summary(self, after: Scores | None, last: Path) -> dict[str, Any]:
+        dropped, drawn = self.state.examples_dropped, self.state.examples_drawn
+        if dropped:
+            print(
+                f"{dropped} of {drawn} solved problems were too long for the context of "
+                f"{self.model.config.max_seq_len} tokens and were left out"
+            )
+        return super().summary(after, last) | {
+            "examples_dropped": dropped,
+            "examples_drawn": drawn,
+        }
+
+
+# -- pure pieces -----------------------------------------------------------------------------------
+
+
+def solved_example(task: Task, tokenizer: Tokenizer, rng: random.Random, style: str) -> Example:
+    """A problem of the training split with one of its solutions."""
+    problem = task.sample(rng, "train")
+    return build_example(task, tokenizer, task.render(problem), task.solution(problem, rng, style))
+
+
+def build_example(task: Task, tokenizer: Tokenizer, prompt: str, answer: str) -> Example:
     """Prompt, answer, end of text. Each part is encoded alone, as at generation, where the prompt
     stands alone too."""
-    head = tokenizer.encode(prompt)
-    return Example([*head, *tokenizer.encode(answer), tokenizer.eos_id], len(head))
-
-
-def draw(
-    task: Task, tokenizer: Tokenizer, options: Options, step: int, context: int
-) -> list[Example]:
-    """The examples of a step: fresh problems of the training split, by number. Those too long are
-    dropped."""
-    examples: list[Example] = []
-    for i in range(100 * options.batch):
-        if len(examples) == options.batch:
-            return examples
-        rng = problem_rng(options.seed, step * 100 * options.batch + i, f"{task.name}/sft")
-        problem = task.sample(rng, "train")
-        example = build_example(
-            tokenizer, task.render(problem), task.solution(problem, rng, options.style)
-        )
-        if len(example.ids) <= context:
-            examples.append(example)
-    raise UserError(
-        f"hardly any solved problem of {task.name} fits into a context of {context} tokens"
-    )
-
-
-def micro_batches(
-    examples: Sequence[Example], max_tokens: int
-) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    """(ids [B, T], learnt [B, T]) of examples of like length; learnt is True on answer tokens."""
-    lengths = np.array([len(e.ids) for e in examples])
-    order = np.argsort(lengths, kind="stable")
-    for rows in fill_batches(order, lengths[order], max_tokens):
-        part = [examples[i] for i in rows]
-        place = torch.arange(max(len(e.ids) for e in part))
-        prompt, length = (
-            torch.tensor(x)[:, None] for x in ([e.prompt for e in part], [len(e.ids) for e in part])
-        )
-        yield pad([e.ids for e in part]), (place >= prompt) & (place < length)
+    completion = [*task.encode(tokenizer, answer), tokenizer.eos_id]
+    return Example(task.encode(tokenizer, prompt), completion, [1] * len(completion))
 
 
 def loss_of(
-    model: Transformer, ids: torch.Tensor, learnt: torch.Tensor, denominator: int, device
-) -> torch.Tensor:
-    ids, learnt = ids.to(device), learnt.to(device)
+    model: Transformer, ids: Tensor, mask: Tensor, denominator: float, device: torch.device
+) -> Tensor:
+    """Cross-entropy of ids [B, T] where the loss mask [B, T] is True, over `denominator` tokens."""
+    ids, mask = ids.to(device), mask.to(device)
     with machine.autocast(device):
         logits = model(ids[:, :-1])
-    return objectives.cross_entropy(logits, ids[:, 1:], learnt[:, 1:], denominator)
+    return objectives.cross_entropy(logits, ids[:, 1:], mask[:, 1:], denominator)
 
 
-def train(options: Options) -> Path:
-    log = RunLog.open(options.resume, "sft") if options.resume else None
-    options = cli.resumed(options, log.config.get("options", {})) if log else options
-    device = machine.choose_device(options.device)
-    machine.raise_malloc_thresholds()
-    machine.set_threads(options.threads)
-    machine.seed_everything(options.seed)
-    task = get_task(options.task, **({"data": options.data} if options.data else {}))
-    model, tokenizer, _ = checkpoint.load(checkpoint.resolve(options.init), device=device)
-    if tokenizer is None:
-        raise UserError(
-            f"{options.init} has no tokenizer that minilrm wrote; start from a checkpoint of minilrm's"
-        )
-    log = log or RunLog.create("sft", options.task, cli.to_dict(options), options.out)
-    print(cli.describe(options))
-    optimizers = adamw(model, options.lr)
-    state = {"step": 0, "seconds": 0.0, "tokens_trained": 0, "skipped_steps": 0}
+def starting_point(options: Options, device: torch.device) -> tuple[Transformer, Tokenizer]:
+    """The model to fine-tune; of a resumed run its own newest checkpoint."""
+    start: Path | str = options.init
     if options.resume:
-        state |= resume(log, model, optimizers)
-    score = Scorer(model, tokenizer, task, options.eval_n, machine.bfloat16_pays(device))
-    if state["step"] == 0:
-        state["before"] = score(log, 0)
-    finished = loop(options, model, tokenizer, task, optimizers, log, state, score, device)
-    last = save(log, model, tokenizer, optimizers, state, options)
-    if finished:
-        log.summary(summary(options, state, score(log, state["step"]), last, device))
-    print(f"report: {write_report(log.folder)}")
-    return log.folder
+        start = checkpoint.newest_valid(options.resume / "checkpoints")[1]
+    _, model, tokenizer, _ = checkpoint.open_model(start, device)
+    return model, tokenizer
 
 
-def loop(options, model, tokenizer, task, optimizers, log, state, score, device) -> bool:
-    guard = Guard(options.clip)
-    with (
-        Interrupt() as interrupt,
-        Progress(options.steps, initial=state["step"], label="sft") as bar,
-    ):
-        while state["step"] < options.steps:
-            started, loss = time.perf_counter(), 0.0
-            examples = draw(task, tokenizer, options, state["step"], model.config.max_seq_len)
-            answers = sum(len(e.ids) - e.prompt for e in examples)
-            set_lr(optimizers, lr_factor(state["step"], options.steps, options.warmup, final=0.1))
-            for ids, learnt in micro_batches(examples, options.max_tokens_per_batch):
-                part = loss_of(model, ids, learnt, answers, device)
-                part.backward()
-                loss += float(part.detach())
-            norm = guard.step(model, optimizers, loss)
-            state["skipped_steps"] += math.isnan(norm)
-            state["step"] += 1
-            state["seconds"] += time.perf_counter() - started
-            state["tokens_trained"] += answers
-            log.log(
-                state["step"],
-                {
-                    "loss": loss,
-                    "grad_norm": norm,
-                    "seconds": state["seconds"],
-                    "learning_rate": optimizers["adamw"].param_groups[0]["lr"],
-                },
-            )
-            bar.update(loss=loss)
-            if state["step"] % options.eval_every == 0 and state["step"] < options.steps:
-                scores = score(log, state["step"])
-                bar.note(f"step {state['step']}: validation accuracy {scores['accuracy']:.1%}")
-            if state["step"] % options.save_every == 0 or interrupt.requested:
-                save(log, model, tokenizer, optimizers, state, options)
-            if interrupt.requested and state["step"] < options.steps:
-                bar.note(
-                    f"stopped at step {state['step']}; go on with: python -m minilrm.sft --resume {log.folder}"
-                )
-                return False
-    return True
+def train(options: Options) -> loop.Result:
+    """A whole run, or the rest of one."""
+    return loop.train(Trainer, options)
 
 
-class Scorer:
-    """Answers the same validation problems again and again, sampled at temperature 1 and
-    greedily."""
-
-    def __init__(self, model, tokenizer, task, n: int, bfloat16: bool):
-        self.model, self.tokenizer, self.task = model, tokenizer, task
-        self.problems = task.problems("validation", n)
-        self.dtype = torch.bfloat16 if bfloat16 else None
-
-    def __call__(self, log: RunLog, step: int) -> dict:
-        common = {"seed": 1, "max_new_tokens": self.task.max_new_tokens, "dtype": self.dtype}
-        scores, episodes = evaluate.quick(
-            self.model, self.tokenizer, self.task, self.problems, **common
-        )
-        greedy, _ = evaluate.quick(
-            self.model, self.tokenizer, self.task, self.problems, temperature=0.0, **common
-        )
-        scores["greedy"] = greedy["accuracy"]
-        log.log(step, scores, event="eval")
-        log.sample(
-            step,
-            [
-                {
-                    "event": "eval",
-                    "key": e.problem.key,
-                    "prompt": e.problem.prompt,
-                    "completion": e.text,
-                    "answer": e.problem.answer,
-                    "correct": e.grade.correct,
-                    "reward": float(e.grade.correct),
-                }
-                for e in episodes[:40]
-            ],
-        )
-        return scores
-
-
-def save(log: RunLog, model, tokenizer, optimizers, state: dict, options: Options) -> Path:
-    path = log.checkpoint_path(state["step"])
-    if not path.exists():
-        checkpoint.save(
-            path,
-            model,
-            tokenizer,
-            optimizers=optimizers,
-            trainer=dict(state),
-            info={"task": options.task, "options": cli.to_dict(options), "step": state["step"]},
-        )
-    return path
-
-
-def resume(log: RunLog, model: Transformer, optimizers: dict) -> dict:
-    step, state = checkpoint.go_on(log.folder / "checkpoints", model, optimizers)
-    log.truncate_after(step)
-    return state
-
-
-def summary(options: Options, state: dict, after: dict, last: Path, device) -> dict:
-    out = {
-        "task": options.task,
-        "seed": options.seed,
-        "steps": state["step"],
-        "split": "validation",
-        "eval_n": after["n"],
-        "device": str(device),
-        "machine": machine.describe(device),
-        "version": version(),
-        "best": last.name,
-        "last": last.name,
-        "skipped_steps": state["skipped_steps"],
-        "tokens_generated": 0,
-        "tokens_trained": state["tokens_trained"],
-        "seconds": state["seconds"],
-    }
-    for when, scores in (("before", state["before"]), ("after", after)):
-        out |= {
-            f"accuracy_{when}": scores["accuracy"],
-            f"accuracy_{when}_ci": scores["accuracy_ci"],
-            f"greedy_{when}": scores["greedy"],
-            f"length_{when}": scores["mean_length"],
-        }
-    return out
+def main(options: Options) -> int:
+    return loop.train(Trainer, options, show_options=True).exit_code
 
 
 if __name__ == "__main__":
-    cli.run_command(train, Options, prog="python -m minilrm.sft", description=Options.__doc__)
+    cli.run_command(main, Options, prog="python -m minilrm.sft", description=Options.__doc__)

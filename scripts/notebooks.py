@@ -1,15 +1,19 @@
-"""Notebooks out of their sources: lectures/NN_slug/notebook.py (percent format) -> notebooks/NN_slug.ipynb.
+"""Notebooks out of their sources: lectures/NN_slug/notebook.py (percent format) ->
+notebooks/NN_slug.ipynb.
 
-    python scripts/notebooks.py                    convert and execute all of them, in full; outputs are kept
-    python scripts/notebooks.py 17_aha_moment      only this one
-    python scripts/notebooks.py --fast             execute with FAST=1 and keep nothing: do they run at all?
-    python scripts/notebooks.py --check            execute nothing: is every committed notebook that of its source?
-    python scripts/notebooks.py --text             execute nothing: take over changed words where no line of code has changed
+    python scripts/notebooks.py                  convert and execute all of them; outputs are kept
+    python scripts/notebooks.py 17_aha_moment    only this one
+    python scripts/notebooks.py --fast           execute with FAST=1 and keep nothing: do they run?
+    python scripts/notebooks.py --check          execute nothing: is every committed notebook that
+                                                 of its source?
+    python scripts/notebooks.py --text           execute nothing: take over changed words where no
+                                                 line of code has changed
 
-A source is a plain Python file in which `# %%` begins a cell of code and `# %% [markdown]` one of text: it can be read,
-reviewed and linted like any other file. The conversion is deterministic: cell ids are made of the notebook's name and the
-cell's number, and a notebook carries a hash of its cells' sources, by which a stale one is found. Outputs do not count. It
-carries the seconds that its run took, too, and its head must not promise less.
+A source is a plain Python file in which `# %%` begins a cell of code and `# %% [markdown]` one of
+text: it can be read, reviewed and linted like any other file. The conversion is deterministic: cell
+ids are made of the notebook's name and the cell's number, and a notebook carries a hash of its
+cells' sources, by which a stale one is found. Outputs do not count. It carries the seconds that its
+run took, too, and its head must not promise less.
 """
 
 import argparse
@@ -30,7 +34,8 @@ BAR = re.compile(r"(.*?):?\s*(\d+)%\|")  # (what is counted, per cent) of a line
 
 
 def sources() -> dict[str, Path]:
-    """Name of the notebook -> its source. A lecture has `notebook.py`; a second one is `notebook_b.py`, for NNb_slug."""
+    """Name of the notebook -> its source. A lecture has `notebook.py`; a second one is
+    `notebook_b.py`, for NNb_slug."""
     found = {}
     for path in sorted(LECTURES.glob("[0-9][0-9]_*/notebook*.py")):
         letter = path.stem.removeprefix("notebook").removeprefix("_")
@@ -94,7 +99,8 @@ def execute(notebook, fast: bool) -> None:
 
 
 def tidy(cell) -> None:
-    """Printed pieces that follow each other become one, and what is no use to a reader goes (`calm`)."""
+    """Printed pieces that follow each other become one, and what is no use to a reader goes
+    (`calm`)."""
     outputs = []
     for output in cell.get("outputs", []):
         if output.output_type == "stream" and outputs and outputs[-1].get("name") == output.name:
@@ -109,18 +115,14 @@ def tidy(cell) -> None:
 
 
 def calm(text: str) -> str:
-    r"""Of a progress bar its last state; names of temporary folders, other in each run, and tqdm's warning left out.
+    r"""Of a progress bar its last state; names of temporary folders, other in each run, left out.
 
     >>> calm("\rrun: 10%|# | 1/10\rrun: 100%|##| 10/10\nreport: /tmp/tmpab12_xyz/run/report.html\n")
     'run: 100%|##| 10/10\nreport: TEMPORARY/run/report.html\n'
     """
     lines: list[str] = []
     for line in re.split(r"\n\r|\r\n|\r|\n", text.replace("\x1b[A", "")):
-        if (
-            "TqdmWarning" in line
-            or "autonotebook" in line
-            or (not line.strip() and BAR.match(lines[-1] if lines else ""))
-        ):
+        if not line.strip() and BAR.match(lines[-1] if lines else ""):
             continue
         if bar := BAR.match(line):
             begun = [i for i, kept in enumerate(lines) if (b := BAR.match(kept)) and b[1] == bar[1]]
@@ -137,7 +139,8 @@ def calm(text: str) -> str:
 
 
 def promised(notebook) -> float:
-    """The minutes that the head of a notebook states: "**Time**: about 4 minutes on two CPU cores"."""
+    """The minutes that the head of a notebook states, as in "**Time**: about 4 minutes on two CPU
+    cores"."""
     found = re.search(r"\*\*Time\*\*: about (\d+) minutes?\b", notebook.cells[0].source)
     if not found:
         raise ValueError('the first cell must say "**Time**: about N minutes"')
@@ -153,7 +156,10 @@ def stale(name: str, source: Path) -> str | None:
         return f"{path.relative_to(ROOT)} is not there; make it: make notebooks"
     committed, wanted = nbformat.read(path, as_version=4), digest(convert(name, source).cells)
     if digest(committed.cells) != wanted or committed.metadata["minilrm"]["sha256"] != wanted:
-        return f"{path.relative_to(ROOT)} is not that of {source.relative_to(ROOT)}; make it anew: make notebooks"
+        return (
+            f"{path.relative_to(ROOT)} is not that of {source.relative_to(ROOT)}; make it anew: "
+            "make notebooks"
+        )
     if any(
         cell.cell_type == "code" and cell.execution_count is None
         for cell in committed.cells
@@ -185,7 +191,8 @@ def make(name: str, source: Path, fast: bool) -> float:
 
 
 def take_words(name: str, source: Path) -> bool:
-    """Put the source's text into the committed notebook, whose outputs stay; False if there is code that was not run."""
+    """Put the source's text into the committed notebook, whose outputs stay; False if there is
+    code that was not run."""
     import nbformat
 
     path, fresh = NOTEBOOKS / f"{name}.ipynb", convert(name, source)
@@ -210,7 +217,8 @@ def take_words(name: str, source: Path) -> bool:
 
 
 def code_of(cells) -> list[str]:
-    """What the cells of code do, however they are laid out: line breaks and comments do not count."""
+    """What the cells of code do, however they are laid out: line breaks and comments do not
+    count."""
     return [ast.dump(ast.parse(cell.source)) for cell in cells if cell.cell_type == "code"]
 
 

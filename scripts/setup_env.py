@@ -52,8 +52,10 @@ def torch_is_suitable(version: str | None) -> bool:
     """True for torch 2.9 and later; not for a pre-release of 2.9 itself, which pip holds to be
     older than 2.9.
 
-    >>> [torch_is_suitable(v) for v in ("2.9.0", "2.13.0+cpu", "3.0.0a0+git12", "2.9.0a0+nv25", "2.8.1", None)]
-    [True, True, True, False, False, False]
+    >>> [torch_is_suitable(v) for v in ("2.9.0", "2.13.0+cpu", "3.0.0a0+git12")]
+    [True, True, True]
+    >>> [torch_is_suitable(v) for v in ("2.9.0a0+nv25", "2.8.1", None)]
+    [False, False, False]
     """
     match = re.match(r"(\d+)\.(\d+)(?:\.(\d+))?(a|b|rc|\.dev)?", version or "")
     if not match:
@@ -157,7 +159,8 @@ class Plan:
     kind: str  # direct, shared or own
     environment: Path
     python: str
-    base: str = ""  # of a shared one: the installation it was made from. One with a torch of its own goes with any
+    # Of a shared one: the installation it was made from. One with a torch of its own goes with any.
+    base: str = ""
 
     def is_met(self, note: dict, fresh: bool) -> bool:
         """True if an environment with this note is what we want."""
@@ -212,7 +215,8 @@ def make_environment(plan: Plan, fresh: bool) -> None:
         and (folder.is_file() or any(folder.iterdir()))
     ):
         raise SetupError(
-            f"{folder} is there and is no virtual environment; name another folder: make test VENV=..."
+            f"{folder} is there and is no virtual environment; name another folder: make test "
+            "VENV=..."
         )
     flags = ["--clear"] + (["--system-site-packages"] if plan.kind == "shared" else [])
     try:
@@ -236,9 +240,8 @@ def install(plan: Plan, extras: str) -> None:
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     ):
-        call(
-            plan.python, "-m", "ensurepip", "--upgrade"
-        )  # other tools make environments without pip
+        # other tools make environments without pip
+        call(plan.python, "-m", "ensurepip", "--upgrade")
     with tempfile.TemporaryDirectory() as folder:
         listed = Path(folder) / "constraints.txt"
         listed.write_text("\n".join(wanted.values()) + "\n", encoding="utf-8")
@@ -254,9 +257,8 @@ def install(plan: Plan, extras: str) -> None:
             listed,
         ]
         if not torch_is_suitable(torch):
-            call(
-                *pip, wanted["torch"]
-            )  # first and alone, so that no other, newer build is even looked at
+            # first and alone, so that no other, newer build is even looked at
+            call(*pip, wanted["torch"])
         call(*pip, "-e", f"{ROOT}[{extras}]" if extras else ROOT)
 
 
@@ -285,9 +287,8 @@ def run(command: list[str]) -> int:
     print("+ " + shlex.join(command), flush=True)
     if os.name != "nt":
         os.execv(command[0], command)
-    process = subprocess.Popen(
-        command
-    )  # Windows has no real exec: wait, and leave Ctrl-C to the command
+    # Windows has no real exec: wait, and leave Ctrl-C to the command
+    process = subprocess.Popen(command)
     while True:
         try:
             return process.wait()

@@ -15,7 +15,7 @@ os.environ.setdefault("MPLBACKEND", "Agg")
 import pytest  # noqa: E402
 import torch  # noqa: E402
 
-from minilrm import checkpoint, machine  # noqa: E402
+from minilrm import checkpoint, machine, rewards  # noqa: E402
 from minilrm.model import ModelConfig, Transformer  # noqa: E402
 from minilrm.tokenizer import Tokenizer  # noqa: E402
 
@@ -53,8 +53,32 @@ def base(tokenizer, tmp_path_factory):
         usual = model.hidden(torch.randint(64, TINY.vocab_size, (32, 32))).mean((0, 1))
         model.embed_tokens.weight[tokenizer.eos_id] = 4 * usual / usual.square().sum()
     return checkpoint.save(
-        tmp_path_factory.mktemp("base") / "tiny", model, tokenizer, info={"task": "gsm8k-mini"}
+        tmp_path_factory.mktemp("base") / "tiny",
+        model,
+        tokenizer,
+        info=checkpoint.Info(task="gsm8k-mini"),
     )
+
+
+def parity(episodes):
+    """A reward that a random model earns about half of the time."""
+    return [float(sum(e.completion_ids) % 2) for e in episodes]
+
+
+def judge(value):
+    """Pays each episode `value(episode)`."""
+    function = rewards.Reward("test", lambda episodes: [value(e) for e in episodes], 1.0)
+    return rewards.Judge([function])
+
+
+def parity_of(episode):
+    return parity([episode])[0]
+
+
+def pay(patch, reward=parity):
+    """Let training pay for this in the place of right answers, and for nothing else."""
+    patch.setitem(rewards.REWARDS, "accuracy", reward)
+    patch.setitem(rewards.REWARDS, "format", lambda episodes: [0.0] * len(episodes))
 
 
 @pytest.fixture

@@ -1,5 +1,5 @@
-"""Wrong versions of minilrm/objectives.py, one line each: what students write, and what famous
-teaching code has. (Those of minilrm/critic.py are in test_critic.py, and are printed here as well.)
+"""Wrong versions of minilrm/objectives/, one line each: what students write, and what famous
+teaching code has. (Those of minilrm/values.py are in test_values.py, and are printed here as well.)
 
 `python -m tests.mutants` prints which check rejects which. A test suite is worth what it rejects:
 add your own mistake here and see. A mutant is the source text with one piece replaced, run as a
@@ -7,6 +7,7 @@ module of its own; the checks are those that the real module passes in test_obje
 test_objectives_batch.py.
 """
 
+import re
 import time
 import types
 from pathlib import Path
@@ -17,7 +18,13 @@ import pytest
 from minilrm import objectives
 from tests import test_objectives, test_objectives_batch
 
-SOURCE = Path(objectives.__file__).read_text(encoding="utf-8")
+FILES = [
+    Path(objectives.__file__).with_name(f"{name}.py")
+    for name in ("exact", "likelihood", "advantages", "policy")
+]
+OURS = re.compile(r"^from minilrm\.objectives.*\n", re.MULTILINE)
+# The package as one file, so that a mutant is one replacement in it.
+SOURCE = "\n\n".join(OURS.sub("", file.read_text(encoding="utf-8")) for file in FILES)
 CHECKS = test_objectives.CHECKS + test_objectives_batch.CHECKS
 
 
@@ -85,8 +92,8 @@ MUTANTS = [
         (
             "cross_entropy_all",
             "divides by all positions, padding included",
-            "total / _count(denominator, keep.sum())",
-            "total / _count(denominator, keep.numel())",
+            "total / count(denominator, keep.sum())",
+            "total / count(denominator, keep.numel())",
         ),
         # -- advantages ----------------------------------------------------------------------------
         (
@@ -105,8 +112,8 @@ MUTANTS = [
         (
             "mean_of_all_groups",
             "one baseline for all prompts",
-            "_inside(rewards, valid).sum(1, keepdim=True) / n\n",
-            "_inside(rewards, valid).sum() / n.sum()\n",
+            "inside(rewards, valid).sum(1, keepdim=True) / n\n",
+            "inside(rewards, valid).sum() / n.sum()\n",
         ),
         (
             "rloo_keeps_itself",
@@ -129,8 +136,8 @@ MUTANTS = [
         (
             "divides_by_noise",
             "trusts the division where all rewards are equal",
-            "_inside(centered, valid & (highest > lowest))",
-            "_inside(centered, valid)",
+            "inside(centered, valid & (highest > lowest))",
+            "inside(centered, valid)",
         ),
         (
             "failed_graders_are_wrong",
@@ -141,8 +148,8 @@ MUTANTS = [
         (
             "failed_graders_teach",
             "gives an invalid completion an advantage",
-            "_inside(centered, valid & (highest > lowest))",
-            "_inside(centered, highest > lowest)",
+            "inside(centered, valid & (highest > lowest))",
+            "inside(centered, highest > lowest)",
         ),
         (
             "overlong_cliff",
@@ -212,14 +219,14 @@ MUTANTS = [
         (
             "token_over_padding",
             "token mean over padding too",
-            "sums.sum() / _count(denominator, mask.sum())",
-            "sums.sum() / _count(denominator, mask.numel())",
+            "sums.sum() / count(denominator, mask.sum())",
+            "sums.sum() / count(denominator, mask.numel())",
         ),
         (
             "constant_is_longest",
             "divides by the longest in the batch, not by a constant",
-            "(max_length * _count(denominator, len(mask)))",
-            "(mask.sum(1).max() * _count(denominator, len(mask)))",
+            "(max_length * count(denominator, len(mask)))",
+            "(mask.sum(1).max() * count(denominator, len(mask)))",
         ),
         (
             "dr_grpo_per_sequence",
@@ -254,14 +261,14 @@ MUTANTS = [
         (
             "eos_masked",
             "masks from the EOS on, so that stopping is never trained",
-            "mask = mask.bool()\n    if advantages",
-            "mask = mask.bool() & mask.bool().roll(-1, 1)\n    if advantages",
+            "mask = mask.bool()\n    # From",
+            "mask = mask.bool() & mask.bool().roll(-1, 1)\n    # From",
         ),
         (
             "prompt_trained",
             "forgets the mask: prompt, tool text and padding are trained",
-            "mask = mask.bool()\n    if advantages",
-            "mask = torch.ones_like(mask).bool()\n    if advantages",
+            "mask = mask.bool()\n    # From",
+            "mask = torch.ones_like(mask).bool()\n    # From",
         ),
         # -- objectives ----------------------------------------------------------------------------
         (
@@ -298,19 +305,19 @@ MUTANTS = [
             "quotient_of_logs",
             "ratio = logp / old_logp",
             "return log_ratio.exp()",
-            "return _inside(logp / old_logp, mask)",
+            "return inside(logp / old_logp, mask)",
         ),
         (
             "ratio_upside_down",
             "old / new",
-            "log_ratio = _inside(logp - old_logp, mask)",
-            "log_ratio = _inside(old_logp - logp, mask)",
+            "log_ratio = inside(logp - old_logp, mask)",
+            "log_ratio = inside(old_logp - logp, mask)",
         ),
         (
             "old_not_detached",
             "ratio of logp and itself: no gradient at all",
-            "old_logp = logp.detach() if old_logp is None",
-            "old_logp = logp if old_logp is None",
+            "logp.detach() if old_logp is None",
+            "logp if old_logp is None",
         ),
         (
             "minus_forgotten",
@@ -327,8 +334,8 @@ MUTANTS = [
         (
             "advantages_learn",
             "lets the gradient into the value head",
-            "_inside(advantages.detach(), mask)",
-            "_inside(advantages, mask)",
+            "if advantages.dim() == 1 else advantages).detach()",
+            "if advantages.dim() == 1 else advantages)",
         ),
         (
             "dapo_clips_low",
@@ -351,14 +358,14 @@ MUTANTS = [
         (
             "gspo_over_padding",
             "mean over the padded width",
-            "/ mask.sum(1, keepdim=True).clamp(min=1)\n        log_ratio",
-            "/ mask.shape[1]\n        log_ratio",
+            "log_ratio.sum(1, keepdim=True) / mask.sum(1, keepdim=True).clamp(min=1)",
+            "log_ratio.sum(1, keepdim=True) / mask.shape[1]",
         ),
         (
             "gspo_gradient_twice",
             "no stop-gradient on the mean",
-            "mean.detach() + _inside",
-            "mean + _inside",
+            "mean.detach() + inside",
+            "mean + inside",
         ),
         (
             "cispo_no_stop",
@@ -435,10 +442,10 @@ def rejected_by(module, checks=CHECKS):
 
 
 def main():
-    from tests import test_critic  # which imports this file
+    from tests import test_values  # which imports this file
 
     start, rejected, every = time.perf_counter(), 0, [(MUTANTS, SOURCE, CHECKS)]
-    every += [(test_critic.MUTANTS, test_critic.SOURCE, test_critic.CHECKS)]
+    every += [(test_values.MUTANTS, test_values.SOURCE, test_values.CHECKS)]
     print(f"{'mutant':28} {'rejected by':55} what was done")
     for mutants, source, checks in every:
         for mutant in mutants:
@@ -446,7 +453,8 @@ def main():
             rejected += by is not None
             print(f"{mutant.name:28} {by or 'NOTHING: a check is missing':55} {mutant.story}")
     print(
-        f"{rejected} of {sum(len(mutants) for mutants, _, _ in every)} rejected, {time.perf_counter() - start:.1f} s"
+        f"{rejected} of {sum(len(mutants) for mutants, _, _ in every)} rejected, "
+        f"{time.perf_counter() - start:.1f} s"
     )
 
 

@@ -3,7 +3,10 @@ it."""
 
 import doctest
 import importlib
+import itertools
 import json
+import re
+import textwrap
 import time
 from collections import Counter
 from pathlib import Path
@@ -12,14 +15,28 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from minilrm.tasks.answers import check_equation, equations, extract, grade_final, thinks, vote_key
+from minilrm.tasks import answers, task_class
+from minilrm.tasks.answers import (
+    boxed,
+    check_equation,
+    equations,
+    extract,
+    grade_final,
+    grade_lenient,
+    lenient_number,
+    read_tags,
+    thinks,
+    vote_key,
+)
+from minilrm.tasks.base import Problem
+from minilrm.tasks.calculator import format_number, number
 
 repeatable = settings(derandomize=True, deadline=None, max_examples=300)
 
 RIGHT, WRONG, NONE, TWO = "right", "wrong answer", "no answer", "two answers"
 UNREADABLE, TAIL = "unreadable answer", "text after the answer"
 
-# Forty ways to write 72, or to seem to: (completion, correct, formatted, reason).
+# Some fifty ways to write 72, or to seem to: (completion, correct, formatted, reason).
 CASES = [
     (" #### 72", True, True, RIGHT),
     ("\n<<48+24=72>>72\n#### 72", True, True, RIGHT),
@@ -30,6 +47,8 @@ CASES = [
     ("#### $72", True, True, RIGHT),
     ("#### 72.", True, True, RIGHT),
     ("#### 72.00", True, True, RIGHT),
+    ("#### $72.00.", True, True, RIGHT),
+    ("#### 72%.", True, True, RIGHT),
     ("#### 072", True, True, RIGHT),
     ("#### 72%", True, True, RIGHT),
     ("#### 71", False, True, WRONG),
@@ -62,6 +81,10 @@ CASES = [
     ("#### seventy-two", False, False, UNREADABLE),
     ("#### 72\u2028 so there", False, False, UNREADABLE),
     ("#### **72**", False, False, UNREADABLE),
+    ("#### \\boxed{72}", False, False, UNREADABLE),
+    ("The answer is \\boxed{72}.", False, False, NONE),
+    ("#### 72..", False, False, UNREADABLE),
+    ("#### 72%%", False, False, UNREADABLE),
     ("#### __import__('os')", False, False, UNREADABLE),
     ("#### " + "7" * 5000, False, False, UNREADABLE),
     ("#### 72\nThat is all.", True, False, TAIL),
@@ -81,15 +104,90 @@ def test_adversarial_completions(completion, correct, formatted, reason):
 
 
 @pytest.mark.parametrize(
-    "name", ["calculator", "answers", "frames", "arithmetic", "general", "gsm8k", "base"]
+    "name",
+    ["calculator", "answers", "frames", "arithmetic", "general", "problem_shapes", "problem"],
 )
 def test_the_worked_examples_in_the_docstrings(name):
     failed, run = doctest.testmod(importlib.import_module(f"minilrm.tasks.{name}"))
     assert run and not failed
 
 
-def test_there_are_forty_of_them():
-    assert len({case[0] for case in CASES}) >= 40
+# ---- the table in the docstring of answers.py, and the docs that show it
+
+TABLE = re.compile(r"^ *written +strict +lenient\n(.*?)\n *\n", re.DOTALL | re.MULTILINE)
+ROWS = [
+    re.fullmatch(r" *(.+?)  +(\S+) +(\S+)", line).groups()
+    for line in TABLE.search(answers.__doc__)[1].split("\n")
+]
+LECTURE = Path(__file__).resolve().parents[1] / "lectures" / "14_verifiable_rewards" / "README.md"
+
+
+@pytest.mark.parametrize("written, strict, lenient", ROWS, ids=lambda text: ascii(text))
+def test_a_row_of_the_table_of_answers(written, strict, lenient):
+    """Each task reads what the table says, and votes by the same reading."""
+    for name, column in (("gsm8k-mini", strict), ("arithmetic", strict), ("gsm8k", lenient)):
+        task, problem = object.__new__(task_class(name)), Problem(name, "", column, "")
+        grade = task.grade(problem, f"\n#### {written}\n")
+        assert grade.correct == grade.formatted == (column != "-"), name
+        assert task.vote_key(problem, written) == (None if column == "-" else column), name
+    for read, column in ((number, strict), (lenient_number, lenient)):
+        value = read(written)
+        assert ("-" if value is None else format_number(value)) == column
+
+
+def test_the_table_is_long_enough_to_say_something():
+    assert len(ROWS) > 35 and {row[1] for row in ROWS} > {"-"} and {row[2] for row in ROWS} > {"-"}
+
+
+def test_lecture_14_shows_the_table():
+    table = textwrap.dedent(TABLE.search(answers.__doc__)[0]).strip()
+    assert f"```text\n{table}\n```" in LECTURE.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    "completion, correct, formatted, reason",
+    [
+        ("\n6*12 = 72 km.\n#### **72 km**", True, True, RIGHT),
+        ("#### $72.00.\n", True, True, RIGHT),
+        ("#### 72 km\nThat is far.", True, False, TAIL),
+        ("#### 73 km", False, True, WRONG),
+        ("#### \\boxed{72}\n#### 72", False, False, TWO),
+        ("So it is $\\boxed{72}$.", True, False, "answer not behind ####"),
+        ("So it is \\boxed{72\\text{ km}}\nThat is far.", True, False, "answer not behind ####"),
+        ("So it is \\boxed{73}.", False, False, WRONG),
+        ("First \\boxed{72}, or rather \\boxed{72}.", False, False, TWO),
+        ("\\boxed{72} or not.\n#### 73", False, True, WRONG),
+        ("So it is \\boxed{72", False, False, UNREADABLE),
+        ("So it is \\boxed{}.", False, False, UNREADABLE),
+        ("So it is **72**.", False, False, NONE),
+        ("\\boxed{<<70+2=72>>}", False, False, UNREADABLE),
+        ("\\boxed{" * 20_000 + "72" + "}" * 20_000, False, False, TWO),
+    ],
+    ids=lambda value: ascii(value)[:40],
+)
+def test_a_completion_of_a_larger_model(completion, correct, formatted, reason):
+    grade = grade_lenient("72", completion)
+    assert (grade.correct, grade.formatted, grade.reason) == (correct, formatted, reason)
+
+
+@pytest.mark.parametrize(
+    "completion, answer, reason, ends",
+    [
+        ("<answer>20</answer>", "20", "", True),
+        ("<think>\n4*5\n</think>\n<answer>20\n</answer>\n", "20", "", True),
+        ("<answer>\r\n\t 20 * 3 \u2003</answer> Done.", "20 * 3", "", False),
+        ("<answer> \n </answer>", None, "empty answer", False),
+        ("<answer>20", None, "answer not closed", False),
+        ("20</answer>", None, "no answer", False),
+        ("</answer>20<answer>", None, "no answer", False),
+        ("<answer>20</answer><answer>21</answer>", None, "two answers", False),
+        ("<answer>20</answer></answer>", None, "two answers", False),
+        ("", None, "no answer", False),
+    ],
+    ids=lambda value: ascii(value)[:40],
+)
+def test_an_answer_in_tags_may_have_white_space_around_it(completion, answer, reason, ends):
+    assert read_tags(completion) == (answer, reason, ends)
 
 
 def test_gold_is_read_as_a_number_too():
@@ -97,11 +195,24 @@ def test_gold_is_read_as_a_number_too():
     assert not grade_final("no number", "#### 5").correct
 
 
+PIECES = [
+    *"#<>=0123456789+-*/. \n$,{}%−€",
+    *("#### ", "\\boxed{", "**", "\\text{", "\\$", " km", "<answer>", "</answer>"),
+]
+
+
 @repeatable
-@given(st.one_of(st.text(), st.text(alphabet="#<>=0123456789+-*/. \n$,")), st.text(max_size=10))
+@given(
+    st.one_of(st.text(), st.lists(st.sampled_from(PIECES), max_size=40).map("".join)),
+    st.text(max_size=10),
+)
 def test_total(text, gold):
-    grade = grade_final(gold, text)
+    grade, lenient = grade_final(gold, text), grade_lenient(gold, text)
     assert grade.answer is None or vote_key(grade.answer) is not None
+    assert lenient.answer is None or vote_key(lenient.answer, lenient_number) is not None
+    assert lenient.correct or not grade.correct  # the lenient reading takes back nothing
+    assert (read_tags(text).answer is None) == (read_tags(text).reason != "")
+    assert number(text) is None or lenient_number(text) == number(text)
     assert isinstance(thinks(text), bool)
     assert all(check_equation(*equation) in (True, False, None) for equation in equations(text))
     assert len(extract(text)) == text.count("####")
@@ -123,6 +234,11 @@ HOSTILE = [
     "9",
     "#### 1\n",
     "<<+=>>",
+    "\\boxed{",
+    "{",
+    "**",
+    "<answer>",
+    "$",
 ]
 
 
@@ -132,6 +248,9 @@ def test_hostile_length_is_quick(piece):
     start = time.perf_counter()
     for hostile in (text, "<<" + text, "####" + text, "<<1+1=" + text + ">>"):
         grade_final("1", hostile)
+        grade_lenient("1", hostile)
+        boxed("\\boxed{" + hostile)
+        read_tags(hostile)
         extract(hostile)
         thinks(hostile)
         for equation in equations(hostile):
@@ -178,6 +297,98 @@ def test_thinks():
         and not thinks("<<hmm=hmm>>")
         and not thinks("")
     )
+
+
+# ---- hostile answers: none of them is 72, however it is dressed
+
+NOT_72 = (
+    r"""
+    71 73 -72 720 7.2 72.1 72.000000001 0.72 072.5 1,072 72,000 7,2 72, ,72 7 27 7_2 72_ 0x48 72e0
+    0b1001000 72e1 7.2e1 72^1 72! ~72 72i 72x x=72 =72 (72) [72] {72} <72> "72" '72' `72` 72/1 36*2
+    144/2 71+1 73-1 70+2 --72 +72 -+72 72+0 72*1 8*9 72;73 72/73 72-73 72..73 72... 72.. 72%% %72 $
+    $72$73 72€€ 7²2 72² ⁷² ٧٢ ७२ 𝟕𝟐 ⑦② ７２ 七十二 LXXII ½ 72½ ∞ NaN inf nan None True 72L 72j #72
+    @72 &72 72km 72m 72USD USD72 seventy-two #### <<72 72>> <<71+1=72>>72 \frac{144}{2} \sqrt{5184}
+    −72 \boxed72 \boxed{} \text{72 \$ \% \{72\} 72\cdot1 72\%\% **72 72** *72* __72__ ~~72~~ −−72
+    -−72
+    """.split()
+    + [
+        *(
+            "",
+            "7 2",
+            "72 73",
+            "72 or 73",
+            "72, 73",
+            "72 and 73",
+            "72 not",
+            "not 72",
+            "72 or",
+            "1 72",
+        ),
+        *("about 72", "- 72 km", "72 thousand", "72 Million", "72 dozen", "72 hundred", "72 half"),
+        *(
+            "72 tenths",
+            "72 pi",
+            "72 squared",
+            "72 x",
+            "72 k",
+            "72 K",
+            "72 e",
+            "72 i",
+            "72 %%",
+            "72 % %",
+        ),
+        *(
+            "72 + 0",
+            "72 * 1",
+            "72 1/2",
+            "72 km 73",
+            "72 km or 73",
+            "73 km",
+            "72 km km",
+            "= 72",
+            "72 = 72",
+        ),
+        *(
+            "72 ½",
+            "72 十",
+            "72 Ⅷ",
+            "7\u200b2",
+            "7\u00a02",
+            "72\x00",
+            "\ud835",
+            "72\u2028 73",
+            "72\u0307",
+        ),
+        *("$72 $73", "€−$72", "**72** **73**", "**72** or **73**", r"\boxed{72}\boxed{73}"),
+        *(r"\boxed{72} or \boxed{73}", r"\boxed{\boxed{\boxed{\boxed{\boxed{72}}}}}"),
+        *(
+            "__import__('os')",
+            "7" * 300,
+            "72" + "0" * 300,
+            "0" * 300 + "72",
+            "72 metres or 73 metres",
+        ),
+    ]
+)
+DRESSES = [
+    *("{}", " {} ", "{}.", "{}..", "**{}**", "**{}.**", "${}$", r"\({}\)", r"\text{{{}}}", "${}"),
+    *(r"\boxed{{{}}}", r"$\boxed{{{}}}$.", r"\boxed{{{}\text{{ km}}}}", "{} km", "{} dollars."),
+    *("€{}", "{}%", "{} %.", "<b>{}</b>", "{} (about)"),
+]
+PLACES = [
+    *("#### {}", "So:\n#### {}\n", r"\boxed{{{}}}", "Answer: {}"),
+    *("#### {0}\n#### {0}", "<answer>{}</answer>"),
+]
+
+
+def test_no_hostile_answer_is_taken_for_72():
+    """Each answer in each dress and place, by both readings."""
+    asked = list(itertools.product(NOT_72, DRESSES, PLACES))
+    assert len(asked) > 18_600
+    for core, dress, place in asked:
+        completion = place.format(dress.format(core))
+        for grade in (grade_final("72", completion), grade_lenient("72", completion)):
+            assert not grade.correct, ascii(completion)
 
 
 # ---- the real GSM8K, where it is at hand

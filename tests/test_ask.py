@@ -13,19 +13,13 @@ import pytest
 import torch
 
 from minilrm import ask, checkpoint, machine
-from minilrm.ask import (
-    Painter,
-    Thinking,
-    default_checkpoint,
-    guess_language,
-    neutralise,
-    read_answer,
-)
+from minilrm.ask import Painter, Thinking, default_checkpoint, neutralise
 from minilrm.cli import run_command
 from minilrm.errors import UserError
 from minilrm.model import ModelConfig, Transformer
 from minilrm.sampler import Completion
 from minilrm.tasks import get_task
+from minilrm.tasks.frames import guess_language
 from minilrm.tokenizer import Tokenizer
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -52,7 +46,10 @@ def folder(tokenizer, tmp_path_factory):
         )
     )
     return checkpoint.save(
-        tmp_path_factory.mktemp("model") / "tiny", model, tokenizer, info={"task": "gsm8k-mini"}
+        tmp_path_factory.mktemp("model") / "tiny",
+        model,
+        tokenizer,
+        info=checkpoint.Info(task="gsm8k-mini"),
     )
 
 
@@ -217,9 +214,9 @@ def test_language_of_real_problems():
 
 def test_reading_the_answer():
     task = get_task("gsm8k-mini")
-    assert read_answer(task, "\nx\n#### 1,200") == "1,200"
-    assert read_answer(task, "#### 1\n#### 2") is None and read_answer(task, "12") is None
-    assert read_answer(get_task("general"), " Hello, Ana!") == "Hello, Ana!"
+    assert task.read_answer("\nx\n#### 1,200") == "1,200"
+    assert task.read_answer("#### 1\n#### 2") is None and task.read_answer("12") is None
+    assert get_task("general").read_answer(" Hello, Ana!") == "Hello, Ana!"
 
 
 # -- what reaches the terminal ---------------------------------------------------------------------
@@ -243,9 +240,8 @@ def test_control_characters_never_get_through():
     for text in EVIL:
         shown = neutralise(text)
         assert all(c in "\n\t" or unicodedata.category(c)[0] != "C" for c in shown), repr(shown)
-        assert len(shown) == len(
-            text
-        )  # shown as a symbol, not swallowed: what a model says is not hidden
+        # shown as a symbol, not swallowed: what a model says is not hidden
+        assert len(shown) == len(text)
     assert neutralise("Año 3*4 = 12 ¿sí?\n\t€ 🙂") == "Año 3*4 = 12 ¿sí?\n\t€ 🙂"
 
 
@@ -306,7 +302,7 @@ def test_thinking_that_never_comes_to_an_answer_is_shown_to_its_end():
 
 def test_a_countdown_is_read_from_its_numbers_target_first():
     task = get_task("countdown")
-    problem = ask.make_problem(task, "Make 53 with 4, 7 and 25!")
+    problem = task.question("Make 53 with 4, 7 and 25!")
     assert (problem.meta["target"], sorted(problem.meta["numbers"])) == (53, [4, 7, 25])
     for question, words in (
         ("Make 54 with 4, 7, 25", "cannot be reached"),
@@ -314,13 +310,15 @@ def test_a_countdown_is_read_from_its_numbers_target_first():
         ("Make 5 with 3, 1000000", "2 to 5 whole numbers"),
     ):
         with pytest.raises(UserError, match=words):
-            ask.make_problem(task, question)
+            task.question(question)
 
 
 def test_the_answer_of_a_countdown_stands_between_its_tags_and_the_thinking_ends_before_them():
     task, said = get_task("countdown"), []
     text = " 25-7=18, 18+4=22 no\nwait, 4*7=28, 28+25=53 ok\n<answer>4*7+25</answer>"
-    assert ask.read_answer(task, text) == "4*7+25" and ask.read_answer(task, text + text) is None
+    assert task.read_answer(text) == "4*7+25" and task.read_answer(text + text) is None
+    assert task.read_answer("\n<answer>20\n</answer>") == "20"
+    assert task.read_answer("\n<answer>20") is None  # not closed: no answer, as in grading
     thinking = ask.Thinking(said.append, task.mark)
     for piece in (text[:-20], text[-20:-16], text[-16:]):
         thinking.push(piece)

@@ -1,30 +1,19 @@
-"""The benchmarks' own arithmetic, their workers at the smallest size, and what they say where a
-peer is not installed.
-
-Nothing here looks at a time. Peers are run where they are installed; nothing fails where they are
-not.
-"""
+"""The benchmarks' own arithmetic, their reports, their processes, and what they say where a peer is
+not installed. Nothing here looks at a time. (What each side does: test_benchmarks_sides.py.)"""
 
 import doctest
 import importlib
 import importlib.util
 import json
 import multiprocessing
-import sys
-from pathlib import Path
 
 import pytest
 import torch
 
-ROOT = Path(__file__).resolve().parent.parent
-if str(ROOT) not in sys.path:
-    sys.path.insert(0, str(ROOT))
-
-from benchmarks import all as everything  # noqa: E402
-from benchmarks import common, grpo, rollout, same, scaling, tokenizer, train  # noqa: E402
-from minilrm.cli import run_command  # noqa: E402
-from minilrm.errors import UserError  # noqa: E402
-from minilrm.tasks import get_task  # noqa: E402
+from benchmarks import all as everything
+from benchmarks import common, grpo, rollout, scaling, sides, tokenizer, train
+from minilrm.cli import run_command
+from minilrm.errors import UserError
 
 WITH_PEERS = {
     "rollout": rollout,
@@ -33,34 +22,6 @@ WITH_PEERS = {
     "tokenizer": tokenizer,
     "all": everything,
 }
-
-
-class Script:
-    """A link that gives these jobs and keeps the answers."""
-
-    def __init__(self, turns):
-        self.jobs, self.answers = [{"turn": turn} for turn in range(turns)], []
-
-    def next(self):
-        if not self.jobs:
-            raise SystemExit
-        return self.jobs.pop(0)
-
-    def answer(self, **result):
-        self.answers.append(result)
-
-
-def answers_of(worker, turns, **settings):
-    """What a worker answers to the turns 0, 1, ..., run in this process."""
-    link = Script(turns)
-    with pytest.raises(SystemExit):
-        worker(link, **settings)
-    return link.answers
-
-
-def prompts_of(count):
-    task = get_task("gsm8k-mini")
-    return [task.render(p) for p in same.training_problems(task, count)]
 
 
 # -- arithmetic ------------------------------------------------------------------------------------
@@ -111,9 +72,8 @@ def test_the_share_of_the_peak_counts_two_operations_forward_and_six_with_backwa
 
 
 def test_useful_tokens_end_with_the_first_end_of_text():
-    assert (
-        rollout.useful([7, 8, 0, 0, 1], end=0) == 3
-    )  # the end itself counts, what is behind it does not
+    # the end itself counts, what is behind it does not
+    assert rollout.useful([7, 8, 0, 0, 1], end=0) == 3
     assert rollout.useful([7, 8], end=0) == 2
     assert rollout.useful([0, 7, 0], end=None) == 3  # where it is ignored, all count
 
@@ -122,20 +82,19 @@ def test_the_goals_of_the_table():
     assert (
         everything.verdict(3.9, 4, 8) == "MISSED" and everything.verdict(8.0, 4, 8) == "aim reached"
     )
+    # less is better
     assert (
         everything.verdict(3.1, 3, 1.5) == "MISSED"
         and everything.verdict(1.5, 3, 1.5) == "aim reached"
-    )  # less is better
+    )
     ratio = {"median": 2.5, "min": 2.0, "max": 3.0}
     cases = [
         {"name": "a", "case": "plain", "ratio": ratio},
         {"name": "b", "case": "equal", "ratio": ratio},
     ]
     rows = everything.rows_of({"benchmark": "rollout", "cases": cases})
-    assert [row[3] for row in rows] == [
-        "MISSED",
-        "reached",
-    ]  # equal lengths have a goal of their own
+    # equal lengths have a goal of their own
+    assert [row[3] for row in rows] == ["MISSED", "reached"]
     rows = everything.rows_of(
         {
             "benchmark": "grpo",
@@ -162,9 +121,8 @@ def test_the_batches_of_a_turn():
         train.steps_of(list("abcdefgh"), accumulate=2, steps=2, turn=turn) for turn in range(3)
     ]
     assert taken == [[["a", "b"], ["c", "d"]], [["e", "f"], ["g", "h"]], [["a", "b"], ["c", "d"]]]
-    assert (
-        train.predicted([torch.tensor([[5, 6, 7], [5, 6, -1]])]) == 3
-    )  # neither first tokens nor padding
+    # neither first tokens nor padding
+    assert train.predicted([torch.tensor([[5, 6, 7], [5, 6, -1]])]) == 3
 
 
 # -- reports ---------------------------------------------------------------------------------------
@@ -256,7 +214,7 @@ def test_the_figure_of_scaling(tmp_path):
 
 
 def test_a_worker_answers_from_a_process_of_its_own():
-    with common.Worker(common.matmul_peak, threads=1, sizes=(16,), repeats=1) as worker:
+    with sides.Worker(common.matmul_peak, threads=1, sizes=(16,), repeats=1) as worker:
         answer = worker(dtype="float32")
         assert answer["flops"] > 0
         assert answer["peak_mb"] is None or answer["peak_mb"] >= answer["start_mb"] > 10
@@ -273,7 +231,7 @@ def our_mistake(link):
 
 
 def test_failures_of_a_side_are_told():
-    class Told(common.Worker):  # the measuring end of a pipe, without a process
+    class Told(sides.Worker):  # the measuring end of a pipe, without a process
         def __init__(self, pipe):
             self.pipe = pipe
 
@@ -282,7 +240,7 @@ def test_failures_of_a_side_are_told():
         (our_mistake, RuntimeError, "oops"),
     ):
         near, far = multiprocessing.Pipe()
-        common.serve(far, function, threads=1, memory=False, settings={})
+        sides.serve(far, function, threads=1, memory=False, settings={})
         with pytest.raises(error, match=words):
             Told(near)(turn=0)
 
@@ -309,10 +267,8 @@ def test_the_peers_fastest_setting_and_one_that_it_cannot_run():
         def __call__(self, turn):
             if self.setting == "broken":
                 raise RuntimeError("no such kernel")
-            return {
-                "seconds": 1.0,
-                "work": {"slow": 1, "fast": 9}[self.setting] * turn,
-            }  # the first turn is warm-up
+            # the first turn is warm-up
+            return {"seconds": 1.0, "work": {"slow": 1, "fast": 9}[self.setting] * turn}
 
         def __enter__(self):
             return self
@@ -326,125 +282,3 @@ def test_the_peers_fastest_setting_and_one_that_it_cannot_run():
     )
     with pytest.raises(RuntimeError, match="no such kernel"):
         common.fastest(["broken", "broken"], Rate)
-
-
-# -- our sides, at the smallest size ---------------------------------------------------------------
-
-
-@pytest.mark.parametrize("endless", [False, True])
-def test_our_rollout(base, endless):
-    a, b = answers_of(
-        rollout.ours, 2, folder=base, prompts=prompts_of(2), new_tokens=24, endless=endless
-    )
-    assert a["work"] == a["tokens"] == a["mean_length"] * 2 * rollout.GROUP and a["seconds"] > 0
-    assert (
-        a["tokens"] == 24 * 2 * rollout.GROUP
-    ) == endless  # an ended row counts up to its end; an endless one never ends
-    assert endless or a["tokens"] != b["tokens"]  # every turn draws anew
-
-
-def test_our_pretraining_step_and_our_grpo_step(base):
-    batches = [torch.randint(40, 300, (2, 9)) for _ in range(4)]
-    a, b = answers_of(train.ours, 2, folder=base, batches=batches, accumulate=2, steps=1)
-    assert a["tokens"] == 2 * 2 * 8 and a["first_loss"] == b["first_loss"] != b["last_loss"]
-    work = {"folder": base, "prompts": 2, "max_new_tokens": 4}
-    (a,) = answers_of(
-        grpo.ours, 1, reward="rule", **work
-    )  # this looks, too, whether the prompts are the peer's
-    assert (
-        a["work"] == 1 and 0 < a["tokens"] <= 2 * grpo.GROUP * 4 and a["reward"] < 0.2
-    )  # nobody trained it
-    (a,) = answers_of(grpo.ours, 1, reward="parity", **work)
-    assert 0.1 < a["reward"] < 0.9 and a["frac_reward_zero_std"] == 0
-
-
-def test_scaling_leaves_no_group_out():
-    (a,) = answers_of(
-        scaling.step_of, 1, scale="pico", sequences=32, length=3, max_tokens_per_batch=256
-    )
-    assert (
-        a["mean_length"] == pytest.approx(3, abs=0.2)
-        and a["update"] > 0
-        and a["parameters"] > 200_000
-    )
-
-
-def test_ours_learns_what_the_plain_trainer_learns_by_either_rule_and_by_the_age_of_tokens_what_rustbpe_learns():
-    # A tie rule that changes, or a pair counted wrongly where tokens overlap ("aaaa"), shows here.
-    texts = [
-        "aaaa aaab baaa bbbb abab low lower lowest newer newest wider 12 12 12 <<1+1=2>>"
-    ] * 3 + ["ab ba aab abb"]
-    ours, by_bytes = tokenizer.train_ours(texts, 40), tokenizer.train_ours(texts, 40, "bytes")
-    assert ours == tokenizer.train_plain(texts, 40, "numbers") != by_bytes and len(ours) > 20
-    assert by_bytes == tokenizer.train_plain(texts, 40, "bytes")
-    if importlib.util.find_spec("rustbpe"):
-        assert tokenizer.train_rustbpe(texts, len(ours)) == ours
-    if importlib.util.find_spec("tokenizers"):
-        assert len(tokenizer.train_tokenizers(texts, len(ours))) == len(ours)
-
-
-def test_texts_are_cut_to_size_and_hold_no_special_token():
-    taken = tokenizer.first_bytes(iter(["one <think> two", "né" * 50, "never read"]), 40)
-    assert sum(len(text.encode()) for text in taken) in (39, 40) and len(taken) == 2
-    assert "<think>" not in taken[0] and "think>" in taken[0]
-    with pytest.raises(UserError, match="choose another --text"):
-        tokenizer.texts_of("x", Path("/no/such/file"), 10)
-
-
-# -- the peers' sides, where they are installed ----------------------------------------------------
-
-
-def test_the_same_model_in_transformers(base):
-    pytest.importorskip("transformers")
-    link = Script(1)
-    same.same_model(link, base, prompts_of(2), new_tokens=4)
-    (found,) = link.answers
-    assert found["same_prompt_ids"] and found["logits_max_difference"] < 1e-4 * found["logits_max"]
-    assert found["greedy_equal"] == 2
-
-
-@pytest.mark.parametrize("endless", [False, True])
-def test_the_rollout_of_transformers(base, endless):
-    pytest.importorskip("transformers")
-    (a,) = answers_of(
-        rollout.peer,
-        1,
-        folder=base,
-        prompts=prompts_of(2),
-        new_tokens=24,
-        endless=endless,
-        setting="float32 eager",
-    )
-    assert (a["tokens"] == 24 * 2 * rollout.GROUP) == endless
-
-
-def test_the_pretraining_step_of_transformers_starts_with_our_loss(base):
-    pytest.importorskip("transformers")
-    torch.manual_seed(0)
-    ids = torch.randint(40, 300, (3, 12))
-    ids[1, 8:] = -1  # padding behind a shorter row
-    work = {"folder": base, "batches": [ids, ids[:2]], "accumulate": 2, "steps": 1}
-    (a,), (b,) = (
-        answers_of(train.ours, 1, **work),
-        answers_of(train.peer, 1, setting="float32 sdpa", **work),
-    )
-    train.check_losses([{"ours": a, "peer": b}])
-    with pytest.raises(RuntimeError, match="not do the same work"):
-        train.check_losses([{"ours": a, "peer": b | {"first_loss": a["first_loss"] * 1.01}}])
-
-
-def test_the_grpo_step_of_trl(base):
-    pytest.importorskip("trl")
-    work = {
-        "folder": base,
-        "prompts": 2,
-        "max_new_tokens": 4,
-        "steps": 3,
-        "setting": "float32 sdpa",
-    }
-    a, b = answers_of(grpo.peer, 2, reward="parity", **work)
-    assert (
-        0 < a["tokens"] <= 2 * grpo.GROUP * 4 and a["mean_length"] <= 4 and 0.1 < b["reward"] < 0.9
-    )
-    (a,) = answers_of(grpo.peer, 1, reward="rule", **work)
-    assert a["reward"] < 0.2

@@ -1,7 +1,7 @@
-"""Checkpoints: what goes in comes out, bit for bit; a run goes on as if it had never stopped;
-others' folders open.
+"""Checkpoints: what goes in comes out, bit for bit, and is found by what a user calls it.
 
-Damage is in test_checkpoint_damage.py.
+Resuming is in test_checkpoint_resume.py, others' folders in test_checkpoint_foreign.py, damage in
+test_checkpoint_damage.py, kills and full disks in test_checkpoint_disk.py.
 """
 
 import hashlib
@@ -15,75 +15,23 @@ import safetensors.torch
 import torch
 from torch import nn
 
-from minilrm import checkpoint
+from minilrm import checkpoint, machine
+from minilrm.checkpoint.huggingface import to_huggingface
 from minilrm.errors import UserError
-from minilrm.model import ModelConfig, ScalarHead, Transformer
+from minilrm.model import ScalarHead
 from minilrm.tokenizer import Tokenizer
-from minilrm.training import pretraining_optimizers, remember_lr, set_lr
-
-TOKENIZER = Tokenizer.train(["the cat sat on the mat, the cat"] * 9, vocab_size=292)
-TINY = ModelConfig(
-    vocab_size=292,
-    dim=16,
-    n_layers=2,
-    n_heads=2,
-    n_kv_heads=1,
-    head_dim=8,
-    ffn_dim=20,
-    max_seq_len=32,
+from tests.checkpoints import (
+    TINY,
+    TOKENIZER,
+    cut_short,
+    flip_a_bit,
+    muon_and_adamw,
+    new_model,
+    refused,
+    same_weights,
+    save_one,
+    train,
 )
-
-
-def new_model(config=TINY, seed=0):
-    torch.manual_seed(seed)
-    return Transformer(config)
-
-
-def save_one(folder, **more):
-    return checkpoint.save(folder, new_model(), TOKENIZER, info={"task": "toy"}, **more)
-
-
-def same_weights(a, b):
-    return all(
-        torch.equal(x, y)
-        for x, y in zip(a.state_dict().values(), b.state_dict().values(), strict=True)
-    )
-
-
-def refused(call, *parts):
-    """The call is refused by a UserError of one line, which names all the parts."""
-    with pytest.raises(UserError) as caught:
-        call()
-    message = str(caught.value)
-    assert "\n" not in message and message.strip()
-    for part in parts:
-        assert part in message, message
-    return message
-
-
-def cut_short(path):
-    path.write_bytes(path.read_bytes()[:-7])
-
-
-def flip_a_bit(path):
-    data = bytearray(path.read_bytes())
-    data[len(data) * 3 // 4] ^= 1
-    path.write_bytes(data)
-
-
-def train(model, optimizers, steps):
-    """Steps whose data depends on the step alone, with a learning rate that changes, as in a real
-    run."""
-    for step in steps:
-        ids = torch.randint(0, 292, (4, 12), generator=torch.Generator().manual_seed(step))
-        set_lr(optimizers, 1 - step / 10)
-        nn.functional.cross_entropy(
-            model(ids[:, :-1]).flatten(0, 1), ids[:, 1:].flatten()
-        ).backward()
-        for optimizer in optimizers.values():
-            optimizer.step()
-            optimizer.zero_grad()
-
 
 # -- Round trips -----------------------------------------------------------------------------------
 
@@ -100,7 +48,8 @@ def train(model, optimizers, steps):
     ids=["tied", "untied", "numbers", "without qk_norm", "with biases"],
 )
 def test_model_tokenizer_and_info_come_back(config, tmp_path):
-    model, info = new_model(config), {"task": "toy", "options": {"lr": 0.1}, "note": "né"}
+    model = new_model(config)
+    info = checkpoint.Info(task="toy", options={"lr": 0.1}, step=3, notes={"note": "né"})
     assert checkpoint.save(tmp_path / "a", model, TOKENIZER, info=info) == tmp_path / "a"
     loaded, tokenizer, back = checkpoint.load(str(tmp_path / "a"))
     assert loaded.config == config == checkpoint.load_config(tmp_path / "a")
@@ -133,7 +82,7 @@ def test_the_folder_is_what_hugging_face_expects(tmp_path):
 def test_the_manifest_has_the_sha256_of_every_other_file(tmp_path):
     save_one(tmp_path / "a", trainer={"step": 1}, heads={"value": ScalarHead(16)})
     record = json.loads((tmp_path / "a/minilrm.json").read_text())
-    assert record["task"] == "toy"
+    assert record["task"] == record["info"]["task"] == "toy"
     assert record["files"] == {
         p.name: hashlib.sha256(p.read_bytes()).hexdigest()
         for p in (tmp_path / "a").iterdir()
@@ -147,9 +96,8 @@ def test_shipped_checkpoints_are_half_as_large_and_as_exact_as_bfloat16_is(tmp_p
     save_one(tmp_path / "half", dtype=torch.bfloat16)
     sizes = [(tmp_path / name / "model.safetensors").stat().st_size for name in ("whole", "half")]
     assert sizes[1] < 0.6 * sizes[0]
-    assert all(
-        p.dtype == torch.float32 for p in model.parameters()
-    )  # saving leaves the model as it was
+    # saving leaves the model as it was
+    assert all(p.dtype == torch.float32 for p in model.parameters())
     loaded, _, _ = checkpoint.load(tmp_path / "half")
     as_saved, _, _ = checkpoint.load(tmp_path / "half", dtype=None)
     for p, q, r in zip(model.parameters(), loaded.parameters(), as_saved.parameters(), strict=True):
@@ -176,7 +124,7 @@ def test_what_was_loaded_does_not_hang_on_the_files(tmp_path):
     model = new_model()
     optimizers = muon_and_adamw(model)
     train(model, optimizers, range(1))
-    checkpoint.save(tmp_path / "a", model, TOKENIZER, info={}, optimizers=optimizers)
+    checkpoint.save(tmp_path / "a", model, TOKENIZER, optimizers=optimizers)
     loaded, _, _ = checkpoint.load(tmp_path / "a")
     fresh = muon_and_adamw(loaded)
     checkpoint.load_trainer(tmp_path / "a", fresh)
@@ -197,7 +145,8 @@ def test_heads_come_back(tmp_path):
     for head in heads.values():
         nn.init.normal_(head.linear.weight)
     save_one(tmp_path / "a", heads=heads)
-    back = checkpoint.load_heads(tmp_path / "a", {name: ScalarHead(16) for name in heads})
+    back = {name: ScalarHead(16) for name in heads}
+    checkpoint.load_heads(tmp_path / "a", back)
     assert all(same_weights(heads[name], back[name]) for name in heads)
     with pytest.raises(UserError, match="heads.safetensors does not fit the heads critic"):
         checkpoint.load_heads(tmp_path / "a", {"critic": ScalarHead(16)})
@@ -207,166 +156,40 @@ def test_heads_come_back(tmp_path):
 
 def test_a_model_that_hugging_face_cannot_spell_is_not_saved(tmp_path):
     with pytest.raises(UserError, match="qk_norm and qkv_bias"):
-        checkpoint.save(tmp_path / "a", new_model(replace(TINY, qkv_bias=True)), TOKENIZER, info={})
+        checkpoint.save(tmp_path / "a", new_model(replace(TINY, qkv_bias=True)), TOKENIZER)
     assert list(tmp_path.iterdir()) == []
 
 
-# -- Going on with a run ---------------------------------------------------------------------------
+@pytest.mark.parametrize("change", [{"norm_eps": 0.5}, {"rope_theta": 0.5}, {"norm_eps": 0.0}])
+def test_a_model_that_could_not_be_opened_again_is_not_saved(change, tmp_path):
+    model = new_model(replace(TINY, **change))
+    refused(lambda: checkpoint.save(tmp_path / "a", model, None), "could not be opened again")
+    assert list(tmp_path.iterdir()) == []
 
 
-def muon_and_adamw(model):
-    return pretraining_optimizers(model, muon_lr=0.02, adam_lr=3e-3, weight_decay=0.1)
+# -- Shipped ---------------------------------------------------------------------------------------
 
 
-def others(model):
-    """Further kinds of state: two groups of parameters, AMSGrad's extra tensors, a value that is
-    None, none at all."""
-    ps = list(model.parameters())
-    return remember_lr(
-        {
-            "amsgrad": torch.optim.AdamW(
-                [{"params": ps[:3], "lr": 1e-2}, {"params": ps[3:6]}], amsgrad=True
-            ),
-            "momentum": torch.optim.SGD(ps[6:9], lr=0.1, momentum=0.9),
-            "plain": torch.optim.SGD(ps[9:], lr=0.1),
-        }
-    )
+SHIPPED = sorted(path.parent for path in machine.data_folder().glob("checkpoints/*/config.json"))
 
 
-@pytest.mark.parametrize("make", [muon_and_adamw, others])
-def test_a_resumed_run_is_the_uninterrupted_one_bit_for_bit(make, tmp_path):
-    model = new_model()
-    optimizers = make(model)
-    train(model, optimizers, range(3))
-    state = {"step": 3, "best": None, "seconds": 0.1 + 0.2, "seen": [1, 2]}
-    checkpoint.save(
-        tmp_path / "step-000003", model, TOKENIZER, info={}, optimizers=optimizers, trainer=state
-    )
-    at_save = {name: optimizer.state_dict() for name, optimizer in optimizers.items()}
-    groups = {
-        name: [dict(group) for group in saved["param_groups"]] for name, saved in at_save.items()
+@pytest.mark.parametrize("folder", SHIPPED, ids=lambda folder: folder.name)
+def test_a_shipped_checkpoint_is_what_save_would_write_today(folder):
+    """Its small files, to the letter; all its files by their sha256."""
+    config, tokenizer = checkpoint.load_config(folder), Tokenizer.load(folder)
+    checkpoint.load(folder)
+    special = {"eos_token_id": tokenizer.eos_id, "pad_token_id": tokenizer.pad_id}
+    wanted = tokenizer.files(config.max_seq_len) | {
+        "config.json": to_huggingface(config, torch.bfloat16) | special,
+        "generation_config.json": special,
     }
-    tensors = {
-        (name, i, key): value.clone()
-        for name, saved in at_save.items()
-        for i, entry in saved["state"].items()
-        for key, value in entry.items()
-        if value is not None
-    }
-    train(model, optimizers, range(3, 6))
-
-    again, _, _ = checkpoint.load(tmp_path / "step-000003")
-    fresh = make(again)
-    assert checkpoint.load_trainer(tmp_path / "step-000003", fresh) == state
-    for name, optimizer in fresh.items():
-        assert optimizer.state_dict()["param_groups"] == groups[name]
-    for (name, i, key), value in tensors.items():
-        assert torch.equal(fresh[name].state_dict()["state"][i][key], value)
-    train(again, fresh, range(3, 6))
-    assert same_weights(model, again)
-
-
-def test_without_the_optimizers_a_resumed_run_is_another():
-    """The test above would prove little if the states did not matter."""
-    model = new_model()
-    optimizers = muon_and_adamw(model)
-    train(model, optimizers, range(3))
-    again = new_model()
-    again.load_state_dict(model.state_dict())
-    train(model, optimizers, range(3, 6))
-    train(again, muon_and_adamw(again), range(3, 6))
-    assert not same_weights(model, again)
-
-
-def test_a_trainer_of_another_run_is_refused_and_changes_nothing(tmp_path):
-    model = new_model()
-    optimizers = muon_and_adamw(model)
-    train(model, optimizers, range(2))
-    checkpoint.save(
-        tmp_path / "a", model, TOKENIZER, info={}, optimizers=optimizers, trainer={"step": 2}
-    )
-    with pytest.raises(UserError, match="trainer.json.*other options.*'muon', 'adamw'.*'adamw'"):
-        checkpoint.load_trainer(tmp_path / "a", {"adamw": torch.optim.AdamW(model.parameters())})
-    wider = muon_and_adamw(new_model(replace(TINY, ffn_dim=24)))
-    with pytest.raises(UserError, match="shape"):
-        checkpoint.load_trainer(tmp_path / "a", wider)
-    assert not any(optimizer.state for optimizer in wider.values())
-    deeper = muon_and_adamw(new_model(replace(TINY, n_layers=3)))
-    with pytest.raises(UserError, match="other options"):
-        checkpoint.load_trainer(tmp_path / "a", deeper)
-    save_one(tmp_path / "finished")
-    with pytest.raises(UserError, match="has no trainer.json"):
-        checkpoint.load_trainer(tmp_path / "finished", optimizers)
-
-
-# -- Folders of Hugging Face -----------------------------------------------------------------------
-
-
-def as_shards(folder, places=None):
-    """Cut the weights of a checkpoint into two files with an index, as Hugging Face does for large
-    models."""
-    (folder / "minilrm.json").unlink()
-    tensors = safetensors.torch.load_file(folder / "model.safetensors")
-    names = sorted(tensors)
-    files = {
-        "model-00001-of-00002.safetensors": names[:5],
-        "model-00002-of-00002.safetensors": names[5:],
-    }
-    for file, part in files.items():
-        safetensors.torch.save_file({name: tensors[name] for name in part}, folder / file)
-    places = (
-        {name: file for file, part in files.items() for name in part} if places is None else places
-    )
-    (folder / "model.safetensors.index.json").write_text(
-        json.dumps({"metadata": {}, "weight_map": places})
-    )
-    (folder / "model.safetensors").unlink()
-    return folder
-
-
-def test_weights_in_several_files_are_read(tmp_path):
-    loaded, tokenizer, info = checkpoint.load(as_shards(save_one(tmp_path / "a")))
-    assert same_weights(new_model(), loaded) and tokenizer == TOKENIZER and info == {}
-
-
-def test_a_damaged_one_of_several_files_is_refused(tmp_path):
-    folder = as_shards(save_one(tmp_path / "a"))
-    cut_short(folder / "model-00002-of-00002.safetensors")
-    refused(lambda: checkpoint.load(folder), "model-00002-of-00002.safetensors")
-    (folder / "model-00002-of-00002.safetensors").unlink()
-    refused(lambda: checkpoint.load(folder), "model-00002-of-00002.safetensors")
-
-
-@pytest.mark.parametrize(
-    "places", [[], "x", {"a": 1}, {"a": ["x"]}, {"a": "../b/model.safetensors"}, {"a": "/etc/x"}]
-)
-def test_an_index_that_makes_no_sense_or_leads_out_of_the_folder_is_refused(tmp_path, places):
-    save_one(tmp_path / "b")
-    folder = as_shards(save_one(tmp_path / "a"), places)
-    refused(lambda: checkpoint.load(folder), "model.safetensors.index.json")
-
-
-def test_a_tied_output_matrix_that_is_written_twice_is_read_and_another_one_refused(tmp_path):
-    folder = save_one(tmp_path / "a")
-    (folder / "minilrm.json").unlink()
-    tensors = safetensors.torch.load_file(folder / "model.safetensors")
-    tensors["lm_head.weight"] = tensors["model.embed_tokens.weight"].clone()
-    safetensors.torch.save_file(tensors, folder / "model.safetensors")
-    assert same_weights(new_model(), checkpoint.load(folder)[0])
-    tensors["lm_head.weight"] += 1
-    safetensors.torch.save_file(tensors, folder / "model.safetensors")
-    refused(lambda: checkpoint.load(folder), "tie_word_embeddings")
-
-
-def test_another_projects_tokenizer_is_none(tmp_path):
-    folder = save_one(tmp_path / "a")
-    (folder / "minilrm.json").unlink()
-    (folder / "tokenizer.json").write_text('{"model": {"type": "WordPiece"}}')
-    assert checkpoint.load(folder)[1] is None
-    (folder / "tokenizer.json").unlink()
-    assert checkpoint.load(folder)[1] is None
-    checkpoint.save(tmp_path / "b", new_model(), None, info={})
-    assert checkpoint.load(tmp_path / "b")[1] is None
+    for name, contents in wanted.items():
+        text = json.dumps(contents, ensure_ascii=False, indent=2) + "\n"
+        assert (folder / name).read_text(encoding="utf-8") == text
+    record = json.loads((folder / "minilrm.json").read_text(encoding="utf-8"))
+    assert set(record["files"]) == {p.name for p in folder.iterdir()} - {"minilrm.json"}
+    for name, sha in record["files"].items():
+        assert hashlib.sha256((folder / name).read_bytes()).hexdigest() == sha
 
 
 # -- Finding ---------------------------------------------------------------------------------------
@@ -428,3 +251,18 @@ def test_a_user_may_name_a_checkpoint_a_run_or_a_shipped_one(tmp_path, monkeypat
     assert "skipped" in capsys.readouterr().err
     refused(lambda: checkpoint.resolve("toybase"), "'toybase'", "toy-base")
     refused(lambda: checkpoint.load(checkpoint.resolve("runs/none")), "runs/none")
+
+
+def test_a_model_is_opened_ready_to_be_asked(tmp_path):
+    opened = checkpoint.open_model(save_one(tmp_path / "a"))
+    assert opened.folder == tmp_path / "a" and opened.info == checkpoint.Info(task="toy")
+    assert opened.tokenizer == TOKENIZER and not opened.model.training
+    assert same_weights(opened.model, new_model())
+    checkpoint.save(tmp_path / "mute", new_model(), None)
+    refused(lambda: checkpoint.open_model(tmp_path / "mute"), "mute", "no tokenizer", "choose")
+
+
+def test_a_run_without_a_whole_checkpoint_is_not_advised_to_resume(tmp_path):
+    (tmp_path / "run/checkpoints").mkdir(parents=True)
+    message = refused(lambda: checkpoint.open_model(tmp_path / "run"), "choose another run")
+    assert "--resume" not in message

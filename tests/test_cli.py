@@ -12,21 +12,32 @@ from pathlib import Path
 import pytest
 
 from minilrm import __main__ as listing
-from minilrm.cli import check, describe, fill, option, parse, resumed, run_command, to_dict
+from minilrm import distill, grpo, ppo, pretrain, sft
+from minilrm.cli import parse, run_command
 from minilrm.errors import UserError
+from minilrm.options import (
+    CommandOptions,
+    check,
+    fill,
+    option,
+    options_table,
+    resumed,
+    to_dict,
+    with_recipe,
+)
 
 ROOT = Path(__file__).resolve().parent.parent
 
 
 @dataclass
-class Options:
+class Options(CommandOptions):
     task: str = option(
         "countdown", "which problems", choices=("countdown", "gsm8k-mini", "none"), group="what"
     )
     steps: int = option(100, "optimizer steps, 100% of them", minimum=1, maximum=10_000)
     lr: float | None = option(None, "learning rate", exclusive_minimum=0.0)
     temperature: float = option(1.0, "of sampling", minimum=0)
-    limit: float = option(float("inf"), "any number at all", finite=False)
+    weights: dict[str, float] = option({"right": 1.0}, "what counts, and how much", minimum=0)
     out: Path | None = option(None, "folder of the run")
     mark_spoiled: bool = option(False, "mark them")
     quick: bool | None = option(None, "be quick")
@@ -57,36 +68,61 @@ def test_nothing_given_is_the_defaults():
     assert read() == Options()
 
 
-def test_a_task_may_have_other_defaults_which_yield_to_what_is_said():
-    """Catches: a recipe that overrides the user, or that changes a run which is gone on with."""
-    recipes = {"countdown": {"steps": 200, "lr": 0.5}}
-
-    def given(*argv, options_class=Options):
-        return parse(options_class, argv, prog="test", description="A test.", recipes=recipes)
-
-    assert (given("--task", "countdown").steps, given("--task", "countdown").lr) == (200, 0.5)
-    assert [
-        given("--task", "countdown", "--steps", "100").steps,
-        given("--task", "none").steps,
-    ] == [100, 100]
-
-    @dataclass
-    class Resumable(Options):
-        resume: Path | None = option(None, "a run")
-
-    assert given("--task", "countdown", "--resume", "x", options_class=Resumable).steps == 100
+BOTH_WAYS = pytest.mark.parametrize(
+    "ask",
+    [
+        lambda **given: Options(**given),
+        lambda **given: read(*(w for k, v in given.items() for w in (f"--{k}", str(v)))),
+    ],
+    ids=["in Python", "on the command line"],
+)
 
 
-def test_going_on_takes_what_is_named_even_if_it_is_the_default():
+@BOTH_WAYS
+def test_a_task_s_recipe_fills_in_what_was_not_asked_for(ask):
+    """Catches: `--task countdown` and `Options(task="countdown")` that train differently; a recipe
+    that overrides somebody who asked for the default value."""
+    recipe = {"steps": 200, "lr": 0.5, "no_option": 1}
+    cooked = with_recipe(ask(task="countdown"), recipe)
+    assert (cooked.steps, cooked.lr) == (200, 0.5)
+    assert with_recipe(ask(task="countdown", steps=100), recipe).steps == 100
+    assert with_recipe(ask(), {}) == Options()
+
+
+@BOTH_WAYS
+def test_resuming_takes_what_was_asked_for_even_if_it_is_the_default(ask):
     """Catches: `--resume RUN --steps 100` that goes on with the run's 50 steps, as 100 is what the
     option has anyway."""
     saved = {"task": "gsm8k-mini", "steps": 50, "lr": 0.5}
-    named = resumed(read("--task", "countdown", "--steps", "100"), saved)
+    named = resumed(ask(task="countdown", steps=100), saved)
     assert (named.task, named.steps, named.lr) == ("countdown", 100, 0.5)
-    made = resumed(
-        Options(task="countdown", steps=100), saved
-    )  # made in Python: a default is no wish
-    assert (made.steps, made.lr) == (50, 0.5)
+    assert resumed(ask(), saved).steps == 50
+
+
+@pytest.mark.parametrize(
+    ("saved", "words"),
+    [
+        ({"steps": "50"}, "--steps must be a whole number, not '50'"),
+        ({"steps": 0}, "--steps must be at least 1, not 0"),
+        ({"mark_spoiled": "false"}, "--mark-spoiled must be true or false, not 'false'"),
+        ({"lr": [1]}, "--lr must be a number, not [1]"),
+        ({"top_k": 3}, "--top-k must be a list, not 3"),
+        ({"out": 7}, "--out must be a path, not 7"),
+        ({"task": None}, "--task must be a text, not None"),
+        ({"weights": {"right": "1"}}, "--weights right: must be a number, not '1'"),
+    ],
+)
+def test_the_options_saved_with_a_run_are_checked_like_any_others(saved, words):
+    """Catches: an edited config.json that ends in a traceback, and a "false" that becomes True."""
+    with pytest.raises(UserError) as raised:
+        resumed(Options(), saved)
+    assert str(raised.value) == f"the options saved with the run are out of order: {words}"
+
+
+def test_a_copy_remembers_what_was_given():
+    options = Options(steps=100).replace(lr=0.5)
+    assert options.lr == 0.5 and options.given == {"steps"}
+    assert Options("countdown", 100).given == {"task", "steps"} and Options().given == set()
 
 
 def test_every_type_is_read():
@@ -107,15 +143,16 @@ def test_every_type_is_read():
         "a,b",
         "--plain",
         "1",
-        "--limit",
-        "inf",
+        "--weights",
+        "right=1",
+        "tidy=0.5",
     )
     assert options == Options(
         "gsm8k-mini",
         5,
         1e-3,
         1.0,
-        float("inf"),
+        {"right": 1.0, "tidy": 0.5},
         Path("runs/a b"),
         True,
         False,
@@ -138,9 +175,8 @@ def test_lists_may_be_given_with_commas_and_are_not_shared():
 
 
 def test_the_last_of_a_repeated_option_holds():
-    assert (
-        read("--steps", "1", "--steps", "2").steps == 2
-    )  # so `make grpo ARGS="--task x"` can override the task
+    # so `make grpo ARGS="--task x"` can override the task
+    assert read("--steps", "1", "--steps", "2").steps == 2
 
 
 def test_none_can_be_given_where_it_is_allowed_but_stays_a_text_for_texts():
@@ -183,10 +219,8 @@ def test_none_can_be_given_where_it_is_allowed_but_stays_a_text_for_texts():
         (["--task", "gsm8k"], "did you mean gsm8k-mini?"),
         (["--stps", "3"], "unknown option --stps; did you mean --steps? (--help lists all)"),
         (["--mark_spoiled"], "unknown option --mark_spoiled; did you mean --mark-spoiled?"),
-        (
-            ["--step", "3"],
-            "unknown option --step; did you mean --steps?",
-        ),  # no silent abbreviations
+        # no silent abbreviations
+        (["--step", "3"], "unknown option --step; did you mean --steps?"),
         (["--zzz=1"], "unknown option --zzz (--help lists all)"),
         (["--hidden", "1"], "unknown option --hidden (--help lists all)"),
         (["countdown"], "no option belongs to countdown"),
@@ -233,7 +267,7 @@ def test_help_shows_defaults_choices_and_groups(capsys):
 def test_a_type_no_command_line_can_fill_is_our_own_mistake():
     @dataclass
     class Odd:
-        table: dict = option(None, "a table")
+        table: dict[int, int] = option(None, "a table")
 
     with pytest.raises(TypeError, match="dict"):
         parse(Odd, [], prog="test", description="")
@@ -245,34 +279,72 @@ def test_a_type_no_command_line_can_fill_is_our_own_mistake():
 @pytest.mark.parametrize(
     ("values", "words"),
     [
-        ({"steps": 0}, "steps must be at least 1, not 0"),
-        ({"steps": True}, "steps must be a whole number, not True"),
-        ({"steps": "5"}, "steps must be a whole number, not '5'"),
-        ({"steps": None}, "steps must be a whole number, not None"),
-        ({"lr": float("nan")}, "lr must be a finite number, not nan"),
-        ({"lr": -1}, "lr must be above 0.0, not -1"),
-        ({"task": "x"}, "task cannot be 'x' (choices: countdown, gsm8k-mini, none)"),
-        ({"top_k": 3}, "top_k must be a list, not 3"),
-        ({"top_k": [1, -3]}, "top_k must be at least 1, not -3"),
-        ({"mark_spoiled": 1}, "mark_spoiled must be true or false, not 1"),
+        ({"steps": 0}, "--steps must be at least 1, not 0"),
+        ({"steps": True}, "--steps must be a whole number, not True"),
+        ({"steps": "5"}, "--steps must be a whole number, not '5'"),
+        ({"steps": None}, "--steps must be a whole number, not None"),
+        ({"lr": float("nan")}, "--lr must be a finite number, not nan"),
+        ({"lr": -1}, "--lr must be above 0.0, not -1"),
+        ({"task": "x"}, "--task cannot be 'x' (choices: countdown, gsm8k-mini, none)"),
+        ({"top_k": 3}, "--top-k must be a list, not 3"),
+        ({"top_k": [1, -3]}, "--top-k must be at least 1, not -3"),
+        ({"mark_spoiled": 1}, "--mark-spoiled must be true or false, not 1"),
+        ({"weights": ["right"]}, "--weights must be names with numbers, such as accuracy=1, not ["),
+        ({"weights": {"right": -1.0}}, "--weights right: must be at least 0, not -1.0"),
+        ({"out": "a\0b"}, "--out cannot be"),
+        ({"out": "x" * 5000}, "file name too long"),
+        ({"out": "a\udcffb"}, "--out is no valid text: a\\udcffb"),
+        ({"out": Path(__file__) / "within"}, "a file stands where a folder would have to be"),
     ],
 )
-def test_check_raises(values, words):
+def test_options_made_in_python_are_checked_in_the_same_words(values, words):
     with pytest.raises(UserError) as raised:
-        check(dataclasses.replace(Options(), **values))
-    assert str(raised.value) == words
+        check(Options(**values))
+    assert words in str(raised.value) and "\n" not in str(raised.value)
 
 
 def test_check_passes_what_is_right():
-    check(Options())
-    check(Options(lr=1, out="as/text", limit=float("nan"), top_k=(1, 2), quick=True, steps=10_000))
+    check(Options(lr=1, out="as/text", top_k=(1, 2), quick=True, steps=10_000, weights={}))
+
+
+@pytest.mark.parametrize(
+    ("loop", "wrong", "words"),
+    [
+        (grpo, {"style": "cott"}, "--style cannot be 'cott'; did you mean cot?"),
+        (grpo, {"reward": {"format": -3.0}}, "--reward format: must be at least 0, not -3.0"),
+        (grpo, {"objective": "grop"}, "--objective cannot be 'grop'; did you mean grpo?"),
+        (grpo, {"normalize": "mean"}, "--normalize cannot be 'mean'"),
+        (grpo, {"seed": 2**70}, "--seed must be at most"),
+        (grpo, {"reward": {}}, "--reward needs at least one reward"),
+        (
+            grpo,
+            {"reward": {"acuracy": 1.0}},
+            "no reward is called 'acuracy'; did you mean accuracy?",
+        ),
+        (ppo, {"critic": "none"}, "--critic cannot be 'none'"),
+        (sft, {"threads": 10**9}, "--threads must be at most 1024"),
+        (
+            pretrain,
+            {"task": "gsm8k-mimi"},
+            "--task cannot be 'gsm8k-mimi'; did you mean gsm8k-mini?",
+        ),
+        (distill, {"way": "trace"}, "--way cannot be 'trace'; did you mean traces?"),
+    ],
+)
+def test_every_train_checks_its_options_first(tmp_path, loop, wrong, words):
+    """Catches: a wrong option that is found after the evaluation of step 0, and leaves a run
+    folder."""
+    with pytest.raises(UserError) as raised:
+        loop.train(loop.Options(out=tmp_path / "run", **wrong))
+    assert words in str(raised.value)
+    assert not (tmp_path / "run").exists()
 
 
 # -- showing and completing ------------------------------------------------------------------------
 
 
 def test_describe_is_an_aligned_table_of_all():
-    lines = describe(Options(out=Path("a"))).splitlines()
+    lines = options_table(Options(out=Path("a"))).splitlines()
     assert len(lines) == len(dataclasses.fields(Options))
     assert lines[0] == "  task          countdown"
     assert (
@@ -287,7 +359,7 @@ def test_to_dict_is_strict_json():
     assert json.loads(json.dumps(values, allow_nan=False)) == values
     assert (
         values["out"] == str(Path("a") / "b")
-        and values["limit"] == "inf"
+        and values["weights"] == {"right": 1.0}
         and values["tags"] == ["x"]
     )
     assert values["lr"] is None and values["mark_spoiled"] is False
@@ -317,6 +389,9 @@ def ending(capsys, error, *argv):
 def test_a_command_gets_its_options_and_returns(capsys):
     seen = []
     assert run_command(seen.append, Options, ["--steps", "4"], prog="test", description="") is None
+    with pytest.raises(SystemExit) as stopped:  # what a command returns is its exit code
+        run_command(lambda options: 130, Options, [], prog="test", description="")
+    assert stopped.value.code == 130
     assert seen == [Options(steps=4)] and capsys.readouterr().err == ""
 
 
@@ -360,7 +435,8 @@ def test_a_closed_pipe_is_quiet(tmp_path):
         "reader, writer = os.pipe()\n"
         "os.close(reader)\n"
         "os.dup2(writer, 1)\n"
-        "run_command(lambda options: print('x' * 100_000), Options, [], prog='talk', description='')\n"
+        "run_command(lambda options: print('x' * 100_000), Options, [], prog='talk', "
+        "description='')\n"
     )
     answer = run_python(tmp_path, "talk.py")
     assert (answer.returncode, answer.stderr) == (141, "")
@@ -386,4 +462,4 @@ def test_a_verb_in_the_wrong_place_is_one_line(capsys, monkeypatch):
     out, err = capsys.readouterr()
     assert out == "" and err.count("\n") == 1 and "python -m minilrm.grpo" in err
     assert listing.main(["--help"]) == 0
-    assert len(capsys.readouterr().out.splitlines()) == 2 + len(listing.COMMANDS)
+    assert len(capsys.readouterr().out.splitlines()) == 3 + len(listing.COMMANDS)

@@ -183,9 +183,8 @@ def test_a_document_tells_all_its_problems(kind):
     for (_, problems), document in zip(
         written(kind, 60), (Web(seed=7).document(i, kind) for i in range(60)), strict=True
     ):
-        if (
-            document.problems or kind != "text"
-        ):  # a page of the times table is no problem of any split
+        # a page of the times table is no problem of any split
+        if document.problems or kind != "text":
             assert document.problems == tuple(p.key for p in problems)
 
 
@@ -311,10 +310,8 @@ def test_the_command_writes_documents(capsys, tmp_path):
     [
         (["--out", "{tmp}/nowhere/pages.jsonl"], "must name a file in a folder that is there"),
         (["--out", "{tmp}"], "must name a file"),
-        (
-            ["--split", "test"],
-            "--split cannot be 'test'",
-        ),  # the test split is not for training text
+        # the test split is not for training text
+        (["--split", "test"], "--split cannot be 'test'"),
         (["--spanish", "2"], "--spanish must be at most 1.0, not 2.0"),
     ],
 )

@@ -26,6 +26,7 @@ from minilrm.errors import UserError
 from minilrm.tasks import countdown, expressions, get_task, split_of
 from minilrm.tasks.base import Problem
 from minilrm.tasks.countdown import Countdown, make_problem
+from studies.census import census
 
 repeatable = settings(derandomize=True, deadline=None, max_examples=100)
 ROOT = Path(__file__).resolve().parent.parent
@@ -55,11 +56,12 @@ OPS = {
 
 def oracle(text: str) -> tuple[Fraction | None, list[int]] | None:
     """(value, numbers) of an expression by Python's grammar, narrowed to ours; None if it is
-    none."""
-    if not re.fullmatch(r"[0-9+*/() -]*", text):
+    none. A minus sign may stand before a number or bracket only where a sum begins."""
+    text = text.strip()
+    if not re.fullmatch(r"[0-9+*/() -]*", text) or re.search(r"[-+*/] *-", text):
         return None
     try:
-        body = ast.parse(text.strip(), mode="eval").body
+        body = ast.parse(text, mode="eval").body
     except SyntaxError:  # leading zeros among them
         return None
     numbers: list[int] = []
@@ -68,8 +70,11 @@ def oracle(text: str) -> tuple[Fraction | None, list[int]] | None:
         if isinstance(node, ast.Constant):
             numbers.append(node.value)
             return Fraction(node.value)
+        if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
+            inner = walk(node.operand)
+            return None if inner is None else -inner
         if not isinstance(node, ast.BinOp) or type(node.op) not in OPS:
-            raise KeyError("a minus sign, ** or //, a call")
+            raise KeyError("a plus sign, ** or //, a call")
         a, b = walk(node.left), walk(node.right)
         return (
             None
@@ -142,10 +147,15 @@ def test_five_numbers_are_solved_too():
 trees = st.recursive(
     st.integers(0, 99), lambda t: st.tuples(st.sampled_from("+-*/"), t, t), max_leaves=8
 )
+with_leading_minus = st.recursive(
+    st.integers(0, 99),
+    lambda t: st.one_of(st.tuples(st.sampled_from("+-*/"), t, t), st.tuples(st.just("-"), t)),
+    max_leaves=8,
+).filter(lambda tree: len(expressions.write(tree)) <= expressions.MAX_LENGTH)
 
 
 @repeatable
-@given(trees)
+@given(st.one_of(trees, with_leading_minus))
 def test_expressions_are_written_and_read_without_loss(tree):
     """Caught: a bracket too few on the right of - and /, and a normal form that changes the
     value."""
@@ -185,8 +195,9 @@ HOLES = {
     "decimals": answered("25.0+4*7"),
     "glued numbers": answered("2 5+4*7"),
     "leading zero": answered("025+4*7"),
-    "unary minus": answered("25--4*7"),
-    "leading minus": answered("-4+7+25"),
+    "minus behind an operator": answered("25--4*7"),
+    "two leading minuses": answered("--4*7+25"),
+    "leading minus, other value": answered("-4*7+25"),
     "plus sign": answered("+25+4*7"),
     "underscore": answered("2_5+4*7"),
     "hexadecimal": answered("0x19+4*7"),
@@ -198,7 +209,7 @@ HOLES = {
     "superscripts": answered("4*7+2⁵"),
     "unicode minus": answered("25−7+4"),
     "no-break space": answered("25\u00a0+4*7"),
-    "line break": answered("25\n+4*7"),
+    "line break inside": answered("25\n+4*7"),
     "empty": answered(""),
     "blank": answered("  "),
     "the target": answered("53"),
@@ -217,6 +228,7 @@ HOLES = {
     "no tag": "4*7+25",
     "nothing": "",
     "a number twice": answered("25+4*7+4-4"),
+    "a number twice, led by a minus": answered("-7+7+4*7+25"),
     "a number missing": answered("25+7"),
     "another number": answered("28+25"),
     "digits rearranged": answered("52+7/4"),
@@ -244,6 +256,8 @@ def test_a_hole_is_worth_nothing(completion):
     [
         (answered("4*7+25"), True, True, "4*7+25", "right"),
         (" <answer> (7 * 4) + 25 </answer>\n ", True, True, "(7 * 4) + 25", "right"),
+        ("<think>\n28+25\n</think>\n<answer>4*7+25\n</answer>", True, True, "4*7+25", "right"),
+        ("<answer>\n\t4*7+25\r\n</answer>\n", True, True, "4*7+25", "right"),
         (answered("4*7+25") + "\nThere!", True, False, "4*7+25", "text after the answer"),
         (answered("4+7+25") + "\nThere!", False, False, "4+7+25", "wrong value"),
         (answered("25*4-7"), False, True, "25*4-7", "wrong value"),
@@ -275,6 +289,26 @@ def test_the_way_to_the_value_is_free():
     assert TASK.grade(below_zero, answered("2-5+9")).correct
     by_zero = Problem("countdown", "", "", "", 2, {"numbers": [5, 5, 9], "target": 0})
     assert TASK.grade(by_zero, answered("9/(5-5)")).reason == "division by zero"
+
+
+@pytest.mark.parametrize(
+    "numbers, target, expression",
+    [
+        ([7, 7, 34, 74, 80], 120, "-34+7*(74+80)/7"),
+        ([4, 7, 25], 53, "-(-25-4*7)"),
+        ([4, 7, 25], 72, "-4*(7-25)"),
+        ([4, 7, 40], 12, "(- 7)*4 + 40"),
+        ([4, 7, 25], 22, " -7+25+4\n"),
+    ],
+)
+def test_a_leading_minus_is_taken_where_the_value_is_right(numbers, target, expression):
+    """As larger models write it. Each number must still be used once."""
+    problem = Problem("countdown", "", "", "", 3, {"numbers": numbers, "target": target})
+    assert TASK.grade(problem, answered(expression)).reason == "right"
+    other = Problem("countdown", "", "", "", 3, {"numbers": numbers, "target": target + 1})
+    assert TASK.grade(other, answered(expression)).reason == "wrong value"
+    fewer = Problem("countdown", "", "", "", 3, {"numbers": numbers[1:], "target": target})
+    assert TASK.grade(fewer, answered(expression)).reason == "numbers not used once each"
 
 
 PIECES = "4 7 25 2 5 + - * / ( ) ** // 53 . = <answer> </answer>".split() + [" ", "\n", "٣"]
@@ -325,7 +359,7 @@ def test_the_problems_are_those_that_are_counted():
         dict(found) == {"train": 21_926, "validation": 2_794, "test": 2_559}
         and found.total() == 27_279
     )
-    small = countdown.census(3, 5)
+    small = census(3, 5)
     assert sum(sets for split, (sets, _) in small.items() if split != "ood") == 35 and small[
         "ood"
     ] == (1820, 88_597)
@@ -464,7 +498,7 @@ def test_the_files_can_be_made_again(make_data, split):
     everything again."""
     text = (FOLDER / f"{split}.jsonl").read_text(encoding="utf-8")
     assert len(text) < 150_000 and text.count("\n") == 1000
-    assert text.splitlines()[:60] == make_data.countdown_lines(split, 60)
+    assert text.splitlines()[:60] == make_data.lines("countdown", split, 60)
 
 
 @pytest.mark.parametrize("split", ["test", "ood"])
@@ -493,10 +527,9 @@ def test_other_options_another_seed_or_more_problems_are_made_anew():
 def test_a_damaged_file_says_what_to_do(tmp_path, monkeypatch):
     (tmp_path / "countdown").mkdir()
     monkeypatch.setenv("MINILRM_DATA", str(tmp_path))
-    assert machine.data_folder() == tmp_path and TASK.problems("test", 5) == TASK.make(
-        "test", 5
-    )  # no file: made anew
-    good = json.dumps(countdown.to_record(P))
+    # no file: made anew
+    assert machine.data_folder() == tmp_path and TASK.problems("test", 5) == TASK.make("test", 5)
+    good = json.dumps(TASK.to_record(P))
     for line in (
         '{"numbers": [4, 7',
         good.replace("53", "54"),

@@ -110,14 +110,10 @@ def test_a_trace_cut_anywhere_gives_what_was_whole(problem, writer, data):
 
 
 BROKEN = {
-    " 25-7=18, 18+4=22 no, wait, 4*7=28, 28+25=53 ok\n<answer>4*7+25</answer>": (
-        2,
-        1,
-    ),  # a comma for the line break
-    " 25-7=18, 18+4=22 no\n4*7=28, 28+25=53 ok\n<answer>4*7+25</answer>": (
-        2,
-        0,
-    ),  # tries again without the word
+    # a comma for the line break
+    " 25-7=18, 18+4=22 no, wait, 4*7=28, 28+25=53 ok\n<answer>4*7+25</answer>": (2, 1),
+    # tries again without the word
+    " 25-7=18, 18+4=22 no\n4*7=28, 28+25=53 ok\n<answer>4*7+25</answer>": (2, 0),
     "25-7=18, 18+4=22 no\n<answer>25-7+4</answer>": (1, 0),
     " 25-7=18, 18+4=22 no\n<answer>25-7+4</answer>.": (1, 0),
     " 25-7=18, 18+4=22 no\n<answer></answer>": (1, 0),
@@ -242,9 +238,8 @@ def test_contents_name_attempts():
         False,
         True,
     ]
-    assert (
-        attempt_of("9-9=0, 5+3=8").content != attempt_of("5+3=8, 9-9=0").content
-    )  # the last result is the one that counts
+    # the last result is the one that counts
+    assert attempt_of("9-9=0, 5+3=8").content != attempt_of("5+3=8, 9-9=0").content
 
 
 def test_solutions():
@@ -280,9 +275,8 @@ def test_tokens_and_text(tokenizer):
         ).reason
         == "right"
     )
-    assert (
-        len(tokenizer.encode(answered("4"), allow_special=True)) == 4
-    )  # line break, tag, digit, tag
+    # line break, tag, digit, tag
+    assert len(tokenizer.encode(answered("4"), allow_special=True)) == 4
     rng, never = random.Random(0), Writer(skill=0, careless=0, reflects=True, longest=8)
     for task in (TASK, HARD):
         texts = [task.write(p, rng, never) for p in drawn(40, "train", task)]

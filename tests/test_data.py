@@ -12,8 +12,8 @@ import pytest
 from minilrm import machine
 from minilrm.errors import UserError
 from minilrm.tasks import get_task, split_of
-from minilrm.tasks.gsm8k import GSM8K, load_jsonl
-from minilrm.tasks.gsm8k_mini import GSM8KMini, restore, to_record
+from minilrm.tasks.gsm8k import GSM8K
+from minilrm.tasks.gsm8k_mini import GSM8KMini
 from minilrm.tasks.templates import HELD_OUT, TRAINING
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -37,8 +37,8 @@ def read(name):
 def test_the_files_can_be_made_again(make_data, name):
     """If this fails because stories have changed: python scripts/make_data.py, and measure
     everything again."""
-    assert make_data.FILES == FILES
-    assert read(name)[:50] == make_data.lines(FILES[name], 50)
+    assert make_data.files_of("gsm8k-mini") == FILES
+    assert read(name)[:50] == make_data.lines("gsm8k-mini", FILES[name], 50)
 
 
 def test_what_is_shipped_is_small():
@@ -56,9 +56,7 @@ def test_a_shipped_problem_is_the_made_one_with_all_its_meta(split):
 @pytest.mark.parametrize("name", FILES)
 def test_each_problem_is_in_its_split_once_and_its_answer_is_right(name):
     task, rng = GSM8KMini(), random.Random(0)
-    problems = [
-        restore(p, task.templates) for p in load_jsonl(FOLDER / f"{name}.jsonl", "gsm8k-mini")
-    ]
+    problems = task.read_shipped(FOLDER / f"{name}.jsonl")
     assert len({p.key for p in problems}) == len({p.prompt for p in problems}) == len(problems)
     held_out, known = {t.name for t in HELD_OUT}, {t.name for t in TRAINING}
     for p in problems:
@@ -106,7 +104,7 @@ def test_without_the_files_they_are_made_anew(tmp_path, monkeypatch):
 
 def test_a_file_of_other_stories_says_what_to_do(tmp_path, monkeypatch):
     record = {
-        **to_record(GSM8KMini().problems("test", 1)[0]),
+        **GSM8KMini().to_record(GSM8KMini().problems("test", 1)[0]),
         "meta": {"template": "no_such_story"},
     }
     (tmp_path / "gsm8k-mini").mkdir()

@@ -11,22 +11,24 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from test_loops import SUMMARY_KEYS, is_the_same_run, weights
+from miniature import SUMMARY_KEYS, is_the_same_run, weights
 
-from minilrm import checkpoint, distill, objectives, runlog
+from minilrm import batches, checkpoint, distill, objectives, traces
 from minilrm.cli import run_command
+from minilrm.distill import trainer as distill_trainer
 from minilrm.errors import UserError
+from minilrm.files import read_json, read_jsonl
+from minilrm.loop import run as loop_run
 from minilrm.model import SCALES, ModelConfig, Transformer
+from minilrm.optim import Guard
 from minilrm.rollout import Episode, rollout
-from minilrm.runlog import RunLog, read_json, read_jsonl
+from minilrm.runlog import RunLog
 from minilrm.tasks import get_task
 from minilrm.tasks.base import Grade
 from minilrm.tasks.gsm8k_mini import GSM8KMini
 from minilrm.tokenizer import Tokenizer
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "scripts"))
-
-import study_distill  # noqa: E402
+from studies import common
+from studies import distill as study_distill
 
 BOTH = {"way": "on-policy", "lmbda": 0.7, "samples": 4}  # a run with batches of both kinds
 SMALL = ModelConfig(
@@ -39,7 +41,7 @@ def student(tokenizer, tmp_path_factory):
     """The folder of a student of a few weights that nobody trained."""
     torch.manual_seed(1)
     return checkpoint.save(
-        tmp_path_factory.mktemp("student") / "small", Transformer(SMALL), tokenizer, info={}
+        tmp_path_factory.mktemp("student") / "small", Transformer(SMALL), tokenizer
     )
 
 
@@ -48,7 +50,7 @@ def small(monkeypatch):
     """Short answers, of which a random teacher gets half right; no page at the end, which takes
     longer than the run."""
     make_small(monkeypatch)
-    monkeypatch.setattr(distill, "write_report", lambda folder: folder)
+    monkeypatch.setattr(loop_run, "write_report", lambda folder: folder)
     return monkeypatch
 
 
@@ -166,7 +168,7 @@ def episodes_of(tokenizer):
     """Completions of several lengths behind prompts of several; one has two tokens that a tool
     wrote."""
     return [
-        distill.Trace(tokenizer.encode(prompt), ids, mask)
+        batches.Example(tokenizer.encode(prompt), ids, mask)
         for prompt, ids, mask in (
             ("Question: 2 + 2?\nAnswer:", [300, 301, 302, tokenizer.eos_id], [1, 0, 0, 1]),
             ("Q:", [310, tokenizer.eos_id], [1, 1]),
@@ -207,7 +209,7 @@ def test_the_gradient_is_the_formulas_however_the_batch_is_cut(
             distill.loss_of(
                 pupil, teacher, *batch, hard=hard, beta=beta, temperature=tau, denominator=count
             )
-            for batch in distill.micro_batches(rows, budget)
+            for batch in batches.example_batches(rows, budget)
         ]
         assert len(parts) == {256: 1, 40: 2, 1: 3}[budget]
         assert sum(parts).item() == pytest.approx(total.item(), rel=1e-5)
@@ -222,7 +224,7 @@ def test_prompt_padding_and_inserted_tokens_have_a_gradient_of_exactly_zero(
 ):
     (teacher, pupil), seen = (checkpoint.load(where)[0] for where in (base, student)), []
     pupil.hidden = lambda ids: seen.append(Transformer.hidden(pupil, ids)) or seen[-1]
-    ((ids, learnt),) = distill.micro_batches(episodes_of(tokenizer), 256)
+    ((ids, learnt),) = batches.example_batches(episodes_of(tokenizer), 256)
     loss = distill.loss_of(
         pupil, teacher, ids, learnt, hard=0.5, beta=0.5, temperature=1.0, denominator=10
     )
@@ -240,12 +242,13 @@ def test_a_step_moves_the_student_alone_and_by_the_loss_alone(
 ):
     """Catches: a gradient that reaches the teacher, a score-function term for the sampling, another
     way's loss."""
-    own = (
-        {"lmbda": 1.0, "hard_weight": 0.4} if way == "on-policy" else {}
-    )  # nobody learns his own samples by heart
-    run = distill.Distiller(distill.settle(options(base, student, way=way, **own), None))
-    rows = run.ask(run.student if own else run.teacher, run.task.problems("train", 6), 1, "test", 0)
-    run.own_samples, run.pool = lambda step: (rows, {}), rows
+    # nobody learns his own samples by heart
+    own = {"lmbda": 1.0, "hard_weight": 0.4} if way == "on-policy" else {}
+    run = distill.Trainer(distill.Trainer.complete(options(base, student, way=way, **own), {}))
+    rows = run.sample(
+        run.model if own else run.teacher, run.task.problems("train", 6), 1, "test", 0
+    )
+    run.own_samples, run.pool = lambda step: (rows, {}), traces.Pool(rows)
     caught, before = [], [p.clone() for p in run.teacher.parameters()]
     run.guard.step = lambda model, *_: (
         caught.extend(p.grad.clone() for p in model.parameters()) or model.zero_grad() or 1.0
@@ -259,10 +262,10 @@ def test_a_step_moves_the_student_alone_and_by_the_loss_alone(
         "denominator": count,
     }
     loss = distill.loss_of(
-        run.student, run.teacher, *next(distill.micro_batches(rows, 10_000)), **how
+        run.model, run.teacher, *next(batches.example_batches(rows, 10_000)), **how
     )
     for found, wanted in zip(
-        caught, torch.autograd.grad(loss, list(run.student.parameters())), strict=True
+        caught, torch.autograd.grad(loss, list(run.model.parameters())), strict=True
     ):
         assert (found - wanted).norm() <= 1e-4 * wanted.norm() + 1e-9
     assert any(g.norm() > 0 for g in caught)
@@ -301,8 +304,8 @@ def test_traces_are_kept_if_right_and_well_ended_and_only_once():
         answer(" #### 4\nBye", formatted=False),
         answer(" #### 4 ", reason="length"),
     ]
-    kept, counts = distill.keep_right([bad[0], first, bad[1], other, bad[2]], seen)
-    none, more = distill.keep_right([again], seen)
+    kept, counts = traces.keep_right([bad[0], first, bad[1], other, bad[2]], seen)
+    none, more = traces.keep_right([again], seen)
     assert kept == [first, other] and none == [] and more["duplicates"] == 1
     assert counts == {
         "sampled": 5,
@@ -318,25 +321,25 @@ def test_every_round_visits_each_trace_once_in_an_order_of_its_own():
     """Catches: drawing with replacement, a round that begins anew at each step, the same order in
     every round."""
     walk = [
-        place for step in range(7) for place in distill.pick(10, seed=3, first=step * 6, count=6)
+        place for step in range(7) for place in traces.walk(10, seed=3, first=step * 6, count=6)
     ]
     rounds = [walk[i : i + 10] for i in range(0, 40, 10)]
     assert all(sorted(r) == list(range(10)) for r in rounds) and len(set(map(tuple, rounds))) == 4
-    assert distill.pick(4, 0, 0, 10)[:4] == distill.pick(4, 0, 0, 4)
-    assert distill.pick(10, 3, 0, 10) != distill.pick(10, 4, 0, 10)
+    assert traces.walk(4, 0, 0, 10)[:4] == traces.walk(4, 0, 0, 4)
+    assert traces.walk(10, 3, 0, 10) != traces.walk(10, 4, 0, 10)
 
 
 def test_a_problem_that_is_too_long_gives_way_to_another_of_its_number():
     task = get_task("gsm8k-mini")
-    plain = distill.draw(task, lambda p: True, 0, range(6), "own")
+    plain = traces.draw_problems(task, lambda p: True, 0, range(6), "own")
     most = len(plain[2].prompt)
-    short = distill.draw(task, lambda p: len(p.prompt) < most, 0, range(1, 6), "own")
+    short = traces.draw_problems(task, lambda p: len(p.prompt) < most, 0, range(1, 6), "own")
     assert all(
         len(b.prompt) < most and (b == a or len(a.prompt) >= most)
         for a, b in zip(plain[1:], short, strict=True)
     )
     with pytest.raises(UserError, match="hardly any problem"):
-        distill.draw(task, lambda p: False, 0, range(1), "own")
+        traces.draw_problems(task, lambda p: False, 0, range(1), "own")
 
 
 # -- runs ------------------------------------------------------------------------------------------
@@ -349,7 +352,7 @@ def whole(base, student, tmp_path_factory):
         make_small(patch)
         return distill.train(
             options(base, student, tmp_path_factory.mktemp("distill") / "run", **BOTH)
-        )
+        ).folder
 
 
 def kl_to_teacher(base, folder, tokenizer):
@@ -360,7 +363,7 @@ def kl_to_teacher(base, folder, tokenizer):
         teacher, tokenizer, task, task.problems("validation", 32), max_new_tokens=8, seed=7
     )
     with torch.no_grad():
-        ((ids, learnt),) = distill.micro_batches([e for g in groups for e in g], 10**6)
+        ((ids, learnt),) = batches.example_batches([e for g in groups for e in g], 10**6)
         return float(
             objectives.generalized_jsd(pupil(ids[:, :-1]), teacher(ids[:, :-1]), 0.0, learnt[:, 1:])
         )
@@ -379,7 +382,7 @@ def test_each_way_brings_the_student_nearer_to_its_teacher(
         "lr": 2e-2,
         "prompts": 60,
     }
-    folder = distill.train(options(base, student, tmp_path / "run", way=way, **how))
+    folder = distill.train(options(base, student, tmp_path / "run", way=way, **how)).folder
     assert kl_to_teacher(base, folder, tokenizer) < 0.9 * kl_to_teacher(base, student, tokenizer)
 
 
@@ -432,22 +435,22 @@ def test_what_a_run_leaves_behind(whole, base, tokenizer):
 def test_the_same_seed_gives_the_same_run_and_another_seed_another(
     whole, base, student, small, tmp_path
 ):
-    is_the_same_run(distill.train(options(base, student, tmp_path / "0", **BOTH)), whole)
-    other = distill.train(options(base, student, tmp_path / "1", **BOTH, seed=1))
+    is_the_same_run(distill.train(options(base, student, tmp_path / "0", **BOTH)).folder, whole)
+    other = distill.train(options(base, student, tmp_path / "1", **BOTH, seed=1)).folder
     assert not weights(other)["model/model.norm.weight"].equal(
         weights(whole)["model/model.norm.weight"]
     )
     assert read_jsonl(other / "traces.jsonl")[1] != read_jsonl(whole / "traces.jsonl")[1]
 
 
-@pytest.mark.parametrize("where", ["ask", "step"])
+@pytest.mark.parametrize("where", ["sample", "step"])
 def test_ctrl_c_saves_and_resume_loses_nothing(
     whole, base, student, small, tmp_path, capsys, where
 ):
     """While the teacher writes, and in the middle of a step. Catches: a pool made anew in another
     order, the coin or the samples of a step depending on what was drawn before, momentum or
     counters lost, options forgotten."""
-    owner, number = (distill.Distiller, 1) if where == "ask" else (distill.Guard, 3)
+    owner, number = (distill.Trainer, 1) if where == "sample" else (Guard, 3)
     original, calls = getattr(owner, where), []
 
     def hooked(*args):
@@ -458,17 +461,18 @@ def test_ctrl_c_saves_and_resume_loses_nothing(
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(owner, where, hooked)
-        folder = distill.train(options(base, student, tmp_path / "run", **BOTH))
-    step = 0 if where == "ask" else 3
+        stopped = distill.train(options(base, student, tmp_path / "run", **BOTH))
+    step, folder = 0 if where == "sample" else 3, stopped.folder
+    assert not stopped.finished and stopped.exit_code == 130
     assert (
-        f"stopped at step {step}; go on with: python -m minilrm.distill --resume {folder}"
+        f"stopped at step {step}; resume with: python -m minilrm.distill --resume {folder}"
         in capsys.readouterr().err
     )
     assert not (folder / "summary.json").exists() and (folder / "traces.jsonl").exists() == (
         step > 0
     )
     if step:  # the pool is used again, not made again
-        small.setattr(distill.Distiller, "write_traces", never)
+        small.setattr(distill_trainer, "write_pool", never)
     distill.train(distill.Options(resume=folder))
     is_the_same_run(folder, whole)
 
@@ -476,13 +480,13 @@ def test_ctrl_c_saves_and_resume_loses_nothing(
 def test_a_run_can_end_by_tokens_use_an_earlier_pool_and_never_sample(
     whole, base, student, small, tmp_path
 ):
-    small.setattr(distill.Distiller, "own_samples", never)
-    small.setattr(distill.Distiller, "write_traces", never)
+    small.setattr(distill.Trainer, "own_samples", never)
+    small.setattr(distill_trainer, "write_pool", never)
     folder = distill.train(
         options(
             base, student, tmp_path / "run", way="logits", tokens=100, pool=whole / "traces.jsonl"
         )
-    )
+    ).folder
     summary, lengths = (
         read_json(folder / "summary.json"),
         [m["tokens"] for m in RunLog.open(folder).metrics("train")],
@@ -497,9 +501,9 @@ def test_a_run_can_end_by_tokens_use_an_earlier_pool_and_never_sample(
 def test_a_student_that_writes_all_itself_needs_no_traces_and_may_start_from_nothing(
     base, small, tmp_path
 ):
-    small.setattr(distill.Distiller, "write_traces", never)
+    small.setattr(distill_trainer, "write_pool", never)
     how = {"student_scale": "pico", "way": "on-policy", "lmbda": 1.0, "steps": 1}
-    folder = distill.train(options(base, "scratch", tmp_path / "run", **how))
+    folder = distill.train(options(base, "scratch", tmp_path / "run", **how)).folder
     summary = read_json(folder / "summary.json")
     config = checkpoint.load_config(folder / "checkpoints" / summary["last"])
     assert (config.dim, config.vocab_size, config.max_seq_len) == (80, 1024, 320)
@@ -512,8 +516,10 @@ def test_a_student_that_writes_all_itself_needs_no_traces_and_may_start_from_not
 
 def test_a_nan_loss_skips_the_step_and_is_counted(base, student, small, tmp_path):
     original, factors = distill.loss_of, iter([math.nan] + [1.0] * 9)
-    small.setattr(distill, "loss_of", lambda *args, **how: original(*args, **how) * next(factors))
-    folder = distill.train(options(base, student, tmp_path / "run", steps=2))
+    small.setattr(
+        distill_trainer, "loss_of", lambda *args, **how: original(*args, **how) * next(factors)
+    )
+    folder = distill.train(options(base, student, tmp_path / "run", steps=2)).folder
     assert read_json(folder / "summary.json")["skipped_steps"] == 1
     assert all(tensor.isfinite().all() for tensor in weights(folder).values())
 
@@ -530,7 +536,7 @@ def refused(capsys, tmp_path, monkeypatch):
     def run(*argv):
         with pytest.raises(SystemExit) as stopped:
             run_command(
-                distill.train,
+                distill.main,
                 distill.Options,
                 [*map(str, argv), "--threads", "1"],
                 prog="",
@@ -562,9 +568,7 @@ def test_teacher_and_student_must_share_tokenizer_vocabulary_and_context(
     refused, base, student, tokenizer, tmp_path, small
 ):
     def model(name, tokens=tokenizer, **shape):
-        return checkpoint.save(
-            tmp_path / name, Transformer(replace(SMALL, **shape)), tokens, info={}
-        )
+        return checkpoint.save(tmp_path / name, Transformer(replace(SMALL, **shape)), tokens)
 
     other = model("other", Tokenizer.train(["a cat and a hat on a mat"] * 9, 300))
     assert "different tokenizers" in refused("--teacher", base, "--student", other)
@@ -613,7 +617,9 @@ def test_what_the_way_does_not_use_is_refused_and_not_ignored(refused, base, stu
         assert "of the divergence" in refused(
             "--teacher", base, "--student", student, "--way", way, *option
         )
-    settled = distill.settle(distill.Options(teacher=str(base), hard_weight=0.5, beta=0.5), None)
+    settled = distill.Trainer.complete(
+        distill.Options(teacher=str(base), hard_weight=0.5, beta=0.5), {}
+    )
     assert (settled.hard_weight, settled.beta) == (0.5, 0.5)
 
 
@@ -624,16 +630,15 @@ def test_the_study_in_miniature(base, student, small, tmp_path):
     small.chdir(tmp_path)
     small.setattr(study_distill, "student_base", lambda: student)
     small.setattr(study_distill, "parameter_share", lambda teacher: 0.25)
-    small.setattr(study_distill.evaluate, "baselines", lambda *args: {})
+    small.setattr(common.evaluate.figures, "baselines", lambda *args: {})
     for name, value in {"TOKENS": 150, "PROMPTS": 60, "EVAL_N": 2, "N": 40, "SEEDS": (4,)}.items():
         small.setattr(study_distill, name, value)
-    small.setattr(sys, "argv", ["study_distill.py", "--teacher", str(base), "all"])
+    small.setattr(sys, "argv", ["distill", "--teacher", str(base), "all"])
     study_distill.main()
-    found = {r["kind"]: r for r in runlog.load_results("distill")}
+    found = {r["kind"]: r for r in common.load_results("distill")}
     assert list(found) == ["teacher", "base", "traces", "logits", "on-policy"]
-    assert (
-        len({json.dumps(found[way]["summary"]["traces"]) for way in distill.WAYS}) == 1
-    )  # even the seconds: it is one pool
+    # even the seconds: it is one pool
+    assert len({json.dumps(found[way]["summary"]["traces"]) for way in distill.WAYS}) == 1
     assert all(150 <= found[way]["summary"]["tokens_trained"] < 800 for way in distill.WAYS)
     assert [p.name for p in tmp_path.glob("runs/*/traces.jsonl")] == ["traces.jsonl"] and str(
         tmp_path
@@ -644,11 +649,11 @@ def test_the_study_in_miniature(base, student, small, tmp_path):
     )
     small.setattr(study_distill, "measure", never)
     study_distill.main()
-    assert len(runlog.load_results("distill")) == 5
+    assert len(common.load_results("distill")) == 5
 
 
 def test_the_studys_student_is_at_most_a_quarter_of_its_teacher(base, tokenizer, tmp_path):
-    micro = checkpoint.save(tmp_path / "micro", Transformer(SCALES["micro"]), tokenizer, info={})
+    micro = checkpoint.save(tmp_path / "micro", Transformer(SCALES["micro"]), tokenizer)
     assert 0.24 < study_distill.parameter_share(micro) <= 0.25
     with pytest.raises(UserError, match="more than a quarter"):
         study_distill.parameter_share(base)

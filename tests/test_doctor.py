@@ -12,7 +12,7 @@ from minilrm.doctor import checks, recordings
 from minilrm.doctor.run import Run
 from minilrm.runlog import RunLog
 
-RECORDED = Path(__file__).parent / "data" / "doctor"
+RECORDED = Path(__file__).parent.parent / "data" / "doctor"
 STEPS = 40
 STATES = {check.__name__ for check in doctor.CHECKS} - {"no_progress", "loss_is_zero"}
 
@@ -61,7 +61,7 @@ def make(options=None, samples=("<<1+2=3>>3\n#### 3",) * 8, **figures):
 
 
 def verdict(run):
-    return doctor.verdict(doctor.diagnose(run))
+    return doctor.state_of(doctor.diagnose(run))
 
 
 # -- recorded runs ---------------------------------------------------------------------------------
@@ -180,6 +180,42 @@ def test_evidence_has_figures_and_advice_has_words(state):
         and len(finding.advice.split()) > 5
     )
     assert "nan" not in finding.evidence
+
+
+RUN_ON = {
+    "gsm8k-mini": "\n<<3*4=12>>12 pens\n#### 12\n\nQuestion: Ana has",
+    "arithmetic": "\n<<3*4=12>>12\n#### 12 12 12 12",
+    "multiplication": " 47*86=3760+282=4042~10~1, 11~2 14~5 2*5~1 ok\n#### 4042\nwait, 47*86",
+    "countdown": " 4*7=28, 28+25=53 ok\n<answer>4*7+25</answer>\n\nQuestion: Make 12",
+    "general": " Hello, Ana!\n\nQuestion: Copy: red",
+}
+
+
+@pytest.mark.parametrize("task", RUN_ON)
+def test_answers_that_run_on_are_seen_by_the_tasks_own_mark(task):
+    """Mistake: a countdown run whose answers run on was called no_progress, as only `####` was
+    known to mark an answer."""
+    figures = dict(cut=line(0.6, 0.6), accuracy=FLAT)
+    assert verdict(make({"task": task}, (RUN_ON[task],) * 8, **figures)) == "eos_not_learnt"
+    ended = RUN_ON[task].partition("\n\n")[0].partition("\nwait")[0].removesuffix(" 12 12 12")
+    assert verdict(make({"task": task}, (ended,) * 8, **figures)) != "eos_not_learnt"
+
+
+@pytest.mark.parametrize(
+    ("task", "text", "words"),
+    [
+        ("countdown", " 4*7=28, 28+2", "8 of 8 transcripts have no answer behind <answer>"),
+        ("countdown", "\n<answer>4*7+", "8 of 8 transcripts have no answer behind <answer>"),
+        ("gsm8k-mini", OPEN, "8 of 8 transcripts have no answer behind ####"),
+        ("general", " ", "8 of 8 transcripts have no answer"),
+    ],
+)
+def test_completions_cut_off_before_their_answer_are_counted_by_the_tasks_own_mark(
+    task, text, words
+):
+    figures = dict(cut=line(0.5, 0.3), accuracy=FLAT)
+    found = doctor.diagnose(make({"task": task}, (text,) * 8, **figures))
+    assert found[0].name == "truncation" and found[0].evidence.endswith(words)
 
 
 def test_many_passes_over_a_batch_are_allowed_to_move_away_from_the_sampler_but_not_far():

@@ -4,14 +4,17 @@ to end, on a random model, where nothing is known but everything must be consist
 import json
 import math
 import random
+import re
+from dataclasses import replace
 from itertools import combinations, product
 
 import pytest
 import torch
 
-from minilrm import checkpoint, evaluate, intervals, machine
+from minilrm import checkpoint, evaluate, intervals, machine, measure
 from minilrm.cli import run_command
 from minilrm.errors import UserError
+from minilrm.files import json_ready
 from minilrm.intervals import (
     calibration,
     majority,
@@ -21,6 +24,7 @@ from minilrm.intervals import (
     pass_at_k,
     wilson_interval,
 )
+from minilrm.measure import Scores
 from minilrm.model import ModelConfig, Transformer
 from minilrm.rollout import Episode
 from minilrm.tasks import get_task
@@ -53,7 +57,10 @@ def model(tokenizer):
 @pytest.fixture(scope="module")
 def folder(model, tokenizer, tmp_path_factory):
     return checkpoint.save(
-        tmp_path_factory.mktemp("model") / "tiny", model, tokenizer, info={"task": "gsm8k-mini"}
+        tmp_path_factory.mktemp("model") / "tiny",
+        model,
+        tokenizer,
+        info=checkpoint.Info(task="gsm8k-mini"),
     )
 
 
@@ -111,9 +118,8 @@ def test_pairing_narrows_the_interval_and_equal_models_differ_by_nothing():
     a = [int(rng.random() < 0.5) for _ in range(500)]
     b = [x if rng.random() < 0.9 else 1 - x for x in a]
     _, low, high = paired_bootstrap(a, b)
-    _, low_mixed, high_mixed = paired_bootstrap(
-        a, rng.sample(b, len(b))
-    )  # the same results, the pairs torn apart
+    # the same results, the pairs torn apart
+    _, low_mixed, high_mixed = paired_bootstrap(a, rng.sample(b, len(b)))
     assert high - low < 0.5 * (high_mixed - low_mixed)
     assert paired_bootstrap(a, a) == (0, 0, 0)
     assert paired_bootstrap(a, b) == paired_bootstrap(a, b)  # the seed is fixed
@@ -146,9 +152,8 @@ def test_pass_at_k_of_more_samples_than_there_are_is_an_error(n, k):
 def test_majority_rules():
     assert majority(["7", "12", "12"]) == "12"
     assert majority([None, None, None, "7"]) == "7"  # who gives no answer does not outvote who does
-    assert (
-        majority(["12", "7", "7", "12"]) == "12" and majority(["7", "12", "12", "7"]) == "7"
-    )  # a tie: first seen
+    # a tie: first seen
+    assert majority(["12", "7", "7", "12"]) == "12" and majority(["7", "12", "12", "7"]) == "7"
     assert majority([None]) is None and majority([]) is None
 
 
@@ -217,7 +222,7 @@ def episode(correct, thinks, length=3, reason="eos", formatted=True):
 
 
 def test_score_counts_what_it_says():
-    figures = evaluate.score(
+    scores = Scores.of(
         [
             [episode(True, True, 10)],
             [episode(False, True, 6, "length", False)],
@@ -225,22 +230,28 @@ def test_score_counts_what_it_says():
             [episode(False, False, 2, "length")],
         ]
     )
-    assert (
-        figures["accuracy"] == 0.5
-        and figures["think_rate"] == 0.5
-        and figures["n"] == 4
-        and figures["tokens"] == 20
-    )
-    assert figures["accuracy_thinking"] == 0.5 and figures["accuracy_reflex"] == 0.5
-    assert figures["mean_length"] == 5 and figures["clipped_ratio"] == 0.5
-    assert figures["formatted"] == 0.5  # well-formed but cut off does not count
-    assert math.isnan(evaluate.score([[episode(True, True)]])["accuracy_reflex"])
+    assert (scores.accuracy, scores.think_rate, scores.n, scores.tokens) == (0.5, 0.5, 4, 20)
+    assert scores.thinking_n == 2
+    assert scores.accuracy_thinking == 0.5 and scores.accuracy_reflex == 0.5
+    assert scores.mean_length == 5 and scores.clipped_ratio == 0.5
+    assert scores.formatted == 0.5  # well-formed but cut off does not count
+    assert math.isnan(Scores.of([[episode(True, True)]]).accuracy_reflex)
 
 
 def test_more_samples_of_the_same_problems_do_not_narrow_the_interval():
-    one = evaluate.score([[episode(True, False)], [episode(False, False)]])
-    many = evaluate.score([[episode(True, False)] * 50, [episode(False, False)] * 50])
-    assert one["accuracy_ci"] == many["accuracy_ci"] and many["n"] == 2
+    one = Scores.of([[episode(True, False)], [episode(False, False)]])
+    many = Scores.of([[episode(True, False)] * 50, [episode(False, False)] * 50])
+    assert one.accuracy_ci == many.accuracy_ci and many.n == 2
+
+
+def test_scores_come_back_from_json_as_they_were():
+    """Catches: a rate of nothing that is null in the file and then no number any more; a resumed
+    run whose first figures are not those of the run before."""
+    for greedy in (None, 0.25):
+        scores = replace(Scores.of([[episode(True, True)]]), seconds=2.0, greedy=greedy)
+        again = Scores.from_dict(json.loads(json.dumps(json_ready(scores.as_dict()))))
+        assert repr(again) == repr(scores) and math.isnan(again.accuracy_reflex)
+        assert ("greedy" in scores.as_dict()) == (greedy is not None)
 
 
 # -- end to end ------------------------------------------------------------------------------------
@@ -248,14 +259,16 @@ def test_more_samples_of_the_same_problems_do_not_narrow_the_interval():
 
 def test_quick_end_to_end(model, tokenizer, task):
     problems = task.problems("validation", 6)
-    figures, episodes = evaluate.quick(
+    scores, episodes = measure.measure(
         model, tokenizer, task, problems, seed=0, max_new_tokens=12, samples=2
     )
+    figures = scores.as_dict()
     assert {
         "accuracy",
         "accuracy_ci",
         "formatted",
         "think_rate",
+        "thinking_n",
         "accuracy_thinking",
         "accuracy_reflex",
         "mean_length",
@@ -269,21 +282,21 @@ def test_quick_end_to_end(model, tokenizer, task):
         and len(episodes) == 12
         and figures["tokens"] == sum(e.length for e in episodes)
     )
-    again, _ = evaluate.quick(
+    again, _ = measure.measure(
         model, tokenizer, task, problems, seed=0, max_new_tokens=12, samples=2
     )
-    assert json.dumps({**again, "seconds": 0}) == json.dumps({**figures, "seconds": 0})
+    assert repr(replace(again, seconds=0)) == repr(replace(scores, seconds=0))
 
 
 def test_prompts_too_long_are_dropped_and_counted_and_none_left_is_an_error(model, tokenizer, task):
     short, long = task.problems("validation", 2)
     long = Problem(long.task, long.prompt * 20, long.answer, long.key, meta=long.meta)
-    figures, _ = evaluate.quick(model, tokenizer, task, [short, long], seed=0, max_new_tokens=8)
-    assert figures["n"] == 1
-    asker = evaluate.Asker(model, tokenizer, task, [short, long], 8, seed=0)
-    assert asker.too_long == 1
+    scores, _ = measure.measure(model, tokenizer, task, [short, long], seed=0, max_new_tokens=8)
+    assert scores.n == 1
+    evaluator = measure.Evaluator(model, tokenizer, task, [short, long], 8, seed=0)
+    assert evaluator.too_long == 1
     with pytest.raises(UserError, match="nothing to ask"):
-        evaluate.quick(model, tokenizer, task, [long], seed=0, max_new_tokens=8)
+        measure.measure(model, tokenizer, task, [long], seed=0, max_new_tokens=8)
 
 
 def run(folder, *argv):
@@ -350,7 +363,30 @@ def test_the_command_writes_one_json_object_with_all_its_figures(folder, tmp_pat
     )
     assert all(len(o) == 8 and set(o) <= {"0", "1"} for o in result["outcomes"].values())
     printed = capsys.readouterr().out
-    assert "too few (n = 8)" in printed and "pass@k" in printed
+    shown = printed.split("gsm8k-mini, test split:")[1]  # behind the table of options
+    assert shown.startswith(" 8 problems, 4 samples each") and "too few (n = 8)" in shown
+
+
+def test_the_table_shows_every_figure_of_enough_problems_and_no_rate_of_fewer(
+    model, tokenizer, task
+):
+    """Issue 15, 14. Catches: `nan%` for one problem, `100.0%` for three."""
+    options = evaluate.Options(checkpoint="here", samples=4, max_new_tokens=4)
+    problems = task.problems("test", 20)
+    few = evaluate.table(evaluate.evaluate(model, tokenizer, task, problems[:19], options))
+    assert (
+        "%" not in few
+        and not re.search(r"\bnan", few)
+        and "too few (n = 19)" in few
+        and "cost: " in few
+    )
+    table = evaluate.table(evaluate.evaluate(model, tokenizer, task, problems, options))
+    for name in ("accuracy", "greedy", "thinks", "pass@k", "vote of k", "temperature 0.3"):
+        assert f"\n{name}" in table, name
+    assert "same in 4 wordings" in table and not re.search(r"\bnan", table)
+    for row in table.splitlines():
+        if "(n = " in row and "too few" in row:
+            assert "%" not in row and int(row.split("n = ")[1].rstrip(")")) < 20
 
 
 def test_an_evaluation_can_be_repeated(model, tokenizer, task):
@@ -434,15 +470,15 @@ def test_a_missing_checkpoint_is_one_line_and_exit_code_2(tmp_path, capsys):
 
 def test_a_run_folder_stands_for_its_last_checkpoint(model, tokenizer, tmp_path):
     for step in (2, 10):
-        checkpoint.save(tmp_path / "checkpoints" / f"step-{step:06d}", model, tokenizer, info={})
-    found, _, _, _ = evaluate.open_model(str(tmp_path), torch.device("cpu"))
+        checkpoint.save(tmp_path / "checkpoints" / f"step-{step:06d}", model, tokenizer)
+    found, _, _, _ = checkpoint.open_model(str(tmp_path), torch.device("cpu"))
     assert found.name == "step-000010"
 
 
 def test_a_checkpoint_without_a_tokenizer_cannot_be_asked(model, tmp_path):
-    bare = checkpoint.save(tmp_path / "bare", model, None, info={})
+    bare = checkpoint.save(tmp_path / "bare", model, None)
     with pytest.raises(UserError, match="no tokenizer"):
-        evaluate.open_model(str(bare), torch.device("cpu"))
+        checkpoint.open_model(str(bare), torch.device("cpu"))
 
 
 def test_intervals_knows_no_model():

@@ -9,10 +9,12 @@ import signal
 from pathlib import Path
 
 import pytest
+from conftest import parity
 
-from minilrm import failures, grpo, machine, objectives, rewards, rl, tasks
+from minilrm import failures, grpo, machine, objectives, progress, rewards, tasks
 from minilrm.errors import UserError
 from minilrm.failures import FAILURES, faults, toy
+from minilrm.objectives import policy
 from minilrm.tasks import get_task
 from tests import test_grpo_step
 
@@ -33,17 +35,14 @@ LOGGED = {
 }
 
 
-def parity(episode):
-    """A reward that a random model earns about half of the time."""
-    return float(sum(episode.completion_ids) % 2)
-
-
 @pytest.fixture
 def small(monkeypatch):
     """Rewards that a random model can earn, and short answers."""
     monkeypatch.setitem(rewards.REWARDS, "accuracy", parity)
     monkeypatch.setitem(
-        rewards.REWARDS, "format", lambda episode: float(len(episode.completion_ids) % 2)
+        rewards.REWARDS,
+        "format",
+        lambda episodes: [float(len(e.completion_ids) % 2) for e in episodes],
     )
     for name, value in {
         "prompts": 3,
@@ -67,9 +66,8 @@ def test_each_has_a_paragraph_and_a_figure_to_watch(failure):
     assert failure.title and len(failure.why.split()) >= 40
     assert failure.watch in LOGGED and failure.corpus in toy.CORPORA
     assert failure.fault is not faults.none or failure.wrong, "nothing is wrong in it"
-    grpo.Options(
-        **toy.DEFAULTS | dict(failure.options) | dict(failure.wrong)
-    )  # options that grpo has
+    # options that grpo has
+    grpo.Options(**toy.DEFAULTS | dict(failure.options) | dict(failure.wrong))
 
 
 def named_test(failure, request):
@@ -117,7 +115,7 @@ def test_the_fact_behind_a_setting_is_tested(failure):
 @pytest.mark.parametrize("failure", FAILURES, ids=NAMES)
 def test_after_a_fault_everything_is_as_before(failure):
     def state():
-        return [dict(vars(module)) for module in (objectives, rewards, grpo)]
+        return [dict(vars(module)) for module in (objectives, policy, rewards, grpo)]
 
     before = state()
     with pytest.raises(KeyError), failure.fault():
@@ -149,7 +147,7 @@ def test_each_changes_what_is_learnt(failure, base, small, healthy_weights):
             trainer = grpo.Trainer(grpo.Options(**options))
             for step in range(2):
                 trainer.step(step)
-        return trainer.policy.embed_tokens.weight.detach().clone()
+        return trainer.model.embed_tokens.weight.detach().clone()
 
     kind = str(failure.options)
     if kind not in healthy_weights:
@@ -161,13 +159,13 @@ def test_each_changes_what_is_learnt(failure, base, small, healthy_weights):
 def test_several_updates_on_stale_rollouts_know_who_wrote_them(base, small, monkeypatch):
     """Mistake: the old log-probs of the policy that learns, with which the ratio hides how late the
     sampler is."""
-    asked, original = [], grpo.Trainer.remember_logprobs
+    asked, original = [], grpo.Trainer.record_logprobs
 
     def hooked(self, groups, old):
-        asked.append(self.policy is self.sampling)
+        asked.append(self.model is self.sampling)
         return original(self, groups, old)
 
-    monkeypatch.setattr(grpo.Trainer, "remember_logprobs", hooked)
+    monkeypatch.setattr(grpo.Trainer, "record_logprobs", hooked)
     with toy.toy_tasks(), toy.float32(), faults.stale_rollouts(5):
         trainer = grpo.Trainer(
             grpo.Options(
@@ -175,7 +173,7 @@ def test_several_updates_on_stale_rollouts_know_who_wrote_them(base, small, monk
             )
         )
         ratios = [trainer.step(step)["ratio/mean"] for step in range(3)]
-    assert asked == [True] * 3 and trainer.policy is trainer.learning
+    assert asked == [True] * 3 and trainer.model is trainer.learning
     assert abs(ratios[-1] - 1) > 1e-3
 
 
@@ -195,9 +193,7 @@ def test_each_answer_earns_what_the_options_say(make_trainer, full_precision):
     """Mistake: something between the reward function and the advantages that adds noise, or pays
     for length."""
     groups = test_grpo_step.answered(make_trainer())
-    assert [[e.reward for e in g] for g in groups] == [
-        [test_grpo_step.parity(e) for e in g] for g in groups
-    ]
+    assert [[e.reward for e in g] for g in groups] == [parity(g) for g in groups]
 
 
 # -- the command -----------------------------------------------------------------------------------
@@ -249,11 +245,11 @@ def test_ctrl_c_ends_it_at_once_and_leaves_nothing_behind(base, small, tmp_path,
             signal.raise_signal(signal.SIGINT)
             return super().step(step)
 
-    kept = rl.Interrupt
+    kept = progress.Interrupt
     monkeypatch.setattr(grpo, "Trainer", Interrupted)
     with pytest.raises(KeyboardInterrupt):
         failures.run_once(tmp_path / "run", base, faults.none, {"steps": 3})
-    assert list(tmp_path.iterdir()) == [] and rl.Interrupt is kept
+    assert list(tmp_path.iterdir()) == [] and progress.Interrupt is kept
 
 
 def test_what_is_in_the_way_is_never_thrown_away(base, small, tmp_path):
@@ -351,9 +347,14 @@ def test_what_the_corpora_hold(tokenizer):
     assert 0 < reasons["guess"].count("right") < 20
     assert set(reasons["steps"]) == set(reasons["ramble"]) == {"right"}
     assert set(reasons["sloppy"]) == {"text after the answer"}
-    ended = [e.ids[-1] == tokenizer.eos_id for e in toy.documents(task, tokenizer, "restless", 0)]
-    assert 0.2 < sum(ended) / len(ended) < 0.6
-    assert all(e.ids[-1] == tokenizer.eos_id for e in toy.documents(task, tokenizer, "plain", 0))
+
+    def ended(corpus):
+        texts = toy.documents(task, tokenizer, corpus, 0)
+        return [e.completion_ids[-1] == tokenizer.eos_id for e in texts]
+
+    restless = ended("restless")
+    assert 0.2 < sum(restless) / len(restless) < 0.6
+    assert all(ended("plain"))
 
 
 def test_an_unknown_corpus_is_an_error(tmp_path):

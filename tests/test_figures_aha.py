@@ -1,217 +1,18 @@
-"""scripts/figures_aha.py on made-up results: what is missing is said so, what fails in one seed
+"""studies/aha/figures.py on made-up results: what is missing is said so, what fails in one seed
 fails, differences are paired, and the same results give the same files. (That it reads what the
 study writes: test_study_aha.py.)"""
 
 import json
-import random
 import sys
-from pathlib import Path
 
 import pytest
+from made_up_aha import arm, base, parallel, whole
 
-from minilrm import reflection
 from minilrm.errors import UserError
+from studies.aha import figures, numbers, plots
+from studies.aha.study import ARMS, TASKS
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "scripts"))
-
-import figures_aha  # noqa: E402
-import figures_aha_plots  # noqa: E402
-
-N = 200
 PAGE = "# x\n<!-- figures:aha -->\nold\n<!-- /figures:aha -->\nend\n"
-
-
-# -- made-up results -------------------------------------------------------------------------------
-
-
-def bits(rate, seed):
-    right = [1] * round(rate * N) + [0] * (N - round(rate * N))
-    random.Random(seed).shuffle(right)
-    return "".join(map(str, right))
-
-
-def share(rate, n=N):
-    return reflection.share([[i < round(rate * n)] for i in range(n)])
-
-
-def average(value):
-    return {"mean": value, "n": N, "too_few": False}
-
-
-def measured(right, retry, length, accepts=0.2, corrected=0, spoiled=0, failed=N):
-    found = dict.fromkeys(figures_aha.reflection.reading.RATES, share(0.5))
-    return found | {
-        "n": N,
-        "problems": N,
-        "final_accuracy": share(right),
-        "retry_rate": share(retry, failed),
-        "false_accept": share(accepts),
-        "corrected": corrected,
-        "spoiled": spoiled,
-        "transitions": {},
-        "attempts": average(2.0),
-        "mean_length": average(length),
-        "entropy": 0.2,
-        "mean_length_right": average(length),
-        "mean_length_wrong": average(length),
-        "tokens": 9,
-    }
-
-
-def gap(value):
-    return {"difference": value, "ci": [value - 0.05, value + 0.05], "n": N, "too_few": False}
-
-
-def base(task="countdown", seeded=True, best=0.45, **changes):
-    heat = {
-        t: {
-            "accuracy": a,
-            "accuracy_ci": [a - 0.05, a + 0.05],
-            "mean_length": 20.0,
-            "n": N,
-            "right": bits(a, 9),
-        }
-        for t, a in (("0", best), ("0.3", 0.4), ("0.6", 0.35), ("1", 0.25))
-    }
-    return {
-        "task": task,
-        "kind": "base",
-        "seed": 0,
-        "base": f"{task}-base",
-        "seeded": seeded,
-        "problems_sha256": "ab",
-        "measures": measured(0.25, 0.05 if seeded else 0.0, 20.0),
-        "temperatures": heat,
-        **ends(0.45, 0),
-        **changes,
-    }
-
-
-def ends(greedy, seed):
-    return {
-        "greedy": greedy,
-        "greedy_ci": [greedy - 0.05, greedy + 0.05],
-        "greedy_right": bits(greedy, seed),
-        "ood": 0.3,
-        "ood_ci": [0.25, 0.35],
-        "ood_n": N,
-    }
-
-
-def arm(
-    kind,
-    seed,
-    right=0.9,
-    retry=0.95,
-    drop=0.4,
-    task="countdown",
-    elapsed=500.0,
-    before=0.05,
-    **counts,
-):
-    then = measured(0.25, before, 20.0, accepts=0.5)
-    now = measured(right, retry, 60.0, **{"corrected": 90, "spoiled": 2} | counts)
-    parts = {
-        "gain": gap(right - 0.25),
-        "sharpening": gap(right - drop - 0.25),
-        "retrying": gap(drop),
-    }
-    study = {
-        "n": N,
-        "before": then,
-        "after": now,
-        "after_banned": measured(right - drop, 0.0, 20.0),
-        "ablation_gap": gap(drop),
-        "decomposition": {
-            name: p | {"share": p["difference"] / (right - 0.25) if right > 0.3 else None}
-            for name, p in parts.items()
-        },
-        "verdict": reflection.verdict(then, now, gap(drop)),
-        "right": {"after": bits(right, seed)},
-    }
-    curve = [0.25 + (right - 0.25) * i / 39 for i in range(40)]
-    return {
-        "task": task,
-        "kind": kind,
-        "seed": seed,
-        "study": study,
-        "problems_sha256": "ab",
-        **ends(right, seed + 5),
-        "steps": 40,
-        "seconds": 300.0,
-        "elapsed": elapsed,
-        "tokens": [100 * i for i in range(40)],
-        "evals": [],
-        "curves": {
-            "accuracy": curve,
-            "reflection/first_try_accuracy": curve,
-            "entropy": curve,
-            "reflection/retry_rate": [None, *curve[1:]],
-            "completions/mean_length": [60 * c for c in curve],
-        },
-        "transcripts": [{"prompt": "Make 53.", "before": " 1 no", "after": " 1 no\nwait, 2 ok"}],
-    }
-
-
-def parallel(seed, budget=100.0):
-    rows = [
-        {
-            "n": N,
-            "samples": n,
-            "accuracy": 0.5,
-            "ci": [0.45, 0.55],
-            "right": bits(0.5, 3),
-            "tokens": 20.0 + 10 * n,
-            "tokens_all": 30.0 * n,
-            "oracle": 0.8,
-        }
-        for n in range(1, 5)
-    ]
-    return {
-        "task": "countdown",
-        "kind": "parallel",
-        "seed": seed,
-        "problems_sha256": "ab",
-        "parallel": rows,
-        "sequential": {
-            "accuracy": 0.9,
-            "ci": [0.85, 0.94],
-            "n": N,
-            "right": bits(0.9, seed),
-            "tokens": budget,
-        },
-    }
-
-
-def pretrained(share_of, seed, right):
-    return {
-        "task": "countdown",
-        "kind": "pretraining",
-        "seed": seed,
-        "share": share_of,
-        "problems_sha256": "ab",
-        "accuracy": right,
-        "accuracy_ci": [right - 0.05, right + 0.05],
-        "right": bits(right, seed),
-        "pretraining_tokens": 10_000_000,
-        "measures": measured(right, share_of, 30.0),
-        **ends(right, seed),
-    }
-
-
-def whole():
-    plain = [arm("unseeded", s, right=0.5, retry=0.0, drop=0.0, before=0.0) for s in range(3)]
-    random_ones = [arm("shuffled", s, right=0.25, retry=0.05, drop=0.0) for s in range(3)]
-    return [
-        base(),
-        base(seeded=False),
-        *(arm("seeded", s) for s in range(3)),
-        *(arm("hot", s, right=0.93) for s in range(3)),
-        *plain,
-        *random_ones,
-        *(parallel(s) for s in range(3)),
-        *(pretrained(r, s, 0.2 + r / 2) for r in (0.5, 0.0, 0.1) for s in range(3)),
-    ]
 
 
 @pytest.fixture
@@ -219,7 +20,7 @@ def draw(tmp_path, monkeypatch):
     """Write records, run the script, return (figures of countdown, the page)."""
     monkeypatch.setenv("MINILRM_DATA", str(tmp_path))
     monkeypatch.setattr(
-        figures_aha,
+        numbers,
         "paired_bootstrap",
         lambda a, b: (d := (sum(a) - sum(b)) / len(a), d - 0.05, d + 0.05),
     )
@@ -227,15 +28,15 @@ def draw(tmp_path, monkeypatch):
     def run(records, plots=False):
         if not plots:
             for name in ("draw_arms", "draw_pretraining"):
-                monkeypatch.setattr(figures_aha, name, lambda what, path: None)
+                monkeypatch.setattr(figures, name, lambda what, path: None)
         (tmp_path / "results").mkdir(exist_ok=True)
         (tmp_path / "results" / "aha.jsonl").write_text(
             "".join(json.dumps(r) + "\n" for r in records), encoding="utf-8"
         )
         page = tmp_path / "page.md"
         page.write_text(PAGE, encoding="utf-8")
-        monkeypatch.setattr(sys, "argv", ["figures_aha.py", "--into", str(page)])
-        figures_aha.main()
+        monkeypatch.setattr(sys, "argv", ["figures", "--into", str(page)])
+        figures.main()
         summary = json.loads((tmp_path / "results" / "aha.json").read_text(encoding="utf-8"))
         return summary["countdown"], page.read_text(encoding="utf-8")
 
@@ -253,7 +54,7 @@ def holds(summary, part):
 def test_without_results_everything_is_said_to_be_missing(draw, tmp_path):
     summary, page = draw([], plots=True)
     assert (
-        page.count("not measured yet: `python scripts/study_aha.py") == 2
+        page.count("not measured yet: `python -m studies.aha") == 2
         and "old" not in page
         and page.endswith("end\n")
     )
@@ -367,16 +168,14 @@ def test_the_readme_has_a_few_lines_of_it_and_the_lecture_all(tmp_path):
     ]
     records = [base(), *(arm("seeded", s) for s in range(3)), *stopped]
     results = {
-        task: {
-            kind: {} for kind in ("bases", *figures_aha.ARMS, "parallel", "timing", "pretraining")
-        }
-        for task in figures_aha.TASKS
+        task: {kind: {} for kind in ("bases", *ARMS, "parallel", "timing", "pretraining")}
+        for task in TASKS
     }
     for r in records:
         home = results["countdown"]["bases" if r["kind"] == "base" else r["kind"]]
         home["seeded" if r["kind"] == "base" else str(r["seed"])] = r
-    summary = figures_aha.summarise(results)
-    page, whole_page = figures_aha.fill(short, summary), figures_aha.fill(PAGE, summary)
+    summary = numbers.summarise(results)
+    page, whole_page = figures.fill(short, summary), figures.fill(PAGE, summary)
     head, _, right, tries = [line for line in page.splitlines() if line.startswith("|")]
     assert (
         "best temperature" in head and page.count("\n") == 8 and "\nold\n" not in page + whole_page
@@ -386,7 +185,7 @@ def test_the_readme_has_a_few_lines_of_it_and_the_lecture_all(tmp_path):
     assert right.rstrip("| ").endswith("*")
     assert "tries again" in tries and "the run stopped itself" in whole_page
     with pytest.raises(UserError, match="marker"):
-        figures_aha.fill("# no place\n", summary)
+        figures.fill("# no place\n", summary)
 
 
 def test_parallel_is_compared_at_equal_tokens(draw):
@@ -431,7 +230,6 @@ def test_text_of_a_model_stays_in_its_box(draw):
 
 
 def test_arms_are_told_apart_without_colour():
-    dashes, markers = ([str(arm[i]) for arm in figures_aha_plots.ARMS.values()] for i in (1, 2))
-    assert len(set(dashes)) == len(set(markers)) == 4 and set(figures_aha_plots.ARMS) == set(
-        figures_aha.ARMS
-    )
+    looks = [look for _, look in plots.ARMS.values()]
+    assert len({look.dash for look in looks}) == len({look.marker for look in looks}) == 4
+    assert set(plots.ARMS) == set(ARMS)

@@ -5,9 +5,11 @@ import json
 import math
 
 import pytest
+from conftest import judge, parity, pay
 
-from minilrm import cli, grpo, objectives, rewards, rl
+from minilrm import cli, grpo, objectives, rl
 from minilrm.errors import UserError
+from minilrm.loop import run as loop_run
 
 
 @pytest.fixture
@@ -16,11 +18,11 @@ def make_trainer(base, monkeypatch):
     picks."""
 
     def make(dull=lambda problem: False, **more):
-        monkeypatch.setattr(
-            rewards,
-            "weighted",
-            lambda weights: lambda e: 0.0 if dull(e.problem) else float(sum(e.completion_ids) % 2),
-        )
+        def paid(episodes):
+            values = zip(parity(episodes), episodes, strict=True)
+            return [0.0 if dull(e.problem) else value for value, e in values]
+
+        pay(monkeypatch, paid)
         return grpo.Trainer(
             grpo.Options(
                 **{
@@ -55,19 +57,20 @@ def test_dull_groups_give_way_and_the_others_stay_where_they_are(make_trainer):
     """Catches: lively groups sampled anew too, fresh groups appended instead of put in place."""
     trainer = make_trainer(half, dynamic_sampling=8)
     first = trainer.sample(0)
-    assert 0 < sum(map(grpo.is_dull, first)) < 6
-    groups, figures = trainer.replace_dull(0, first)
-    assert not any(map(grpo.is_dull, groups)) and len(groups) == 6
-    assert all(new is old for new, old in zip(groups, first, strict=True) if not grpo.is_dull(old))
-    assert sum(map(grpo.is_dull, first)) > 0, (
+    assert 0 < sum(map(grpo.has_zero_std, first)) < 6
+    groups, figures = trainer.sample_dynamically(0, first)
+    assert not any(map(grpo.has_zero_std, groups)) and len(groups) == 6
+    assert all(
+        new is old for new, old in zip(groups, first, strict=True) if not grpo.has_zero_std(old)
+    )
+    assert sum(map(grpo.has_zero_std, first)) > 0, (
         "the first draw is left as it was: its figures are logged"
     )
     assert figures["dynamic/rounds"] >= 1 and figures["dynamic/dropped_groups"] >= sum(
-        map(grpo.is_dull, first)
+        map(grpo.has_zero_std, first)
     )
-    assert len(set(keys(groups) + keys(first))) == 6 + sum(
-        map(grpo.is_dull, first)
-    )  # other questions, each only once
+    # other questions, each only once
+    assert len(set(keys(groups) + keys(first))) == 6 + sum(map(grpo.has_zero_std, first))
 
 
 def test_the_rounds_are_bounded_and_what_is_left_stays_in_the_batch(make_trainer):
@@ -76,24 +79,23 @@ def test_the_rounds_are_bounded_and_what_is_left_stays_in_the_batch(make_trainer
     trainer = make_trainer(lambda problem: True, dynamic_sampling=2)
     calls, sample = [], trainer.sample
     trainer.sample = lambda *args, **more: (calls.append((args, more)), sample(*args, **more))[1]
-    before = {name: p.clone() for name, p in trainer.policy.state_dict().items()}
+    before = {name: p.clone() for name, p in trainer.model.state_dict().items()}
     metrics = trainer.step(3)
     assert calls == [((3,), {}), ((3, 6), {"again": 1}), ((3, 6), {"again": 2})]
     assert (metrics["dynamic/rounds"], metrics["dynamic/dropped_groups"]) == (2, 12)
     assert metrics["grad_norm"] == 0 and metrics["frac_reward_zero_std"] == 1
-    assert all(p.equal(before[name]) for name, p in trainer.policy.state_dict().items())
-    assert (
-        metrics["tokens"] > 2 * metrics["completions/mean_length"] * 48
-    )  # all three rounds were paid for
-    groups, _ = trainer.replace_dull(3, trainer.sample(3))
+    assert all(p.equal(before[name]) for name, p in trainer.model.state_dict().items())
+    # all three rounds were paid for
+    assert metrics["tokens"] > 2 * metrics["completions/mean_length"] * 48
+    groups, _ = trainer.sample_dynamically(3, trainer.sample(3))
     assert len(groups) == 6
 
 
 def test_no_round_without_need(make_trainer):
     trainer = make_trainer(dynamic_sampling=5)
     first = trainer.sample(0)
-    lively = [g for g in first if not grpo.is_dull(g)]
-    groups, figures = trainer.replace_dull(0, lively)
+    lively = [g for g in first if not grpo.has_zero_std(g)]
+    groups, figures = trainer.sample_dynamically(0, lively)
     assert figures == {"dynamic/rounds": 0, "dynamic/dropped_groups": 0} and keys(groups) == keys(
         lively
     )
@@ -131,16 +133,16 @@ def test_the_figures_are_of_the_first_draw_and_the_gradient_of_the_kept(make_tra
     assert not [name for name in plain if name.startswith("dynamic")]
 
 
-def test_a_group_is_dull_by_its_valid_rewards(make_trainer):
+def test_a_group_has_zero_std_by_its_valid_rewards(make_trainer):
     (group, *_) = make_trainer(lambda problem: True).sample(0)
-    assert grpo.is_dull(group)
+    assert grpo.has_zero_std(group)
     group[0].reward = 1.0
-    assert not grpo.is_dull(group)
+    assert not grpo.has_zero_std(group)
     group[0].valid = False
-    assert grpo.is_dull(group)
+    assert grpo.has_zero_std(group)
     for e in group[1:]:
         e.valid = False
-    assert grpo.is_dull(group)
+    assert grpo.has_zero_std(group)
 
 
 # -- the soft overlong penalty ---------------------------------------------------------------------
@@ -162,7 +164,7 @@ def test_long_completions_pay_by_the_formula(make_trainer):
 
 def test_an_invalid_reward_stays_invalid(make_trainer):
     trainer = make_trainer(overlong_cache=8)
-    trainer.reward = lambda e: math.nan
+    trainer.judge = judge(lambda e: math.nan)
     assert all(not e.valid and e.reward == 0 for g in trainer.sample(0) for e in g)
 
 
@@ -182,12 +184,13 @@ def test_dapo_as_a_command(make_trainer, base, tmp_path, monkeypatch):
     """Clip-higher and the token mean come with the objective; a resumed run draws the same groups
     anew."""
     make_trainer(half)
-    monkeypatch.setattr(grpo, "write_report", lambda folder: folder)
+    monkeypatch.setattr(loop_run, "write_report", lambda folder: folder)
     argv = (
-        f"--init {base} --out {tmp_path / 'run'} --objective dapo --dynamic-sampling 2 --overlong-cache 4 --updates 2 "
-        "--prompts 3 --group-size 4 --max-new-tokens 8 --steps 2 --eval-n 2 --threads 1 --device cpu --save-every 1"
+        f"--init {base} --out {tmp_path / 'run'} --objective dapo --dynamic-sampling 2 "
+        "--overlong-cache 4 --updates 2 --prompts 3 --group-size 4 --max-new-tokens 8 --steps 2 "
+        "--eval-n 2 --threads 1 --device cpu --save-every 1"
     )
-    cli.run_command(grpo.train, grpo.Options, argv.split(), prog="", description="")
+    cli.run_command(grpo.main, grpo.Options, argv.split(), prog="", description="")
     lines = [
         json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()
     ]
@@ -197,7 +200,7 @@ def test_dapo_as_a_command(make_trainer, base, tmp_path, monkeypatch):
     )
     assert objectives.OBJECTIVES["dapo"] == ("token", 0.2, 0.28) and grpo.Options.clip_high is None
     cli.run_command(
-        grpo.train,
+        grpo.main,
         grpo.Options,
         ["--resume", str(tmp_path / "run"), "--steps", "3"],
         prog="",

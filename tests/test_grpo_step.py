@@ -2,12 +2,17 @@
 
 import json
 import math
+from dataclasses import replace
 
 import pytest
 import torch
+from conftest import judge, parity_of, pay
 
-from minilrm import checkpoint, grpo, objectives, rewards, rl
+from minilrm import checkpoint, grpo, objectives, rl
 from minilrm.errors import UserError
+from minilrm.loop import Evaluation
+from minilrm.loop import run as loop_run
+from minilrm.measure import Scores
 from minilrm.rollout import episode_logprobs, rollout
 from minilrm.runlog import RunLog
 from minilrm.tasks import get_task
@@ -15,15 +20,10 @@ from minilrm.tasks import get_task
 OBJECTIVES = tuple(objectives.OBJECTIVES)
 
 
-def parity(episode):
-    """A reward that a random model earns about half of the time."""
-    return float(sum(episode.completion_ids) % 2)
-
-
 @pytest.fixture
 def make_trainer(base, monkeypatch):
-    monkeypatch.setattr(rewards, "weighted", lambda weights: parity)
-    monkeypatch.setattr(grpo, "write_report", lambda folder: folder)
+    pay(monkeypatch)
+    monkeypatch.setattr(loop_run, "write_report", lambda folder: folder)
 
     def make(**more):
         return grpo.Trainer(options(base, **more))
@@ -49,10 +49,10 @@ def options(base, **more):
     )
 
 
-def answered(trainer, reward=parity, seed=0, temperature=1.0):
+def answered(trainer, reward=parity_of, seed=0, temperature=1.0):
     """The groups of a step, with rewards and advantages, before the update."""
     groups = rollout(
-        trainer.policy,
+        trainer.model,
         trainer.tokenizer,
         trainer.task,
         trainer.draw(0),
@@ -60,10 +60,10 @@ def answered(trainer, reward=parity, seed=0, temperature=1.0):
         max_new_tokens=16,
         temperature=temperature,
         seed=seed,
-        dtype=trainer.rollout_dtype,
+        dtype=trainer.decoding_dtype,
     )
-    rewards.apply(groups, reward)
-    grpo.give_advantages(groups, trainer.options.normalize)
+    judge(reward)(groups)
+    grpo.set_advantages(groups, trainer.options.normalize)
     return groups
 
 
@@ -112,14 +112,14 @@ def test_nor_with_old_and_reference_logprobs(make_trainer, full_precision):
     """Catches: log-probs remembered for one order of the episodes and used in another."""
     trainer = make_trainer(kl_coef=0.1, updates=2)
     groups = answered(trainer)
-    trainer.remember_logprobs(groups, old=True)
+    trainer.record_logprobs(groups, old=True)
     with torch.no_grad():
-        for p in trainer.policy.parameters():  # the policy moves on
+        for p in trainer.model.parameters():  # the policy moves on
             p.mul_(1.02)
     whole, figures = caught_gradient(trainer, groups)
     assert figures["kl"] > 0 and figures["ratio/mean"] != 1
     trainer.options.max_tokens_per_batch = 40
-    trainer.remember_logprobs([], old=True)
+    trainer.record_logprobs([], old=True)
     parts, other = caught_gradient(trainer, groups)
     agree(parts, whole, 1e-6)
     assert other == {name: pytest.approx(value, abs=1e-6) for name, value in figures.items()}
@@ -138,16 +138,16 @@ def test_it_is_that_of_the_formula(make_trainer, full_precision, temperature):
     got, _ = caught_gradient(trainer, groups)
     loss = 0.0
     for group in groups:
-        scores = torch.tensor([parity(e) for e in group])
+        scores = torch.tensor([parity_of(e) for e in group])
         advantages = (scores - scores.mean()) / (scores.std() + 1e-4)
         for e, advantage in zip(group, advantages, strict=True):
             row = torch.tensor([e.prompt_ids + e.completion_ids])
-            log_p = (trainer.policy(row) / temperature).log_softmax(-1)[0, :-1]
+            log_p = (trainer.model(row) / temperature).log_softmax(-1)[0, :-1]
             logp = log_p.gather(1, row[0, 1:, None])[len(e.prompt_ids) - 1 :]
             loss = loss - advantage * logp.mean() / sum(map(len, groups))
-    trainer.policy.zero_grad()
+    trainer.model.zero_grad()
     loss.backward()
-    agree(got, gradient(trainer.policy), 1e-5)
+    agree(got, gradient(trainer.model), 1e-5)
 
 
 @pytest.mark.parametrize("objective", ["grpo", "dr_grpo", "dapo"])  # one of each way to aggregate
@@ -162,18 +162,18 @@ def test_groups_without_variance_are_skipped_but_stay_in_the_denominator(
     for i, group in enumerate(groups):  # the first group is of one mind, the others are not
         for j, e in enumerate(group):
             e.reward = float(i == 0 or j % 2)
-    grpo.give_advantages(groups, "none")
-    assert [all(e.advantage == 0 for e in g) for g in groups] == [True, False, False, False]
+    grpo.set_advantages(groups, "none")
+    assert [not any(e.advantages.any() for e in g) for g in groups] == [True, False, False, False]
     seen = []
     loss = trainer.loss
     trainer.loss = lambda batch, *rest: (seen.extend(batch), loss(batch, *rest))[1]
     skipped, _ = caught_gradient(trainer, groups)
-    assert all(e.advantage for e in seen) and len(seen) < 13
+    assert all(e.advantages.all() for e in seen) and len(seen) < 13
     everyone = [e for g in groups for e in g]
     tokens = sum(e.length for e in everyone)
     loss(everyone, tokens if objective == "dapo" else len(everyone), tokens)[0].backward()
-    full = gradient(trainer.policy)
-    trainer.policy.zero_grad()
+    full = gradient(trainer.model)
+    trainer.model.zero_grad()
     agree(skipped, full, 1e-6)
     lively, _ = caught_gradient(trainer, groups[1:])
     share = (
@@ -188,7 +188,7 @@ def test_how_far_sampler_and_trainer_disagree_is_told_of_the_tokens_looked_at(
     trainer = make_trainer()
     groups = answered(trainer)
     for e in groups[0]:
-        e.advantage = 0.0
+        e.advantages = torch.zeros(len(e.completion_ids))
     assert caught_gradient(trainer, groups)[1]["sampling/logp_difference"] == pytest.approx(
         0, abs=1e-5
     )
@@ -205,13 +205,13 @@ def test_invalid_episodes_are_out_of_loss_and_denominator(make_trainer, full_pre
     spoiled = groups[1][2]
 
     def reward(e):
-        return math.nan if e is spoiled else parity(e)
+        return math.nan if e is spoiled else parity_of(e)
 
-    rewards.apply(groups, reward)
-    grpo.give_advantages(groups, "std")
+    judge(reward)(groups)
+    grpo.set_advantages(groups, "std")
     got, _ = caught_gradient(trainer, groups)
     groups[1].remove(spoiled)
-    grpo.give_advantages([groups[1]], "std")
+    grpo.set_advantages([groups[1]], "std")
     want, _ = caught_gradient(trainer, groups)
     agree(got, want, 1e-6)
 
@@ -222,9 +222,9 @@ def test_with_a_kl_term_no_group_is_skipped(make_trainer, full_precision):
     trainer = make_trainer(kl_coef=0.1)
     groups = answered(trainer, reward=lambda e: 1.0)
     with torch.no_grad():
-        for p in trainer.policy.parameters():
+        for p in trainer.model.parameters():
             p.mul_(1.02)
-    trainer.remember_logprobs(groups, old=False)
+    trainer.record_logprobs(groups, old=False)
     pull, figures = caught_gradient(trainer, groups)
     assert pull.norm() > 0 and figures["kl"] > 0
     assert not any(p.requires_grad for p in trainer.reference.parameters())
@@ -239,18 +239,16 @@ def test_kl_in_the_reward_is_the_sum_over_the_completion_and_enters_the_comparis
     groups = answered(trainer)
     rewarded = [e.reward for g in groups for e in g]
     with torch.no_grad():
-        for p in trainer.policy.parameters():  # the policy is no longer its reference
+        for p in trainer.model.parameters():  # the policy is no longer its reference
             p.mul_(1.02)
-    logged = trainer.charge_kl(groups)
-    grpo.give_advantages(groups, "none")
+    logged = trainer.take_kl_from_rewards(groups)
+    grpo.set_advantages(groups, "none")
     got, figures = caught_gradient(trainer, groups)
     assert [e.reward for g in groups for e in g] == rewarded and "kl" not in figures
 
     everyone = [e for g in groups for e in g]
     sums = [
-        float(
-            trainer_logps(trainer.policy, [e]).sum() - trainer_logps(trainer.reference, [e]).sum()
-        )
+        float(trainer_logps(trainer.model, [e]).sum() - trainer_logps(trainer.reference, [e]).sum())
         for e in everyone
     ]
     assert (
@@ -258,11 +256,11 @@ def test_kl_in_the_reward_is_the_sum_over_the_completion_and_enters_the_comparis
         and max(map(abs, sums)) > 1e-2
     )
     plain = make_trainer(normalize="none")
-    plain.policy.load_state_dict(trainer.policy.state_dict())
+    plain.model.load_state_dict(trainer.model.state_dict())
     for e, kl in zip(everyone, sums, strict=True):
         e.reward -= 0.3 * kl
         del e.kl_penalty
-    grpo.give_advantages(groups, "none")
+    grpo.set_advantages(groups, "none")
     want, _ = caught_gradient(plain, groups)
     agree(got, want, 1e-4)
 
@@ -275,10 +273,10 @@ def trainer_logps(model, batch):
 
 def test_nothing_to_learn_takes_no_step(make_trainer):
     trainer = make_trainer()
-    before = {name: p.clone() for name, p in trainer.policy.state_dict().items()}
+    before = {name: p.clone() for name, p in trainer.model.state_dict().items()}
     metrics = trainer.update(answered(trainer, reward=lambda e: 0.0))
     assert metrics["loss"] == 0 and metrics["grad_norm"] == 0
-    assert all(p.equal(before[name]) for name, p in trainer.policy.state_dict().items())
+    assert all(p.equal(before[name]) for name, p in trainer.model.state_dict().items())
 
 
 def test_a_step_without_variance_among_several_is_no_accident(make_trainer):
@@ -290,13 +288,12 @@ def test_a_step_without_variance_among_several_is_no_accident(make_trainer):
         for i, group in enumerate(groups):
             for j, e in enumerate(group):
                 e.reward = float(i == lively and j % 2)
-        grpo.give_advantages(groups, "std")
-        trainer.state["step"] = lively
+        grpo.set_advantages(groups, "std")
+        trainer.state.step = lively
         metrics = trainer.update(groups)
         assert {"loss", "grad_norm", "clip_ratio/region_mean", "ratio/mean"} <= set(metrics)
-        assert metrics["ratio/mean"] == pytest.approx(
-            1, abs=1e-5
-        )  # only that one group was ever learnt from
+        # only that one group was ever learnt from
+        assert metrics["ratio/mean"] == pytest.approx(1, abs=1e-5)
 
 
 # -- rollouts and advantages -----------------------------------------------------------------------
@@ -306,7 +303,7 @@ def test_the_policy_moves_towards_what_is_rewarded(make_trainer, full_precision)
     """A sign error anywhere would show here: after ten steps the reward is common, and its opposite
     would be rare."""
     trainer = make_trainer(prompts=8, group_size=8, max_new_tokens=1, lr=3e-3)
-    trainer.reward = lambda e: float(e.completion_ids[0] % 2 == 0)
+    trainer.judge = judge(lambda e: float(e.completion_ids[0] % 2 == 0))
     earned = [trainer.step(step)["reward"] for step in range(10)]
     assert earned[0] < 0.7 < earned[-1], earned
 
@@ -317,24 +314,22 @@ def test_the_questions_of_a_step_are_numbered(make_trainer):
     assert first == [p.key for p in make_trainer().draw(0)] != [p.key for p in other.draw(0)]
     assert not set(first) & {p.key for p in one.draw(1)}
     four_at_once = [p.prompt for p in make_trainer(prompts=8).draw(0)]
-    assert four_at_once == [
-        p.prompt for step in (0, 1) for p in one.draw(step)
-    ]  # number i is number i
+    # number i is number i
+    assert four_at_once == [p.prompt for step in (0, 1) for p in one.draw(step)]
 
 
 def test_too_long_prompts_are_dropped_and_counted(make_trainer):
     trainer = make_trainer()
     task, tokenizer = trainer.task, trainer.tokenizer
     lengths = sorted(len(tokenizer.encode(task.render(p))) for p in task.problems("validation", 50))
-    trainer = make_trainer(max_new_tokens=trainer.policy.config.max_seq_len - lengths[25])
+    trainer = make_trainer(max_new_tokens=trainer.model.config.max_seq_len - lengths[25])
     drawn = [p for step in range(5) for p in trainer.draw(step)]
-    assert len(drawn) == 20 and trainer.state["prompts_dropped"] > 3
+    assert len(drawn) == 20 and trainer.state.prompts_dropped > 3
     assert all(len(tokenizer.encode(task.render(p))) <= lengths[25] for p in drawn)
-    trainer = make_trainer(max_new_tokens=trainer.policy.config.max_seq_len)
     with pytest.raises(
         UserError, match="hardly any problem of gsm8k-mini fits.*--max-new-tokens 320"
     ):
-        trainer.draw(0)
+        make_trainer(max_new_tokens=trainer.model.config.max_seq_len)
 
 
 @pytest.mark.parametrize(
@@ -352,9 +347,11 @@ def test_advantages_are_those_of_the_name(make_trainer, normalize, want):
     for group, scores in zip(groups, ([1, 0, 0, 0], [0, 0, 0, 0]), strict=True):
         for e, score in zip(group, scores, strict=True):
             e.reward = float(score)
-    grpo.give_advantages(groups, normalize)
-    assert [e.advantage for e in groups[0]] == pytest.approx(want, abs=2e-3)
-    assert [e.advantage for e in groups[1]] == [0, 0, 0, 0]
+    grpo.set_advantages(groups, normalize)
+    assert [float(e.advantages[0]) for e in groups[0]] == pytest.approx(want, abs=2e-3)
+    assert not any(e.advantages.any() for e in groups[1])
+    every = [e for e in groups[0] if len(e.completion_ids) > 1]
+    assert all((e.advantages == e.advantages[0]).all() for e in every)
 
 
 def test_every_step_samples_anew_and_every_run_alike():
@@ -383,10 +380,10 @@ def test_every_step_samples_anew_and_every_run_alike():
 )
 def test_each_variant_takes_a_step(make_trainer, more):
     trainer = make_trainer(**more)
-    before = {name: p.clone() for name, p in trainer.policy.state_dict().items()}
+    before = {name: p.clone() for name, p in trainer.model.state_dict().items()}
     metrics = trainer.step(0)
     assert metrics["grad_norm"] > 0 and math.isfinite(metrics["loss"])
-    after = trainer.policy.state_dict()
+    after = trainer.model.state_dict()
     assert all(p.isfinite().all() for p in after.values()) and not all(
         p.equal(before[k]) for k, p in after.items()
     )
@@ -407,7 +404,7 @@ def test_several_updates_clip_and_the_kl_starts_at_nothing(make_trainer, base, t
             kl_coef=0.05,
             eval_n=2,
         )
-    )
+    ).folder
     lines = RunLog.open(folder).metrics("train")
     assert all(0 < line["clip_ratio/region_mean"] < 1 for line in lines)
     assert all(line["ratio/mean"] != 1 for line in lines)
@@ -422,7 +419,7 @@ def test_the_sampling_temperature_is_the_trainers(make_trainer, full_precision):
     is off at once."""
     trainer = make_trainer(temperature=0.7)
     groups = answered(trainer, temperature=0.7)
-    trainer.remember_logprobs(groups, old=True)
+    trainer.record_logprobs(groups, old=True)
     for e in (e for g in groups for e in g):
         assert e.old_logprobs.tolist() == pytest.approx(e.logprobs, abs=1e-5)
 
@@ -435,16 +432,9 @@ def scripted(accuracies):
     an evaluation."""
     left = list(accuracies)
 
-    def evaluate(self, n, temperature):
-        accuracy = left.pop(0)
-        return {
-            "accuracy": accuracy,
-            "accuracy_ci": [0, 1],
-            "think_rate": 0.0,
-            "accuracy_thinking": 0.0,
-            "mean_length": 1.0,
-            "n": n,
-        }, []
+    def evaluate(self, full):
+        scores = Scores(left.pop(0), (0.0, 1.0), 0.0, 0.0, 0, 0.0, 0.0, 1.0, 0.0, 30, 30)
+        return Evaluation(replace(scores, greedy=left.pop(0)) if full else scores)
 
     return evaluate
 
@@ -452,16 +442,10 @@ def scripted(accuracies):
 @pytest.mark.parametrize(
     "accuracies, steps, best",
     [
-        (
-            [0.5, 0.5, 0.6, 0.1, 0.2, 0.1, 0.1],
-            3,
-            "step-000001",
-        ),  # twice below half of the best: stopped, not at the end
-        (
-            [0.5, 0.5, 0.6, 0.1, 0.4, 0.1, 0.5, 0.5, 0.5],
-            6,
-            "step-000001",
-        ),  # low once and again, but never twice running
+        # twice below half of the best: stopped, not at the end
+        ([0.5, 0.5, 0.6, 0.1, 0.2, 0.1, 0.1], 3, "step-000001"),
+        # low once and again, but never twice running
+        ([0.5, 0.5, 0.6, 0.1, 0.4, 0.1, 0.5, 0.5, 0.5], 6, "step-000001"),
         ([0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0], 6, "step-000000"),  # nothing to fall from
     ],
 )
@@ -470,11 +454,13 @@ def test_a_collapse_stops_the_run_and_keeps_the_best(
 ):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(grpo.Trainer, "evaluate", scripted(accuracies))
-        folder = grpo.train(
+        result = grpo.train(
             options(
                 base, out=tmp_path / "run", steps=6, eval_every=1, save_every=1, keep=1, prompts=2
             )
         )
+    folder = result.folder
+    assert result.collapsed == (steps < 6) and result.exit_code == int(steps < 6)
     summary = json.loads((folder / "summary.json").read_text())
     assert (summary["steps"], summary["best"], summary["last"]) == (
         steps,
@@ -514,9 +500,9 @@ def test_what_is_saved_with_a_new_best_is_the_state_to_go_on_from(make_trainer, 
 
 def test_the_reward_is_the_weighted_sum_of_the_options(base):
     task = get_task("gsm8k-mini")
-    trainer = grpo.Trainer(options(base, accuracy_weight=2.0, format_weight=0.25))
+    trainer = grpo.Trainer(options(base, reward={"accuracy": 2.0, "format": 0.25}))
     ((e,),) = rollout(
-        trainer.policy,
+        trainer.model,
         trainer.tokenizer,
         task,
         task.problems("validation", 1),
@@ -525,6 +511,6 @@ def test_the_reward_is_the_weighted_sum_of_the_options(base):
     )
     e.grade = task.grade(e.problem, f" #### {e.problem.answer}")
     e.finish_reason = "eos"
-    assert trainer.reward(e) == 2.25
+    assert trainer.judge([[e]]) == 0 and e.reward == 2.25
     e.finish_reason = "length"
-    assert trainer.reward(e) == 2.0
+    assert trainer.judge([[e]]) == 0 and e.reward == 2.0

@@ -1,27 +1,21 @@
-"""The three training loops, run in miniature: what they leave behind, and that nothing that happens
+"""The five training loops, run in miniature: what they leave behind, and that nothing that happens
 on the way (Ctrl-C, kill -9, a damaged file, a NaN) changes what comes out."""
 
-import contextlib
 import json
 import math
 import shutil
-import signal
 
+import miniature
 import pytest
-import safetensors.torch
+from miniature import LOOPS, SUMMARY_KEYS, interrupt_in_step, is_the_same_run, options, weights
 
-from minilrm import checkpoint, corpus, grpo, machine, pretrain, rewards, rl, sft
+from minilrm import checkpoint, grpo, machine, pretrain, rl, sft
+from minilrm.distill import trainer as distill_trainer
 from minilrm.errors import UserError
+from minilrm.optim import Guard, lr_factor
 from minilrm.runlog import RunLog
-from minilrm.tasks.gsm8k_mini import GSM8KMini
-from minilrm.training import lr_factor
 
-LOOPS = {"pretrain": pretrain, "sft": sft, "grpo": grpo}
-SUMMARY_KEYS = set(
-    "task seed steps eval_n accuracy_before accuracy_before_ci accuracy_after accuracy_after_ci "
-    "greedy_before greedy_after length_before length_after tokens_generated tokens_trained seconds "
-    "device version best last".split()
-)
+small, runs = miniature.small, miniature.runs
 TRL_KEYS = {
     "reward",
     "reward_std",
@@ -34,160 +28,6 @@ TRL_KEYS = {
     "grad_norm",
     "learning_rate",
 }
-
-
-def parity(episode):
-    """A reward that a random model earns about half of the time."""
-    return float(sum(episode.completion_ids) % 2)
-
-
-@contextlib.contextmanager
-def miniature():
-    """Less to read and to write, so that a run takes a second or two: all else is as it always
-    is."""
-    build = corpus.build
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(GSM8KMini, "max_new_tokens", 8)
-        patch.setattr(
-            corpus,
-            "build",
-            lambda tokenizer, tokens, pages: build(
-                tokenizer, tokens if pages.split == "train" else 2000, pages, chunk=20
-            ),
-        )
-        patch.setattr(rewards, "weighted", lambda weights: parity)
-        yield patch
-
-
-@pytest.fixture
-def small():
-    """`miniature`, and without the page at the end, which takes longer than the run."""
-    with miniature() as patch:
-        for module in LOOPS.values():
-            patch.setattr(module, "write_report", lambda folder: folder)
-        yield patch
-
-
-def options(name, base, out, **more):
-    """Options of a run of a few steps."""
-    common = {"out": out, "threads": 1, "device": "cpu"}
-    return {
-        "pretrain": lambda: pretrain.Options(
-            **common
-            | {
-                "scale": "pico",
-                "tokens": 10_000,
-                "max_tokens_per_batch": 512,
-                "accumulate": 1,
-                "eval_every": 15,
-                "save_every": 10,
-                "eval_n": 2,
-            }
-            | more
-        ),
-        "sft": lambda: sft.Options(
-            **common
-            | {
-                "init": str(base),
-                "steps": 6,
-                "batch": 4,
-                "max_tokens_per_batch": 256,
-                "warmup": 2,
-                "eval_every": 2,
-                "save_every": 2,
-                "eval_n": 3,
-            }
-            | more
-        ),
-        "grpo": lambda: grpo.Options(
-            **common
-            | {
-                "init": str(base),
-                "steps": 6,
-                "prompts": 3,
-                "group_size": 4,
-                "max_new_tokens": 12,
-                "eval_every": 2,
-                "save_every": 2,
-                "eval_n": 5,
-                "eval_quick": 3,
-                "max_tokens_per_batch": 64,
-            }
-            | more
-        ),
-    }[name]()
-
-
-@pytest.fixture(scope="module")
-def runs(base, tmp_path_factory):
-    """One uninterrupted run of each loop, made when first asked for, with its page."""
-    made = {}
-
-    def run(name):
-        if name not in made:
-            with miniature():
-                made[name] = LOOPS[name].train(
-                    options(name, base, tmp_path_factory.mktemp(name) / "run")
-                )
-        return made[name]
-
-    return run
-
-
-def weights(folder):
-    """The last checkpoint's tensors, those of the optimizers too."""
-    last = RunLog(folder, {}).checkpoints()[-1][1]
-    return {
-        f"{file}/{name}": tensor
-        for file in ("model", "optimizer")
-        for name, tensor in safetensors.torch.load_file(last / f"{file}.safetensors").items()
-    }
-
-
-def timeless(record):
-    """A record without what the clock put into it, in whatever depth."""
-    if isinstance(record, dict):
-        return {
-            key: timeless(value)
-            for key, value in record.items()
-            if key.split("/")[0] not in ("seconds", "elapsed", "machine", "started", "options")
-        }
-    return record
-
-
-def is_the_same_run(a, b):
-    """Assert that two runs left the same behind, bit for bit."""
-    one, other = weights(a), weights(b)
-    assert one.keys() == other.keys() and all(one[name].equal(other[name]) for name in one)
-    for file in ("metrics.jsonl", "samples.jsonl"):
-        if (a / file).exists() or (b / file).exists():
-            first, second = (
-                [timeless(json.loads(line)) for line in (run / file).read_text().splitlines()]
-                for run in (a, b)
-            )
-            assert first == second, file
-    first, second = (timeless(json.loads((run / "summary.json").read_text())) for run in (a, b))
-    assert first == second
-    assert RunLog(a, {}).checkpoints()[-1][0] == RunLog(b, {}).checkpoints()[-1][0]
-
-
-def interrupt_in_step(patch, name, number):
-    """Press Ctrl-C in the middle of a step (counted from 1)."""
-    once_a_step = {
-        "pretrain": (pretrain, "loss_of"),
-        "sft": (sft, "draw"),
-        "grpo": (grpo.Trainer, "update"),
-    }
-    owner, attribute = once_a_step[name]
-    original, calls = getattr(owner, attribute), []
-
-    def hooked(*args, **more):
-        calls.append(1)
-        if len(calls) == number:
-            signal.raise_signal(signal.SIGINT)
-        return original(*args, **more)
-
-    patch.setattr(owner, attribute, hooked)
 
 
 # -- what a run leaves behind ----------------------------------------------------------------------
@@ -208,7 +48,7 @@ def test_a_run_folder_has_all_it_should(runs, name):
     assert summary["steps"] > 5 and summary["tokens_trained"] > 0 and summary["seconds"] > 0
     for which in ("best", "last"):
         model, tokenizer, info = checkpoint.load(folder / "checkpoints" / summary[which])
-        assert tokenizer is not None and info["task"] == "gsm8k-mini"
+        assert tokenizer is not None and info.task == "gsm8k-mini"
     assert (
         summary["last"]
         == RunLog(folder, {}).checkpoints()[-1][1].name
@@ -222,12 +62,8 @@ def test_the_metrics_of_a_grpo_run(runs):
     log = RunLog.open(runs("grpo"))
     train, evals = log.metrics("train"), log.metrics("eval")
     assert [line["step"] for line in train] == [1, 2, 3, 4, 5, 6]
-    assert [(line["step"], line["n"]) for line in evals] == [
-        (0, 5),
-        (2, 3),
-        (4, 3),
-        (6, 5),
-    ]  # step 0, always
+    # step 0, always
+    assert [(line["step"], line["n"]) for line in evals] == [(0, 5), (2, 3), (4, 3), (6, 5)]
     assert all(TRL_KEYS <= set(line) for line in train if line["frac_reward_zero_std"] < 1)
     # On-policy, one step a batch: the ratio is 1, however many groups had nothing to say.
     assert all(
@@ -287,10 +123,12 @@ def test_old_checkpoints_go_but_not_the_best(runs):
 def test_the_same_seed_gives_the_same_run_and_another_seed_another(
     runs, small, base, tmp_path, name
 ):
-    is_the_same_run(LOOPS[name].train(options(name, base, tmp_path / "again")), runs(name))
+    is_the_same_run(LOOPS[name].train(options(name, base, tmp_path / "again")).folder, runs(name))
     short = {"tokens": 300, "eval_n": 0} if name == "pretrain" else {"steps": 1, "eval_n": 1}
     one, other = (
-        weights(LOOPS[name].train(options(name, base, tmp_path / f"{seed}", seed=seed, **short)))
+        weights(
+            LOOPS[name].train(options(name, base, tmp_path / f"{seed}", seed=seed, **short)).folder
+        )
         for seed in (0, 1)
     )
     assert not any(
@@ -298,7 +136,9 @@ def test_the_same_seed_gives_the_same_run_and_another_seed_another(
     )
 
 
-@pytest.mark.parametrize("name, number", [("pretrain", 13), ("sft", 3), ("grpo", 3)])
+@pytest.mark.parametrize(
+    "name, number", [("pretrain", 13), *((name, 3) for name in LOOPS if name != "pretrain")]
+)
 def test_ctrl_c_saves_says_how_to_go_on_and_loses_nothing(
     runs, small, base, tmp_path, capsys, name, number
 ):
@@ -308,14 +148,16 @@ def test_ctrl_c_saves_says_how_to_go_on_and_loses_nothing(
     folder, module = tmp_path / "run", LOOPS[name]
     with pytest.MonkeyPatch.context() as patch:
         interrupt_in_step(patch, name, number)
-        module.train(options(name, base, folder))
+        stopped = module.train(options(name, base, folder))
+    assert not stopped.finished and stopped.exit_code == 130  # so that `sft && grpo` stops
     err = capsys.readouterr().err
     assert (
-        f"stopped at step {number}; go on with: python -m minilrm.{name} --resume {folder}" in err
+        f"stopped at step {number}; resume with: python -m minilrm.{name} --resume {folder}" in err
     )
     assert not (folder / "summary.json").exists()
     assert [step for step, _ in RunLog(folder, {}).checkpoints()][-1] == number
-    module.train(module.Options(resume=folder))  # just what was said, nothing else
+    whole = module.train(module.Options(resume=folder))  # just what was said, nothing else
+    assert whole.finished and whole.exit_code == 0 and whole.folder == folder
     is_the_same_run(folder, runs(name))
 
 
@@ -328,7 +170,7 @@ def test_after_kill_9_the_run_goes_on_from_its_last_checkpoint(runs, small, tmp_
         (folder / left).unlink()
     *_, (_, earlier), (_, last) = RunLog(folder, {}).checkpoints()
     shutil.rmtree(last)
-    (last.parent / f".{last.name}.4242.tmp").mkdir()  # what a save that was killed leaves
+    checkpoint.disk.hidden_sibling(last).mkdir()  # what a save that was killed leaves
     with open(folder / "metrics.jsonl", "ab") as file:
         file.write(b'{"step": 99, "event": "tr')
     module.train(module.Options(resume=folder))
@@ -387,15 +229,17 @@ def test_a_run_is_gone_on_with_by_its_own_command_alone(runs, small):
 @pytest.mark.parametrize("name", LOOPS)
 def test_a_nan_loss_skips_the_step_and_is_counted(small, base, tmp_path, name):
     """Catches: one NaN that spreads to all weights, and a skipped step that nobody hears of."""
-    owner, attribute = (grpo.Trainer, "loss") if name == "grpo" else (LOOPS[name], "loss_of")
-    original, guarded, calls = getattr(owner, attribute), LOOPS[name].Guard.step, []
+    rollouts = name in ("grpo", "ppo")
+    owner = distill_trainer if name == "distill" else LOOPS[name]
+    owner, attribute = (owner.Trainer, "loss") if rollouts else (owner, "loss_of")
+    original, guarded, calls = getattr(owner, attribute), Guard.step, []
 
     def poisoned(*args, **more):
         result = original(*args, **more)
         calls.append(1)
         if len(calls) != 1:
             return result
-        return (result[0] * math.nan, result[1]) if name == "grpo" else result * math.nan
+        return (result[0] * math.nan, result[1]) if rollouts else result * math.nan
 
     unchanged = []
 
@@ -408,13 +252,15 @@ def test_a_nan_loss_skips_the_step_and_is_counted(small, base, tmp_path, name):
         return norm
 
     small.setattr(owner, attribute, poisoned)
-    small.setattr(LOOPS[name].Guard, "step", watched)
+    small.setattr(Guard, "step", watched)
     more = {"tokens": 1500, "eval_every": 99} if name == "pretrain" else {"steps": 3, "eval_n": 2}
     with pytest.MonkeyPatch.context() as patch:
         interrupt_in_step(patch, name, 2)  # and a resumed run remembers it
-        folder = LOOPS[name].train(options(name, base, tmp_path / "run", **more))
+        folder = LOOPS[name].train(options(name, base, tmp_path / "run", **more)).folder
     LOOPS[name].train(LOOPS[name].Options(resume=folder))
-    assert unchanged[0] and not any(unchanged[1:]) and len(unchanged) > 2
+    in_a_step = 2 if name == "ppo" else 1  # policy and critic
+    assert all(unchanged[:in_a_step]) and not any(unchanged[in_a_step:])
+    assert len(unchanged) > 2 * in_a_step
     summary = json.loads((folder / "summary.json").read_text())
     assert summary["skipped_steps"] == 1
     if name != "pretrain":  # which logs means of 25
@@ -443,7 +289,7 @@ def test_ten_nan_steps_stop_the_run_and_leave_the_last_healthy_checkpoint(small,
 def test_from_nothing_at_all(small, tmp_path):
     folder = grpo.train(
         options("grpo", "scratch", tmp_path / "run", scale="pico", steps=1, eval_n=1)
-    )
+    ).folder
     assert checkpoint.load_config(folder / "checkpoints" / "step-000001").dim == 80
     assert json.loads((folder / "summary.json").read_text())["init"] == "scratch"
 
@@ -453,7 +299,7 @@ def test_the_exported_base_is_a_starting_point(small, base, tmp_path):
     training, not before."""
     export = tmp_path / "export"
     pretrain.train(options("pretrain", base, tmp_path / "run", export=export, tokens=1500))
-    assert checkpoint.load(export)[2]["scores"]["steps"] > 2
+    assert checkpoint.load(export)[2].scores["steps"] > 2
     trainer = grpo.Trainer(options("grpo", export, tmp_path / "unused"))
     last = (
         tmp_path
@@ -462,9 +308,10 @@ def test_the_exported_base_is_a_starting_point(small, base, tmp_path):
         / json.loads((tmp_path / "run" / "summary.json").read_text())["last"]
     )
     for name, tensor in checkpoint.load(last)[0].state_dict().items():
+        # bfloat16
         assert (
-            trainer.policy.state_dict()[name].sub(tensor).abs().max() <= 0.005 * tensor.abs().max()
-        )  # bfloat16
+            trainer.model.state_dict()[name].sub(tensor).abs().max() <= 0.005 * tensor.abs().max()
+        )
     with pytest.raises(UserError, match="--export .* is there already"):
         pretrain.train(options("pretrain", base, tmp_path / "another", export=export))
     assert not (tmp_path / "another").exists()

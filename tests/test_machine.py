@@ -130,9 +130,8 @@ def test_threads_default_to_the_free_cores_up_to_four(monkeypatch):
 
 def test_set_threads_twice_and_wrongly():
     assert machine.set_threads(1) == torch.get_num_threads() == 1
-    assert (
-        machine.set_threads(2) == torch.get_num_threads() == 2
-    )  # interop threads can be set once: no error
+    # interop threads can be set once: no error
+    assert machine.set_threads(2) == torch.get_num_threads() == 2
     with pytest.raises(UserError, match="at least 1"):
         machine.set_threads(0)
 

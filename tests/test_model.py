@@ -6,18 +6,23 @@ from dataclasses import replace
 import pytest
 import torch
 
-from minilrm import checkpoint
+from minilrm import checkpoint, kernels
+from minilrm.kernels import (
+    EXPLICIT_UP_TO,
+    SharedPrefix,
+    attend,
+    attend_explicit,
+    attend_fused,
+    join,
+    normalise,
+)
 from minilrm.model import (
     SCALES,
     KVCache,
     ModelConfig,
-    Normalise,
     ScalarHead,
-    SharedPrefix,
     Transformer,
     apply_rope,
-    attend,
-    attend_fused,
     count_parameters,
     rope_tables,
 )
@@ -89,7 +94,7 @@ def no_gradients():
 def test_transformers_opens_ours_and_gets_the_same_logits(config, tmp_path):
     transformers = pytest.importorskip("transformers")
     ours = random_model(config)
-    checkpoint.save(tmp_path / "ours", ours, None, info={})
+    checkpoint.save(tmp_path / "ours", ours, None)
     theirs, report = transformers.AutoModelForCausalLM.from_pretrained(
         tmp_path / "ours", dtype=torch.float32, output_loading_info=True
     )
@@ -129,7 +134,7 @@ def test_ours_opens_theirs_and_gets_the_same_logits(config, tmp_path):
     ids = random_ids(config, 3, 29)
     for name in ("whole", "shards"):
         ours, tokenizer, info = checkpoint.load(tmp_path / name)
-        assert ours.config == config and tokenizer is None and info == {}
+        assert ours.config == config and tokenizer is None and info == checkpoint.Info()
         torch.testing.assert_close(ours(ids), theirs(ids).logits, atol=1e-4, rtol=1e-5)
 
 
@@ -140,7 +145,7 @@ def test_decoding_greedily_gives_what_transformers_generate_gives(tmp_path):
 
     tokenizer = Tokenizer.train(["a b c"], vocab_size=300)
     model = random_model(replace(TINY, vocab_size=tokenizer.vocab_size))
-    checkpoint.save(tmp_path / "ours", model, tokenizer, info={})
+    checkpoint.save(tmp_path / "ours", model, tokenizer)
     theirs = transformers.AutoModelForCausalLM.from_pretrained(
         tmp_path / "ours", dtype=torch.float32
     )
@@ -229,8 +234,20 @@ def test_attention_written_out_equals_the_kernel(heads, key_heads, masked):
     )
     mask = (torch.rand(2, 1, 7, 7) < 0.5) | torch.eye(7, dtype=torch.bool) if masked else None
     torch.testing.assert_close(
-        attend(q, k, v, mask), attend_fused(q, k, v, mask), atol=1e-5, rtol=1e-5
+        attend_explicit(q, k, v, mask), attend_fused(q, k, v, mask), atol=1e-5, rtol=1e-5
     )
+
+
+@pytest.mark.parametrize(
+    "keys, way", [(EXPLICIT_UP_TO, "attend_explicit"), (EXPLICIT_UP_TO + 1, "attend_fused")]
+)
+def test_attention_takes_the_faster_way_for_its_length(keys, way, monkeypatch):
+    """Catches: short sequences through the kernel, which is several times slower on a CPU."""
+    taken = []
+    for name in ("attend_explicit", "attend_fused"):
+        monkeypatch.setattr(kernels, name, lambda *_, name=name: taken.append(name))
+    attend(torch.zeros(1, 2, 1, 4), torch.zeros(1, 1, keys, 4), torch.zeros(1, 1, keys, 4), None)
+    assert taken == [way]
 
 
 def test_attention_by_hand():
@@ -263,9 +280,8 @@ def test_rope_knows_only_distances_and_keeps_lengths():
     q, k = torch.randn(1, 1, 1, 16), torch.randn(1, 1, 1, 16)
     products = [(rotate(q, p + 5) * rotate(k, p)).sum() for p in (0, 1, 40, 300)]
     torch.testing.assert_close(torch.stack(products), products[0].expand(4), atol=1e-4, rtol=1e-4)
-    assert (
-        abs((rotate(q, 6) * rotate(k, 0)).sum() - products[0]) > 1e-3
-    )  # another distance, another product
+    # another distance, another product
+    assert abs((rotate(q, 6) * rotate(k, 0)).sum() - products[0]) > 1e-3
     torch.testing.assert_close(rotate(q, 123).norm(), q.norm())
 
 
@@ -282,9 +298,8 @@ def test_rope_by_hand():
 def test_positions_may_differ_from_row_to_row():
     model, ids = random_model(TINY), random_ids(TINY, 2, 6)
     shifted = model(ids, positions=torch.arange(6) + torch.tensor([[0], [9]]))
-    torch.testing.assert_close(
-        shifted, model(ids), atol=1e-4, rtol=1e-4
-    )  # distances are what they were
+    # distances are what they were
+    torch.testing.assert_close(shifted, model(ids), atol=1e-4, rtol=1e-4)
 
 
 # -- Sizes and starting values ---------------------------------------------------------------------
@@ -347,18 +362,24 @@ def test_half_precision_is_close():
     assert (half.float().log_softmax(-1) - whole).abs().mean() < 0.1
 
 
+@pytest.mark.parametrize("bias", [False, True])
+def test_layers_that_read_the_same_input_are_one_product(bias):
+    layers, x = [torch.nn.Linear(6, width, bias=bias) for width in (4, 2, 2)], torch.randn(2, 3, 6)
+    one_by_one = torch.cat([layer(x) for layer in layers], dim=-1)
+    torch.testing.assert_close(join(x, *layers), one_by_one)
+
+
 @pytest.mark.parametrize("shape", [(5, 8), (2, 3, 5, 8)])
 def test_the_written_out_gradient_of_the_norm_is_autograd_s(shape):
     """Catches: a term missing in the gradient of x / rms(x), or a weight's gradient not summed over
     what it was spread over."""
     torch.manual_seed(0)
-    width = shape[1:-1][
-        -1:
-    ]  # in attention each head has a weight of its own: [H, d] against x [B, T, H, d]
+    # in attention each head has a weight of its own: [H, d] against x [B, T, H, d]
+    width = shape[1:-1][-1:]
     x, weight = torch.randn(shape, requires_grad=True), torch.randn(*width, 8, requires_grad=True)
     g = torch.randn(shape)
     with torch.enable_grad():
-        ours = torch.autograd.grad(Normalise.apply(x, weight, 1e-6), (x, weight), g)
+        ours = torch.autograd.grad(normalise(x, weight, 1e-6), (x, weight), g)
         plain = x * torch.rsqrt(x.square().mean(-1, keepdim=True) + 1e-6) * weight
         right = torch.autograd.grad(plain, (x, weight), g)
     for a, b in zip(ours, right, strict=True):
@@ -377,4 +398,6 @@ def test_the_written_out_gradient_of_attention_is_that_of_finite_differences(kv_
     window = torch.ones(5, 5, dtype=torch.bool).tril() & torch.ones(5, 5, dtype=torch.bool).triu(-2)
     with torch.enable_grad():
         for mask in (None, window):
-            assert torch.autograd.gradcheck(lambda *qkv, mask=mask: attend(*qkv, mask), (q, k, v))
+            assert torch.autograd.gradcheck(
+                lambda *qkv, mask=mask: attend_explicit(*qkv, mask), (q, k, v)
+            )

@@ -31,7 +31,6 @@ from minilrm.tasks.multiplication import (
     passes,
     pose,
     slip,
-    to_record,
     write_attempt,
     write_trace,
 )
@@ -140,7 +139,7 @@ def test_what_cannot_be_is_refused():
         TASK.sample(random.Random(0), "tset")
     with pytest.raises(ValueError, match="guess"):
         TASK.solution(pose(347, 86), random.Random(0), "guess")
-    with pytest.raises(UserError, match="finds only .* different test problems with digits=2"):
+    with pytest.raises(UserError, match="finds only .* different test problems, not 450"):
         Multiplication(2).problems("test", 450)
 
 
@@ -356,11 +355,8 @@ def test_a_trace_cut_anywhere_is_read_as_far_as_it_goes():
         (" #### 4042", 0, 0),
         ("wait, ", 0, 0),
         ("noise" + FIRST + END, 0, 0),
-        (
-            FIRST + "\n" + SECOND.removeprefix("\nwait, ") + END,
-            2,
-            0,
-        ),  # tries again without saying so
+        # tries again without saying so
+        (FIRST + "\n" + SECOND.removeprefix("\nwait, ") + END, 2, 0),
         (FIRST + "\n" + SECOND + END, 1, 0),
         (FIRST + SECOND + END + "\n", 2, 1),
         (FIRST + SECOND + END + END, 2, 1),
@@ -464,14 +460,12 @@ def lines(split):
 
 @pytest.mark.parametrize("split", ["test", "ood"])
 def test_the_shipped_files_can_be_made_again(split):
-    """If this fails because the task poses other problems: python
-    scripts/make_data_multiplication.py, and measure anew."""
-    spec = importlib.util.spec_from_file_location(
-        "made", ROOT / "scripts" / "make_data_multiplication.py"
-    )
+    """If this fails because the task poses other problems: python scripts/make_data.py, and
+    measure anew."""
+    spec = importlib.util.spec_from_file_location("made", ROOT / "scripts" / "make_data.py")
     script = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(script)
-    assert lines(split) == script.lines(split, 1000)
+    assert lines(split) == script.lines("multiplication", split, 1000)
     assert TASK.problems(split, 1000) == TASK.make(split, 1000)
     assert len({problem.key for problem in TASK.problems(split, 1000)}) == 1000
 
@@ -500,11 +494,11 @@ def test_other_options_another_seed_or_no_file_are_made_anew(tmp_path, monkeypat
     "change", [{"factors": [347]}, {"factors": [347, 87]}, {"factors": "34"}, {}]
 )
 def test_a_file_of_other_problems_says_what_to_do(tmp_path, monkeypatch, change):
-    record = {**to_record(pose(347, 86)), "meta": change}
+    record = {**TASK.to_record(pose(347, 86)), "meta": change}
     (tmp_path / "multiplication").mkdir()
     (tmp_path / "multiplication" / "test.jsonl").write_text(json.dumps(record) + "\n")
     monkeypatch.setenv("MINILRM_DATA", str(tmp_path))
-    with pytest.raises(UserError, match="make_data_multiplication"):
+    with pytest.raises(UserError, match="make_data.py --task multiplication"):
         TASK.problems("test", 1)
 
 
@@ -519,9 +513,8 @@ def test_no_six_attempts_are_cut_by_the_limit(tokenizer, digits):
     problems = [task.sample(rng, "ood") for _ in range(200)] + [
         pose(10 ** (digits + 1) - 1, 99)
     ] * 50
-    costs = [
-        len(tokenizer.encode(task.write(problem, rng, writer))) + 1 for problem in problems
-    ]  # 1: the end of text
+    # 1: the end of text
+    costs = [len(tokenizer.encode(task.write(problem, rng, writer))) + 1 for problem in problems]
     assert task.max_new_tokens - 20 < max(costs) <= task.max_new_tokens
 
 

@@ -146,9 +146,8 @@ def check_from_logits_the_prompt_has_no_gradient_and_eos_has(o):
     logits = torch.randn(
         1, 7, 4, generator=torch.Generator().manual_seed(5), dtype=DOUBLE
     ).requires_grad_()
-    ids = torch.tensor(
-        [[1, 2, 3, 1, 2, 0, 0]]
-    )  # prompt 1 2, then 3, a tool's 1, then 2, EOS = 0, padding = 0
+    # prompt 1 2, then 3, a tool's 1, then 2, EOS = 0, padding = 0
+    ids = torch.tensor([[1, 2, 3, 1, 2, 0, 0]])
     mask = torch.tensor([[0, 0, 1, 0, 1, 1, 0]])
     loss, _ = o.policy_loss(
         o.token_logprobs(logits, ids), None, double([1.0]), mask[:, 1:], objective="dapo"

@@ -9,9 +9,9 @@ relatives compute on average is a sum over all groups of G.
     advantages   aggregation     expected gradient, against grad J
     rloo         constant x L    equal
     none         constant x L    (G-1)/G of it, same direction
-    std          constant x L    another direction: hard and easy prompts weigh more than their share
+    std          constant x L    another direction: hard and easy prompts weigh too much
     rloo         sequence        another direction: long completions weigh less
-    rloo         token           another direction: completions of groups that happen to be short weigh more
+    rloo         token           another direction: completions of short groups weigh more
 
 Everything in float64; what is enumerated holds to 1e-12, what is sampled (G = 8) to about 1 %.
 """
@@ -59,9 +59,8 @@ def right(prompt, whole):
 BINARY = torch.tensor(
     [[float(right(prompt, whole)) for whole in ALL] for prompt in (0, 1)], dtype=DOUBLE
 )
-GRADED = (
-    BINARY + 0.2 * torch.tensor([whole[-1] == EOS for whole in ALL]).double()
-)  # 1.2, 0.2 (well formed) or 0
+# 1.2, 0.2 (well formed) or 0
+GRADED = BINARY + 0.2 * torch.tensor([whole[-1] == EOS for whole in ALL]).double()
 REWARDS = {"binary": BINARY, "graded": GRADED}
 
 
@@ -366,10 +365,8 @@ def test_kl_off_policy_needs_the_ratio():
         torch.testing.assert_close(gradient(kind, ratio), exact, rtol=0, atol=1e-12)
 
 
-FIRST, SECOND = (
-    torch.arange(3).repeat_interleave(3),
-    torch.arange(3).repeat(3),
-)  # nine completions of two tokens
+# nine completions of two tokens
+FIRST, SECOND = (torch.arange(3).repeat_interleave(3), torch.arange(3).repeat(3))
 UNIFORM = torch.full((9, 2), 1 / 3, dtype=DOUBLE).log()  # the reference model
 
 

@@ -1,7 +1,7 @@
 """PPO's loop on a tiny model: what goes into the gradients of policy and critic, and what a run
 leaves behind.
 
-The formulas themselves are in test_critic.py and test_objectives.py.
+The formulas themselves are in test_values.py and test_objectives.py.
 """
 
 import json
@@ -12,24 +12,21 @@ import signal
 import pytest
 import safetensors.torch
 import torch
+from conftest import judge, parity_of, pay
 
-from minilrm import checkpoint, cli, ppo, rewards, rl
+from minilrm import checkpoint, cli, ppo, rollout
 from minilrm.errors import UserError
+from minilrm.loop import run as loop_run
 from minilrm.rollout import episode_states
 from minilrm.runlog import RunLog
 
 BOTH = pytest.mark.parametrize("kind", ["separate", "shared"])
 
 
-def parity(episode):
-    """A reward that a random model earns about half of the time."""
-    return float(sum(episode.completion_ids) % 2)
-
-
 @pytest.fixture
 def make_trainer(base, monkeypatch):
-    monkeypatch.setattr(rewards, "weighted", lambda weights: parity)
-    monkeypatch.setattr(ppo, "write_report", lambda folder: folder)
+    pay(monkeypatch)
+    monkeypatch.setattr(loop_run, "write_report", lambda folder: folder)
 
     def make(**more):
         return ppo.Trainer(options(base, **more))
@@ -63,8 +60,8 @@ def answered(trainer, shake=True):
                 generator=torch.Generator().manual_seed(0)
             ).mul_(0.05)
     groups = trainer.sample(0)
-    trainer.look_back(groups)
-    ppo.give_credit(rl.valid_ones(groups), trainer.options)
+    trainer.record_values(groups)
+    ppo.set_advantages(rollout.valid_episodes(groups), trainer.options)
     return groups
 
 
@@ -124,24 +121,24 @@ def test_the_gradients_are_those_of_the_formulas(make_trainer, full_precision, k
     groups = answered(trainer)
     caught, _ = caught_gradients(trainer, groups)
     everyone = [e for g in groups for e in g]
-    trunk = trainer.policy if kind == "shared" else trainer.critic.trunk
+    trunk = trainer.model if kind == "shared" else trainer.critic.trunk
     loss = 0.0
     for e in everyone:
         row, start = torch.tensor([e.prompt_ids + e.completion_ids]), len(e.prompt_ids) - 1
-        log_p = (trainer.policy(row) / 0.7).log_softmax(-1)[0, :-1]
+        log_p = (trainer.model(row) / 0.7).log_softmax(-1)[0, :-1]
         logp = log_p.gather(1, row[0, 1:, None])[start:, 0]
         values = trainer.critic.head.linear(trunk.hidden(row))[0, start:-1, 0]
         held, to_come, following = values.detach(), 0.0, 0.0
         advantages = torch.zeros(len(held))
         for t in reversed(range(len(held))):  # lambda .95; the reward is the last token's
-            delta = (parity(e) if t == len(held) - 1 else following) - held[t]
+            delta = (parity_of(e) if t == len(held) - 1 else following) - held[t]
             to_come = delta + 0.95 * to_come
             advantages[t], following = to_come, held[t]
         loss = (
             loss - (advantages * logp).sum() + 0.3 * (values - advantages - held).square().sum() / 2
         )
     (loss / sum(e.length for e in everyone)).backward()
-    agree(caught["policy"], gradient(trainer.policy), 1e-5)
+    agree(caught["policy"], gradient(trainer.model), 1e-5)
     agree(caught["critic"], gradient(trainer.critic), 1e-5)
 
 
@@ -150,7 +147,7 @@ def test_the_gradients_do_not_depend_on_how_the_batch_was_cut(make_trainer, full
     trainer = make_trainer(critic=kind, updates=2, kl_coef=0.1)
     groups = answered(trainer)
     with torch.no_grad():
-        for p in (*trainer.policy.parameters(), *trainer.critic.head.parameters()):  # both move on
+        for p in (*trainer.model.parameters(), *trainer.critic.head.parameters()):  # both move on
             p.mul_(1.02)
     whole, figures = caught_gradients(trainer, groups)
     assert figures["ratio/mean"] != 1 and figures["loss/value_avg"] > 0
@@ -168,8 +165,8 @@ def test_a_value_is_said_before_its_token_is_seen(make_trainer, full_precision):
     trainer = make_trainer(prompts=1)
     (group,) = answered(trainer)
     e = max(group, key=lambda e: e.length)
-    states = episode_states(trainer.policy, [e], trainer.device)[0]
-    assert states.shape == (1, len(e.completion_ids), trainer.policy.config.dim)
+    states = episode_states(trainer.model, [e], trainer.device)[0]
+    assert states.shape == (1, len(e.completion_ids), trainer.model.config.dim)
     place = len(e.completion_ids) // 2
     before = trainer.critic([e], None, trainer.device)[0].detach()
     e.completion_ids = [*e.completion_ids[:place], 77, *e.completion_ids[place + 1 :]]
@@ -186,7 +183,7 @@ def test_tool_text_and_invalid_episodes_teach_nothing(make_trainer, full_precisi
     with_tool, spoiled = groups[0][0], groups[1][2]
     with_tool.mask = [1, 0, 0] + [1] * (len(with_tool.mask) - 3)
     spoiled.valid, spoiled.reward = False, math.nan
-    ppo.give_credit(rl.valid_ones(groups), trainer.options)
+    ppo.set_advantages(rollout.valid_episodes(groups), trainer.options)
     assert with_tool.advantages[1:3].tolist() == [0, 0] and with_tool.advantages[0] != 0
     whole, _ = caught_gradients(trainer, groups)
     assert all(g.isfinite().all() for g in whole.values())
@@ -201,11 +198,11 @@ def test_tool_text_and_invalid_episodes_teach_nothing(make_trainer, full_precisi
 
 def test_a_critic_starts_at_nothing_and_its_trunk_as_the_policys_copy(make_trainer):
     trainer = make_trainer()
-    assert same(trainer.critic.trunk.state_dict(), trainer.policy.state_dict())
+    assert same(trainer.critic.trunk.state_dict(), trainer.model.state_dict())
     groups = answered(trainer, shake=False)
     assert all(e.values.eq(0).all() for g in groups for e in g)
     assert (
-        trainer.critic.trunk is not trainer.policy
+        trainer.critic.trunk is not trainer.model
         and make_trainer(critic="shared").critic.trunk is None
     )
 
@@ -215,12 +212,10 @@ def test_while_the_critic_warms_up_the_policy_stays(make_trainer, kind):
     """Catches: a warm-up that trains the trunk which a shared critic stands on, and with it the
     policy."""
     trainer = make_trainer(critic=kind, critic_warmup=2)
-    policy, critic = weights_of(trainer.policy), weights_of(trainer.critic)
+    policy, critic = weights_of(trainer.model), weights_of(trainer.critic)
     for step in range(3):
         metrics = trainer.step(step)
-        assert (
-            same(policy, trainer.policy.state_dict()) == (step < 2) == (metrics["grad_norm"] == 0)
-        )
+        assert same(policy, trainer.model.state_dict()) == (step < 2) == (metrics["grad_norm"] == 0)
         assert metrics["val/grad_norm"] > 0 and not same(critic, trainer.critic.state_dict())
 
 
@@ -231,7 +226,7 @@ def test_the_policy_moves_towards_what_is_rewarded(make_trainer, full_precision,
     trainer = make_trainer(
         critic=kind, prompts=8, group_size=8, max_new_tokens=1, lr=3e-3, critic_lr=3e-3
     )
-    trainer.reward = lambda e: float(e.completion_ids[0] % 2 == 0)
+    trainer.judge = judge(lambda e: float(e.completion_ids[0] % 2 == 0))
     earned = [trainer.step(step)["reward"] for step in range(10)]
     assert earned[0] < 0.7 < earned[-1], earned
 
@@ -253,11 +248,11 @@ def test_the_critic_learns_to_foresee(make_trainer, full_precision, kind, explai
         critic_warmup=99,
         value_clip=None,
     )
-    trainer.reward = lambda e: float(e.completion_ids[0] % 2)
+    trainer.judge = judge(lambda e: float(e.completion_ids[0] % 2))
     seen = []
     for step in range(12):
         seen.append(trainer.step(step))
-        trainer.state["step"] += 1
+        trainer.state.step += 1
     assert seen[0]["val/mean"] == 0 and 0.3 < seen[-1]["val/mean"] < 0.7
     assert seen[-1]["loss/value_avg"] < seen[0]["loss/value_avg"] / 1.5
     assert (
@@ -280,17 +275,21 @@ def test_the_kl_is_paid_out_of_the_reward(make_trainer, full_precision):
     """Catches: the reference forgotten in the credit, or taken from the policy that has moved."""
     trainer = make_trainer(kl_coef=0.5, whiten=False, lr=1e-3)
     assert trainer.step(0)["kl"] == pytest.approx(0, abs=1e-6)  # the reference is where it starts
-    trainer.state["step"] = 1
+    trainer.state.step = 1
     groups = trainer.sample(1)
-    trainer.look_back(groups)
-    for e in rl.valid_ones(groups):
+    trainer.record_values(groups)
+    for e in rollout.valid_episodes(groups):
         e.values = torch.zeros(len(e.completion_ids))
     trainer.options.lam = 1.0
-    figures = ppo.give_credit(rl.valid_ones(groups), trainer.options)
-    for e in rl.valid_ones(groups):
+    figures = ppo.set_advantages(rollout.valid_episodes(groups), trainer.options)
+    for e in rollout.valid_episodes(groups):
         k1 = e.old_logprobs - e.ref_logprobs
-        assert e.advantages[0].item() == pytest.approx(parity(e) - 0.5 * k1.sum().item(), abs=1e-5)
-        assert e.advantages[-1].item() == pytest.approx(parity(e) - 0.5 * k1[-1].item(), abs=1e-5)
+        assert e.advantages[0].item() == pytest.approx(
+            parity_of(e) - 0.5 * k1.sum().item(), abs=1e-5
+        )
+        assert e.advantages[-1].item() == pytest.approx(
+            parity_of(e) - 0.5 * k1[-1].item(), abs=1e-5
+        )
     assert figures["kl"] != 0 and not any(p.requires_grad for p in trainer.reference.parameters())
 
 
@@ -306,12 +305,12 @@ def test_the_kl_is_paid_out_of_the_reward(make_trainer, full_precision):
 )
 def test_each_variant_takes_a_step(make_trainer, more):
     trainer = make_trainer(**more)
-    before = weights_of(trainer.policy)
+    before = weights_of(trainer.model)
     metrics = trainer.step(0)
     assert (
         metrics["grad_norm"] > 0
         and metrics["val/grad_norm"] > 0
-        and not same(before, trainer.policy.state_dict())
+        and not same(before, trainer.model.state_dict())
     )
     assert all(math.isfinite(value) for key, value in metrics.items() if key != "accuracy_thinking")
     assert {
@@ -331,11 +330,11 @@ def test_each_variant_takes_a_step(make_trainer, more):
 
 def test_a_batch_without_a_valid_reward_changes_nothing(make_trainer):
     trainer = make_trainer()
-    trainer.reward = lambda e: math.nan
-    before = weights_of(trainer.policy) | weights_of(trainer.critic)
+    trainer.judge = judge(lambda e: math.nan)
+    before = weights_of(trainer.model) | weights_of(trainer.critic)
     metrics = trainer.step(0)
     assert metrics["invalid"] == 16 and metrics["loss"] == 0
-    assert same(before, weights_of(trainer.policy) | weights_of(trainer.critic))
+    assert same(before, weights_of(trainer.model) | weights_of(trainer.critic))
 
 
 @pytest.mark.parametrize("where", ["policy", "critic"])
@@ -343,10 +342,10 @@ def test_a_nan_skips_the_step_of_both_and_is_counted_once(make_trainer, monkeypa
     trainer = make_trainer()
     loss = trainer.loss
     monkeypatch.setattr(trainer, "loss", lambda *args: (loss(*args)[0] * math.nan, loss(*args)[1]))
-    before = weights_of(trainer.policy) | weights_of(trainer.critic)
+    before = weights_of(trainer.model) | weights_of(trainer.critic)
     trainer.step(0)
-    assert trainer.state["skipped_steps"] == 1
-    assert same(before, weights_of(trainer.policy) | weights_of(trainer.critic))
+    assert trainer.state.skipped_steps == 1
+    assert same(before, weights_of(trainer.model) | weights_of(trainer.critic))
 
 
 # -- runs ------------------------------------------------------------------------------------------
@@ -368,7 +367,7 @@ def run(base, out, **more):
             }
             | more,
         )
-    )
+    ).folder
 
 
 def left_behind(folder):
@@ -401,7 +400,7 @@ def test_a_resumed_run_is_the_run_that_was_never_interrupted(
     critic lost.
     """
     whole = run(base, tmp_path / "whole", critic=kind)
-    cut, count, original = tmp_path / "cut", [], ppo.give_credit
+    cut, count, original = tmp_path / "cut", [], ppo.set_advantages
 
     def interrupted(*args):
         count.append(1)
@@ -410,10 +409,10 @@ def test_a_resumed_run_is_the_run_that_was_never_interrupted(
         return original(*args)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(ppo, "give_credit", interrupted)
+        patch.setattr(ppo, "set_advantages", interrupted)
         run(base, cut, critic=kind)
     assert (
-        f"stopped at step 3; go on with: python -m minilrm.ppo --resume {cut}"
+        f"stopped at step 3; resume with: python -m minilrm.ppo --resume {cut}"
         in capsys.readouterr().err
     )
     ppo.train(ppo.Options(resume=cut))
@@ -438,7 +437,7 @@ def test_what_a_run_leaves_behind(make_trainer, base, tmp_path):
     )
     assert json.loads((folder / "config.json").read_text())["command"] == "ppo"
     model, tokenizer, info = checkpoint.load(folder / "checkpoints" / summary["last"])
-    assert tokenizer is not None and info["task"] == "gsm8k-mini"
+    assert tokenizer is not None and info.task == "gsm8k-mini"
     heads = {"critic": ppo.Critic(model, separate=True)}
     before = weights_of(heads["critic"])
     checkpoint.load_heads(folder / "checkpoints" / summary["last"], heads)

@@ -6,34 +6,30 @@ import importlib.util
 import json
 import re
 import shlex
-import sys
 from pathlib import Path
 
 import pytest
 
 from minilrm import __main__ as listing
-from minilrm import checkpoint, cli, machine, runlog
+from minilrm import checkpoint, cli, files, machine
+from studies.main import numbers, text
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT / "scripts"))
-
-import figures  # noqa: E402
-import figures_text  # noqa: E402
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-BY_HAND = re.sub(
-    r"<!-- (\S+) -->.*?<!-- /\1 -->", "", README, flags=re.DOTALL
-)  # without what figures.py writes
+# without what figures.py writes
+BY_HAND = re.sub(r"<!-- (\S+) -->.*?<!-- /\1 -->", "", README, flags=re.DOTALL)
 COMMANDS = sorted(set(re.findall(r"python -m minilrm[^\n`#]*", README)))
-SCRIPTS = sorted(set(re.findall(r"python (scripts/\S+?\.py)", README)))
+STUDIES = sorted(set(re.findall(r"python -m (studies[\w.]*)", README)))
 PATHS = sorted(
     set(re.findall(r"`((?:data|minilrm|tests)/[\w./-]+|[a-z_]+\.(?:py|txt|md))`", BY_HAND))
 )
+AGENTS = (ROOT / "AGENTS.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
 
 
 def test_what_the_tests_look_for_is_there():
-    assert len(COMMANDS) > 12 and SCRIPTS and len(BLOCKS) == 2
+    assert len(COMMANDS) > 12 and STUDIES and len(BLOCKS) == 2
     assert 150 <= README.count("\n") <= 320
 
 
@@ -89,9 +85,9 @@ def test_a_make_target_exists(target):
     )
 
 
-@pytest.mark.parametrize("script", SCRIPTS)
-def test_a_script_exists(script):
-    assert (ROOT / script).is_file()
+@pytest.mark.parametrize("module", STUDIES)
+def test_a_study_exists(module):
+    assert importlib.util.find_spec(module), f"there is no {module}"
 
 
 @pytest.mark.parametrize("link", sorted(set(re.findall(r"\]\(([^)]+)\)", README))))
@@ -110,7 +106,8 @@ def test_a_path_in_the_text_is_there(path):
 
 
 def test_the_layout_is_that_of_the_package():
-    """Every room stands in the table, on the floor that the layout's own test holds it to."""
+    """Every module stands in the table of AGENTS.md, on the floor that the layout's test holds it
+    to."""
     tree = ast.parse((ROOT / "tests" / "test_layout.py").read_text(encoding="utf-8"))
     names = {
         t.id: ast.literal_eval(n.value)
@@ -127,7 +124,7 @@ def test_the_layout_is_that_of_the_package():
         for p in (ROOT / "minilrm").iterdir()
         if p.suffix == ".py" or (p / "__init__.py").exists()
     }
-    rows = re.findall(r"^\| (\d|side) \| ((?:`[\w/]+` ?)+) \|", README, flags=re.MULTILINE)
+    rows = re.findall(r"^\| (\d|side) \| ((?:`[\w/]+` ?)+) \|", AGENTS, flags=re.MULTILINE)
     told = {
         floor: {room.rstrip("/") for room in re.findall(r"`([\w/]+)`", rooms)}
         for floor, rooms in rows
@@ -176,14 +173,14 @@ def test_the_shipped_base_opens():
 
 
 def test_the_figures_are_those_of_the_results():
-    """If this fails: python scripts/figures.py"""
+    """If this fails: python -m studies.main.figures"""
     folder = machine.data_folder() / "results"
     if not (folder / "main.jsonl").is_file():
         pytest.skip("no results here")
-    results = figures.read_results()
-    summary = figures.summarise(results)
-    assert figures_text.fill_readme(README, summary, results["transcript"]) == README
-    assert runlog.read_json(folder / "main.json") == json.loads(json.dumps(summary))
+    results = numbers.read_results()
+    summary = numbers.summarise(results)
+    assert text.fill_readme(README, summary, results["transcript"]) == README
+    assert files.read_json(folder / "main.json") == json.loads(json.dumps(summary))
     for kind, name in (("grpo", "main.png"), ("hold", "hold.png")):
         assert not results[kind] or 0 < (folder / name).stat().st_size < 100_000
 

@@ -18,16 +18,16 @@ from minilrm.errors import UserError
 from minilrm.intervals import TOO_FEW, rate, wilson_interval
 from minilrm.reflection import reading
 from minilrm.rollout import Episode
-from minilrm.tasks import TASKS, Grade, Problem, Task, get_task, task_class
+from minilrm.tasks import Grade, Problem, TracedTask, get_task, traced_tasks
 from minilrm.tasks.traces import Attempt, Trace
 
-TRACED = [name for name in TASKS if task_class(name).parse_trace is not Task.parse_trace]
+TRACED = traced_tasks()
 
 
-class Toy(Task):
+class Toy(TracedTask):
     """Guess a number: " 3 no", then perhaps "\\nwait, 7 ok", then "\\n<answer>7</answer>"."""
 
-    name, max_new_tokens = "toy", 24
+    name, max_new_tokens, mark = "toy", 24, "<answer>"
 
     def sample(self, rng, split="train"):
         return problem(rng.randrange(10**9))
@@ -52,6 +52,10 @@ class Toy(Task):
 
     def attempt_right(self, problem, attempt):
         return attempt.content == problem.answer
+
+    @classmethod
+    def after_answer(cls, text):
+        return text.partition("</answer>")[2]
 
     def grade(self, problem, completion):
         found = re.search(r"<answer>(.*)</answer>", completion)
@@ -126,14 +130,8 @@ def counts(figures, name):
         (REFLEX, None, True, False, False, 0),
         (BREAKS_OFF, None, False, False, False, 0),
         (trace("3no", answer=7), False, True, False, False, 0),  # the answer is not the attempt's
-        (
-            " 3 no\n7 ok\n<answer>7</answer>",
-            False,
-            True,
-            True,
-            False,
-            0,
-        ),  # tries again without the word
+        # tries again without the word
+        (" 3 no\n7 ok\n<answer>7</answer>", False, True, True, False, 0),
         (trace("3no", "4no", "3no", "3no", "7ok", answer=7), False, True, True, True, 2),
         ("", None, False, False, False, 0),
     ],
@@ -327,9 +325,8 @@ def test_the_same_case_told_eight_times_is_one_case():
         wilson_interval(10, 40)
     )
     assert reflection.share([[True] * 8] * 40)["ci"] == pytest.approx(wilson_interval(40, 40))
-    assert reflection.share([[True, False]] * 40)["ci"] == pytest.approx(
-        wilson_interval(40, 80)
-    )  # no harm in being even
+    # no harm in being even
+    assert reflection.share([[True, False]] * 40)["ci"] == pytest.approx(wilson_interval(40, 80))
 
 
 def test_samples_of_a_problem_are_one_cluster():
@@ -340,9 +337,8 @@ def test_samples_of_a_problem_are_one_cluster():
     figures = reflection.measures(TOY, groups)
     assert counts(figures, "final_accuracy") == (80, 160) and figures["problems"] == 40
     assert figures["final_accuracy"]["ci"] == pytest.approx(wilson_interval(20, 40))
-    assert figures == reflection.measures(
-        TOY, [e for g in groups for e in g]
-    )  # groups or episodes: the same
+    # groups or episodes: the same
+    assert figures == reflection.measures(TOY, [e for g in groups for e in g])
 
 
 def test_too_few_is_no_rate():
@@ -462,7 +458,8 @@ def test_highlighted_pieces_are_judged_by_the_truth():
         ("\n", "plain"),
         ("<answer>3</answer>", "answer"),
     ]
-    assert ("#### 12", "answer") in reflection.highlight(TOY, problem(0), "\n#### 12\nand so on")
+    cut = reflection.highlight(TOY, problem(0), " 3 ok\n<answer>3")
+    assert cut[-1] == ("<answer>3", "answer")
     assert reflection.highlight(TOY, problem(0), "") == []
 
 

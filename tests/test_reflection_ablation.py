@@ -250,9 +250,8 @@ def test_too_few_failures_make_no_verdict():
     """Mistakes: an exception; "absent", which is a finding; or a comparison with None."""
     perfect = measured(AT_ONCE)
     assert judged(after=perfect) == ("too few", ["corrected_5_times_spoiled"])
-    assert (
-        judged(before=perfect) == judged(gap={**GAP, "too_few": True}) == ("too few", [])
-    )  # unknown is not failed
+    # unknown is not failed
+    assert judged(before=perfect) == judged(gap={**GAP, "too_few": True}) == ("too few", [])
     # What the missing cases could not change is said all the same.
     assert (
         judged(gap={**GAP, "too_few": True}, after={**REFLECTS, "spoiled": 100})[0] == "superficial"
@@ -312,9 +311,8 @@ def test_a_study_asks_the_same_problems_three_times(model, tokenizer):
         model, model, tokenizer, TOY, problems, seed=3, samples=2, max_new_tokens=12
     )
     json.dumps(result, allow_nan=False)
-    assert (
-        result["before"] == result["after"]
-    )  # one model, one seed: the noise is the same, so nothing differs
+    # one model, one seed: the noise is the same, so nothing differs
+    assert result["before"] == result["after"]
     assert (
         result["decomposition"]["gain"]["difference"] == 0
         and result["n"] == 24
@@ -359,7 +357,9 @@ def test_a_study_without_room_says_so(model, tokenizer):
 @pytest.fixture
 def folder(model, tokenizer, tmp_path, monkeypatch):
     monkeypatch.setitem(TASKS, "toy", "tests.test_reflection:Toy")
-    return str(checkpoint.save(tmp_path / "toy-model", model, tokenizer, info={"task": "toy"}))
+    return str(
+        checkpoint.save(tmp_path / "toy-model", model, tokenizer, info=checkpoint.Info(task="toy"))
+    )
 
 
 def run(*argv):
@@ -426,7 +426,8 @@ def test_the_table_shows_rates_with_intervals_and_counts():
         }
     )
     assert re.search(
-        r"tries again after failing +10\.0% 7-15 \(20/200\) +90\.0% 85-93 \(180/200\) +0\.0% 0-2 \(0/200\)",
+        r"tries again after failing +10\.0% 7-15 \(20/200\) +90\.0% 85-93 \(180/200\) "
+        r"+0\.0% 0-2 \(0/200\)",
         text,
     )
     assert (

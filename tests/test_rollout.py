@@ -1,13 +1,10 @@
-"""Rollouts, the trainer's log-probs of them, and their rewards."""
-
-import math
+"""Rollouts, and the trainer's log-probs of them."""
 
 import pytest
 import torch
 
-from minilrm import checkpoint, objectives, rewards
-from minilrm.grpo import give_advantages
-from minilrm.model import EXPLICIT_UP_TO
+from minilrm import checkpoint, objectives
+from minilrm.kernels import EXPLICIT_UP_TO
 from minilrm.rollout import (
     Episode,
     episode_logprobs,
@@ -100,9 +97,8 @@ def test_sharing_prompts_changes_neither_logprobs_nor_gradients(
     assert mask.tolist() == [[1] * len(row) + [0] * (mask.shape[1] - len(row)) for row in want]
     for row, plain in zip(got, want, strict=True):
         torch.testing.assert_close(row[: len(plain)], plain, atol=1e-5, rtol=1e-5)
-    weights = [
-        torch.linspace(-1, 2, len(row)) for row in want
-    ]  # no two tokens alike, some pushed down
+    # no two tokens alike, some pushed down
+    weights = [torch.linspace(-1, 2, len(row)) for row in want]
     ours = gradient(
         model, sum((row[: len(w)] * w).sum() for row, w in zip(got, weights, strict=True))
     )
@@ -206,9 +202,8 @@ def test_a_rollout_is_in_order_and_made_of_its_seed(model, tokenizer, task):
     assert [e.completion_ids for g in first for e in g] != [
         e.completion_ids for g in other for e in g
     ]
-    assert (
-        first[0][0].completion_ids != first[0][1].completion_ids
-    )  # a group is several answers, not one several times
+    # a group is several answers, not one several times
+    assert first[0][0].completion_ids != first[0][1].completion_ids
     for e in (e for group in first for e in group):
         assert tokenizer.decode(e.prompt_ids) == task.render(e.problem)
         assert e.grade == task.grade(e.problem, e.text) and e.thinks == task.thinks(e.text)
@@ -226,66 +221,7 @@ def test_prompts_that_leave_no_room_are_dropped_not_cut(tokenizer, task):
     assert fitting(task, tokenizer, problems, 0) == []
 
 
-# -- rewards ---------------------------------------------------------------------------------------
-
-
-def raising(episode):
-    raise RuntimeError("the grader fell over")
-
-
-@pytest.mark.parametrize(
-    "bad",
-    [
-        raising,
-        lambda e: math.nan,
-        lambda e: math.inf,
-        lambda e: -math.inf,
-        lambda e: None,
-        lambda e: "high",
-        lambda e: torch.tensor([1.0, 2.0]),
-    ],
-)
-def test_a_reward_function_that_fails_makes_the_episode_invalid_not_wrong(bad):
-    """Catches: a failed grader counted as reward 0, which would teach away from what may have been
-    right."""
-    group = [make_episode(correct=i < 2) for i in range(4)]
-    assert rewards.apply([group], lambda e: bad(e) if e is group[0] else rewards.accuracy(e)) == 1
-    assert [e.valid for e in group] == [False, True, True, True] and [e.reward for e in group] == [
-        0,
-        1,
-        0,
-        0,
-    ]
-    give_advantages([group], "none")
-    assert [e.advantage for e in group] == pytest.approx(
-        [0, 2 / 3, -1 / 3, -1 / 3]
-    )  # the mean of three, not of four
-
-
-def test_an_episode_becomes_valid_again_and_interrupts_pass():
-    group = [make_episode(valid=False)]
-    assert rewards.apply([group], lambda e: torch.tensor(0.5)) == 0
-    assert group[0].valid and group[0].reward == 0.5
-
-    def interrupted(episode):
-        raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        rewards.apply([group], interrupted)
-
-
-def test_named_rewards_are_weighed():
-    right = make_episode(correct=True, finish="eos")
-    cut_off = make_episode(correct=True, finish="length")
-    reward = rewards.weighted({"accuracy": 1.0, "format": 0.1})
-    assert (reward(right), reward(cut_off), reward(make_episode())) == (
-        pytest.approx(1.1),
-        1.0,
-        0.0,
-    )
-    assert rewards.weighted({"accuracy": 1.0, "format": 0.0})(right) == 1.0
-    with pytest.raises(KeyError):
-        rewards.weighted({"acuracy": 1.0})
+# -- metrics ---------------------------------------------------------------------------------------
 
 
 def test_group_metrics_have_trls_names_and_leave_the_invalid_out():

@@ -13,19 +13,11 @@ import numpy as np
 import pytest
 import torch
 
-from minilrm import machine, runlog
+from minilrm import runlog
 from minilrm.errors import UserError
-from minilrm.runlog import (
-    Interrupt,
-    Progress,
-    RunLog,
-    append_jsonl,
-    append_result,
-    load_results,
-    read_json,
-    read_jsonl,
-    write_json_atomic,
-)
+from minilrm.files import append_jsonl, read_json, read_jsonl, write_json_atomic
+from minilrm.progress import Interrupt, Progress, track
+from minilrm.runlog import RunLog
 
 
 @pytest.fixture
@@ -174,9 +166,8 @@ def test_a_torn_last_line_is_passed_over_and_never_glued_to_the_next(log):
     log.log(3, {"reward": 0.5})
     lines = (log.folder / "metrics.jsonl").read_bytes().split(b"\n")
     assert lines[1] == b'{"step": 2, "rew' and json.loads(lines[2])["step"] == 3
-    with pytest.raises(
-        UserError, match="metrics.jsonl, line 2"
-    ):  # in the middle it is no longer harmless
+    # in the middle it is no longer harmless
+    with pytest.raises(UserError, match="metrics.jsonl, line 2"):
         log.metrics()
 
 
@@ -230,10 +221,8 @@ def test_a_failed_atomic_write_leaves_the_old_file_and_no_litter(tmp_path, monke
         (b'{"a": 1}\n[1, 2]\n', "line 2: a JSON object"),
         (b'{"a": "\xff"}\n', "line 1"),
         (b"[" * 100_000, "line 1"),
-        (
-            b'{"a": 1}\n{"a": 2',
-            "line 2",
-        ),  # what is forgiven in our own logs is not in a user's file
+        # what is forgiven in our own logs is not in a user's file
+        (b'{"a": 1}\n{"a": 2', "line 2"),
         (b"", "is empty"),
         (b"\n \n", "is empty"),
     ],
@@ -327,6 +316,25 @@ def test_where_there_is_no_terminal_it_writes_few_plain_lines(monkeypatch):
     assert "400/1000" in text.splitlines()[0]
 
 
+def test_a_last_step_that_goes_past_the_total_ends_at_100_percent(monkeypatch):
+    """Catches: `distill: 1601step` without a percentage, where batches are of whole completions."""
+    monkeypatch.setattr(sys, "stderr", io.StringIO())
+    with Progress(1500, label="distill") as progress:
+        progress.update(1400)
+        progress.update(201)
+    assert "100%" in sys.stderr.getvalue() and "1500/1500" in sys.stderr.getvalue()
+
+
+def test_items_that_are_tracked_come_in_order_and_are_counted_on_stdout_in_a_notebook(
+    monkeypatch, capsys
+):
+    """Catches: bars in a notebook on stderr, which it shows on pink as if they were errors."""
+    monkeypatch.setitem(sys.modules, "ipykernel", sys)
+    assert list(track("abc", "letters")) == ["a", "b", "c"]
+    shown = capsys.readouterr()
+    assert shown.err == "" and "3/3" in shown.out.splitlines()[-1] and "letters" in shown.out
+
+
 def test_in_a_terminal_it_redraws_itself(monkeypatch):
     monkeypatch.setattr(sys, "stderr", Screen())
     with Progress(2) as progress:
@@ -335,17 +343,3 @@ def test_in_a_terminal_it_redraws_itself(monkeypatch):
         progress.update(accuracy=torch.tensor(0.5))
     assert "\r" in sys.stderr.getvalue() and "above\n" in sys.stderr.getvalue()
     assert "accuracy=0.5" in sys.stderr.getvalue() and "2/2" in sys.stderr.getvalue()
-
-
-# -- results of studies ----------------------------------------------------------------------------
-
-
-def test_results_are_kept_with_machine_and_time(tmp_path, monkeypatch):
-    monkeypatch.setattr(machine, "data_folder", lambda: tmp_path)
-    assert load_results("aha") == []
-    append_result("aha", {"seed": 0, "accuracy": 0.123456789})
-    append_result("aha", {"seed": 1, "accuracy": float("nan")})
-    first, second = load_results("aha")
-    assert (first["seed"], first["accuracy"], second["accuracy"]) == (0, 0.123456789, None)
-    assert first["machine"]["platform"] and first["time"][:2] == "20"
-    assert (tmp_path / "results" / "aha.jsonl").exists()

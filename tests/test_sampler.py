@@ -1,17 +1,19 @@
 """Generation: which tokens come, with which probabilities, whatever the batch. (Hooks:
 test_sampler_hooks.py.)"""
 
+import doctest
+import importlib
 import math
 from dataclasses import replace
 
 import pytest
 import torch
 
-from minilrm import sampler
+from minilrm import checkpoint
 from minilrm.model import ModelConfig, Transformer
 from minilrm.sampler import (
     Ban,
-    Decoder,
+    Engine,
     Force,
     Picker,
     decoding,
@@ -20,6 +22,7 @@ from minilrm.sampler import (
     truncate,
     uniform_noise,
 )
+from minilrm.sampler.hooks import Hooks
 from minilrm.tokenizer import Tokenizer
 
 TOK = Tokenizer.train(["the cat sat on the mat, the cat"] * 9, vocab_size=292)
@@ -113,9 +116,8 @@ def test_the_same_seed_gives_the_same_and_another_one_another():
     assert tokens(run(n=3, seed=None)) != tokens(run(n=3, seed=None))
     state = torch.get_rng_state()
     run(seed=None)
-    assert torch.equal(
-        state, torch.get_rng_state()
-    )  # the global generator, which training uses, is left alone
+    # the global generator, which training uses, is left alone
+    assert torch.equal(state, torch.get_rng_state())
 
 
 def test_a_text_and_its_ids_are_the_same_prompt():
@@ -209,7 +211,7 @@ def test_n_completions_are_those_of_the_prompt_written_n_times():
 @pytest.mark.parametrize("rows", [1, 3, 4, 7])
 def test_the_work_may_be_split_anyhow(rows, monkeypatch):
     whole, streamed = run(n=3), []
-    monkeypatch.setattr(sampler, "MAX_ROWS", rows)
+    monkeypatch.setattr(decoding, "MAX_ROWS", rows)
     parts = run(n=3, stream=lambda row, token, sampled: streamed.append((row, token)))
     assert tokens(whole) == tokens(parts)
     for a, b in zip(flat(whole), flat(parts), strict=True):
@@ -254,17 +256,15 @@ def test_decoding_in_half_precision_leaves_the_model_as_it_is():
                 wanted.gather(1, torch.tensor(c.token_ids)[:, None])[:, 0]
                 - torch.tensor(c.logprobs)
             ).tolist()
-    assert (
-        0 < torch.tensor(differences).abs().mean() < 0.05
-    )  # 0 would mean that it decoded in full precision
+    # 0 would mean that it decoded in full precision
+    assert 0 < torch.tensor(differences).abs().mean() < 0.05
     half = liking(LIKED).to(torch.bfloat16)
-    assert all(
-        c.token_ids for c in flat(run(model=half))
-    )  # a model that is in half precision needs no word
+    # a model that is in half precision needs no word
+    assert all(c.token_ids for c in flat(run(model=half)))
 
 
 @pytest.mark.parametrize(
-    "finished, lines",
+    "finished, slots",
     [
         (0, 40),
         (4, 40),  # less than an eighth is not worth a copy of the cache
@@ -278,29 +278,23 @@ def test_decoding_in_half_precision_leaves_the_model_as_it_is():
         (40, 0),
     ],
 )
-def test_finished_rows_leave_in_time(finished, lines):
-    """Catches: a line that still runs left behind; sizes of all kinds, each of which costs a
+def test_finished_rows_leave_in_time(finished, slots):
+    """Catches: a row that still runs left behind; sizes of all kinds, each of which costs a
     preparation."""
-    cache, logits = decoding.prefill(MODEL, [[40]], 40)
-    decoder = Decoder(
-        decoding.FusedTransformer(MODEL, torch.float32, 8),
-        cache,
-        4,
-        Picker(0),
-        sampler.Hooks(TOK),
-        None,
-        0,
-    )
-    for line in range(0, 2 * finished, 2) if finished <= 20 else range(finished):
-        decoder.rows[line] = None
-    running = {row for row in decoder.rows if row is not None}
-    keep = decoder.lines_to_keep()
-    assert len(keep) == lines and keep == sorted(set(keep))
+    engine = Engine(MODEL)
+    cache, _ = decoding.begin(engine, [[40]], 40)
+    batch = decoding.Batch(engine, cache, 4, Picker(0), Hooks(TOK), None, 0)
+    for slot in range(0, 2 * finished, 2) if finished <= 20 else range(finished):
+        batch.rows[slot] = None
+    running = {row for row in batch.rows if row is not None}
+    keep = batch.slots_to_keep()
+    assert len(keep) == slots and keep == sorted(set(keep))
     if keep:
-        decoder.ids[:, 0] = torch.arange(40)
-        new = decoder.shrink(keep, torch.arange(40))
-        assert running == {row for row in decoder.rows if row is not None}
-        assert new.tolist() == decoder.ids[:, 0].tolist() == keep and len(decoder.rows) == len(keep)
+        batch.ids[:, 0] = torch.arange(40)
+        new = batch.shrink(keep, torch.arange(40))
+        assert running == {row for row in batch.rows if row is not None}
+        assert new.tolist() == batch.ids[:, 0].tolist() == keep
+        assert len(batch.rows) == batch.cache.rows == len(keep)
 
 
 # -- Truncation ------------------------------------------------------------------------------------
@@ -312,9 +306,8 @@ def kept(top_p=1.0, top_k=0, probs=PROBS):
     out = truncate(probs.log(), top_p, top_k).exp()[0]
     assert out.sum().item() == pytest.approx(1, abs=1e-6)
     chosen = out.nonzero().flatten()
-    torch.testing.assert_close(
-        out[chosen], probs[0, chosen] / probs[0, chosen].sum()
-    )  # renormalised, not changed
+    # renormalised, not changed
+    torch.testing.assert_close(out[chosen], probs[0, chosen] / probs[0, chosen].sum())
     return chosen.tolist()
 
 
@@ -439,3 +432,26 @@ def test_a_prompt_and_its_completion_may_fill_the_context():
     )
     with pytest.raises(ValueError, match="context of 10"):
         run([[40] * 5], model=model, max_new_tokens=6)
+
+
+# -- Examples --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "room",
+    ["kernels", "model"]
+    + [f"sampler.{name}" for name in ("generation", "engine", "cache", "picking", "hooks")]
+    + ["sampler.fused", "sampler.workers"],
+)
+def test_the_examples_in_the_docstrings_are_true(room):
+    model, tokenizer, _ = checkpoint.load(checkpoint.shipped("gsm8k-mini-base"))
+    given = {
+        "model": model,
+        "tokenizer": tokenizer,
+        "generate": generate,
+        "prompts": ["Question: What is 2 + 2?\nAnswer:"],
+        "cache": Engine(model).prefill([[40], [41, 42], [43, 44, 45]])[0],
+    }
+    module = importlib.import_module(f"minilrm.{room}")
+    failed, run = doctest.testmod(module, extraglobs=given)
+    assert run and not failed

@@ -3,8 +3,8 @@ fail, streams."""
 
 import pytest
 
-from minilrm import sampler
 from minilrm.sampler import Ban, Force, ToolError
+from minilrm.sampler.hooks import Hooks
 from tests.test_sampler import EOS, LIKED, PROMPTS, TOK, flat, next_logits, run, tokens
 
 
@@ -72,9 +72,8 @@ def test_a_stop_string_ends_the_text_before_itself(text, stop, left):
     (completion,) = saying(text, stop=stop)
     assert completion.text == completion.sampled_text == left
     assert completion.finish_reason == ("stop" if left != text else "eos")
-    if (
-        left != text
-    ):  # the tokens are kept up to the one that completed it, for they were sampled and are trained on
+    if left != text:
+        # The tokens are kept up to the one that completed it: they were sampled and are trained on.
         said = TOK.decode(completion.token_ids)
         assert any(s in said for s in stop) and not any(
             s in TOK.decode(completion.token_ids[:-1]) for s in stop
@@ -83,9 +82,8 @@ def test_a_stop_string_ends_the_text_before_itself(text, stop, left):
 
 
 def test_a_stop_string_may_be_a_part_of_one_token():
-    assert (
-        sampler.cut("12 cat, 13", [", ", "at", "13"]) == "12 c" and sampler.cut("12", ["3"]) == "12"
-    )
+    assert Hooks(TOK, (", ", "at", "13")).cut("12 cat, 13") == "12 c"
+    assert Hooks(TOK, ("3",)).cut("12") == "12"
     whole = TOK.vocab_size - 1  # the last merge: a piece of a word
     text = TOK.decode([whole])
     (completion,) = flat(run(["the"], allowed=script([whole]), stop=[text[-1], text[1]]))

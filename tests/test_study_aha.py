@@ -1,22 +1,22 @@
-"""scripts/study_aha.py in miniature, from a tiny random base: its records are what
-scripts/figures_aha.py reads, what is broken off goes on, and nothing is measured on half a run."""
+"""studies/aha in miniature, from a tiny random base: its records are what its figures read, an
+interrupted run is resumed, and nothing is measured on half a run."""
 
 import json
 import sys
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from conftest import pay
 
-from minilrm import checkpoint, grpo, reflection, rewards, runlog
+from minilrm import checkpoint, grpo, reflection, runlog
 from minilrm.errors import UserError
+from minilrm.loop import Result
+from minilrm.loop import run as loop_run
 from minilrm.tasks.countdown import Countdown
 from minilrm.tasks.traces import Attempt, Trace
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "scripts"))
-
-import figures_aha  # noqa: E402
-import study_aha  # noqa: E402
+from studies import common
+from studies.aha import numbers, text
+from studies.aha import study as study_aha
 
 
 @pytest.fixture
@@ -28,10 +28,8 @@ def study(base, tmp_path, monkeypatch):
     monkeypatch.setattr(
         Countdown, "problems", lambda self, split, n, seed=0: problems("validation", n, seed)
     )
-    monkeypatch.setattr(
-        rewards, "weighted", lambda weights: lambda episode: float(sum(episode.completion_ids) % 2)
-    )
-    monkeypatch.setattr(grpo, "write_report", lambda folder: folder)
+    pay(monkeypatch)
+    monkeypatch.setattr(loop_run, "write_report", lambda folder: folder)
     monkeypatch.setattr(study_aha, "base_of", lambda task, seeded=True: str(base))
     monkeypatch.chdir(tmp_path)
     small = {"prompts": 2, "group_size": 4, "eval_n": 3, "steps": 1, "save_every": 1}
@@ -41,10 +39,8 @@ def study(base, tmp_path, monkeypatch):
         given.append(how)
         return grpo.Options(**how) if "resume" in how else grpo.Options(**how | small)
 
-    monkeypatch.setattr(
-        study_aha, "grpo", SimpleNamespace(train=grpo.train, Options=options, RECIPES={})
-    )
-    monkeypatch.setattr(study_aha.runlog, "_results_path", lambda name: tmp_path / f"{name}.jsonl")
+    monkeypatch.setattr(study_aha, "grpo", SimpleNamespace(train=grpo.train, Options=options))
+    monkeypatch.setattr(common, "results_file", lambda name: tmp_path / f"{name}.jsonl")
     for name, value in (("N", 22), ("MOST", 3), ("SEEDS", (0,))):
         monkeypatch.setattr(study_aha, name, value)
     study_aha.given = given
@@ -52,11 +48,11 @@ def study(base, tmp_path, monkeypatch):
 
 
 def kinds():
-    return [r["kind"] for r in runlog.load_results("aha")]
+    return [r["kind"] for r in common.load_results("aha")]
 
 
 def run(monkeypatch, *words):
-    monkeypatch.setattr(sys, "argv", ["study_aha.py", *words])
+    monkeypatch.setattr(sys, "argv", ["aha", *words])
     study_aha.main()
 
 
@@ -87,23 +83,22 @@ def test_all_parts_run_once_and_the_figures_can_read_them(study, tmp_path, monke
     assert str(tmp_path) not in lines
     run(monkeypatch, "countdown", "all")
     assert (tmp_path / "aha.jsonl").read_text(encoding="utf-8") == lines
-    summary = figures_aha.summarise(figures_aha.read_results())["countdown"]
-    assert set(summary["arms"]) == set(study.ARMS) == set(figures_aha.ARMS)
+    summary = numbers.summarise(numbers.read_results())["countdown"]
+    assert set(summary["arms"]) == set(study.ARMS)
     seed = summary["arms"]["seeded"]["seeds"]["0"]
     assert seed["n"] == 22 and seed["over best temperature"]["n"] == 22
-    assert set(seed["after"]) == set(
-        reflection.measures(Countdown(), [])
-    )  # no measure is lost on the way
+    # no measure is lost on the way
+    assert set(seed["after"]) == set(reflection.measures(Countdown(), []))
     assert len(summary["parallel"]) == 1 and list(summary["pretraining"]) == [
         "0",
         "0.1",
         "0.25",
         "0.5",
     ]
-    figures_aha.block({"countdown": summary})
+    text.block({"countdown": summary})
     run(monkeypatch, "countdown", "timing")
     run(monkeypatch, "countdown", "timing")  # as often as asked: the code may have become faster
-    timed = figures_aha.summarise(figures_aha.read_results())["countdown"]["timing"]
+    timed = numbers.summarise(numbers.read_results())["countdown"]["timing"]
     assert kinds()[-2:] == ["timing"] * 2 and list(timed) == ["0"] and timed["0"]["elapsed"] > 0
 
 
@@ -111,22 +106,22 @@ def pretend_pretrained(options):
     """A run folder as pretraining leaves it, without the training."""
     model, tokenizer, _ = checkpoint.load(study_aha.base_of(options.task))
     log = runlog.RunLog.create("pretrain", options.task, {}, options.out)
-    checkpoint.save(log.checkpoint_path(5), model, tokenizer, info={"task": options.task})
+    checkpoint.save(
+        log.checkpoint_path(5), model, tokenizer, info=checkpoint.Info(task=options.task)
+    )
     log.summary({"tokens_trained": 10_000})
-    return log.folder
+    return Result(log.folder, finished=True)
 
 
 def test_each_arm_differs_from_the_first_by_one_thing(study, monkeypatch):
     """Catches: a control that starts from the seeded base, or an arm that leaves its base to the
     command's default."""
     monkeypatch.setattr(study, "base_of", lambda task, seeded=True: "with" if seeded else "without")
-    monkeypatch.setattr(study, "finished", lambda folder: None)
-    monkeypatch.setattr(study.grpo, "train", lambda options: None)
 
-    def stop(*args, **how):
+    def stop(train, options):
         raise InterruptedError
 
-    monkeypatch.setattr(study, "get_task", stop)
+    monkeypatch.setattr(common, "trained", stop)
     for arm in study.ARMS:
         with pytest.raises(InterruptedError):
             study.study_arm("countdown", arm, 2)
@@ -148,10 +143,9 @@ def test_a_pretraining_that_was_broken_off_goes_on(study, monkeypatch):
 
     def broken_off(options):
         how.append(options)
-        (study.folder_of("countdown", "pretraining-0.5", 0) / "checkpoints" / "step-000500").mkdir(
-            parents=True, exist_ok=True
-        )
-        return options.out
+        folder = study.folder("countdown", "pretraining-0.5", 0)
+        (folder / "checkpoints" / "step-000500").mkdir(parents=True, exist_ok=True)
+        return Result(folder, finished=False)
 
     monkeypatch.setattr(study.pretrain, "train", broken_off)
     for _ in range(2):
@@ -163,11 +157,7 @@ def test_a_pretraining_that_was_broken_off_goes_on(study, monkeypatch):
 def test_an_interrupted_run_is_no_result(study, monkeypatch):
     """Mistake: Ctrl-C ends the loop in good order, and the half-trained policy is taken for the
     arm's."""
-    monkeypatch.setattr(
-        study.grpo,
-        "train",
-        lambda options: runlog.RunLog.create("grpo", "countdown", {}, options.out).folder,
-    )
+    monkeypatch.setattr(study.grpo, "train", lambda options: Result(options.out, finished=False))
     with pytest.raises(KeyboardInterrupt):
         study.study_arm("countdown", "seeded", 0)
     assert kinds() == []
@@ -180,9 +170,7 @@ def test_a_base_that_is_missing_is_measured_though_the_other_is_there(study):
 
 
 def test_parallel_wants_finished_runs(study):
-    with pytest.raises(
-        UserError, match=r"make it first: python scripts/study_aha.py countdown seeded 0"
-    ):
+    with pytest.raises(UserError, match=r"make it first: python -m studies.aha countdown seeded 0"):
         study.study_parallel("countdown", 0)
 
 
@@ -237,7 +225,7 @@ def test_transcripts_are_of_problems_that_came_right_by_trying_again(study):
 
 def test_records_are_json_without_holes(study, tmp_path):
     study.study_base("countdown", False)
-    (record,) = runlog.load_results("aha")
+    (record,) = common.load_results("aha")
     assert set(record["temperatures"]) == {"0", "0.3", "0.6", "1"} and record["seeded"] is False
     assert all(len(f["right"]) == f["n"] == 22 for f in record["temperatures"].values())
     assert record["measures"]["n"] == 22 and "NaN" not in json.dumps(record)

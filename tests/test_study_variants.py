@@ -1,4 +1,4 @@
-"""scripts/study_variants.py in miniature: every arm runs and ends by its budget, and what counts as
+"""studies/variants in miniature: every arm runs and ends by its budget, and what counts as
 a difference."""
 
 import functools
@@ -8,17 +8,16 @@ import sys
 from pathlib import Path
 
 import pytest
+from conftest import pay
 
-from minilrm import rewards, runlog
 from minilrm.errors import UserError
 from minilrm.intervals import paired_bootstrap
+from minilrm.loop import run as loop_run
+from minilrm.runlog import RunLog
 from minilrm.tasks.arithmetic import Arithmetic
 from minilrm.tasks.gsm8k_mini import GSM8KMini
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "scripts"))
-
-import study_variants  # noqa: E402
-import variants_figures  # noqa: E402
+from studies.variants import figures, numbers, plots
+from studies.variants import study as study_variants
 
 BUDGET = 150
 
@@ -34,9 +33,7 @@ def study(base, tmp_path, monkeypatch):
             "problems",
             lambda self, split, n: [self.sample(random.Random(i), "train") for i in range(n)],
         )
-    monkeypatch.setattr(
-        rewards, "weighted", lambda weights: lambda episode: float(sum(episode.completion_ids) % 2)
-    )
+    pay(monkeypatch)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(
         study_variants,
@@ -67,7 +64,7 @@ def test_every_arm_runs_until_its_tokens_are_spent(study, arm, tmp_path):
     """Catches: arms compared at equal steps; an option that a loop does not know; half a budget, or
     two."""
     found = study.study_run("gsm8k-mini", arm, 1)
-    tokens = steps(runlog.RunLog.open(study.folder("gsm8k-mini", arm, 1)))
+    tokens = steps(RunLog.open(study.folder("gsm8k-mini", arm, 1)))
     assert (
         tokens[-1] >= BUDGET > ([0] + tokens)[-2]
         and found["tokens"] == tokens[-1]
@@ -76,9 +73,8 @@ def test_every_arm_runs_until_its_tokens_are_spent(study, arm, tmp_path):
     assert len(found["right"]) == len(found["greedy"]) == len(found["lengths"]) == 5
     assert str(tmp_path) not in json.dumps(found)
     left = list((study.folder("gsm8k-mini", arm, 1) / "checkpoints").iterdir())
-    assert bool(left) == (
-        arm == study.DEFAULT
-    )  # pass@k still needs it; the others would fill the disk
+    # pass@k still needs it; the others would fill the disk
+    assert bool(left) == (arm == study.DEFAULT)
 
 
 def test_each_arm_is_what_it_is_called():
@@ -130,7 +126,8 @@ def test_a_run_that_was_broken_off_while_it_was_measured_is_not_trained_on(study
 
 
 def test_an_interrupted_run_is_no_result(study, monkeypatch):
-    monkeypatch.setattr(study.rl, "loop", lambda trainer, log: False)  # what Ctrl-C makes of it
+    # What Ctrl-C makes of it.
+    monkeypatch.setattr(loop_run, "steps", lambda trainer, log, interrupt: False)
     with pytest.raises(KeyboardInterrupt):
         study.study_run("gsm8k-mini", "grpo", 0)
 
@@ -157,14 +154,14 @@ def test_all_does_everything_once_in_order(study, monkeypatch):
 
     for name in ("base", "run", "pass"):
         monkeypatch.setattr(study, f"study_{name}", pretend(name))
-    monkeypatch.setattr(sys, "argv", ["study_variants.py", "all", "--seed", "1"])
+    monkeypatch.setattr(sys, "argv", ["variants", "all", "--seed", "1"])
     study.main()
     assert (
         not any(task == "arithmetic" for _, task, _, _ in asked)
         and len(asked) == 13
         and asked[-1][0] == "pass"
     )
-    monkeypatch.setattr(sys, "argv", ["study_variants.py", "all"])
+    monkeypatch.setattr(sys, "argv", ["variants", "all"])
     study.main()
     assert len(asked) == len(set(asked)) == 2 + 36 + 4 + 12
     assert {arm for kind, task, arm, _ in asked if task == "arithmetic" and kind == "run"} == {
@@ -236,7 +233,7 @@ def made_up():
 def table(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("MINILRM_DATA", str(tmp_path))
     monkeypatch.setattr(
-        study_variants, "paired_bootstrap", functools.partial(paired_bootstrap, samples=400)
+        numbers, "paired_bootstrap", functools.partial(paired_bootstrap, samples=400)
     )
 
     def run(parts):
@@ -244,8 +241,8 @@ def table(tmp_path, monkeypatch, capsys):
         (tmp_path / "results" / "variants.jsonl").write_text(
             "".join(json.dumps(r) + "\n" for r in parts), encoding="utf-8"
         )
-        monkeypatch.setattr(sys, "argv", ["study_variants.py", "table"])
-        study_variants.main()
+        monkeypatch.setattr(sys, "argv", ["figures"])
+        figures.main()
         return json.loads(
             (tmp_path / "results" / "variants.json").read_text(encoding="utf-8")
         ), capsys.readouterr().out
@@ -266,9 +263,8 @@ def test_what_counts_as_a_difference(table, tmp_path):
     )
     assert against["dapo"]["significant"] is None and "2 seeds only" in printed
     low, high = arms["grpo"]["sampled"]["ci"]
-    assert high - low == pytest.approx(
-        2 * 1.96 * (0.75 * 0.25 / 200) ** 0.5, rel=0.15
-    )  # n is 200, not 600
+    # n is 200, not 600
+    assert high - low == pytest.approx(2 * 1.96 * (0.75 * 0.25 / 200) ** 0.5, rel=0.15)
     assert (
         "not measured yet" in printed
         and (tmp_path / "results" / "variants.png").stat().st_size > 5_000
@@ -308,7 +304,7 @@ def test_accuracy_on_the_way_is_by_tokens_and_not_by_steps():
 
     def way(lengths):
         curves = {"accuracy": [0.0, 0.3, 0.6, 0.9], "completions/mean_length": lengths}
-        return study_variants.on_the_way([{"curves": curves}] * 2)
+        return numbers.on_the_way([{"curves": curves}] * 2)
 
     assert way([10, 10, 10, 10])[14] == pytest.approx(0.9) and way([10, 10, 10, 10])[
         6
@@ -343,5 +339,5 @@ def test_results_on_other_problems_are_not_compared(table):
 def test_the_figure_needs_no_colour_and_comes_out_the_same(table, tmp_path):
     summary, _ = table(made_up())
     first = (tmp_path / "results" / "variants.png").read_bytes()
-    variants_figures.draw(summary, tmp_path / "again.png")
+    plots.draw(summary, tmp_path / "again.png")
     assert (tmp_path / "again.png").read_bytes() == first

@@ -10,14 +10,24 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from minilrm.errors import UserError
-from minilrm.tasks import TASKS, Problem, Task, get_task, split_of, task_class
-from minilrm.tasks.answers import check_equation, equations, thinks
+from minilrm.tasks import (
+    TASKS,
+    Problem,
+    Task,
+    TracedTask,
+    get_task,
+    register,
+    split_of,
+    task_class,
+    traced_tasks,
+)
+from minilrm.tasks.answers import check_equation, equations
 from minilrm.tasks.arithmetic import Arithmetic, canonical_key
 from minilrm.tasks.base import PROMPT_STYLES, SOLUTION_STYLES
 from minilrm.tasks.calculator import evaluate
 from minilrm.tasks.frames import SEPARATOR, render_frame
 from minilrm.tasks.general import KINDS, General
-from minilrm.tasks.gsm8k import GSM8K, load_jsonl, question_key
+from minilrm.tasks.gsm8k import GSM8K
 
 repeatable = settings(derandomize=True, deadline=None, max_examples=100)
 has_mini = importlib.util.find_spec("minilrm.tasks.gsm8k_mini") is not None
@@ -218,6 +228,117 @@ def test_registry_errors_help():
     assert get_task("arithmetic", max_digits=None).max_digits == 3
 
 
+def test_a_registered_class_is_found_by_its_name_and_the_live_registry_is_what_everyone_reads():
+    class Echo(Task):
+        name = "echo"
+
+    try:
+        assert register(Echo) is Echo and TASKS["echo"] is Echo
+        assert task_class("echo") is Echo and isinstance(get_task("echo"), Echo)
+        with pytest.raises(UserError, match="has no option 'n'; it has: none"):
+            get_task("echo", n=1)
+    finally:
+        del TASKS["echo"]
+
+
+def test_a_file_of_ones_own_is_asked_for_but_a_question_needs_none():
+    with pytest.raises(UserError, match="name its file with --data FILE"):
+        get_task("gsm8k")
+    task = task_class("gsm8k")()
+    problem = task.question("Ana has 3 boxes\nof 4 pens. How many pens?")
+    assert task.render(problem) == "Question: Ana has 3 boxes of 4 pens. How many pens?\nAnswer:"
+    assert task.read_answer("\n#### 12") == "12" == task.read_answer(r"So \boxed{12}.")
+    assert task.vote_key(problem, "**12 pens**") == "12" and not task.runs_on("#### **12 pens**")
+    for refused in (task.sample, lambda rng: task.problems("test", 1)):
+        with pytest.raises(UserError, match="name it with --data FILE"):
+            refused(random.Random(0))
+
+
+def test_traced_is_a_kind_of_task_and_no_list_of_names():
+    assert traced_tasks() == ["countdown", "multiplication"]
+    for name in TASKS:
+        traced = issubclass(task_class(name), TracedTask)
+        assert traced == (name in traced_tasks()) == hasattr(task_class(name), "parse_trace")
+
+
+# ---- what all tasks share
+
+
+@pytest.mark.parametrize("name", [name for name in TASKS if name != "gsm8k"])
+def test_a_task_finds_its_own_answers_and_sees_where_they_run_on(name):
+    task, rng = get_task(name), random.Random(0)
+    for problem in draw(task, "train", 20):
+        for style in SOLUTION_STYLES:
+            text = task.solution(problem, rng, style)
+            answer = task.grade(problem, text).answer
+            assert task.answers_in(text) == [answer] and task.read_answer(text) == answer
+            assert not task.after_answer(text).strip() and not task.runs_on(text)
+            longer = text + "\n\nQuestion: What"
+            assert task.answers_in(longer) == [answer] and task.runs_on(longer)
+            assert task.after_answer(longer).strip() == "Question: What"
+            assert text.strip().startswith(task.mark) or task.mark in text
+    assert task.answers_in("") == [] and task.read_answer(" ") is None and not task.runs_on("")
+
+
+class Few(Task):
+    """Seven problems, one of them drawn once in a thousand times."""
+
+    name = "few"
+
+    def sample(self, rng, split="train"):
+        number = 7 if rng.random() < 0.001 else rng.randrange(6)
+        return Problem(self.name, f"{number}?", str(number), f"few:{number}")
+
+
+def test_there_is_one_rule_for_n_different_problems_and_it_ends():
+    """Four tasks had four rules, one of which never ended."""
+    assert sorted(p.answer for p in Few().problems("train", 7)) == list("0123457")
+    with pytest.raises(UserError, match="few finds only 7 different train problems, not 8: ask"):
+        Few().problems("train", 8)
+    with pytest.raises(UserError, match="gsm8k-mini finds only 3 different"):
+        task = get_task("gsm8k-mini")
+        known = draw(task, "train", 3)
+        task.sample = lambda rng, split: rng.choice(known)
+        task.problems("train", 4)
+
+
+def test_a_task_of_few_problems_may_repeat_them():
+    class Often(Few):
+        repeats = True
+
+    made = Often().problems("train", 50)
+    assert len(made) == 50 and len({p.key for p in made}) < 8
+    assert made[:20] == Often().problems("train", 20)
+
+
+def test_a_shipped_file_is_read_for_its_own_options_alone_and_a_damaged_line_is_named(
+    tmp_path, monkeypatch
+):
+    class Shipped(Few):
+        shipped = {"test": {"size": 2}}
+
+        def __init__(self, size=2):
+            self.size = size
+
+    monkeypatch.setenv("MINILRM_DATA", str(tmp_path))
+    (tmp_path / "few").mkdir()
+    file = tmp_path / "few" / "test.jsonl"
+    told = [Problem("few", f"the {i}th?", str(i), f"few:{i}") for i in range(3)]
+    file.write_text("".join(json.dumps(Shipped().to_record(p)) + "\n" for p in told))
+    assert Shipped().problems("test", 2) == told[:2]
+    for other in (
+        Shipped(3).problems("test", 2),
+        Shipped().problems("test", 2, seed=1),
+        Shipped().problems("validation", 2),
+        Shipped().problems("test", 4),
+    ):
+        assert other[0] not in told
+    for damage in ('{"task": "few"', '{"prompt": "?"}', "12"):
+        file.write_text(file.read_text().split("\n")[0] + "\n" + damage + "\n")
+        with pytest.raises(UserError, match="line 2: no problem as few .*make_data.py --task few"):
+            Shipped().problems("test", 1)
+
+
 # ---- the frame
 
 
@@ -364,37 +485,6 @@ def test_general_grades_line_and_case():
 
 # ---- gsm8k: a user's own file
 
-GOOD = '{"question": "3 times 4?", "answer": "It is <<3*4=12>>12.\\n#### 1,200"}'
-
-
-def test_gsm8k_reads_a_file(tmp_path):
-    path = tmp_path / "mine.jsonl"
-    extra = {
-        "question": "Cuántos?",
-        "answer": "#### -3.50",
-        "key": "story:1",
-        "difficulty": 4,
-        "meta": {"language": "es"},
-    }
-    path.write_bytes(b"\xef\xbb\xbf" + GOOD.encode() + b"\r\n\n" + json.dumps(extra).encode())
-    first, second = load_jsonl(path, task="gsm8k-mini")
-    assert (first.task, first.prompt, first.answer, first.difficulty) == (
-        "gsm8k-mini",
-        "3 times 4?",
-        "1200",
-        1,
-    )
-    assert first.key.startswith("gsm8k:") and first.meta == {
-        "solution": "It is <<3*4=12>>12.\n#### 1,200"
-    }
-    assert (second.answer, second.key, second.difficulty) == ("-3.5", "story:1", 4)
-    assert second.meta == {"language": "es", "solution": "#### -3.50"}
-    task = GSM8K(path, split_all=True)
-    assert [p.key for p in task.problems("ood", 5)] == [first.key, "story:1"]
-    assert task.solution(first, random.Random(0)) == "\nIt is <<3*4=12>>12.\n#### 1,200"
-    assert task.solution(first, random.Random(0), "reflex") == " #### 1200"
-    assert thinks(task.solution(first, random.Random(0)))
-
 
 def test_gsm8k_splits_by_question(gsm8k_file):
     task = GSM8K(gsm8k_file)
@@ -402,55 +492,3 @@ def test_gsm8k_splits_by_question(gsm8k_file):
     assert sum(sizes.values()) == 200 and sizes["train"] > 130 and sizes["ood"] == 0
     with pytest.raises(UserError, match="no problem in the split 'ood'"):
         task.sample(random.Random(0), "ood")
-    assert (
-        question_key("How  many\nEggs?")
-        == question_key("how many eggs?")
-        != question_key("how many legs?")
-    )
-
-
-BAD_LINES = {
-    '{"question": "3 times 4?", "answer": "It is': "not JSON",
-    "[1, 2]": "not an object",
-    "12": "not an object",
-    "[" * 100_000: "not JSON",
-    "1" * 5000: "not JSON",
-    '{"question": "Who?"}': '"answer" is missing',
-    '{"answer": "#### 1"}': '"question" is missing',
-    '{"question": "  ", "answer": "#### 1"}': '"question" is missing',
-    '{"question": "Q", "answer": 12}': '"answer" is missing or is no text',
-    '{"question": "Q", "answer": "It is 12."}': 'no line "#### number"',
-    '{"question": "Q", "answer": "#### twelve"}': 'end with one line "#### number"',
-    '{"question": "Q", "answer": "#### 1\\n#### 2"}': 'end with one line "#### number"',
-    '{"question": "Q", "answer": "#### 1\\nso"}': 'end with one line "#### number"',
-    '{"question": "Q\\ud800", "answer": "#### 1"}': "no valid Unicode",
-    '{"question": "Q", "answer": "#### 1", "key": 5}': '"key" is missing or is no text',
-    '{"question": "Q", "answer": "#### 1", "difficulty": true}': '"difficulty" must be',
-    '{"question": "Q", "answer": "#### 1", "difficulty": 0}': '"difficulty" must be',
-    '{"question": "Q", "answer": "#### 1", "meta": []}': '"meta" must be',
-}
-
-
-@pytest.mark.parametrize("line", BAD_LINES, ids=lambda line: line[:60])
-def test_gsm8k_names_the_bad_line(tmp_path, line):
-    path = tmp_path / "mine.jsonl"
-    path.write_text(f"{GOOD}\n\n{line}\n{GOOD}\n")
-    with pytest.raises(UserError) as error:
-        GSM8K(path)
-    assert str(error.value).startswith(f"{path}, line 3: ") and BAD_LINES[line] in str(error.value)
-    assert "\n" not in str(error.value)
-
-
-def test_gsm8k_names_the_bad_file(tmp_path):
-    with pytest.raises(UserError, match="--data FILE"):
-        get_task("gsm8k")
-    for path in (tmp_path / "nowhere.jsonl", tmp_path, "a\0b"):
-        with pytest.raises(UserError, match="cannot read .*--data FILE"):
-            GSM8K(path)
-    empty = tmp_path / "empty.jsonl"
-    empty.write_text("\n \n")
-    with pytest.raises(UserError, match="holds no problems"):
-        GSM8K(empty)
-    empty.write_bytes(b"\xff\xfe\n")
-    with pytest.raises(UserError, match="line 1: not UTF-8"):
-        GSM8K(empty)

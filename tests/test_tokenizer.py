@@ -1,10 +1,8 @@
-"""The tokenizer: three encoders that must agree, a trainer that must equal the obvious one, files
-that must open."""
+"""The tokenizer: three encoders that must agree, a trainer that must equal the obvious one. Its
+files are in test_tokenizer_files.py."""
 
 import json
-import pickle
-from collections import Counter
-from itertools import pairwise
+import unicodedata
 from pathlib import Path
 
 import pytest
@@ -12,28 +10,25 @@ import tokenizers
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
-from minilrm.errors import UserError
 from minilrm.tokenizer import (
-    BYTE_TO_CHAR,
     EOS,
     PAD,
     SPECIALS,
     StreamDecoder,
     Tokenizer,
     clean_text,
-    from_chars,
-    merge_pair,
-    split_bytes,
     split_words,
-    to_chars,
     train_bpe,
 )
 
 SHIPPED = Path(__file__).resolve().parent.parent / "data" / "tokenizer"
 quick = settings(derandomize=True, deadline=None, database=None, max_examples=150)
 
-MATHS = """Question: Natalia sold 48/2 = <<48/2=24>>24 clips.\nShe didn't sell 'total' more: it's $3.50 each (10%).
-\n\n    Step 1) 12 + 7 = 19.   Step 2) 19*3=57\t# tab\n  indented\n\n\nAnswer: #### 1,234\n"""
+MATHS = (
+    "Question: Natalia sold 48/2 = <<48/2=24>>24 clips.\n"
+    "She didn't sell 'total' more: it's $3.50 each (10%).\n"
+    "\n\n    Step 1) 12 + 7 = 19.   Step 2) 19*3=57\t# tab\n  indented\n\n\nAnswer: #### 1,234\n"
+)
 SPANISH = "¿Cuántos niños compró María? ¡Él gastó 20 €! «Año» — la señora pagó 3½ pingüinos.\n"
 SCRIPTS = (
     "日本語の文章です。 Привет, мир! नमस्ते दुनिया १२३ مرحبا ٤٥ e\u0301 n\u0303 👩‍👩‍👧‍👦 ❤️ 🇪🇸 𝟘𝟙 ²₃ Ⅷ"
@@ -95,13 +90,11 @@ def hugging(folder) -> tokenizers.Tokenizer:
 
 
 def assert_parity(tok: Tokenizer, hugging: tokenizers.Tokenizer, text: str) -> None:
-    """All three encoders give the same ids, and decoding gives the text back."""
+    """All three encoders give the same ids."""
     ids = tok.encode(text)
     assert ids == tok.encode_reference(text)
-    assert tok.decode(ids) == clean_text(text)
-    with_specials = tok.encode(
-        text, allow_special=True
-    )  # `tokenizers` always matches special tokens
+    # `tokenizers` always matches special tokens
+    with_specials = tok.encode(text, allow_special=True)
     assert with_specials == tok.encode_reference(text, allow_special=True)
     assert with_specials == hugging.encode(clean_text(text), add_special_tokens=False).ids
     if not any(name in text for name in SPECIALS):
@@ -117,6 +110,9 @@ def test_three_encoders_agree_on_chosen_texts(tok, hugging, text):
 
 
 any_text = st.text(st.characters(exclude_categories=()), max_size=60)  # surrogates too
+# Characters that this Python's Unicode has (14 in Python 3.11): about later ones the three engines
+# may differ.
+known_text = st.text(st.characters(exclude_categories=("Cn",)), max_size=60)
 PIECES = [
     "the",
     " Answer",
@@ -139,10 +135,44 @@ PIECES = [
 
 
 @quick
-@given(any_text)
+@given(known_text)
 @example("\ud83d\ude42 \ude42 \ud83d")
-def test_three_encoders_agree_on_any_unicode(tok, hugging, text):
+def test_three_encoders_agree_on_any_characters_of_unicode_14(tok, hugging, text):
     assert_parity(tok, hugging, text)
+
+
+@quick
+@given(any_text)
+def test_any_text_comes_back(tok, text):
+    for ids in (tok.encode(text), tok.encode_reference(text), tok.encode(text, allow_special=True)):
+        assert tok.decode(ids) == clean_text(text)
+
+
+def characters_at_the_ends_of_each_run():
+    """Where the category of characters changes from one to the next, both of them; and a sample of
+    what lies between, as regular-expression engines keep them in ranges."""
+    category = [unicodedata.category(chr(code)) for code in range(0x110000)]
+    for code in range(0x80, 0x10FFFF):
+        run_ends = not category[code - 1] == category[code] == category[code + 1]
+        if category[code] not in ("Cn", "Cs") and (run_ends or code % 256 == 0):
+            yield chr(code)
+
+
+def test_three_encoders_cut_words_alike_around_every_kind_of_character():
+    """With merges of every byte that can begin a character after a letter and after an exclamation
+    mark, and of every byte that can end one before a letter, the ids show where the cuts are."""
+    first = [bytes([byte]) for byte in range(0xC2, 0xF5)]
+    last = [bytes([byte]) for byte in range(0x80, 0xC0)]
+    merges = [(b"a", byte) for byte in first] + [(b"!", byte) for byte in first]
+    tok = Tokenizer(merges + [(byte, b"a") for byte in last])
+    hugging = tokenizers.Tokenizer.from_str(json.dumps(tok.to_huggingface()))
+    seen = 0
+    for char in characters_at_the_ends_of_each_run():
+        text, seen = f"a{char} !{char}a", seen + 1
+        ids = tok.encode(text)
+        assert ids == tok.encode_reference(text), hex(ord(char))
+        assert ids == hugging.encode(text, add_special_tokens=False).ids, hex(ord(char))
+    assert seen > 5000
 
 
 @quick
@@ -179,15 +209,8 @@ def test_cuts():
         "2",
     ]
     assert split_words("it's 'total'\n\n  x") == ["it", "'s", " '", "total", "'", "\n\n", " ", " x"]
-    assert split_words("'total'\n'did'") == [
-        "'",
-        "total",
-        "'",
-        "\n",
-        "'",
-        "did",
-        "'",
-    ]  # not "'t" "otal"
+    # not "'t" "otal"
+    assert split_words("'total'\n'did'") == ["'", "total", "'", "\n", "'", "did", "'"]
     assert split_words("x=<<3+4=7>>7!\r\n") == [
         "x",
         "=<<",
@@ -283,84 +306,6 @@ def test_bad_special_tokens(added):
             Tokenizer([], specials)
 
 
-# -- training --------------------------------------------------------------------------------------
-
-
-def naive_train(texts: list[str], n_merges: int, min_count: int = 2) -> list[tuple[bytes, bytes]]:
-    """Sennrich et al., figure 1: count every pair anew before each merge."""
-    words = [split_bytes(word.encode()) for text in texts for word in split_words(text)]
-    merges = []
-    while len(merges) < n_merges:
-        counts = Counter(pair for word in words for pair in pairwise(word))
-        best = min(counts, key=lambda pair: (-counts[pair], pair), default=None)
-        if best is None or counts[best] < min_count:
-            break
-        merges.append(best)
-        words = [merge_pair(word, best) for word in words]
-    return merges
-
-
-@quick
-@given(
-    st.lists(st.text("aabbcé .\n1<", max_size=40), max_size=12),
-    st.integers(0, 40),
-    st.integers(1, 3),
-)
-@example(["aaaaaaa aaa aaaa"] * 3, 10, 2)  # overlapping pairs
-def test_incremental_trainer_equals_the_naive_one(texts, n_merges, min_count):
-    assert train_bpe(texts, 256 + n_merges, (), min_count) == naive_train(
-        texts, n_merges, min_count
-    )
-
-
-def test_incremental_trainer_equals_the_naive_one_on_real_text():
-    assert train_bpe(CORPUS, 256 + 300, ()) == naive_train(CORPUS, 300)
-
-
-def test_ties_go_to_the_smallest_pair():
-    assert train_bpe(["zy", "ab", "cd", "ac"] * 2, 400) == [
-        (b"a", b"b"),
-        (b"a", b"c"),
-        (b"c", b"d"),
-        (b"z", b"y"),
-    ]
-    assert train_bpe(["xy"] * 2 + ["ab"] * 3, 289) == [(b"a", b"b")]
-
-
-def test_ties_by_age_go_to_the_older_tokens():
-    # "abx" and "cdx" twice each: of (ab, x) and (c, d) the bytes prefer "ab", which is the younger
-    # token.
-    texts = ["abx", "cdx"] * 2 + ["ab"]
-    assert train_bpe(texts, 256 + 2, ()) == [(b"a", b"b"), (b"ab", b"x")]
-    assert train_bpe(texts, 256 + 2, (), ties="age") == [(b"a", b"b"), (b"c", b"d")]
-
-
-def test_training_does_not_depend_on_the_order_of_texts():
-    assert train_bpe(CORPUS, 500) == train_bpe(CORPUS[::-1], 500) == train_bpe(iter(CORPUS), 500)
-
-
-def test_worked_example_of_the_module():
-    tok = Tokenizer.train(["low "] * 5 + ["lot "] * 3 + ["now "] * 2, vocab_size=290)
-    assert tok.merges == [(b"l", b"o"), (b"lo", b"w")]
-    assert [tok.token_bytes(i) for i in tok.encode("lowlot")] == [b"low", b"lo", b"t"]
-
-
-def test_vocabulary_sizes():
-    assert Tokenizer.train(CORPUS, 300).vocab_size == 300
-    assert Tokenizer.train([], 1024).vocab_size == 288  # nothing to learn from
-    with pytest.raises(UserError, match="287"):
-        Tokenizer.train(CORPUS, 287)
-
-
-def test_merges_that_training_cannot_give_are_refused():
-    with pytest.raises(ValueError):
-        Tokenizer([(b"ab", b"c")])  # "ab" was never learnt
-    with pytest.raises(
-        ValueError
-    ):  # "abc" would never be reached: b and c are joined first. tiktoken would reach it
-        Tokenizer([(b"b", b"c"), (b"a", b"b"), (b"ab", b"c")])
-
-
 # -- decoding --------------------------------------------------------------------------------------
 
 
@@ -388,125 +333,6 @@ def test_decode_bytes(tok):
     assert tok.decode([32 + 0xC3, 0], skip_special=True) == "\ufffd"
 
 
-# -- files -----------------------------------------------------------------------------------------
-
-
-def test_save_and_load(tok, folder):
-    for path in (folder, str(folder), folder / "tokenizer.json"):
-        again = Tokenizer.load(path)
-        assert (
-            again == tok and again.fingerprint() == tok.fingerprint() and hash(again) == hash(tok)
-        )
-        assert again.encode(MATHS) == tok.encode(MATHS)
-    assert sorted(path.name for path in folder.iterdir()) == [
-        "tokenizer.json",
-        "tokenizer_config.json",
-    ]
-
-
-def test_saving_is_reproducible(tok, folder, tmp_path):
-    Tokenizer.load(folder).save(tmp_path / "a" / "b")
-    for name in ("tokenizer.json", "tokenizer_config.json"):
-        assert (tmp_path / "a" / "b" / name).read_bytes() == (folder / name).read_bytes()
-
-
-def test_equality_is_about_merges_and_specials(tok):
-    assert tok != Tokenizer(tok.merges[:-1]) and tok != "tok"
-    assert tok.fingerprint() != Tokenizer(tok.merges, [*SPECIALS, "<new>"]).fingerprint()
-    assert pickle.loads(pickle.dumps(tok)) == tok
-
-
-def damaged(folder: Path, **changes) -> str:
-    """The saved file with some keys changed; "model.vocab" is written model__vocab."""
-    data = json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))
-    for key, value in changes.items():
-        *parents, last = key.split("__")
-        place = data
-        for parent in parents:
-            place = place[parent]
-        place[last] = value
-    return json.dumps(data)
-
-
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {"model": None},
-        {"model__type": "WordPiece"},
-        {"model__vocab": {"a": 0}},
-        {"model__merges": []},
-        {"model__merges": 3},
-        {"model__merges": [["x"]]},
-        {"model__merges": [["日", "a"]]},
-        {"model__merges": [["Ġt", "he"]]},
-        {"pre_tokenizer": None},
-        {"normalizer": {"type": "NFC"}},
-        {"added_tokens": []},
-        {"added_tokens": [{"id": None}, {"id": 1}]},
-    ],
-    ids=str,
-)
-def test_a_tokenizer_of_another_kind_is_one_clear_error(folder, tmp_path, changes):
-    path = tmp_path / "tokenizer.json"
-    path.write_text(damaged(folder, **changes), encoding="utf-8")
-    with pytest.raises(UserError, match="tokenizer.json") as caught:
-        Tokenizer.load(tmp_path)
-    assert "\n" not in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    "content", [b"", b"{", b"[]", b"null", b"\xff\xfe", b"[" * 9999, b'{"model": {"merges": []}}']
-)
-def test_a_corrupt_file_is_one_clear_error(tmp_path, content):
-    (tmp_path / "tokenizer.json").write_bytes(content)
-    with pytest.raises(UserError, match="tokenizer.json"):
-        Tokenizer.load(tmp_path)
-
-
-def test_a_missing_file_is_one_clear_error(tmp_path):
-    for path in (tmp_path, tmp_path / "nothing", tmp_path / "x.json"):
-        with pytest.raises(UserError, match="cannot read"):
-            Tokenizer.load(path)
-
-
-def test_a_failed_save_leaves_the_old_file(tok, tmp_path, monkeypatch):
-    tok.save(tmp_path)
-    before = (tmp_path / "tokenizer.json").read_bytes()
-    monkeypatch.setattr("os.replace", lambda *_: (_ for _ in ()).throw(OSError("disk")))
-    with pytest.raises(OSError):
-        Tokenizer([]).save(tmp_path)
-    assert (tmp_path / "tokenizer.json").read_bytes() == before and len(
-        list(tmp_path.iterdir())
-    ) == 2
-
-
-def test_older_spelling_of_merges(tok, folder, tmp_path):
-    merges = [f"{to_chars(left)} {to_chars(right)}" for left, right in tok.merges]
-    (tmp_path / "tokenizer.json").write_text(
-        damaged(folder, model__merges=merges), encoding="utf-8"
-    )
-    assert Tokenizer.load(tmp_path) == tok
-
-
-def test_byte_map():
-    assert len(set(BYTE_TO_CHAR.values())) == 256 and (to_chars(b" the\n"), from_chars("Ġthe")) == (
-        "ĠtheĊ",
-        b" the",
-    )
-    assert set(BYTE_TO_CHAR.values()) == set(tokenizers.pre_tokenizers.ByteLevel.alphabet())
-
-
-def test_transformers_opens_the_folder(tok, folder, tmp_path):
-    transformers = pytest.importorskip("transformers")
-    fast = transformers.PreTrainedTokenizerFast.from_pretrained(folder)
-    assert (fast.eos_token_id, fast.pad_token_id, len(fast)) == (tok.eos_id, tok.pad_id, len(tok))
-    for text in (MATHS, SPANISH, SCRIPTS, CODE, "<think>2</think>"):
-        ids = fast(text)["input_ids"]
-        assert ids == tok.encode(text, allow_special=True) and fast.decode(ids) == text
-    fast.save_pretrained(tmp_path)
-    assert Tokenizer.load(tmp_path) == tok
-
-
 # -- the shipped tokenizer -------------------------------------------------------------------------
 
 
@@ -530,8 +356,8 @@ class TestShipped:
         assert_parity(*shipped, text)
 
     @quick
-    @given(any_text)
-    def test_three_encoders_agree_on_any_unicode(self, shipped, text):
+    @given(known_text)
+    def test_three_encoders_agree_on_any_characters_of_unicode_14(self, shipped, text):
         assert_parity(*shipped, text)
 
     @pytest.mark.parametrize(

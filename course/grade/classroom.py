@@ -1,22 +1,26 @@
 """A whole class: grade a folder of submissions, each in a process of its own, into one CSV table.
 
-    submissions/ana/exercises.py      a folder a student, as Gradescope, Moodle and a code host export them
+    submissions/ana/exercises.py      a folder a student, as Gradescope, Moodle and code hosts
+                                      export them
     submissions/ben.py                or a file a student
 
-Before the first submission the reference is graded: if our own solution does not get full points,
-the grader is broken, says so and gives no grades.
+The reference is graded before the first submission and after the last: if our own solution does not
+get full points, the grader is broken and says so.
 """
 
 import csv
 import io
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
+from course.grade.errors import GraderError
 from course.grade.lecture import Lecture
-from course.grade.remote import GraderError
-from course.grade.results import Outcome, grade_file, total
+from course.grade.results import Outcome, grade_file, grade_student, nothing, remote, total
 from minilrm.errors import UserError
+
+Say = Callable[[str], None]  # takes a line for the screen
 
 
 def submissions(folder: Path) -> tuple[dict[str, Path | str], list[str]]:
@@ -43,26 +47,27 @@ def submissions(folder: Path) -> tuple[dict[str, Path | str], list[str]]:
             others.append(entry.name)
     if not found:
         raise UserError(
-            f"{folder} holds no submissions: a folder a student with exercises.py in it, or a NAME.py a student"
-            + (f" (there is {listed(others)})" if others else "")
+            f"{folder} holds no submissions: a folder a student with exercises.py in it, or a "
+            "NAME.py a student" + (f" (there is {listed(others)})" if others else "")
         )
     return found, others
 
 
-def handed_in(folder: Path) -> Path | str:
-    """The one exercises.py in a student's folder, or why there is not exactly one."""
+def handed_in(folder: Path, name: str = "exercises.py") -> Path | str:
+    """The one file of this name in a student's folder, or why there is not exactly one."""
     files = [
-        f
-        for f in sorted(folder.rglob("*"))
-        if f.is_file() and not {"__MACOSX", "__pycache__"} & set(f.parts)
+        file
+        for file in sorted(folder.rglob("*"))
+        if file.is_file() and not {"__MACOSX", "__pycache__"} & set(file.parts)
     ]
-    named = [f for f in files if f.name == "exercises.py"]
+    named = [file for file in files if file.name == name]
     if len(named) == 1:
         return own(named[0], folder)
     if named:
-        return f"{len(named)} files are called exercises.py ({listed(f.relative_to(folder) for f in named)}): keep one"
+        where = listed(file.relative_to(folder) for file in named)
+        return f"{len(named)} files are called {name} ({where}): keep one"
     if files:
-        return f"no exercises.py was handed in, but {listed(f.relative_to(folder) for f in files)}"
+        return f"no {name} was handed in, but {listed(f.relative_to(folder) for f in files)}"
     return "nothing was handed in: the folder is empty"
 
 
@@ -82,54 +87,66 @@ def listed(names: Iterable[object]) -> str:
     >>> listed("abcdef")
     'a, b, c, d and 2 more'
     """
-    names = [plain(str(name)) for name in names]
-    return ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
+    shown = [plain(str(name)) for name in names]
+    return ", ".join(shown[:4]) + (f" and {len(shown) - 4} more" if len(shown) > 4 else "")
 
 
-def prove(lecture: Lecture, **limits: float) -> None:
-    """Raise GraderError unless the reference gets full points here and now."""
+def prove(lecture: Lecture, consequence: str, **limits: Any) -> list[str]:
+    """Raise GraderError unless the reference gets full points here and now. Returns what this
+    system lacks of the fence."""
     reference = lecture.folder / "solutions.py"
     if not reference.is_file():
         raise GraderError(
-            f"{reference} is missing: a class is graded only where the reference proves that the checks work"
+            f"{reference} is missing: a class is graded only where the reference proves that the "
+            "checks work"
         )
-    wrong = [o for o in grade_file(lecture, reference, **limits) if not o.passed]
-    if wrong:
+    with remote(lecture, reference, **limits) as student:
+        outcomes = grade_student(lecture, student)
+    for wrong in (outcome for outcome in outcomes if not outcome.passed):
         raise GraderError(
-            f"the reference itself fails {wrong[0].exercise.name!r} ({wrong[0].message}); nothing was graded"
+            f"the reference itself fails {wrong.exercise.name!r} ({wrong.message}); {consequence}"
         )
+    return student.lacking
 
 
 def grade_class(
-    lecture: Lecture,
-    folder: Path,
-    *,
-    say: Callable[[str], None] = print,
-    **limits: float,
-) -> dict[str, list[Outcome]]:
-    """Grade all submissions in a folder. What one of them does is its own result."""
+    lecture: Lecture, folder: Path, *, say: Say = print, **limits: Any
+) -> Iterator[tuple[str, list[Outcome]]]:
+    """Grade all submissions in a folder: (name, outcomes), one after the other, each when it is
+    finished. What a submission does is its own result.
+
+    Raises UserError or GraderError before the first if there is nothing to grade or the reference
+    fails, and GraderError after the last if it fails then.
+    """
     found, others = submissions(folder)
     if others:
         say(f"passed over, neither a folder nor a .py file: {listed(others)}")
-    prove(lecture, **limits)
-    grades = {}
+    lacking = prove(lecture, "nothing was graded", **limits)
+    if lacking:
+        say(f"this system has no {', no '.join(lacking)}: lectures/INSTRUCTORS.md says what holds")
+    return each(lecture, found, say, limits)
+
+
+def each(
+    lecture: Lecture, found: dict[str, Path | str], say: Say, limits: dict[str, Any]
+) -> Iterator[tuple[str, list[Outcome]]]:
+    """The submissions of grade_class."""
     for i, (name, file) in enumerate(found.items(), 1):
         if isinstance(file, str):
-            outcomes = [Outcome(e, 0, file) for e in lecture.exercises]
+            outcomes = nothing(lecture, file)
         else:
             outcomes = grade_file(lecture, file, **limits)
-        grades[name] = outcomes
+        yield name, outcomes
         reached, most = total(outcomes)
         say(f"{i:>4} of {len(found)}  {plain(name):<32} {reached:>3} / {most}")
-    return grades
+    prove(lecture, "something changed meanwhile: do not use these grades", **limits)
 
 
 def writable(file: Path, flag: str) -> None:
     """UserError if this file cannot be written: said before an hour of grading, not after it."""
     if file.is_dir():
-        raise UserError(
-            f"{flag} {file} is a folder; name a file in it, for example {file / 'grades'}{flag.replace('--', '.')}"
-        )
+        example = file / f"grades.{flag.removeprefix('--')}"
+        raise UserError(f"{flag} {file} is a folder; name a file in it, for example {example}")
     if not file.parent.is_dir():
         raise UserError(f"{flag}: there is no folder {file.parent}; make it first")
     if not os.access(file if file.exists() else file.parent, os.W_OK):
@@ -149,17 +166,26 @@ def plain(text: str) -> str:
     return "'" + text if text[:1] in ("=", "+", "-", "@") else text
 
 
-def to_csv(lecture: Lecture, grades: dict[str, Sequence[Outcome]]) -> str:
-    """A row a submission: name, total, most, points of each check, and what was wrong."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(
-        ["submission", "total", "most", *(e.name for e in lecture.exercises), "comments"]
+def header(lecture: Lecture) -> str:
+    """The first line of the table: name, total, most, each check, and what was wrong."""
+    return line(["submission", "total", "most", *(e.name for e in lecture.exercises), "comments"])
+
+
+def row(name: str, outcomes: Sequence[Outcome]) -> str:
+    """A submission's line of the table."""
+    return line(
+        [plain(name), *total(outcomes), *(o.score for o in outcomes), plain(comments(outcomes))]
     )
-    for name, outcomes in grades.items():
-        writer.writerow(
-            [plain(name), *total(outcomes), *(o.score for o in outcomes), plain(comments(outcomes))]
-        )
+
+
+def line(cells: Sequence[object]) -> str:
+    """Cells as a line of CSV.
+
+    >>> line(["a, b", 1])
+    '"a, b",1\\n'
+    """
+    out = io.StringIO()
+    csv.writer(out, lineterminator="\n").writerow(cells)
     return out.getvalue()
 
 

@@ -1,71 +1,59 @@
-"""The grader's end of the line: a student whose functions run in another process (child.py), called
-as if they were here.
+"""A student whose functions run in another process (course/submission/).
 
     with RemoteStudent(file) as student:
+        student.begin("grpo_loss")
         loss = student.grpo_loss(logp, old_logp, advantages, mask)
-        loss.backward()                                  # the gradient comes back, too
 
 A call that raises, hangs, ends the process or gives back what cannot cross is a StudentError. What
-is missing on our side (no Python to start, no memory for the child to begin with) is a GraderError.
-The two are never mixed up.
+is missing on our side (no Python to start, no memory for the process to begin with) is a
+GraderError. The two are never mixed up.
 """
 
 import contextlib
 import json
+import os
 import queue
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import BinaryIO, NoReturn
 
-import torch
-
-from course.grade import nursery
-from course.grade.wire import Codec, write_back
-from minilrm.errors import UserError
+from course.grade import process
+from course.grade.errors import Dead, GraderError, StudentError
+from course.grade.student import Student, student_error
+from course.submission.wire import Codec, Message
 
 LONGEST_MESSAGE = 32 * 2**20  # bytes of one answer
 PATIENCE = 4  # a check may sleep for so many times its limit
 GLANCE = 1.0  # seconds between two looks at a process that computes
 
 
-class GraderError(UserError):
-    """Something is missing or broken on the grader's side: no grade is given, exit code 2."""
+class RemoteStudent(Student):
+    """A submission in a process of its own.
 
-
-class StudentError(Exception):
-    """What a submission's function did instead of giving back a value.
-
-    `kinds` are the exception's class and its bases by name, `line` the last line of the submission
-    it went through.
+    file: the submission; its process gets a copy of it, and a folder for what libraries cache.
+    forbidden: modules that it may not import. hidden: folders that it may not read.
+    seconds, memory_mb: limits of one check, and of the process.
     """
 
-    def __init__(self, kinds: list[str], text: str, line: int | None = None):
-        super().__init__(f"{kinds[0]}: {text}")
-        self.kinds, self.text, self.line = kinds, text, line
-
-    def isa(self, kind: type) -> bool:
-        """True if the exception was of this class or of one derived from it."""
-        return kind.__name__ in self.kinds
-
-
-class Dead(StudentError):
-    """The student's process has ended, or was ended: the next exercise gets a fresh one."""
-
-
-class RemoteStudent:
-    """A submission in a process of its own. Attributes are its functions; a name that it lacks is a
-    StudentError."""
-
-    def __init__(self, file: Path, *, seconds: float = 20, memory_mb: int = 2048):
-        self._file, self._seconds, self._memory_mb = Path(file).resolve(), seconds, memory_mb
-        self._process: Any = None  # of nursery.start
-        self._broken: StudentError | None = (
-            None  # the file cannot even be imported: said once for all exercises
-        )
-        self.limited = True
+    def __init__(
+        self,
+        file: Path,
+        *,
+        forbidden: Sequence[str] = (),
+        hidden: Sequence[Path] = (),
+        seconds: float = 20,
+        memory_mb: int = 2048,
+    ):
+        super().__init__(Path(file))
+        self._forbidden = tuple(forbidden)
+        self._hidden = [str(Path(place).resolve()) for place in (*hidden, self._file.parent)]
+        self._seconds, self._memory_mb = seconds, memory_mb
+        self._process: process.Forked | process.Spawned | None = None
+        self._broken: StudentError | None = None  # the file cannot be imported: said once for all
+        self.lacking: list[str] = []  # what this system has not of the fence
 
     def __enter__(self) -> "RemoteStudent":
         return self
@@ -73,67 +61,77 @@ class RemoteStudent:
     def __exit__(self, *_: object) -> None:
         self._stop()
 
-    def __getattr__(self, name: str) -> Callable[..., Any]:
-        if name.startswith("_"):
-            raise AttributeError(name)
-        return lambda *args, **kwargs: self._call(name, list(args), kwargs)
-
     # -- the process -------------------------------------------------------------------------------
 
-    def begin(self, name: str) -> None:
-        """Before each exercise: a living process with the file imported, a fresh clock, and the
+    def begin(self, name: str, in_place: bool = False) -> None:
+        """Before each check: a living process with the file imported, a fresh clock, and the
         function there."""
         if self._broken:
             raise self._broken
-        if self._process is not None and b"" in list(
-            self._lines.queue
-        ):  # it left between two exercises
-            self._stop()
+        if self._process is not None and b"" in list(self._lines.queue):
+            self._stop()  # it left between two checks
         if self._process is None:
             self._start()
         self._wind(self._seconds)
-        if not self._request({"has": name})["value"]:
-            raise StudentError(
-                ["AttributeError"],
-                f"there is no function {name} in {self._file.name}; put its `def` line back",
-            )
+        super().begin(name, in_place)
 
     def _start(self) -> None:
-        self._folder = tempfile.TemporaryDirectory(
-            prefix="minilrm-grade-", ignore_cleanup_errors=True
-        )
+        """A process with the submission imported, or StudentError."""
+        self._folder = tempfile.TemporaryDirectory(prefix="minilrm-", ignore_cleanup_errors=True)
+        folder = Path(self._folder.name)
         try:
-            self._process = nursery.start(self._folder.name)
+            self._process = process.start(folder)
         except OSError as error:
             raise GraderError(
-                f"no process for the submission could be started ({error}); nothing was graded"
+                f"no process for the submission could be started ({error}); it is not graded"
             ) from error
-        self._lines: queue.Queue = queue.Queue(maxsize=64)
-        threading.Thread(
-            target=read_lines, args=(self._process.stdout, self._lines), daemon=True
-        ).start()
+        self._lines: queue.Queue[bytes] = queue.Queue(maxsize=64)
+        reader = (self._process.stdout, self._lines)
+        threading.Thread(target=read_lines, args=reader, daemon=True).start()
         self._codec = Codec(self._call)
-        self._wind(nursery.START_SECONDS)
+        self._wind(process.START_SECONDS)
         try:
             self._receive()
+            self.lacking = self._request({"enter": self._order(folder)})["value"]
         except StudentError as error:  # nothing of the student's has run yet
             raise GraderError(
-                f"the process for a submission did not start ({error.text}); nothing was graded"
+                f"the process for the submission did not start ({error.text}); it is not graded"
             ) from error
         self._wind(self._seconds)
-        start = {
-            "file": str(self._file),
+        try:
+            (folder / "exercises.py").write_bytes(self._file.read_bytes())
+            self._request({"load": "exercises.py"})
+        except OSError as error:
+            self._refuse(StudentError(["OSError"], str(error)))
+        except StudentError as error:
+            self._refuse(error)
+
+    def _order(self, folder: Path) -> Message:
+        """What the process has to know."""
+        (folder / "home").mkdir()
+        return {
+            "folder": os.path.realpath(folder),
+            "tree": str(process.library(self._forbidden)),
+            "data": os.environ.get("MINILRM_DATA") or str(process.ROOT / "data"),
+            "forbidden": self._forbidden,
+            "hidden": self._hidden,
             "memory_mb": self._memory_mb,
             "seconds": int(20 * self._seconds) + 60,
         }
-        try:
-            self.limited = self._request({"start": start})["limited"]
-        except StudentError as error:
-            self._broken = StudentError(
-                error.kinds, f"the file cannot be imported: {error.text}", error.line
-            )
-            self._stop()
-            raise self._broken from None
+
+    def _refuse(self, error: StudentError) -> NoReturn:
+        """The file cannot be imported; neither will it be for the next check."""
+        said = f"the file cannot be imported: {error.text}"
+        self._broken = StudentError(error.kinds, said, error.line)
+        self._stop()
+        raise self._broken from None
+
+    @property
+    def _living(self) -> process.Forked | process.Spawned:
+        """The process; Dead if there is none."""
+        if self._process is None:
+            raise Dead(["SystemExit"], "ended the process")
+        return self._process
 
     def _stop(self) -> int | None:
         """End the process; its exit code if it had ended by itself."""
@@ -149,7 +147,7 @@ class RemoteStudent:
     def _wind(self, seconds: float) -> None:
         """Start the clock anew."""
         self._limit, self._begun, self._idle = seconds, time.monotonic(), 0.0
-        self._seen, self._first = self._begun, nursery.usage(self._process.pid)
+        self._seen, self._first = self._begun, process.usage(self._living.pid)
 
     def _left(self) -> float:
         """Seconds to wait before looking at the clock again; 0 or less: time is up.
@@ -158,7 +156,7 @@ class RemoteStudent:
         nobody points; who sleeps instead of computing is stopped after PATIENCE times the limit. A
         pause of the whole machine counts as a moment.
         """
-        now, usage = time.monotonic(), nursery.usage(self._process.pid)
+        now, usage = time.monotonic(), process.usage(self._living.pid)
         if self._first is None or usage is None:
             return self._limit - (now - self._begun)
         used, state = usage
@@ -169,25 +167,22 @@ class RemoteStudent:
 
     # -- messages ----------------------------------------------------------------------------------
 
-    def _send(self, message: dict) -> None:
+    def _send(self, message: Message) -> None:
         try:
-            self._process.stdin.write(json.dumps(message).encode("ascii") + b"\n")
-            self._process.stdin.flush()
+            self._living.stdin.write(json.dumps(message).encode("ascii") + b"\n")
+            self._living.stdin.flush()
         except OSError:
             self._die("ended the process")
 
-    def _receive(self) -> dict:
+    def _receive(self) -> Message:
         line = None
         while line is None:
             left = self._left()
-            try:
-                line = self._lines.get(timeout=min(GLANCE, max(0.01, left)))
-            except queue.Empty:
-                if left <= 0.01:
-                    self._die(
-                        f"took longer than {self._limit:g} s and was stopped: is there a loop that never ends?",
-                        "TimeoutError",
-                    )
+            if left <= 0:  # looked at for each message, so that a flood of them gains no time
+                said = f"took longer than {self._limit:g} s and was stopped"
+                self._die(f"{said}: is there a loop that never ends?", "TimeoutError")
+            with contextlib.suppress(queue.Empty):
+                line = self._lines.get(timeout=min(GLANCE, left))
         if not line:
             self._die("ended the process")
         if not line.endswith(b"\n"):
@@ -200,7 +195,7 @@ class RemoteStudent:
         except (ValueError, RecursionError):
             self._die("broke the line to the grader: it wrote to a file that it did not open")
 
-    def _die(self, text: str, kind: str = "SystemExit") -> None:
+    def _die(self, text: str, kind: str = "SystemExit") -> NoReturn:
         code = self._stop()
         ended = (
             ""
@@ -211,11 +206,9 @@ class RemoteStudent:
         )
         raise Dead([kind], text + ended)
 
-    def _request(self, message: dict) -> dict:
+    def _request(self, message: Message) -> Message:
         """Send a message and wait for its answer; meanwhile serve calls of functions that we passed
         as arguments."""
-        if self._process is None:
-            raise Dead(["SystemExit"], "ended the process")
         self._send(message)
         while True:
             answer = self._receive()
@@ -228,82 +221,19 @@ class RemoteStudent:
             else:
                 self._die("broke the line to the grader")
 
-    def _serve(self, message: dict) -> None:
+    def _serve(self, message: Message) -> None:
+        """Call a function of the check for the student's process."""
         try:
-            args, kwargs = (
-                self._codec.decode(message["args"]),
-                self._codec.decode(message["kwargs"]),
-            )
-            reply = {
-                "value": self._codec.encode(self._codec.functions[message["ask"]](*args, **kwargs))
-            }
+            args = self._codec.decode(message["args"])
+            kwargs = {key: self._codec.decode(part) for key, part in message["kwargs"].items()}
+            value = self._codec.functions[message["ask"]](*args, **kwargs)
+            reply = {"value": self._codec.encode(value)}
         except Exception as error:
             reply = {"error": f"{type(error).__name__}: {error}"[:400]}
         self._send(reply)
 
-    # -- calls -------------------------------------------------------------------------------------
 
-    def _call(self, name: str | int, args: list, kwargs: dict) -> Any:
-        self._codec.tracked = []
-        message = {
-            "call": name,
-            "args": self._codec.encode(args),
-            "kwargs": self._codec.encode(kwargs),
-        }
-        leaves = self._codec.tracked
-        answer = self._request(message)
-        try:
-            self._codec.tracked = []
-            value = self._codec.decode(answer["value"])
-            outputs = self._codec.tracked
-            for i, changed in answer.get("changed", {}).items():
-                write_back(args[int(i)], self._codec.decode(changed))
-        except Exception as error:  # only a submission that writes to the pipe itself gets here
-            raise StudentError(["ValueError"], f"gave back a broken value ({error})") from error
-        if outputs and leaves:
-            attached = iter(Remote.apply(self, answer.get("graph"), outputs, *leaves))
-            value = replace(value, {id(tensor): next(attached) for tensor in outputs})
-        elif outputs:
-            value = replace(value, {id(tensor): tensor.detach() for tensor in outputs})
-        return value
-
-    def draws(self, n: int) -> list[list[float]]:
-        """The next `n` draws from random, numpy and torch in the student's process."""
-        return self._codec.decode(self._request({"draws": n})["value"])
-
-    def _backward(self, graph: int, grads: list) -> list:
-        answer = self._request({"backward": graph, "grads": self._codec.encode(grads)})
-        try:
-            return self._codec.decode(answer["value"])
-        except Exception as error:
-            raise StudentError(["ValueError"], f"gave back a broken gradient ({error})") from error
-
-
-class Remote(torch.autograd.Function):
-    """Carries a backward pass over to the student's process."""
-
-    @staticmethod
-    def forward(ctx, student, graph, outputs, *leaves):
-        ctx.student, ctx.graph = student, graph
-        return tuple(output.detach().clone() for output in outputs)
-
-    @staticmethod
-    def backward(ctx, *grads):
-        return None, None, None, *ctx.student._backward(ctx.graph, [g.contiguous() for g in grads])
-
-
-def replace(value: Any, by: dict[int, torch.Tensor]) -> Any:
-    """The same value with some of its tensors exchanged."""
-    if isinstance(value, torch.Tensor):
-        return by.get(id(value), value)
-    if isinstance(value, (list, tuple)):
-        return type(value)(replace(item, by) for item in value)
-    if isinstance(value, dict):
-        return {key: replace(item, by) for key, item in value.items()}
-    return value
-
-
-def read_lines(pipe: Any, lines: queue.Queue) -> None:
+def read_lines(pipe: BinaryIO, lines: queue.Queue[bytes]) -> None:
     """In a thread of its own: lines of the child into a queue; b"" at the end. (Pipes cannot be
     polled on Windows.)"""
     with pipe, contextlib.suppress(OSError, ValueError):
@@ -315,13 +245,3 @@ def read_lines(pipe: Any, lines: queue.Queue) -> None:
                 return
             if not line.endswith(b"\n"):
                 return
-
-
-def student_error(error: Any) -> StudentError:
-    """The child's account of an exception, with nothing in it that could upset a terminal."""
-    if not isinstance(error, dict):
-        return StudentError(["ValueError"], "broke the line to the grader")
-    kinds = [str(kind)[:60] for kind in error.get("kinds") or ["Exception"]]
-    text = "".join(c if c.isprintable() else " " for c in str(error.get("text", "")))
-    line = error.get("line")
-    return StudentError(kinds, text[:400].strip(), line if isinstance(line, int) else None)

@@ -5,25 +5,22 @@ A failed check is the student's. A check that fails for want of something on our
 GraderError and ends the grading with exit code 2: no grade is better than a wrong 0.
 """
 
-import ast
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from course.grade.lecture import Exercise, Lecture, Rejected
-from course.grade.remote import Dead, GraderError, RemoteStudent, StudentError
+from course.grade.errors import Dead, GraderError, Rejected, StudentError
+from course.grade.lecture import Lecture
+from course.grade.remote import RemoteStudent
+from course.grade.student import Student
+from course.grade.writing import Exercise
 from minilrm.errors import UserError
 
-OURS = (
-    ImportError,
-    NameError,
-    SyntaxError,
-    OSError,
-    MemoryError,
-    RecursionError,
-)  # in a check: nobody's answer does that
+# In a check these are ours: nobody's answer does that.
+OURS = (ImportError, NameError, SyntaxError, OSError, MemoryError, RecursionError)
+PLAIN = ("TimeoutError", "AttributeError", "PermissionError")  # what their texts say is enough
 WIDTH = 118
 
 
@@ -44,52 +41,46 @@ class Outcome:
         return not self.message
 
 
-def run_check(exercise: Exercise, student: Any) -> Outcome:
+def run_check(exercise: Exercise, student: Student) -> Outcome:
     """One check of one student. Raises GraderError if the check itself cannot run."""
-
-    def failed(message: str, **more: Any) -> Outcome:
-        return Outcome(exercise, 0, message or "wrong", **more)
-
     try:
-        student.begin(exercise.function)
+        student.begin(exercise.function, exercise.in_place)
         exercise.check(student)
     except Rejected as rejected:
-        return failed(str(rejected))
+        return Outcome(exercise, 0, str(rejected) or "wrong")
     except StudentError as error:
-        if error.isa(NotImplementedError):
-            return failed("not written yet", line=error.line, unwritten=True)
-        hung = isinstance(error, Dead)
-        if error.isa(SystemExit) and not hung:
-            return failed(
-                "SystemExit: your code leaves the program (sys.exit, quit); take that out",
-                line=error.line,
-            )
-        return failed(
-            error.text
-            if error.kinds[0] in ("TimeoutError", "AttributeError", "PermissionError")
-            and error.text
-            else f"{error.kinds[0]}: {error.text}",
-            line=error.line,
-            hung=hung,
-        )
+        return student_outcome(exercise, error)
     except GraderError:
         raise
     except OURS as error:
         raise GraderError(
             f"the check {exercise.name!r} cannot run ({type(error).__name__}: {error}); "
-            "nothing was graded"
+            "the submission is not graded"
         ) from error
     except Exception as error:
-        # `course check` proves each check on the reference, so it was the value that it stumbled
-        # over.
-        return failed(
-            f"the check could make nothing of what your function returned ({type(error).__name__}: {error}): "
-            "look at its type and shape in the docstring"
+        # `course check` proves each check on the reference, so it stumbled over the value.
+        return Outcome(
+            exercise,
+            0,
+            "the check could make nothing of what your function returned "
+            f"({type(error).__name__}: {error}): look at its type and shape in the docstring",
         )
     return Outcome(exercise, exercise.points)
 
 
-def grade_student(lecture: Lecture, student: Any) -> list[Outcome]:
+def student_outcome(exercise: Exercise, error: StudentError) -> Outcome:
+    """What a student reads whose function gave nothing back."""
+    hung = isinstance(error, Dead)
+    if error.isa(NotImplementedError):
+        return Outcome(exercise, 0, "not written yet", error.line, unwritten=True)
+    if error.isa(SystemExit) and not hung:
+        said = "SystemExit: your code leaves the program (sys.exit, quit); take that out"
+        return Outcome(exercise, 0, said, error.line)
+    said = error.text if error.kinds[0] in PLAIN and error.text else str(error)
+    return Outcome(exercise, 0, said, error.line, hung=hung)
+
+
+def grade_student(lecture: Lecture, student: Student) -> list[Outcome]:
     """All checks of a lecture on one student. An exercise that has hung once is not given the time
     to hang again."""
     outcomes: list[Outcome] = []
@@ -111,15 +102,20 @@ def grade_file(
     this one."""
     if not Path(file).is_file():
         raise UserError(missing(Path(file), lecture.folder))
-    found = forbidden_import(Path(file), lecture.forbidden)
-    if found:
-        line, name = found
-        return [
-            Outcome(e, 0, f"imports {name}, where the answers stand: write it yourself", line)
-            for e in lecture.exercises
-        ]
-    with RemoteStudent(file, seconds=seconds, memory_mb=memory_mb) as student:
+    with remote(lecture, file, seconds=seconds, memory_mb=memory_mb) as student:
         return grade_student(lecture, student)
+
+
+def remote(lecture: Lecture, file: Path, **limits: Any) -> RemoteStudent:
+    """A submission to a lecture: what the lecture forbids, and where the answers stand, is closed
+    to it."""
+    hidden = (lecture.folder.resolve().parent,)
+    return RemoteStudent(file, forbidden=lecture.forbidden, hidden=hidden, **limits)
+
+
+def nothing(lecture: Lecture, reason: str) -> list[Outcome]:
+    """No points, for a reason that holds for all exercises."""
+    return [Outcome(exercise, 0, reason) for exercise in lecture.exercises]
 
 
 def missing(file: Path, folder: Path) -> str:
@@ -131,30 +127,6 @@ def missing(file: Path, folder: Path) -> str:
     if (folder / "solutions.py").is_file():
         return f"there is no file {file}; `python -m course generate` writes a fresh one"
     return f"there is no file {file}; copy it anew from what you were given"
-
-
-def forbidden_import(file: Path, names: Sequence[str]) -> tuple[int, str] | None:
-    """(line, module) of the first import of a module that holds the answers; None if there is
-    none."""
-    try:
-        tree = ast.parse(file.read_bytes())
-    except (
-        SyntaxError,
-        ValueError,
-        RecursionError,
-        MemoryError,
-    ):  # the import in the child will say it better
-        return None
-    for node in ast.walk(tree):
-        modules = []
-        if isinstance(node, ast.Import):
-            modules = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom):
-            modules = [node.module or "", *(f"{node.module}.{alias.name}" for alias in node.names)]
-        for module in modules:
-            if module in names:
-                return node.lineno, module
-    return None
 
 
 # -- showing ---------------------------------------------------------------------------------------
@@ -190,7 +162,7 @@ def table(outcomes: Sequence[Outcome], file: str = "exercises.py") -> str:
     return "\n".join([*lines, f"{'':<6}{'total':<{width}}{reached:>3} / {most}"])
 
 
-def gradescope(outcomes: Sequence[Outcome], file: str = "exercises.py") -> dict:
+def gradescope(outcomes: Sequence[Outcome], file: str = "exercises.py") -> dict[str, Any]:
     """The object that Gradescope reads as results.json."""
     tests = [
         {

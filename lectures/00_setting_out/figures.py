@@ -1,40 +1,30 @@
-"""The figure of lecture 0: three curves. Writes data/results/lecture-00.json, then draws
-three_curves.png from it.
+"""The figure of lecture 0: three curves, out of data/results/lecture-00.json and main.jsonl.
 
-    python lectures/00_setting_out/figures.py            measure (about ten seconds of one core), then draw
+    python lectures/00_setting_out/figures.py            measure (ten seconds of one core), and draw
     python lectures/00_setting_out/figures.py --draw     only draw what was measured
 
 The loss is measured here: a model of the smallest size reads 60 batches, with seed 0, with seed 0
-again, and with seed 1. Reward and length are those of the main job's three runs of GRPO
-(data/results/main.jsonl).
+again, and with seed 1. Reward and length are those of the main job's three runs of GRPO.
 """
 
 import itertools
-import json
 import sys
 from dataclasses import replace
 from pathlib import Path
 
-import matplotlib.pyplot as plt
 import torch
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [
-    str(ROOT),
-    str(ROOT / "scripts"),
-]  # the clone that holds this script is used, installed or not
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # this clone, installed or not
 
-from lecture_figures import main, save  # noqa: E402
-
-from minilrm import corpus, machine  # noqa: E402
-from minilrm.model import SCALES, Transformer  # noqa: E402
-from minilrm.pretrain import Reader, loss_of  # noqa: E402
-from minilrm.tokenizer import Tokenizer  # noqa: E402
-from minilrm.training import Guard, pretraining_optimizers, set_lr  # noqa: E402
+from minilrm import corpus, curves, machine
+from minilrm.curves import LOOKS
+from minilrm.model import SCALES, Transformer
+from minilrm.optim import Guard, pretraining_optimizers, set_lr
+from minilrm.pretrain import Reader, loss_of
+from minilrm.tokenizer import Tokenizer
+from studies.lecture import main, main_study, save
 
 STEPS, TOKENS = 60, 768  # optimizer steps; tokens in a batch
-INK, SOFT = "#1a1a1a", "#7a7a7a"
-DASHES = ("-", (0, (4, 1.6)), (0, (1, 1.2)))
 
 
 def losses(seed: int) -> list[float]:
@@ -60,7 +50,8 @@ def losses(seed: int) -> list[float]:
 def measure() -> dict:
     found = [(seed, losses(seed)) for seed in (0, 0, 1)]
     return {
-        "what": "loss of the first steps of pretraining, the smallest model, seeds 0, 0 again and 1",
+        "what": "loss of the first steps of pretraining, the smallest model, seeds 0, 0 again and "
+        "1",
         "steps": STEPS,
         "tokens_per_batch": TOKENS,
         "seed_0_twice_equal": found[0] == found[1],
@@ -69,44 +60,25 @@ def measure() -> dict:
 
 
 def draw(result: dict) -> None:
-    lines = (ROOT / "data" / "results" / "main.jsonl").read_text(encoding="utf-8").splitlines()
-    grpo = sorted(
-        (r for r in map(json.loads, lines) if r["kind"] == "grpo"), key=lambda r: r["seed"]
-    )
-    plt.rcParams.update({"font.size": 8, "axes.spines.top": False, "axes.spines.right": False})
-    figure, axes = plt.subplots(1, 3, figsize=(6.6, 2.7), layout="constrained")
+    """Three panels, and their key in the fourth place."""
+    figure, (loss, reward, length) = curves.panels(3)
     first, again, other = (run["losses"] for run in result["runs"])
-    axes[0].plot(first, color=INK, linewidth=1, label="seed 0")
-    axes[0].plot(
-        range(0, len(again), 5),
-        again[::5],
-        "o",
-        color=INK,
-        markerfacecolor="white",
-        markersize=3.5,
-        linewidth=0,
-        label="seed 0, again",
+    curves.line(loss, range(len(first)), first, LOOKS[0], "seed 0", marker="")
+    hollow = {"linestyle": "none", "markerfacecolor": "white", "markevery": 1}
+    curves.line(
+        loss, range(0, len(again), 6), again[::6], LOOKS[0], "seed 0, again (loss)", **hollow
     )
-    axes[0].plot(other, color=SOFT, linewidth=1, linestyle=DASHES[1], label="seed 1")
-    for axis, key in ((axes[1], "reward"), (axes[2], "completions/mean_length")):
-        for run, dash in zip(grpo, DASHES, strict=True):
-            axis.plot(
-                run["curves"][key],
-                color=INK,
-                linewidth=0.9,
-                linestyle=dash,
-                label=f"seed {run['seed']}",
-            )
-    titles = (
-        "loss, nats a token\n(pretraining)",
-        "mean reward\n(GRPO)",
-        "mean length, tokens\n(the same GRPO)",
-    )
-    for axis, title in zip(axes, titles, strict=True):
-        axis.set_title(title, fontsize=8.5, loc="left")
-        axis.set_xlabel("step")
-        axis.set_ylim(bottom=0)
-        axis.legend(frameon=False, fontsize=7, handlelength=2.6)
+    curves.line(loss, range(len(other)), other, LOOKS[1], "seed 1", marker="")
+    curves.frame(loss, "Pretraining: loss", x="step", y="nats per token")
+    for axes, key in ((reward, "reward"), (length, "completions/mean_length")):
+        for run, look in zip(main_study("grpo"), LOOKS, strict=False):
+            words = "seed 2 (GRPO)" if run["seed"] == 2 and axes is reward else ""
+            values = run["curves"][key]
+            curves.line(axes, range(len(values)), values, look, words, marker="", linewidth=1.2)
+    curves.frame(reward, "GRPO: mean reward", x="step")
+    curves.frame(length, "GRPO: mean length", x="step", y="tokens")
+    handles = [h for axes in (loss, reward) for h in axes.get_legend_handles_labels()[0]]
+    figure.axes[-1].legend(handles=handles, loc="center", labelspacing=1)
     save(figure, Path(__file__).with_name("three_curves.png"))
 
 

@@ -12,6 +12,7 @@ from course.grade.lecture import load_module
 FORBIDDEN = (
     "minilrm.tasks",
     "minilrm.tasks.base",
+    "minilrm.tasks.problem",
     "minilrm.tasks.answers",
     "minilrm.tasks.calculator",
 )

@@ -1,11 +1,12 @@
 # %% [markdown]
 # # Reflex and reasoning
 #
-# The notebook of lecture 1. One small model, asked in two ways: for the bare answer, and for a chain of steps. You see what
-# it can do in one pass, what goes wrong in its chains, and what a right answer costs.
+# The notebook of lecture 1. One small model, asked in two ways: for the bare answer, and for a
+# chain of steps. You see what it can do in one pass, what goes wrong in its chains, and what a
+# right answer costs.
 #
-# **Time**: about 1 minute on two cores. With `FAST=1` in the environment everything is cut down until it takes seconds and shows
-# nothing but that the code runs.
+# **Time**: about 1 minute on two cores. With `FAST=1` in the environment everything is cut down
+# until it takes seconds and shows nothing but that the code runs.
 
 # %%
 import os
@@ -13,17 +14,18 @@ from collections import Counter
 
 import matplotlib.pyplot as plt
 import torch
-from tqdm import tqdm
 
-from minilrm import checkpoint, generate, get_task, machine
+from minilrm import checkpoint, curves, generate, get_task, machine
 from minilrm.intervals import wilson_interval
 from minilrm.model import count_parameters
+from minilrm.progress import track
 from minilrm.tasks.gsm8k_mini import worked_steps
 
 FAST = os.environ.get("FAST") == "1"
 EACH = 4 if FAST else 120  # problems of each length
 machine.raise_malloc_thresholds()
 machine.set_threads(None)
+plt.rcParams.update(curves.STYLE)
 
 model, tokenizer, _ = checkpoint.load(checkpoint.shipped("gsm8k-mini-base"))
 model.eval()
@@ -52,7 +54,8 @@ def ask(prompts, temperature=1.0, longest=task.max_new_tokens):
 # %% [markdown]
 # ## 1. The same question, asked in two ways
 #
-# If the prompt ends in `####`, only the number is left to write: a reflex. If it ends in "Let's think step by step.", a chain follows.
+# If the prompt ends in `####`, only the number is left to write: a reflex. If it ends in "Let's
+# think step by step.", a chain follows.
 
 # %%
 problem = problems[3][0]
@@ -65,11 +68,12 @@ print("right:", problem.answer)
 # %% [markdown]
 # ## 2. What fits into one pass?
 #
-# Each problem's first sum alone (`<<12+30=`), then whole problems of 2 to 5 sums by reflex, then the same problems by a chain.
+# Each problem's first sum alone (`<<12+30=`), then whole problems of 2 to 5 sums by reflex, then
+# the same problems by a chain.
 
 # %%
 rows = []
-for n in tqdm(problems, desc="sums in a problem"):
+for n in track(problems, "sums in a problem"):
     sums = [worked_steps(p)[0] for p in problems[n]]
     single = ask([f"<<{text}=" for text, _ in sums], longest=8)
     rows.append(
@@ -92,35 +96,25 @@ for n in tqdm(problems, desc="sums in a problem"):
         rows.append((how, n, right, [len(o.token_ids) for o in found]))
 
 # %%
-figure, axis = plt.subplots(figsize=(6, 3.4))
-for how, marker, line in (("one sum", "s", ""), ("chain", "o", "-"), ("reflex", "^", ":")):
+figure, axis = plt.subplots(figsize=(6, 3.2))
+for how, look in zip(("chain", "reflex", "one sum"), curves.LOOKS, strict=False):
     points = {}
     for name, n, right, _ in rows:
         if name == how:
             points.setdefault(n, []).extend(right)
-    share = {n: sum(r) / len(r) for n, r in points.items()}
-    ends = {n: wilson_interval(sum(r), len(r)) for n, r in points.items()}
-    errors = [[share[n] - ends[n][0] for n in share], [ends[n][1] - share[n] for n in share]]
-    axis.errorbar(
-        list(share),
-        list(share.values()),
-        yerr=errors,
-        fmt="k" + marker + line,
-        markerfacecolor="white",
-        capsize=3,
-        label=how,
-    )
-axis.set(
-    xlabel="sums in the problem", ylabel="share right, T = 1", ylim=(0, 1.05), xticks=range(1, 6)
-)
-axis.legend(frameon=False, loc="center right")
-figure.tight_layout()
+    shares = [sum(r) / len(r) for r in points.values()]
+    ends = [wilson_interval(sum(r), len(r)) for r in points.values()]
+    curves.intervals(axis, list(points), shares, ends, look, how)
+curves.frame(axis, x="sums in the problem", y="right, T = 1", share=True)
+axis.set_xticks(range(1, 6))
+axis.legend(loc="center right")
 plt.show()
 
 # %% [markdown]
 # ## 3. What an answer costs, and what a right answer costs
 #
-# Two FLOPs a parameter for each token read or written. Not the price of an answer counts, but that of a right one.
+# Two FLOPs per parameter for each token read or written. What counts is not the price of an answer,
+# but that of a right one.
 
 # %%
 size = count_parameters(model)
@@ -135,10 +129,12 @@ for how in ("reflex", "chain"):
         if any(right)
         else "none"
     )
+    print(f"{how:8} {sum(right):4} of {len(right)} right")
     print(
-        f"{how:8} {sum(right):4} of {len(right)} right; an answer: {flops / len(right) / 1e6:6.0f} million FLOPs, "
-        f"{written / len(right):5.1f} tokens written; a right answer: {a_right_one}"
+        f"    an answer:       {flops / len(right) / 1e6:8.0f} million FLOPs, "
+        f"{written / len(right):6.1f} tokens written"
     )
+    print(f"    a right answer:  {a_right_one}")
 
 # %% [markdown]
 # ## 4. What goes wrong in a chain
@@ -154,7 +150,7 @@ for p, o, g in [x for x in zip(problems[4], found, grades, strict=True) if not x
 # ## Three things to try
 #
 # 1. Ask at temperature 0. Which of the failures of section 4 go away, which stay? (Lecture 5.)
-# 2. Give nearly all of the chain away: the right chain without its last line, then `####`, so that *one* sum is left to do. What does the
-#    model write, and where have you seen that number before?
-# 3. At which price of a token would the reflex be the better buy? Take a right answer to be worth 1, and solve the inequality of section
-#    2 of the lecture with the numbers above.
+# 2. Give nearly all of the chain away: the right chain without its last line, then `####`, so that
+#    *one* sum is left to do. What does the model write, and where have you seen that number before?
+# 3. At which price of a token would the reflex be the better buy? Take a right answer to be worth
+#    1, and solve the inequality of section 2 of the lecture with the numbers above.

@@ -1,7 +1,7 @@
-"""The figure of lecture 2: what a vocabulary buys, and what merging does to numbers. Writes
-data/results/lecture-02.json, then draws vocabulary.png from it.
+"""The figure of lecture 2: what a vocabulary buys, and what merging does to numbers; out of
+data/results/lecture-02.json.
 
-    python lectures/02_tokens/figures.py            measure (about ten seconds of one core), then draw
+    python lectures/02_tokens/figures.py            measure (ten seconds of one core), and draw
     python lectures/02_tokens/figures.py --draw     only draw what was measured
 
 Tokenizers are trained on 3,000 documents of the base model's corpus and measured on 300 validation
@@ -14,26 +14,20 @@ from collections import Counter
 from pathlib import Path
 from unittest import mock
 
-import matplotlib.pyplot as plt
 import regex
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [
-    str(ROOT),
-    str(ROOT / "scripts"),
-]  # the clone that holds this script is used, installed or not
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # this clone, installed or not
 
-from lecture_figures import main, save  # noqa: E402
-
-from minilrm import corpus, tokenizer  # noqa: E402
-from minilrm.tasks import get_task  # noqa: E402
-from minilrm.tasks.base import problem_rng  # noqa: E402
-from minilrm.tokenizer import PATTERN, SPECIALS, Tokenizer, train_bpe  # noqa: E402
+from minilrm import corpus, curves
+from minilrm.curves import LOOKS, REFERENCE
+from minilrm.tasks import get_task
+from minilrm.tasks.base import problem_rng
+from minilrm.tokenizer import PATTERN, SPECIALS, Tokenizer, train_bpe, training
+from studies.lecture import main, save
 
 SIZES = (288, 320, 384, 512, 768, 1024, 1536, 2048)
 DOCUMENTS, PROBLEMS, SEED = 3000, 300, 0
 NUMBERS = range(100, 1000)
-INK = "#1a1a1a"
 
 
 def solved_problems(spanish: float) -> list[str]:
@@ -64,7 +58,8 @@ def measure() -> dict:
                 }
             )
     return {
-        "what": "tokens of 300 solved validation problems a language; how numbers are cut if digits may merge",
+        "what": "tokens of 300 solved validation problems a language; how numbers are cut if "
+        "digits may merge",
         "seed": SEED,
         "documents": DOCUMENTS,
         "rows": rows,
@@ -77,7 +72,7 @@ def merged_digits(texts: list[str]) -> dict:
     """Train once more with runs of digits kept together, and see how 100 to 999 are cut."""
     together = PATTERN.replace(r"\p{N}|", r"\p{N}+|")
     assert together != PATTERN
-    with mock.patch.object(tokenizer, "split_words", lambda text: regex.findall(together, text)):
+    with mock.patch.object(training, "split_words", lambda text: regex.findall(together, text)):
         tok = Tokenizer(train_bpe(texts, 1024))
     cut = {n: [piece.decode() for piece in tok.merge_all(str(n).encode())] for n in NUMBERS}
     shapes = Counter("+".join(str(len(piece)) for piece in pieces) for pieces in cut.values())
@@ -93,68 +88,28 @@ def merged_digits(texts: list[str]) -> dict:
 
 
 def draw(result: dict) -> None:
-    plt.rcParams.update(
-        {
-            "font.size": 8,
-            "axes.spines.top": False,
-            "axes.spines.right": False,
-            "hatch.linewidth": 0.6,
-        }
-    )
-    figure, (left, right) = plt.subplots(
-        1, 2, figsize=(6.4, 2.9), layout="constrained", width_ratios=(1.3, 1)
-    )
-    for language, marker, line in (("English", "o", "-"), ("Spanish", "s", "--")):
+    figure, (left, right) = curves.panels(2, height=2.9, width_ratios=(1.25, 1))
+    for language, look in (("English", LOOKS[0]), ("Spanish", LOOKS[1])):
         rows = [r for r in result["rows"] if r["language"] == language]
-        left.plot(
-            [r["vocabulary"] for r in rows],
-            [r["tokens"] / r["n"] for r in rows],
-            marker + line,
-            color=INK,
-            markerfacecolor="white",
-            markersize=4.5,
-            linewidth=1,
-            label=language,
-        )
-    left.axvline(1024, color="#999999", linewidth=0.8, linestyle=":")
-    left.annotate(
-        "ours", (1024, 20), (4, 0), textcoords="offset points", fontsize=7.5, color="#555555"
-    )
-    left.set(
-        xscale="log",
-        xlabel="vocabulary, tokens",
-        ylim=(0, None),
-        title="tokens of a solved problem",
-    )
+        tokens = [r["tokens"] / r["n"] for r in rows]
+        curves.line(left, [r["vocabulary"] for r in rows], tokens, look, language)
+    left.set_xscale("log")
+    curves.frame(left, "Tokens of a problem", x="vocabulary, tokens")
+    left.set_ylim(bottom=0)
     left.set_xticks([288, 512, 1024, 2048], ["288", "512", "1024", "2048"])
     left.minorticks_off()
-    left.legend(frameon=False)
+    left.axvline(1024, color=REFERENCE.color, linestyle=REFERENCE.dash, linewidth=1)
+    left.text(1070, 6, "ours", color=REFERENCE.ink)
+    curves.label_ends(left)
     shapes = result["merged_digits"]["shapes"]
     total = sum(shapes.values())
-    names = [name for name in ("3", "2+1", "1+2", "1+1+1") if name in shapes]
-    bars = right.bar(
-        names,
-        [shapes[name] / total for name in names],
-        0.65,
-        facecolor="white",
-        edgecolor=INK,
-        linewidth=0.8,
+    names = [shape for shape in ("3", "2+1", "1+2", "1+1+1") if shape in shapes]
+    drawn = curves.bars(
+        right, names, [shapes[shape] / total for shape in names], LOOKS[0], width=0.65
     )
-    for bar, hatch, name in zip(bars, ("", "////", "\\\\\\\\", "...."), names, strict=False):
-        bar.set_hatch(hatch)
-        right.text(
-            bar.get_x() + bar.get_width() / 2,
-            bar.get_height() + 0.01,
-            shapes[name],
-            ha="center",
-            fontsize=7.5,
-        )
-    right.set(
-        title="100 to 999, if digits may merge",
-        ylabel="share",
-        xlabel="digits in each token",
-        ylim=(0, 1.15 * max(shapes.values()) / total),
-    )
+    right.bar_label(drawn, [shapes[shape] for shape in names], padding=2, fontsize=9)
+    right.margins(y=0.12)
+    curves.frame(right, "If digits may merge", x="digits in each token", y="share of 100 to 999")
     save(figure, Path(__file__).with_name("vocabulary.png"))
 
 

@@ -1,7 +1,7 @@
-"""The figure of lecture 3: a head that looks up a number, and what a cache saves. Writes
-data/results/lecture-03.json, then draws attention.png from it.
+"""The figure of lecture 3: a head that looks up a number, and what a cache saves; out of
+data/results/lecture-03.json.
 
-    python lectures/03_transformer/figures.py            measure (about a minute of one core), then draw
+    python lectures/03_transformer/figures.py            measure (a minute of one core), and draw
     python lectures/03_transformer/figures.py --draw     only draw what was measured
 
 The shipped base reads solved validation problems. At the "<<" of the first sum it has to say which
@@ -14,25 +14,21 @@ import sys
 from pathlib import Path
 from unittest import mock
 
-import matplotlib.pyplot as plt
 import torch
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [
-    str(ROOT),
-    str(ROOT / "scripts"),
-]  # the clone that holds this script is used, installed or not
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # this clone, installed or not
 
-from lecture_figures import main, save  # noqa: E402
-
-from minilrm import checkpoint, get_task, model  # noqa: E402
-from minilrm.model import count_parameters  # noqa: E402
-from minilrm.tasks.base import problem_rng  # noqa: E402
-from minilrm.tasks.gsm8k_mini import worked_steps  # noqa: E402
+from minilrm import checkpoint, curves, get_task, model
+from minilrm.curves import LOOKS, REFERENCE, WIDTH
+from minilrm.model import count_parameters
+from minilrm.tasks.base import problem_rng
+from minilrm.tasks.gsm8k_mini import worked_steps
+from studies.lecture import main, save
 
 EACH, SEED = 120, 0  # problems to find the head on, and as many others to silence heads on
 PROMPT, ANSWER = 60, range(10, 301, 10)  # tokens, for the cost of writing
-INK = "#1a1a1a"
 
 
 def find_places(task, tokenizer, n: int):
@@ -102,8 +98,7 @@ def run(network, cases, silent=None):
 
 
 def measure() -> dict:
-    network, tokenizer, _ = checkpoint.load(checkpoint.shipped("gsm8k-mini-base"))
-    network.eval()
+    _, network, tokenizer, _ = checkpoint.open_model("gsm8k-mini-base")
     cases = find_places(get_task("gsm8k-mini", spanish=0.0), tokenizer, 2 * EACH)
     first, second = cases[:EACH], cases[EACH:]
     weights, _ = run(network, first)
@@ -121,7 +116,8 @@ def measure() -> dict:
     shown_weights = run(network, [shown])[0][0][best][: shown["at"] + 1]
     config = network.config
     return {
-        "what": "attention from the first << to the number that follows; heads silenced; the cost of writing",
+        "what": "attention from the first << to the number that follows; heads silenced; the cost "
+        "of writing",
         "seed": SEED,
         "n_find": EACH,
         "n_silence": EACH,
@@ -165,60 +161,41 @@ def costs(config, parameters: int) -> dict:
 
 
 def draw(result: dict) -> None:
-    plt.rcParams.update(
-        {
-            "font.size": 8,
-            "axes.spines.top": False,
-            "axes.spines.right": False,
-            "hatch.linewidth": 0.6,
-        }
+    figure = Figure(figsize=(WIDTH, 4.9), layout="constrained")
+    places = figure.subplot_mosaic(
+        [["top", "top"], ["left", "right"]], height_ratios=(1, 1.15), width_ratios=(1, 1.3)
     )
-    figure = plt.figure(figsize=(6.6, 4.2), layout="constrained")
-    grid = figure.add_gridspec(2, 2, height_ratios=(1, 1.35))
-    top, left, right = (
-        figure.add_subplot(grid[0, :]),
-        figure.add_subplot(grid[1, 0]),
-        figure.add_subplot(grid[1, 1]),
-    )
-    example = result["example"]
-    pieces, weights = example["pieces"][:-1], example["weights"]
-    bars = top.bar(
-        range(len(weights)), weights, 0.8, facecolor="white", edgecolor=INK, linewidth=0.6
-    )
-    for i in example["source"]:
-        bars[i].set_hatch("//////")
-    top.set_xticks(
-        range(len(pieces)),
-        [p.replace("\n", "\\n").replace(" ", "_") for p in pieces],
-        rotation=90,
-        fontsize=6.2,
-    )
-    best = result["best"]
-    top.set(
-        xlim=(-0.7, len(weights) - 0.3),
-        title=f"layer {best['layer']}, head {best['head']}: where the last token looks",
-    )
-    rows = result["looks_there"]
-    for layer, row in enumerate(rows):
-        left.plot([layer] * len(row), row, "o", color=INK, markerfacecolor="white", markersize=4.5)
-    left.axhline(result["if_spread_evenly"], color="#777777", linewidth=0.8, linestyle="--")
-    left.set(xlabel="layer (each circle a head)", ylim=(0, 1), title="weight on the number needed")
-    writing = result["writing"]
-    for key, line, label in (
-        ("without", "--", "all anew for each token"),
-        ("with_cache", "-", "keys and values kept"),
+    draw_example(places["top"], result["example"], result["best"])
+    left, writing = places["left"], result["writing"]
+    for layer, row in enumerate(result["looks_there"]):
+        how = {"linestyle": "none", "markerfacecolor": "white", "markevery": 1}
+        curves.line(left, [layer] * len(row), row, LOOKS[0], **how)
+    even = result["if_spread_evenly"]
+    left.axhline(even, color=REFERENCE.color, linestyle=REFERENCE.dash, linewidth=1)
+    curves.frame(left, "On the number needed", x="layer (a circle: a head)", y="weight", share=True)
+    right = places["right"]
+    for key, look, label in (
+        ("without", LOOKS[1], "all anew for\neach token"),
+        ("with_cache", LOOKS[0], "keys and\nvalues kept"),
     ):
-        right.plot(
-            writing["tokens"],
-            [x / 1e9 for x in writing[key]],
-            line,
-            color=INK,
-            linewidth=1.1,
-            label=label,
-        )
-    right.set(xlabel="tokens written", title="billion FLOPs", yscale="log")
-    right.legend(frameon=False, fontsize=7)
+        curves.line(right, writing["tokens"], [x / 1e9 for x in writing[key]], look, label)
+    right.set_yscale("log")
+    curves.frame(right, "Cost of writing", x="tokens written", y="billion FLOPs")
+    curves.label_ends(right)
     save(figure, Path(__file__).with_name("attention.png"))
+
+
+def draw_example(axes: Axes, example: dict, best: dict) -> None:
+    """Where the last token looks: a bar per token, those of the number needed in another look."""
+    pieces, weights = example["pieces"][:-1], example["weights"]
+    for look, needed in ((LOOKS[0], False), (LOOKS[1], True)):
+        x = [i for i in range(len(weights)) if (i in example["source"]) == needed]
+        curves.bars(axes, x, [weights[i] for i in x], look, width=0.8)
+    words = [piece.replace("\n", "\\n").replace(" ", "_") for piece in pieces]
+    axes.set_xticks(range(len(pieces)), words, rotation=90, fontsize=8)
+    axes.set_xlim(-0.7, len(weights) - 0.3)
+    where = f"layer {best['layer']}, head {best['head']}"
+    curves.frame(axes, f"Where the last token looks: {where}", y="weight", share=True)
 
 
 if __name__ == "__main__":

@@ -1,11 +1,12 @@
 # %% [markdown]
 # # A transformer you can hold in your head
 #
-# The notebook of lecture 3. You follow a text through the shipped base model: its sheets, its heads, its logits. Then two properties
-# that everything else stands on: the future cannot change the past, and keys and values can be kept.
+# The notebook of lecture 3. You follow a text through the shipped base model: its sheets, its
+# heads, its logits. Then two properties that everything else stands on: the future cannot change
+# the past, and keys and values can be kept.
 #
-# **Time**: about 1 minute on two cores. With `FAST=1` in the environment everything is cut down until it takes seconds and shows
-# nothing but that the code runs.
+# **Time**: about 1 minute on two cores. With `FAST=1` in the environment everything is cut down
+# until it takes seconds and shows nothing but that the code runs.
 
 # %%
 import os
@@ -14,14 +15,15 @@ from unittest import mock
 
 import matplotlib.pyplot as plt
 import torch
-from tqdm import tqdm
 
-from minilrm import checkpoint, get_task, machine, model
+from minilrm import checkpoint, curves, get_task, machine, model
 from minilrm.model import KVCache, apply_rope, count_parameters, rope_tables
+from minilrm.progress import track
 
 FAST = os.environ.get("FAST") == "1"
 machine.raise_malloc_thresholds()
 machine.set_threads(None)
+plt.rcParams.update(curves.STYLE)
 network, tokenizer, _ = checkpoint.load(checkpoint.shipped("gsm8k-mini-base"))
 network.eval()
 print(network.config)
@@ -30,12 +32,13 @@ print(f"{count_parameters(network):,} parameters")
 # %% [markdown]
 # ## 1. What it says next
 #
-# The tokens of a question with the beginning of a chain, and the five likeliest next tokens after some of them.
+# The tokens of a question with the beginning of a chain, and the five likeliest next tokens after
+# some of them.
 
 # %%
 text = (
-    "Question: A pack has 5 candles. Each pack costs 9 dollars. Ben needs 90 candles. How many dollars does Ben pay?\nAnswer:\n"
-    "Ben buys <<90/5=18>>18 packs."
+    "Question: A pack has 5 candles. Each pack costs 9 dollars. Ben needs 90 candles. "
+    "How many dollars does Ben pay?\nAnswer:\nBen buys <<90/5=18>>18 packs."
 )
 ids = torch.tensor([tokenizer.encode(text)])
 pieces = [tokenizer.token_bytes(int(i)).decode(errors="replace") for i in ids[0]]
@@ -52,7 +55,9 @@ for t in range(len(pieces) - 14, len(pieces)):
 # %% [markdown]
 # ## 2. Where the heads look
 #
-# Each small picture is one head: rows are tokens that look, columns are tokens looked at, black is all of the weight.
+# Each small picture is one head of one layer. A row is a token that looks, a column a token that is
+# looked at; both begin with the text's first token. White is no weight, black is all of it. A token
+# cannot look ahead: above the diagonal all is white.
 
 # %%
 kept = []
@@ -73,36 +78,51 @@ def watching(q, k, v, mask):
 attend = model.attend
 with torch.inference_mode(), mock.patch.object(model, "attend", watching):
     network(ids)
-figure, axes = plt.subplots(6, 6, figsize=(8, 8))
+figure, axes = plt.subplots(6, 6, figsize=(7, 6.6))
 for layer in range(6):
     for head in range(6):
-        axes[layer, head].imshow(kept[layer][head], cmap="Greys", vmin=0, vmax=1)
+        picture = axes[layer, head].imshow(kept[layer][head], cmap="Greys", vmin=0, vmax=1)
         axes[layer, head].set(xticks=[], yticks=[])
-        axes[layer, head].set_title(f"{layer}.{head}", fontsize=7, pad=2)
-figure.tight_layout()
+        axes[layer, head].grid(False)
+    axes[layer, 0].set_ylabel(f"layer {layer}")
+for head in range(6):
+    axes[0, head].set_title(f"head {head}", loc="center")
+figure.supxlabel("token looked at, from the first to the last")
+figure.supylabel("token that looks, from the last up to the first")
+figure.colorbar(picture, ax=axes, label="weight", shrink=0.6)
 plt.show()
 
 # %% [markdown]
-# From the `<<`, head 2.0 looks for the number that has to come next:
+# One head with all of its tokens, `_` for a blank: head 0 of layer 2.
+
+# %%
+names = [p.replace("\n", "\\n").replace(" ", "_") for p in pieces]
+places = range(len(names))
+figure, axis = plt.subplots(figsize=(8, 7.2))
+picture = axis.imshow(kept[2][0], cmap="Greys", vmin=0, vmax=1)
+axis.set_xticks(places, names, rotation=90, fontsize=6.5)
+axis.set_yticks(places, names, fontsize=6.5)
+axis.grid(False)
+axis.set(title="Layer 2, head 0", xlabel="token looked at", ylabel="token that looks")
+figure.colorbar(picture, label="weight", shrink=0.6)
+plt.show()
+
+# %% [markdown]
+# One row of it as bars. From the `<<`, this head looks for the number that has to come next:
 
 # %%
 at = next(i for i, p in enumerate(pieces) if p.endswith("<<"))
-weights = kept[2][0][at][: at + 1]
-figure, axis = plt.subplots(figsize=(9, 2.2))
-axis.bar(range(at + 1), weights, facecolor="white", edgecolor="k", hatch="///")
-axis.set_xticks(
-    range(at + 1),
-    [p.replace("\n", "\\n").replace(" ", "_") for p in pieces[: at + 1]],
-    rotation=90,
-    fontsize=7,
-)
-axis.set_ylabel("weight")
+figure, axis = plt.subplots(figsize=(8, 2.4))
+curves.bars(axis, places[: at + 1], kept[2][0][at][: at + 1], curves.LOOKS[0])
+axis.set_xticks(places[: at + 1], names[: at + 1], rotation=90, fontsize=6.5)
+axis.set(title="What << looks at", xlabel="token looked at", ylabel="weight")
 plt.show()
 
 # %% [markdown]
 # ## 3. The future cannot change the past
 #
-# Change the last ten tokens. What the model says at the places before them stays as it was, to the last digit or nearly.
+# Change the last ten tokens. What the model says at the places before them stays as it was, to the
+# last digit or nearly.
 
 # %%
 changed = ids.clone()
@@ -110,7 +130,8 @@ changed[0, -10:] = torch.randint(32, 1024, (10,), generator=torch.Generator().ma
 with torch.inference_mode():
     difference = (network(changed) - logits).abs().amax(-1)[0]
 print(
-    f"largest change before: {difference[:-10].max():.2g}, at the last ten places: {difference[-10:].max():.2g}"
+    f"largest change before: {difference[:-10].max():.2g}, "
+    f"at the last ten places: {difference[-10:].max():.2g}"
 )
 
 # %% [markdown]
@@ -138,7 +159,8 @@ print([round(product(i, i - 7), 4) for i in (7, 10, 50, 400)], "seven back")
 # %% [markdown]
 # ## 5. Keys and values kept
 #
-# Token by token with a cache gives the same logits as the whole text at once. Count the work of both.
+# Token by token with a cache gives the same logits as the whole text at once. Count the work of
+# both.
 
 # %%
 cache = KVCache(network.config, batch=1, capacity=ids.shape[1])
@@ -146,7 +168,7 @@ with torch.inference_mode():
     stepwise = torch.cat(
         [
             network(ids[:, t : t + 1], cache=cache)
-            for t in tqdm(range(ids.shape[1]), desc="token by token")
+            for t in track(range(ids.shape[1]), "token by token")
         ],
         dim=1,
     )
@@ -164,23 +186,20 @@ def work(start, end):
 
 
 lengths = range(10, 301, 10)
-figure, axis = plt.subplots(figsize=(5, 3))
-axis.plot(
-    lengths,
-    [sum(work(0, 60 + i) for i in range(n)) / 1e9 for n in lengths],
-    "k--",
-    label="all anew for each token",
-)
-axis.plot(lengths, [work(0, 60 + n - 1) / 1e9 for n in lengths], "k-", label="keys and values kept")
+anew = [sum(work(0, 60 + i) for i in range(n)) / 1e9 for n in lengths]
+with_cache = [work(0, 60 + n - 1) / 1e9 for n in lengths]
+figure, axis = plt.subplots()
+axis.plot(lengths, anew, label="all anew for each token")
+axis.plot(lengths, with_cache, label="keys and values kept")
 axis.set(xlabel="tokens written after a prompt of 60", ylabel="billion FLOPs", yscale="log")
-axis.legend(frameon=False)
+axis.legend()
 plt.show()
 
 # %% [markdown]
 # ## 6. Silence a head
 #
-# At the first `<<` of a chain the model has to name the number that comes next. Does it still, with a head set to zero? Over solved
-# problems that it was not trained on.
+# At the first `<<` of a chain the model has to name the number that comes next. Does it still, with
+# a head set to zero? Over solved problems that it was not trained on.
 
 # %%
 task = get_task("gsm8k-mini", spanish=0.0)
@@ -192,7 +211,7 @@ for problem in task.make("validation", 20 if FAST else 80, seed=5):
 
 
 def right_without(silent=None):
-    """How often the next token is right, the output of head `silent` = (layer, head) set to zero."""
+    """How often the next token is right with head `silent` = (layer, head) set to zero."""
     layer = [-1]
 
     def attending(q, k, v, mask):
@@ -205,31 +224,25 @@ def right_without(silent=None):
 
     width = max(len(read) for read, _ in cases)
     batch = torch.tensor([read + [0] * (width - len(read)) for read, _ in cases])
+    last = torch.tensor([len(read) - 1 for read, _ in cases])
+    wanted = torch.tensor([after for _, after in cases])
     with torch.inference_mode(), mock.patch.object(model, "attend", attending):
-        hidden = network.hidden(batch)[
-            torch.arange(len(cases)), torch.tensor([len(read) - 1 for read, _ in cases])
-        ]
-        return int(
-            (
-                network.lm_head(hidden).argmax(-1) == torch.tensor([after for _, after in cases])
-            ).sum()
-        )
+        hidden = network.hidden(batch)[torch.arange(len(cases)), last]
+        return int((network.lm_head(hidden).argmax(-1) == wanted).sum())
 
 
-found = {
-    silent: right_without(silent)
-    for silent in tqdm([None, (2, 0), (0, 3), (2, 1), (5, 5)], desc="heads")
-}
+chosen = [None, (2, 0), (0, 3), (2, 1), (5, 5)]
+found = {silent: right_without(silent) for silent in track(chosen, "heads")}
 for silent, right in found.items():
-    print(
-        f"{f'layer {silent[0]}, head {silent[1]}' if silent else 'nothing'} silenced: {right} of {len(cases)} right"
-    )
+    name = f"layer {silent[0]}, head {silent[1]}" if silent else "nothing"
+    print(f"{name} silenced: {right} of {len(cases)} right")
 
 # %% [markdown]
 # ## Three things to try
 #
-# 1. Which of the 36 heads look at the token right before? Average `kept[layer][head].diagonal(-1)`. Is one of them the head whose
-#    silence costs most?
-# 2. Silence layer 2, head 0, and look at *which* wrong digit the model writes. Another number of the question?
-# 3. Shift all positions by 200 (`network(ids, positions=torch.arange(200, 200 + ids.shape[1]))`). By how much do the logits change, and
-#    why not more?
+# 1. Which of the 36 heads look at the token right before? Average `kept[layer][head].diagonal(-1)`.
+#    Is one of them the head whose silence costs most?
+# 2. Silence layer 2, head 0, and look at *which* wrong digit the model writes. Another number of
+#    the question?
+# 3. Shift all positions by 200 (`network(ids, positions=torch.arange(200, 200 + ids.shape[1]))`).
+#    By how much do the logits change, and why not more?

@@ -9,7 +9,7 @@ import torch
 from course.grade import close, exercise, expect, expect_close, gradients, reject
 from course.grade.lecture import load_module
 
-FORBIDDEN = ("minilrm.objectives", "minilrm.training", "minilrm.pretrain")
+FORBIDDEN = ("minilrm.objectives", "minilrm.optim", "minilrm.pretrain")
 CASES = load_module(Path(__file__).with_name("cases.py"), "lecture_04_cases")
 
 

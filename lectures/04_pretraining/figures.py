@@ -1,38 +1,38 @@
-"""The figure and numbers of lecture 4: a very small model learns for seconds, and the shipped base
+"""The figures and numbers of lecture 4: a very small model learns for seconds, and the shipped base
 is taken apart.
 
-    python lectures/04_pretraining/figures.py
+    python lectures/04_pretraining/figures.py            measure (two minutes of one core), and draw
+    python lectures/04_pretraining/figures.py --draw     only draw what was measured
 
-trains the scale `pico` three times on the same 600,000 tokens with three schedules of the learning
-rate, measures the loss of it and of the shipped base by kind of token, and writes
+It trains the scale `pico` three times on the same 600,000 tokens with three schedules of the
+learning rate, measures the loss of it and of the shipped base by kind of token, and writes
 data/results/lecture-04.json. From that file, and from data/results/lecture-04-base.json (the log of
-the base's own training), it draws base.png and schedules.png. Two minutes.
+the base's own training), it draws base.png and schedules.png.
 """
 
-import json
 import math
 import re
 import sys
 from dataclasses import replace
 from pathlib import Path
 
-import matplotlib.pyplot as plt
 import torch
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # this clone, installed or not
+
+from minilrm import checkpoint, corpus, curves, machine
+from minilrm.curves import LOOKS, REFERENCE
+from minilrm.files import read_json
+from minilrm.model import SCALES, Transformer, count_parameters
+from minilrm.objectives import selected_logprobs
+from minilrm.optim import Guard, lr_factor, pretraining_optimizers, set_lr
+from minilrm.pretrain import Reader, loss_of, validation_loss
+from minilrm.tokenizer import Tokenizer
+from studies.lecture import RESULTS, main, save
+
 HERE = Path(__file__).resolve().parent
-ROOT = HERE.parent.parent
-sys.path[:0] = [str(ROOT), str(ROOT / "scripts")]
 
-from lecture_figures import main, save  # noqa: E402
-
-from minilrm import checkpoint, corpus, machine  # noqa: E402
-from minilrm.model import SCALES, Transformer, count_parameters  # noqa: E402
-from minilrm.objectives import selected_logprobs  # noqa: E402
-from minilrm.pretrain import Reader, loss_of, validation_loss  # noqa: E402
-from minilrm.tokenizer import Tokenizer  # noqa: E402
-from minilrm.training import Guard, lr_factor, pretraining_optimizers, set_lr  # noqa: E402
-
-BASE = ROOT / "data" / "results" / "lecture-04-base.json"
+BASE = RESULTS / "lecture-04-base.json"
 CPU = torch.device("cpu")
 TOKENS, BATCH, SEED, EVERY = 600_000, 2048, 0, 20
 KINDS = (
@@ -114,12 +114,12 @@ def measure() -> dict:
             Reader(pages, 512, BATCH, SEED).micro_batches(), range(TOKENS // BATCH), strict=False
         )
     )
-    curves, models = {}, {}
+    losses, models = {}, {}
     for name, factor in schedules(steps).items():
-        models[name], curves[name] = train(factor, pages, held_out, tokenizer, steps)
+        models[name], losses[name] = train(factor, pages, held_out, tokenizer, steps)
     web = corpus.Web(SEED + 1, "validation")
     texts = [web.document(i, "steps").text for i in range(150)]
-    base = checkpoint.load(checkpoint.shipped("gsm8k-mini-base"))[0].eval()
+    base = checkpoint.open_model("gsm8k-mini-base").model
     mix = {}
     for document in map(corpus.Web(SEED).document, range(3000)):
         mix[document.kind] = mix.get(document.kind, 0) + len(tokenizer.encode(document.text)) + 1
@@ -131,7 +131,7 @@ def measure() -> dict:
             "pico": count_parameters(models["constant"]),
             "base": count_parameters(base),
         },
-        "curves": curves,
+        "curves": losses,
         "pages": len(texts),
         "loss_by_kind": {
             "pico": loss_by_kind(models["warm-up, decay"], tokenizer, texts),
@@ -147,67 +147,42 @@ def measure() -> dict:
 
 def draw_base(result: dict, base: dict, path: Path) -> None:
     """The shipped base: its training, and where its loss is."""
-    plt.rcParams.update({"font.size": 8.5, "axes.spines.top": False, "axes.spines.right": False})
-    figure, (left, right) = plt.subplots(1, 2, figsize=(6.6, 3.0), layout="constrained")
-    left.plot(
-        [row[0] / 1e6 for row in base["train"]],
-        [row[1] for row in base["train"]],
-        "k-",
-        linewidth=1.2,
-    )
-    left.axhline(math.log(1024), color="black", linestyle=":", linewidth=0.8)
-    left.text(
-        base["tokens"] / 1e6,
-        math.log(1024) * 0.93,
-        "all 1,024 tokens alike: 6.93",
-        ha="right",
-        va="top",
-        fontsize=8,
-    )
-    left.set(yscale="log", xlabel="million tokens read", title="training loss, nats")
+    figure, (left, right) = curves.panels(2, height=3.1)
+    read, losses = ([row[i] for row in base["train"]] for i in (0, 1))
+    curves.line(left, [tokens / 1e6 for tokens in read], losses, LOOKS[0], marker="")
+    even = math.log(1024)
+    left.axhline(even, color=REFERENCE.color, linestyle=REFERENCE.dash, linewidth=1)
+    words = "all 1,024 tokens\nalike: 6.93"
+    left.text(base["tokens"] / 1e6, 0.93 * even, words, ha="right", va="top", color=REFERENCE.ink)
+    left.set_yscale("log")
+    curves.frame(left, "Training loss", x="million tokens read", y="nats per token")
     left.set_yticks([0.3, 0.5, 1, 2, 4, 7], ["0.3", "0.5", "1", "2", "4", "7"])
     left.minorticks_off()
     rows = range(len(KINDS))
-    for shift, name, hatch, color in (
-        (-0.2, "pico", "////", "white"),
-        (0.2, "base", "", "#555555"),
-    ):
-        right.barh(
-            [r + shift for r in rows],
-            [result["loss_by_kind"][name][k]["nats"] for k in KINDS],
-            height=0.38,
-            hatch=hatch,
-            color=color,
-            edgecolor="black",
-            linewidth=0.6,
-            label=name,
-        )
-    right.set_yticks(rows, KINDS)
+    for shift, model, look in ((-0.2, "pico", LOOKS[1]), (0.2, "base", LOOKS[0])):
+        nats = [result["loss_by_kind"][model][kind]["nats"] for kind in KINDS]
+        curves.bars(right, [r + shift for r in rows], nats, look, model, flat=True, height=0.38)
+    right.set_yticks(rows, [kind.replace(" of ", "\nof ") for kind in KINDS], fontsize=9)
     right.invert_yaxis()
-    right.set(xlabel="loss, nats", title="by what the token is")
-    right.legend(frameon=False, loc="lower right")
+    right.grid(axis="y", visible=False)
+    right.set(title="By kind of token", xlabel="nats per token")
+    right.legend(loc="lower right", handlelength=1.6)
     save(figure, path)
 
 
 def draw_schedules(result: dict, path: Path) -> None:
     """A pico model under three schedules."""
-    figure, axis = plt.subplots(figsize=(4.8, 2.7), layout="constrained")
-    for (name, curve), style in zip(result["curves"].items(), (":", "--", "-"), strict=True):
-        axis.plot(
-            [x / 1000 for x, _ in curve],
-            [y for _, y in curve],
-            "k",
-            linestyle=style,
-            linewidth=1.2,
-            label=name,
-        )
-    axis.set(xlabel="thousand tokens read", ylabel="validation loss, nats", ylim=(1.5, 7))
-    axis.legend(frameon=False)
+    figure, (axes,) = curves.panels(1, height=2.9)
+    for (schedule, curve), look in zip(result["curves"].items(), LOOKS, strict=False):
+        read, losses = zip(*curve, strict=True)
+        curves.line(axes, [tokens / 1000 for tokens in read], losses, look, schedule)
+    curves.frame(axes, "Validation loss", x="thousand tokens read", y="nats per token")
+    curves.label_ends(axes)
     save(figure, path)
 
 
 def draw(result: dict) -> None:
-    draw_base(result, json.loads(BASE.read_text(encoding="utf-8")), HERE / "base.png")
+    draw_base(result, read_json(BASE), HERE / "base.png")
     draw_schedules(result, HERE / "schedules.png")
 
 

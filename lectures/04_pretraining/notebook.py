@@ -1,11 +1,12 @@
 # %% [markdown]
 # # Pretraining on a very small web
 #
-# You look at the corpus, train a model of 0.29 million parameters on it from random weights, watch what it learns first, and take its
-# loss apart by kind of token, beside that of the shipped base.
+# You look at the corpus, train a model of 0.29 million parameters on it from random weights, watch
+# what it learns first, and take its loss apart by kind of token, beside that of the shipped base.
 #
-# **Time**: about 1 minute on two CPU cores, most of it in one cell with a progress bar. With `FAST=1` in the environment everything is
-# cut down until it takes seconds and shows nothing but that the code runs.
+# **Time**: about 1 minute on two CPU cores, most of it in one cell with a progress bar. With
+# `FAST=1` in the environment everything is cut down until it takes seconds and shows nothing but
+# that the code runs.
 
 # %%
 import math
@@ -17,19 +18,20 @@ from dataclasses import replace
 import matplotlib.pyplot as plt
 import torch
 
-from minilrm import checkpoint, corpus, generate, machine
+from minilrm import checkpoint, corpus, curves, generate, machine
 from minilrm.model import SCALES, Transformer, count_parameters
 from minilrm.objectives import selected_logprobs
+from minilrm.optim import Guard, pretraining_optimizers, set_lr
 from minilrm.pretrain import Reader, loss_of, validation_loss
-from minilrm.runlog import Progress
+from minilrm.progress import Progress
 from minilrm.tokenizer import Tokenizer
-from minilrm.training import Guard, pretraining_optimizers, set_lr
 
 FAST = os.environ.get("FAST") == "1"
 TOKENS = 20_000 if FAST else 2_000_000
 CPU = torch.device("cpu")
 machine.raise_malloc_thresholds()
 machine.set_threads(None)
+plt.rcParams.update(curves.STYLE)
 machine.seed_everything(0)
 tokenizer = Tokenizer.load(machine.data_folder() / "tokenizer")
 web = corpus.Web(seed=0)
@@ -37,7 +39,8 @@ web = corpus.Web(seed=0)
 # %% [markdown]
 # ## 1. What it reads
 #
-# Eleven kinds of pages. Most forum pages blurt the answer out; the share of *tokens* differs from the share of documents.
+# Eleven kinds of pages. Most forum pages blurt the answer out; the share of *tokens* differs from
+# the share of documents.
 
 # %%
 documents, tokens = Counter(), Counter()
@@ -54,8 +57,8 @@ for kind in ("reflex", "steps", "drill"):
 # %% [markdown]
 # ## 2. Overfit one batch first
 #
-# Before any training: can this model and this loop memorise 16 pages? If not, something is broken. The first loss must be near
-# log V = 6.93.
+# Before any training: can this model and this loop memorise 16 pages? If not, something is broken.
+# The first loss must be near log V = 6.93.
 
 
 # %%
@@ -77,19 +80,24 @@ for _ in range(5 if FAST else 150):
     losses.append(float(loss.detach()))
     guard.step(model, optimizers, losses[-1])
 print(
-    f"log V = {math.log(len(tokenizer)):.2f}; first loss {losses[0]:.2f}; after {len(losses)} steps on the same batch {losses[-1]:.3f}"
+    f"log V = {math.log(len(tokenizer)):.2f}; first loss {losses[0]:.2f}; "
+    f"after {len(losses)} steps on the same batch {losses[-1]:.3f}"
 )
 
 # %% [markdown]
 # ## 3. Now on the corpus
 #
-# One question is put to the model as it learns. First it learns what a page looks like, then words, then which numbers to copy.
+# One question is put to the model as it learns. First it learns what a page looks like, then words,
+# then which numbers to copy.
 
 # %%
 model = fresh()
 optimizers, guard = pretraining_optimizers(model, 0.02, 0.003), Guard(1.0)
 print(f"{count_parameters(model):,} parameters, {len(pages.ids):,} tokens")
-question = "Question: Tom has 3 boxes with 4 pens each. Tom buys 5 pens. How many pens does Tom have?\nAnswer:\n"
+question = (
+    "Question: Tom has 3 boxes with 4 pens each. Tom buys 5 pens. "
+    "How many pens does Tom have?\nAnswer:\n"
+)
 seen, curve, answers = 0, [], []
 stream = Reader(pages, 512, 2048, 0).micro_batches()
 bar = Progress(TOKENS, label="pretrain")
@@ -98,12 +106,8 @@ while seen < TOKENS * 0.85:  # the rest is padding
     if step % (5 if FAST else 100) == 0:
         curve.append((seen, validation_loss(model, held_out, CPU)))
         model.eval()
-        answers.append(
-            (
-                seen,
-                generate(model, tokenizer, [question], max_new_tokens=40, temperature=0)[0][0].text,
-            )
-        )
+        ((answer,),) = generate(model, tokenizer, [question], max_new_tokens=40, temperature=0)
+        answers.append((seen, answer.text))
         model.train()
     ids = next(stream)
     set_lr(optimizers, min((step + 1) / 20, max(0.05, 1 - seen / TOKENS)))
@@ -113,28 +117,23 @@ while seen < TOKENS * 0.85:  # the rest is padding
     count = int((ids[:, 1:] >= 0).sum())
     seen, step = seen + count, step + 1
     bar.update(count, loss=float(loss.detach()))
+bar.close()
 for read, answer in answers:
     print(f"\n{read:>9,} tokens: {answer!r}")
 
 # %%
-figure, axis = plt.subplots(figsize=(6, 3.2))
-axis.plot([x / 1e6 for x, _ in curve], [y for _, y in curve], "k-o", markersize=3)
-axis.axhline(
-    math.log(len(tokenizer)),
-    color="black",
-    linestyle=":",
-    linewidth=0.8,
-    label="log V: all tokens alike",
-)
-axis.set(xlabel="million tokens read", ylabel="validation loss, nats", ylim=(0, 7.3))
-axis.legend(frameon=False)
-figure.tight_layout()
+figure, axis = plt.subplots()
+curves.line(axis, [x / 1e6 for x, _ in curve], [y for _, y in curve], curves.LOOKS[0])
+axis.axhline(math.log(len(tokenizer)), color="gray", linestyle=":", label="log V: all tokens alike")
+curves.frame(axis, "Validation loss", x="million tokens read", y="nats per token")
+axis.legend(loc="center right")
 plt.show()
 
 # %% [markdown]
 # ## 4. The loss by kind of token
 #
-# Beside your model the shipped base, which has read more than ten times as much and is nine times as large.
+# Beside your model the shipped base, which has read more than ten times as much and is nine times
+# as large.
 
 # %%
 KINDS = (
@@ -175,32 +174,27 @@ def loss_by_kind(model, texts):
 
 texts = [corpus.Web(1, "validation").document(i, "steps").text for i in range(10 if FAST else 100)]
 base = checkpoint.load(checkpoint.shipped("gsm8k-mini-base"))[0].eval()
-figure, axis = plt.subplots(figsize=(7, 3))
-for shift, name, who, hatch, color in (
-    (-0.2, "yours", model.eval(), "////", "white"),
-    (0.2, "base", base, "", "#555555"),
+figure, axis = plt.subplots(figsize=(6, 3))
+for shift, name, reader, look in (
+    (-0.2, "yours", model.eval(), curves.LOOKS[0]),
+    (0.2, "base", base, curves.LOOKS[1]),
 ):
-    axis.barh(
-        [i + shift for i in range(len(KINDS))],
-        loss_by_kind(who, texts),
-        height=0.38,
-        hatch=hatch,
-        color=color,
-        edgecolor="black",
-        label=name,
-    )
+    rows = [i + shift for i in range(len(KINDS))]
+    curves.bars(axis, rows, loss_by_kind(reader, texts), look, name, flat=True, height=0.38)
 axis.set_yticks(range(len(KINDS)), KINDS)
 axis.invert_yaxis()
-axis.set(xlabel="loss, nats")
-axis.legend(frameon=False)
-figure.tight_layout()
+axis.grid(axis="x")
+axis.grid(False, axis="y")
+axis.set(xlabel="loss, nats per token")
+axis.legend(loc="lower right")
 plt.show()
 
 # %% [markdown]
 # ## 5. A base model is a sample of its corpus
 #
-# How likely does the base hold it that an answer begins with a newline, that is, with a chain? Compare with the share of forum pages that
-# think: (careless + steps + plan_verify) / (these + reflex).
+# How likely does the base hold it that an answer begins with a newline, that is, with a chain?
+# Compare with the share of forum pages that think: (careless + steps + plan_verify) / (these +
+# reflex).
 
 # %%
 share = {kind: part for kind, (part, _) in corpus.MIX.items()}
@@ -212,13 +206,14 @@ with torch.inference_mode():
         base(torch.tensor([tokenizer.encode(prompt)]))[0, -1].softmax(-1)[newline].item()
         for prompt in prompts
     ]
-print(
-    f"forum pages that think: {thinks / (thinks + share['reflex']):.1%};  the base, on average: {sum(p) / len(p):.1%}"
-)
+print(f"forum pages that think: {thinks / (thinks + share['reflex']):.1%}")
+print(f"the base, on average:   {sum(p) / len(p):.1%}")
 
 # %% [markdown]
 # ## Three things to try
 #
 # 1. A corpus without `drill` pages (`corpus.Web(0, mix={...})`): which bars of section 4 change?
-# 2. Set Muon's rate to 0.1, then to 0.001. What does the curve look like in each case, and what does `guard.step` return?
-# 3. Write a mix in which 90 % of the forum pages think. What is section 5's second number after training on it?
+# 2. Set Muon's rate to 0.1, then to 0.001. What does the curve look like in each case, and what
+#    does `guard.step` return?
+# 3. Write a mix in which 90 % of the forum pages think. What is section 5's second number after
+#    training on it?

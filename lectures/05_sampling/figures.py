@@ -1,32 +1,30 @@
 """The figure and numbers of lecture 5, from data/results/main.jsonl and from the shipped base.
 
-    python lectures/05_sampling/figures.py
+    python lectures/05_sampling/figures.py            measure (a minute of one core), and draw
+    python lectures/05_sampling/figures.py --draw     only draw what was measured
 
-measures the base on 200 validation problems (budgets of thinking, entropy a kind of token), writes
-data/results/lecture-05.json and, from that file, lectures/05_sampling/sampling.png. About a minute
-of one core.
+It measures the base on 200 validation problems (budgets of thinking, entropy by kind of token),
+writes data/results/lecture-05.json and, from that file, lectures/05_sampling/sampling.png.
 """
 
-import json
 import random
 import re
 import sys
 from pathlib import Path
 
-import matplotlib.pyplot as plt
 import torch
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # this clone, installed or not
+
+from minilrm import checkpoint, curves
+from minilrm.curves import LOOKS
+from minilrm.intervals import rate
+from minilrm.objectives import token_entropy
+from minilrm.rollout import rollout
+from minilrm.tasks import get_task
+from studies.lecture import main, main_study, save
+
 HERE = Path(__file__).resolve().parent
-ROOT = HERE.parent.parent
-sys.path[:0] = [str(ROOT), str(ROOT / "scripts")]
-
-from lecture_figures import main, save  # noqa: E402
-
-from minilrm import checkpoint  # noqa: E402
-from minilrm.intervals import rate  # noqa: E402
-from minilrm.objectives import token_entropy  # noqa: E402
-from minilrm.rollout import rollout  # noqa: E402
-from minilrm.tasks import get_task  # noqa: E402
 
 N, SEED = 200, 0
 BUDGETS = (1, 10, 20, 30, 40, 50, 60, 80, 100, 130)
@@ -100,13 +98,9 @@ def entropies(model, tokenizer, task, problems) -> dict:
 
 
 def measure() -> dict:
-    lines = [
-        json.loads(line)
-        for line in (ROOT / "data/results/main.jsonl").read_text(encoding="utf-8").splitlines()
-    ]
-    test = {(r["kind"], r["seed"]): r["test"] for r in lines if r["kind"] in ("base", "grpo")}
-    model, tokenizer, _ = checkpoint.load(checkpoint.shipped("gsm8k-mini-base"))
-    model.eval()
+    parts = main_study("base") + main_study("grpo")
+    test = {(r["kind"], r["seed"]): r["test"] for r in parts}
+    _, model, tokenizer, _ = checkpoint.open_model("gsm8k-mini-base")
     task = get_task("gsm8k-mini")
     problems = task.problems("validation", N)
     return {
@@ -124,45 +118,23 @@ def measure() -> dict:
 
 
 def draw(result: dict) -> None:
-    plt.rcParams.update({"font.size": 8.5, "axes.spines.top": False, "axes.spines.right": False})
-    figure, (left, right) = plt.subplots(1, 2, figsize=(6.4, 3.0), layout="constrained")
+    figure, (left, right) = curves.panels(2, height=3.3)
     lines = (
-        (result["temperatures"]["base 0"], "--", "o", "base"),
-        (result["forced"], ":", "^", "base, thinking forced"),
-        (result["temperatures"]["grpo 0"], "-", "s", "GRPO, seed 0"),
+        (result["temperatures"]["grpo 0"], LOOKS[0], "GRPO, seed 0"),
+        (result["forced"], LOOKS[2], "base, thinking\nforced"),
+        (result["temperatures"]["base 0"], LOOKS[1], "base"),
     )
-    for values, style, marker, label in lines:
-        left.plot(
-            [float(t) for t in values],
-            list(values.values()),
-            "k",
-            linestyle=style,
-            marker=marker,
-            markersize=4,
-            markerfacecolor="white",
-            label=label,
-        )
-    left.set(ylim=(0, 1.05), xlabel="temperature", ylabel="right", title="1,000 test problems")
-    left.legend(frameon=False, loc="center", bbox_to_anchor=(0.5, 0.55))
-    found = result["budgets"]
-    x, y = [int(b) for b in found], [found[b]["accuracy"] for b in found]
-    low, high = ([abs(found[b]["accuracy"] - found[b]["ci"][end]) for b in found] for end in (0, 1))
-    right.errorbar(
-        x,
-        y,
-        yerr=(low, high),
-        color="black",
-        marker="o",
-        markersize=4,
-        markerfacecolor="white",
-        linewidth=1,
-        capsize=2,
-    )
-    right.set(
-        ylim=(0, 1.05),
-        xlabel="most tokens of thinking, then ####",
-        title=f"base, forced, T = 0, n = {result['n']}",
-    )
+    for values, look, label in lines:
+        heat = [float(temperature) for temperature in values]
+        curves.line(left, heat, list(values.values()), look, label)
+    curves.frame(left, "Right, 1,000 test problems", x="temperature", share=True)
+    left.legend(loc="center", bbox_to_anchor=(0.62, 0.62), fontsize=9)
+    found = result["budgets"].values()
+    budgets = [int(budget) for budget in result["budgets"]]
+    accuracy, ends = [f["accuracy"] for f in found], [f["ci"] for f in found]
+    curves.intervals(right, budgets, accuracy, ends, LOOKS[2])
+    title = f"Right, T = 0, n = {result['n']}"
+    curves.frame(right, title, x="most tokens of thinking,\nthen ####", share=True)
     save(figure, HERE / "sampling.png")
 
 

@@ -1,30 +1,31 @@
 """The figures and numbers of lecture 6, from data/results/main.jsonl and from exact sums and
 simulations with fixed seeds.
 
-    python lectures/06_measuring_honestly/figures.py
+    python lectures/06_measuring_honestly/figures.py            measure (half a minute), and draw
+    python lectures/06_measuring_honestly/figures.py --draw     only draw what was measured
 
-writes data/results/lecture-06.json and, from that file,
-lectures/06_measuring_honestly/intervals.png. About half a minute.
+It writes data/results/lecture-06.json and, from that file,
+lectures/06_measuring_honestly/intervals.png.
 """
 
-import json
 import math
 import re
 import sys
 from pathlib import Path
 
-import matplotlib.pyplot as plt
 import numpy as np
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # this clone, installed or not
+
+from minilrm import curves, machine
+from minilrm.curves import LOOKS, REFERENCE
+from minilrm.files import read_jsonl
+from minilrm.intervals import paired_bootstrap, wilson_interval
+from minilrm.tasks import get_task, split_of
+from minilrm.tasks.base import problem_rng
+from studies.lecture import main, main_study, save
+
 HERE = Path(__file__).resolve().parent
-ROOT = HERE.parent.parent
-sys.path[:0] = [str(ROOT), str(ROOT / "scripts")]
-
-from lecture_figures import main, save  # noqa: E402
-
-from minilrm.intervals import paired_bootstrap, wilson_interval  # noqa: E402
-from minilrm.tasks import get_task, split_of  # noqa: E402
-from minilrm.tasks.base import problem_rng  # noqa: E402
 
 POOL = 20_000
 
@@ -88,8 +89,8 @@ def shared_runs() -> dict:
     questions."""
 
     def texts(name):
-        lines = (ROOT / f"data/gsm8k-mini/{name}.jsonl").read_text(encoding="utf-8").splitlines()
-        return [json.loads(line)["question"] for line in lines]
+        lines = read_jsonl(machine.data_folder() / "gsm8k-mini" / f"{name}.jsonl")
+        return [line["question"] for line in lines]
 
     pages, tests = (
         [re.findall(r"\w+", text.lower()) for text in texts(name)]
@@ -105,11 +106,8 @@ def shared_runs() -> dict:
 
 
 def measure() -> dict:
-    lines = [
-        json.loads(line)
-        for line in (ROOT / "data/results/main.jsonl").read_text(encoding="utf-8").splitlines()
-    ]
-    records = {(r["kind"], r["seed"]): r["test"] for r in lines if r["kind"] in ("base", "grpo")}
+    parts = main_study("base") + main_study("grpo")
+    records = {(r["kind"], r["seed"]): r["test"] for r in parts}
     rates = [round(0.005 * i, 3) for i in range(1, 200)]
     return {
         "coverage": {
@@ -145,48 +143,24 @@ def measure() -> dict:
 
 
 def draw(result: dict) -> None:
-    plt.rcParams.update({"font.size": 8.5, "axes.spines.top": False, "axes.spines.right": False})
-    figure, (left, right) = plt.subplots(1, 2, figsize=(6.4, 3.0), layout="constrained")
+    figure, (left, right) = curves.panels(2, height=3.3)
     c = result["coverage"]
-    left.plot(
-        c["rates"],
-        c["wald"],
-        color="#888888",
-        linewidth=1,
-        linestyle=(0, (2, 1)),
-        label="p ∓ 1.96 s.e.",
-    )
-    left.plot(c["rates"], c["wilson"], color="black", linewidth=1, label="Wilson")
-    left.axhline(0.95, color="black", linewidth=0.6, linestyle=":")
-    left.set(
-        ylim=(0.5, 1.005),
-        xlim=(0, 1),
-        xlabel="true rate",
-        ylabel="share of intervals that hold it",
-        title="Coverage of a 95 % interval, 30 problems",
-    )
-    left.legend(frameon=False, loc="lower center")
-    for name, style in (("base 0", "--"), ("grpo 0", "-")):
-        for what, color, marker in (("pass_at_k", "black", "o"), ("majority_at_k", "#888888", "s")):
-            right.plot(
-                [1, 2, 4, 8],
-                [result[what][name][k] for k in "1248"],
-                color=color,
-                linestyle=style,
-                marker=marker,
-                markersize=4,
-                markerfacecolor="white",
-            )
-    for text, x, y in (
-        ("base: pass@k", 2.5, 0.65),
-        ("base: vote of k", 2.6, 0.24),
-        ("GRPO: pass@k", 1.02, 1.03),
-        ("GRPO: vote of k", 1.7, 0.87),
-    ):
-        right.text(x, y, text, ha="right" if "base: pass" in text else "left", fontsize=8)
+    plain = {"marker": "", "linewidth": 1.2}
+    curves.line(left, c["rates"], c["wald"], LOOKS[1], "p ∓ 1.96 s.e.", **plain)
+    curves.line(left, c["rates"], c["wilson"], LOOKS[0], "Wilson", **plain)
+    left.axhline(0.95, color=curves.INK, linestyle=REFERENCE.dash, linewidth=1, zorder=5)
+    curves.frame(left, "Coverage, 30 problems", x="true rate", share=True)
+    left.set(ylim=(0.5, 1.005), xlim=(0, 1), ylabel="95 % intervals that hold it")
+    left.legend(loc="lower center")
+    for model, look in (("grpo 0", LOOKS[0]), ("base 0", LOOKS[1])):
+        for what, word, marker in (("pass_at_k", "pass@k", "o"), ("majority_at_k", "vote", "s")):
+            values = [result[what][model][k] for k in "1248"]
+            label = f"{'GRPO' if model == 'grpo 0' else 'base'}:\n{word}"
+            curves.line(right, [1, 2, 4, 8], values, look, label, marker=marker)
     right.set_xscale("log", base=2)
     right.set_xticks([1, 2, 4, 8], ["1", "2", "4", "8"])
-    right.set(ylim=(0, 1.08), xlabel="k", title="1,000 test problems, T = 1")
+    curves.frame(right, "Right at T = 1", x="k samples", share=True)
+    curves.label_ends(right)
     save(figure, HERE / "intervals.png")
 
 

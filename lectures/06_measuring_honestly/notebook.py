@@ -1,11 +1,13 @@
 # %% [markdown]
 # # Measuring honestly
 #
-# One model, four ways to make it look good or bad. You sample the shipped base model on problems of the validation split and look
-# at intervals, pass@k and its biased twin, votes, the winner's curse, and leakage between splits.
+# One model, four ways to make it look good or bad. You sample the shipped base model on problems of
+# the validation split and look at intervals, pass@k and its biased twin, votes, the winner's curse,
+# and leakage between splits.
 #
-# **Time**: about 1 minute on two CPU cores, most of it in the first cell with a bar. With `FAST=1` in the environment everything is
-# cut down until it takes seconds and shows nothing but that the code runs.
+# **Time**: about 1 minute on two CPU cores, most of it in the first cell with a bar. With `FAST=1`
+# in the environment everything is cut down until it takes seconds and shows nothing but that the
+# code runs.
 
 # %%
 import os
@@ -14,10 +16,10 @@ import random
 import matplotlib.pyplot as plt
 import numpy as np
 
-from minilrm import checkpoint, machine
+from minilrm import checkpoint, curves, machine
 from minilrm.intervals import majority_at_k, mean, paired_bootstrap, pass_at_k, wilson_interval
+from minilrm.progress import track
 from minilrm.rollout import rollout
-from minilrm.runlog import Progress
 from minilrm.tasks import get_task, split_of
 from minilrm.tasks.base import problem_rng
 
@@ -25,51 +27,44 @@ FAST = os.environ.get("FAST") == "1"
 N, SAMPLES = (16, 4) if FAST else (240, 16)
 machine.raise_malloc_thresholds()
 machine.set_threads(None)
+plt.rcParams.update(curves.STYLE)
 
 task = get_task("gsm8k-mini")
 model, tokenizer, _ = checkpoint.load(checkpoint.shipped("gsm8k-mini-base"))
 model.eval()
 problems = task.problems("validation", N)
 
-groups = []
-bar = Progress(N, label="sampling")
-for start in range(0, N, 16):
+groups, limit = [], task.max_new_tokens
+for start in track(range(0, N, 16), "sampling"):
     part = problems[start : start + 16]
-    groups += rollout(
-        model,
-        tokenizer,
-        task,
-        part,
-        group_size=SAMPLES,
-        max_new_tokens=task.max_new_tokens,
-        seed=start,
-    )
-    bar.update(len(part))
+    how = {"group_size": SAMPLES, "max_new_tokens": limit, "seed": start}
+    groups += rollout(model, tokenizer, task, part, **how)
 right = np.array([[e.grade.correct for e in group] for group in groups])
 print(f"\n{N} problems x {SAMPLES} samples; right: {right.mean():.1%}")
 
 # %% [markdown]
 # ## 1. How sure is that?
 #
-# One sample a problem, on the first 30, 100, ... problems. And the mistake: to count all samples as if they were problems.
+# One sample per problem, on the first 30, 100, ... problems. And the mistake: to count all samples
+# as if they were problems.
 
 # %%
 for n in (30, 100, N):
     if n <= N:
         low, high = wilson_interval(int(right[:n, 0].sum()), n)
-        print(
-            f"{n:5} problems, one sample each:  {right[:n, 0].mean():.1%}   ({low:.1%} to {high:.1%})"
-        )
+        rate = right[:n, 0].mean()
+        print(f"{n:5} problems, one sample each:  {rate:.1%}   ({low:.1%} to {high:.1%})")
 low, high = wilson_interval(int(right.sum()), right.size)
 print(
-    f"{right.size:5} samples taken for problems: {right.mean():.1%}   ({low:.1%} to {high:.1%})   too narrow"
+    f"{right.size:5} samples taken for problems: {right.mean():.1%}   "
+    f"({low:.1%} to {high:.1%})   too narrow"
 )
 
 # %% [markdown]
 # ## 2. pass@k, its biased twin, and votes
 #
-# The twin `1 - (1 - c/n)^k` draws with replacement. At small k nothing is seen of it, at k = n it is far too low. A vote may not look at the
-# right answers; so it lies below.
+# The twin `1 - (1 - c/n)^k` draws with replacement. At small k nothing is seen of it, at k = n it
+# is far too low. A vote may not look at the right answers; so it lies below.
 
 # %%
 ks = [k for k in (1, 2, 4, 8, 16) if k <= SAMPLES]
@@ -82,74 +77,61 @@ votes = [
     for k in ks
 ]
 
-figure, axis = plt.subplots(figsize=(6, 3.2))
-axis.plot(ks, unbiased, "k-o", label="pass@k, unbiased")
-axis.plot(ks, twin, "k:x", label="1 - (1 - c/n)^k")
-axis.plot(ks, votes, "--s", color="#777777", markerfacecolor="white", label="vote of k")
+figure, axis = plt.subplots(figsize=(6, 3))
+for rates, name, look in zip(
+    (unbiased, twin, votes),
+    ("pass@k, unbiased", "1 - (1 - c/n)^k", "vote of k"),
+    curves.LOOKS,
+    strict=False,
+):
+    curves.line(axis, ks, rates, look, name)
 axis.set_xscale("log", base=2)
 axis.set_xticks(ks, [str(k) for k in ks])
-axis.set(
-    xlabel="k",
-    ylabel="share of problems",
-    ylim=(0, 1.02),
-    title=f"base model, {N} validation problems, T = 1",
-)
-axis.legend(frameon=False)
-figure.tight_layout()
+title = f"Base model, {N} validation problems, T = 1"
+curves.frame(axis, title, x="k", y="share of problems", share=True)
+axis.legend()
 plt.show()
 
 # %% [markdown]
 # ## 3. The simpler explanations
 #
-# The same model, greedily, and with one sentence more in the prompt. No training at all happens between these rows.
+# The same model, greedily, and with one sentence more in the prompt. No training at all happens
+# between these rows.
 
 
 # %%
 def once(temperature, style):
-    asked = rollout(
-        model,
-        tokenizer,
-        task,
-        problems,
-        max_new_tokens=task.max_new_tokens,
-        temperature=temperature,
-        style=style,
-        seed=1,
-    )
+    how = {"max_new_tokens": limit, "temperature": temperature, "style": style, "seed": 1}
+    asked = rollout(model, tokenizer, task, problems, **how)
     return [int(g[0].grade.correct) for g in asked]
 
 
 outcomes = {(t, style): once(t, style) for style in ("plain", "cot") for t in (1.0, 0.0)}
 for (t, style), outcome in outcomes.items():
     low, high = wilson_interval(sum(outcome), N)
-    print(
-        f"{'thinking forced' if style == 'cot' else 'plain':16} T = {t:g}: {mean(outcome):6.1%}   ({low:.1%} to {high:.1%})"
-    )
+    name = "thinking forced" if style == "cot" else "plain"
+    print(f"{name:16} T = {t:g}: {mean(outcome):6.1%}   ({low:.1%} to {high:.1%})")
 difference, low, high = paired_bootstrap(outcomes[0.0, "cot"], outcomes[1.0, "plain"])
 print(
-    f"\nforced, greedy - plain, sampled: {100 * difference:+.1f} points ({100 * low:+.1f} to {100 * high:+.1f}), paired"
+    f"\nforced, greedy - plain, sampled: {100 * difference:+.1f} points "
+    f"({100 * low:+.1f} to {100 * high:+.1f}), paired"
 )
 
 # %% [markdown]
 # ## 4. The winner's curse
 #
-# Twenty checkpoints, all with a true rate of 90 %. Each is measured on n problems, the best is reported.
+# Twenty checkpoints, all with a true rate of 90 %. Each is measured on n problems, the best is
+# reported.
 
 # %%
 rng = np.random.default_rng(0)
 sizes = (30, 100, 300, 1000)
 reported = [rng.binomial(n, 0.9, size=(2000, 20)).max(axis=1) / n for n in sizes]
-figure, axis = plt.subplots(figsize=(6, 3.2))
-axis.boxplot(
-    reported, tick_labels=[str(n) for n in sizes], showfliers=False, medianprops={"color": "black"}
-)
-axis.axhline(0.9, color="black", linestyle=":", linewidth=1)
-axis.set(
-    xlabel="problems",
-    ylabel="best of 20 measured",
-    title="All 20 checkpoints are equally good (dotted: 90 %)",
-)
-figure.tight_layout()
+figure, axis = plt.subplots(figsize=(6, 3))
+axis.boxplot(reported, tick_labels=[str(n) for n in sizes], showfliers=False)
+axis.axhline(0.9, color="gray", linestyle=":", label="the true rate of all 20 checkpoints")
+axis.set(xlabel="problems", ylabel="measured rate", title="The best of 20 equally good checkpoints")
+axis.legend()
 plt.show()
 
 # %% [markdown]
@@ -174,13 +156,15 @@ for i in range(300 if FAST else 20_000):
 for name, key in (("text", lambda p: p.prompt), ("key", lambda p: p.key)):
     train = {p.key for p in pool if split_of(key(p)) == "train"}
     test = [p for p in pool if split_of(key(p)) == "test"]
-    print(
-        f"split by {name:4}: {len(test)} test problems, of which {mean([p.key in train for p in test]):.1%} have their sum in training"
-    )
+    leaked = mean([p.key in train for p in test])
+    print(f"split by {name:4}: {len(test)} test problems, {leaked:.1%} have their sum in training")
 
 # %% [markdown]
 # ## Three things to try
 #
-# 1. Set `SAMPLES = 64` with `N = 60`. Does pass@64 reach 1? What is common to the problems that stay unsolved?
-# 2. Ask the `ood` split (`task.problems("ood", N)`). Which of the simpler explanations of section 3 still works?
-# 3. Let the vote ignore samples that blurt their answer out (`e.thinks` is False). How many samples does it need now?
+# 1. Set `SAMPLES = 64` with `N = 60`. Does pass@64 reach 1? What is common to the problems that
+#    stay unsolved?
+# 2. Ask the `ood` split (`task.problems("ood", N)`). Which of the simpler explanations of section 3
+#    still works?
+# 3. Let the vote ignore samples that blurt their answer out (`e.thinks` is False). How many samples
+#    does it need now?

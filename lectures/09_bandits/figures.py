@@ -1,33 +1,27 @@
 """Lecture 9's figure: exploring and exploiting, on made-up arms and on four ways to ask the shipped
 base model.
 
-    python lectures/09_bandits/figures.py          seconds on one core; writes data/results/lecture-09.json
-    python lectures/09_bandits/figures.py --draw   draws from that file alone
+    python lectures/09_bandits/figures.py            measure (seconds of one core), and draw
+    python lectures/09_bandits/figures.py --draw     only draw what was measured
 
 Left: 2,000 bandits with 10 arms, whose worth is drawn from a normal distribution; a pull adds noise
 of deviation 1. Right: the arms are four ways to ask gsm8k-mini-base, each right as often as
-data/results/main.json says.
+data/results/main.json says. The numbers are in data/results/lecture-09.json.
 """
 
 import sys
 from pathlib import Path
 
-import matplotlib
 import numpy as np
-from matplotlib.figure import Figure
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [
-    str(ROOT),
-    str(ROOT / "scripts"),
-]  # the clone that holds this script is used, installed or not
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # this clone, installed or not
 
-from lecture_figures import main, save  # noqa: E402
-
-from minilrm.runlog import read_json  # noqa: E402
+from minilrm import curves
+from minilrm.curves import LOOKS, REFERENCE
+from minilrm.files import read_json
+from studies.lecture import RESULTS, main, save
 
 HERE = Path(__file__).resolve().parent
-RESULTS = HERE.parent.parent / "data" / "results"
 BANDITS, ARMS, PULLS, SEED = 2000, 10, 1000, 0
 EPSILONS = [0.0, 0.01, 0.1]
 ASKS, LEARNERS = [20, 200, 2000], 1000
@@ -89,36 +83,24 @@ def prompts() -> dict:
 
 
 def draw(result: dict) -> None:
-    with matplotlib.rc_context({"font.size": 9}):
-        figure = Figure(figsize=(6.6, 3.1), layout="constrained")
-        left, right = figure.subplots(1, 2)
-        for (name, share), style in zip(
-            result["testbed"]["best_arm_share"].items(), ("k:", "k--", "k-"), strict=True
-        ):
-            smooth = np.convolve(share, np.ones(9) / 9, "valid")
-            left.plot(np.arange(len(smooth)) + 5, smooth, style, label=f"epsilon {name}")
-        left.set(
-            xlabel="pull",
-            ylabel="share that pull the best arm",
-            title="Ten arms",
-            ylim=(0, 1),
-            xlim=(0, 1000),
-        )
-        left.legend(frameon=False, loc="upper left", fontsize=8)
-        p = result["prompts"]
-        for i, (n, style) in enumerate(zip(p["asks"], ("k:o", "k--s", "k-^"), strict=True)):
-            share = [row[i] for row in p["right"].values()]
-            right.plot(range(len(share)), share, style, markersize=4, label=f"{n} questions")
-        right.set_xticks(range(len(p["right"])), list(p["right"]))
-        right.axhline(max(p["arms"].values()), color="0.5", linewidth=0.8)
-        right.set(
-            xlabel="epsilon",
-            ylabel="share of questions right",
-            title="Four ways to ask the base model",
-            ylim=(0, 1.03),
-        )
-        right.legend(frameon=False, loc="lower left", fontsize=8)
-        save(figure, HERE / "exploring.png")
+    figure, (left, right) = curves.panels(2, height=3.0)
+    for (epsilon, share), look in zip(
+        result["testbed"]["best_arm_share"].items(), LOOKS, strict=False
+    ):
+        smooth = np.convolve(share, np.ones(9) / 9, "valid")
+        curves.line(left, np.arange(len(smooth)) + 5, smooth, look, f"ε = {epsilon}", linewidth=1.3)
+    curves.frame(left, "Pull the best of ten arms", x="pull", share=True)
+    curves.label_ends(left)
+    p = result["prompts"]
+    for i, (n, look) in enumerate(zip(p["asks"], LOOKS, strict=False)):
+        share = [row[i] for row in p["right"].values()]
+        curves.line(right, range(len(share)), share, look, f"{n:,}")
+    right.set_xticks(range(len(p["right"])), list(p["right"]))
+    best = max(p["arms"].values())
+    right.axhline(best, color=REFERENCE.color, linestyle=REFERENCE.dash, linewidth=1)
+    curves.frame(right, "Questions right", x="epsilon", share=True)
+    right.legend(title="after so many questions", loc="lower left")
+    save(figure, HERE / "exploring.png")
 
 
 def measure() -> dict:

@@ -1,33 +1,28 @@
 """Lecture 10's figure: two ways to learn values, and the values of half-finished answers.
 
-    python lectures/10_values/figures.py          about a minute on one core; writes data/results/lecture-10.json
-    python lectures/10_values/figures.py --draw   draws from that file alone
+    python lectures/10_values/figures.py            measure (a minute of one core), and draw
+    python lectures/10_values/figures.py --draw     only draw what was measured
 
 Left: a walk over five states, left or right by a coin; the right end pays 1. Error of the values
 after each episode, by Monte Carlo and by TD(0). Right: answers of gsm8k-mini-base that think; each
-is cut after every line, and 16 continuations tell what it is worth.
+is cut after every line, and 16 continuations tell what it is worth. The numbers are in
+data/results/lecture-10.json.
 """
 
 import sys
 from pathlib import Path
 
-import matplotlib
 import numpy as np
 import torch
-from matplotlib.figure import Figure
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [
-    str(ROOT),
-    str(ROOT / "scripts"),
-]  # the clone that holds this script is used, installed or not
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # this clone, installed or not
 
-from lecture_figures import main, save  # noqa: E402
-
-from minilrm import checkpoint, machine  # noqa: E402
-from minilrm.rollout import rollout  # noqa: E402
-from minilrm.sampler import generate  # noqa: E402
-from minilrm.tasks import get_task  # noqa: E402
+from minilrm import checkpoint, curves, machine
+from minilrm.curves import LOOKS
+from minilrm.rollout import rollout
+from minilrm.sampler import generate
+from minilrm.tasks import get_task
+from studies.lecture import main, save
 
 HERE = Path(__file__).resolve().parent
 STATES, EPISODES, RUNS, SEED = 5, 100, 200, 0
@@ -67,8 +62,7 @@ def random_walk() -> dict:
 def half_finished() -> dict:
     """Share of right continuations after each line of some right and some wrong answers."""
     task = get_task("gsm8k-mini")
-    model, tokenizer, _ = checkpoint.load(checkpoint.shipped("gsm8k-mini-base"))
-    model.eval()
+    _, model, tokenizer, _ = checkpoint.open_model("gsm8k-mini-base")
     dtype = torch.bfloat16 if machine.bfloat16_pays(torch.device("cpu")) else None
     how = {"max_new_tokens": task.max_new_tokens, "dtype": dtype}
     groups = rollout(
@@ -126,46 +120,26 @@ def half_finished() -> dict:
 
 
 def draw(result: dict) -> None:
-    with matplotlib.rc_context({"font.size": 9}):
-        figure = Figure(figsize=(6.6, 3.1), layout="constrained")
-        left, right = figure.subplots(1, 2)
-        w = result["random_walk"]
-        for (name, rows), style in zip(w["rmse"].items(), ("k--", "k-"), strict=True):
-            left.plot(rows, style, label=f"{name}, step {w['rates'][name]:g}")
-        left.set(
-            xlabel="episodes",
-            ylabel="error of the values (RMS)",
-            title="A walk over five states",
-            ylim=(0, None),
-        )
-        left.legend(frameon=False)
-        looks = {
-            True: {"color": "0.55", "linewidth": 1.4},
-            False: {
-                "color": "k",
-                "linestyle": "--",
-                "marker": "o",
-                "markersize": 3,
-                "linewidth": 1,
-            },
-        }
+    figure, (left, right) = curves.panels(2, height=3.3)
+    w = result["random_walk"]
+    for (way, rows), look in zip(w["rmse"].items(), LOOKS, strict=False):
+        label = f"{way},\nstep {w['rates'][way]:g}"
+        curves.line(left, range(len(rows)), rows, look, label)
+    curves.frame(left, "Walk over five states", x="episodes", y="error of the values (RMS)")
+    left.legend(loc="upper right")
+    for correct, look in ((True, LOOKS[0]), (False, LOOKS[1])):
+        label = f"came out {'right' if correct else 'wrong'}"
         for a in result["half_finished"]["answers"]:
-            values = [n / result["half_finished"]["continuations"] for n in a["right_of_16"]] + [
-                float(a["correct"])
-            ]
-            right.plot(
-                values[: values.index(0) + 1] if 0 in values else values, **looks[a["correct"]]
-            )
-        for correct, look in looks.items():
-            right.plot([], [], label=f"came out {'right' if correct else 'wrong'}", **look)
-        right.set(
-            xlabel="lines written (last point: the outcome)",
-            ylabel="share of right continuations",
-            title="Half-finished answers",
-            ylim=(-0.03, 1.03),
-        )
-        right.legend(frameon=False, fontsize=8, loc="center right")
-        save(figure, HERE / "values.png")
+            if a["correct"] == correct:
+                values = [n / result["half_finished"]["continuations"] for n in a["right_of_16"]]
+                values.append(float(correct))
+                shown = values[: values.index(0) + 1] if 0 in values else values
+                curves.line(right, range(len(shown)), shown, look, label, linewidth=1.1)
+                label = ""  # in the key once
+    words = "lines written\n(last point: the outcome)"
+    curves.frame(right, "Continuations right", x=words, share=True)
+    right.legend(loc="upper center", bbox_to_anchor=(0.5, -0.28))
+    save(figure, HERE / "values.png")
 
 
 def measure() -> dict:

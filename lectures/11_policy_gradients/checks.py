@@ -10,7 +10,7 @@ import torch
 from course.grade import close, exercise, expect, expect_close, gradients
 from minilrm import objectives
 
-FORBIDDEN = ("minilrm.objectives", "minilrm.critic", "minilrm.grpo", "minilrm.ppo")
+FORBIDDEN = ("minilrm.objectives", "minilrm.values", "minilrm.grpo", "minilrm.ppo")
 
 DOUBLE = torch.float64
 PI = torch.tensor([0.5, 0.25, 0.25], dtype=DOUBLE)

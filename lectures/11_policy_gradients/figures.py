@@ -1,34 +1,28 @@
 """Lecture 11's figure: what a baseline does to the noise of a policy gradient, on a bandit and on
 the shipped base model.
 
-    python lectures/11_policy_gradients/figures.py          about a minute on one core; writes data/results/lecture-11.json
-    python lectures/11_policy_gradients/figures.py --draw   draws from that file alone
+    python lectures/11_policy_gradients/figures.py            measure (a minute), and draw
+    python lectures/11_policy_gradients/figures.py --draw     only draw what was measured
 
 Left, exact: every batch of four pulls of a three-armed bandit, with its probability. Right,
 sampled: gradients of the 2.6 million weights of gsm8k-mini-base, each from a batch of its own; how
-well do two of them agree?
+well do two of them agree? The numbers are in data/results/lecture-11.json.
 """
 
 import itertools
 import sys
 from pathlib import Path
 
-import matplotlib
 import numpy as np
 import torch
-from matplotlib.figure import Figure
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [
-    str(ROOT),
-    str(ROOT / "scripts"),
-]  # the clone that holds this script is used, installed or not
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # this clone, installed or not
 
-from lecture_figures import main, save  # noqa: E402
-
-from minilrm import checkpoint, machine, objectives  # noqa: E402
-from minilrm.rollout import episode_logprobs, micro_batches, rollout  # noqa: E402
-from minilrm.tasks import get_task  # noqa: E402
+from minilrm import checkpoint, curves, machine, objectives
+from minilrm.curves import LOOKS, REFERENCE
+from minilrm.rollout import episode_logprobs, micro_batches, rollout
+from minilrm.tasks import get_task
+from studies.lecture import main, save
 
 HERE = Path(__file__).resolve().parent
 PI, EARNS, PULLS = np.array([0.5, 0.25, 0.25]), np.array([1.0, 2.0, 4.0]), 4
@@ -72,8 +66,7 @@ def language_model() -> dict:
     """Pairwise cosines of the gradients of independent batches, for each way to weigh a
     completion."""
     task = get_task("gsm8k-mini")
-    model, tokenizer, _ = checkpoint.load(checkpoint.shipped("gsm8k-mini-base"))
-    model.eval()
+    _, model, tokenizer, _ = checkpoint.open_model("gsm8k-mini-base")
     device = torch.device("cpu")
     problems = task.problems("validation", BATCHES * PROMPTS)
     dtype = torch.bfloat16 if machine.bfloat16_pays(device) else None
@@ -138,44 +131,29 @@ def cosines(rows: torch.Tensor) -> list[float]:
 
 
 def draw(result: dict) -> None:
-    """Both panels; readable without colour."""
-    with matplotlib.rc_context({"font.size": 9}):
-        figure = Figure(figsize=(6.4, 3.1), layout="constrained")
-        left, right = figure.subplots(1, 2, width_ratios=(1.25, 1))
-        b = result["bandit"]
-        left.plot(b["offsets"], b["plain"], "k-", label="no baseline")
-        left.plot(
-            b["offsets"],
-            b["mean of the others"],
-            "k--",
-            linewidth=2,
-            label="minus mean of the others",
-        )
-        left.set(
-            xlabel="constant added to every reward",
-            ylabel="variance of the gradient",
-            ylim=(0, None),
-            title="Bandit, 4 pulls, exact",
-        )
-        left.legend(frameon=False)
-        data = result["language_model"]["cosines"]
-        boxes = right.boxplot(
-            list(data.values()),
-            widths=0.6,
-            patch_artist=True,
-            medianprops={"color": "k", "linewidth": 2},
-            flierprops={"markersize": 3},
-        )
-        for box, hatch in zip(boxes["boxes"], ("", "///", "..."), strict=True):
-            box.set(facecolor="white", hatch=hatch)
-        right.axhline(0, color="0.5", linewidth=0.8)
-        right.set_xticklabels(["0 or 1", "1 or 2", "minus mean\nof the others"])
-        right.set(
-            xlabel="weight of a completion",
-            ylabel="cosine of two gradients",
-            title="Base model, 64 completions",
-        )
-        save(figure, HERE / "noise.png")
+    figure, (left, right) = curves.panels(2, height=3.2, width_ratios=(1.2, 1))
+    b = result["bandit"]
+    curves.line(left, b["offsets"], b["plain"], LOOKS[1], "no baseline")
+    label = "minus mean\nof the others"
+    curves.line(left, b["offsets"], b["mean of the others"], LOOKS[0], label)
+    curves.frame(left, "Bandit, 4 pulls, exact", x="constant added to every reward")
+    left.set_ylabel("variance of the gradient")
+    left.legend(loc="upper center")
+    cosines = result["language_model"]["cosines"]
+    boxes = right.boxplot(
+        list(cosines.values()),
+        widths=0.6,
+        patch_artist=True,
+        medianprops={"color": curves.INK, "linewidth": 2, "linestyle": "-"},
+        flierprops={"markersize": 3},
+    )
+    for box, look in zip(boxes["boxes"], (LOOKS[1], LOOKS[3], LOOKS[0]), strict=True):
+        box.set(facecolor="white", edgecolor=look.color, hatch=look.hatch)
+    right.axhline(0, color=REFERENCE.color, linewidth=0.8)
+    right.set_xticklabels(["0 or 1", "1 or 2", "minus mean\nof the others"])
+    right.set(title="Base model, 64 answers", xlabel="weight of an answer")
+    right.set_ylabel("cosine of two gradients")
+    save(figure, HERE / "noise.png")
 
 
 def measure() -> dict:

@@ -1,32 +1,27 @@
 """Lecture 12's figure: what lambda trades, and what the clip is for. Both on problems small enough
 to know the truth.
 
-    python lectures/12_ppo/figures.py          seconds on one core; writes data/results/lecture-12.json
-    python lectures/12_ppo/figures.py --draw   draws from that file alone
+    python lectures/12_ppo/figures.py            measure (seconds of one core), and draw
+    python lectures/12_ppo/figures.py --draw     only draw what was measured
 
 Left, exact: an answer of ten steps, each right with probability 0.9; reward 1 if all are right. How
 much of a mistake do GAE's advantages see, for critics that know nothing, half, or all? Right,
 simulated: bandits with 20 arms and noisy rewards. 20 batches of 64 pulls; how many optimizer steps
-does a batch bear?
+does a batch bear? The numbers are in data/results/lecture-12.json.
 """
 
 import sys
 from pathlib import Path
 
-import matplotlib
 import numpy as np
 import torch
-from matplotlib.figure import Figure
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [
-    str(ROOT),
-    str(ROOT / "scripts"),
-]  # the clone that holds this script is used, installed or not
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # this clone, installed or not
 
-from lecture_figures import main, save  # noqa: E402
-
-from minilrm import critic, objectives  # noqa: E402
+from minilrm import curves, objectives
+from minilrm.curves import LOOKS, REFERENCE
+from minilrm.values import gae
+from studies.lecture import main, save
 
 HERE = Path(__file__).resolve().parent
 STEPS, SKILL = 10, 0.9
@@ -60,7 +55,7 @@ def signal_and_noise() -> dict:
         values = torch.tensor(share * true + (1 - share) * hope[0], dtype=torch.float32)
         signal, noise = [], []
         for lam in LAMBDAS:
-            found = critic.gae(rewards, values, torch.ones(STEPS + 1, STEPS), 1.0, lam)[0].numpy()
+            found = gae(rewards, values, torch.ones(STEPS + 1, STEPS), 1.0, lam)[0].numpy()
             seen = real = spread = places = 0.0
             for t in range(STEPS):
                 good = chance * (right > t)
@@ -102,42 +97,25 @@ def bandits(clip: float, updates: int) -> float:
 
 
 def draw(result: dict) -> None:
-    with matplotlib.rc_context({"font.size": 9}):
-        figure = Figure(figsize=(6.6, 3.2), layout="constrained")
-        left, right = figure.subplots(1, 2)
-        g = result["gae"]
-        for (name, rows), style in zip(g["signal"].items(), ("k:o", "k-s", "k-^"), strict=True):
-            left.plot(g["lambdas"], rows, style, markersize=4, label=f"signal, critic {name}")
-        left.plot(
-            g["lambdas"],
-            g["noise"]["knows half"],
-            "--",
-            color="0.5",
-            linewidth=2,
-            label="noise, critic knows half",
-        )
-        left.set(
-            xlabel="lambda",
-            ylabel="signal (share of the truth); noise",
-            title="Answers of ten steps, exact",
-            ylim=(-0.03, 1.75),
-            yticks=[0, 0.25, 0.5, 0.75, 1],
-        )
-        left.legend(frameon=False, fontsize=7.5, loc="upper left")
-        b = result["bandits"]
-        for (name, rewards), style in zip(b["reward"].items(), ("k-o", "k--s"), strict=True):
-            right.plot(b["updates"], rewards, style, markersize=4, label=name)
-        right.axhline(b["best_arm"], color="0.5", linestyle=":", label="always the best arm")
-        right.set_xscale("log", base=2)
-        right.set_xticks(b["updates"], [str(n) for n in b["updates"]])
-        right.set(
-            xlabel="optimizer steps on each batch",
-            ylabel="expected reward at the end",
-            title="20 batches of 64 pulls",
-            ylim=(0, 2.05),
-        )
-        right.legend(frameon=False, fontsize=8, loc="lower left")
-        save(figure, HERE / "tradeoffs.png")
+    figure, (left, right) = curves.panels(2, height=4.0)
+    g = result["gae"]
+    for (critic, rows), look in zip(g["signal"].items(), LOOKS, strict=False):
+        curves.line(left, g["lambdas"], rows, look, f"signal, critic {critic}")
+    label = "noise, critic knows half"
+    curves.line(left, g["lambdas"], g["noise"]["knows half"], REFERENCE, label, marker="")
+    curves.frame(left, "Answers of ten steps", x="lambda", y="share of the truth; noise")
+    left.legend(loc="upper left", bbox_to_anchor=(-0.2, -0.18))
+    b = result["bandits"]
+    for (clip, rewards), look in zip(b["reward"].items(), (LOOKS[1], LOOKS[0]), strict=True):
+        curves.line(right, b["updates"], rewards, look, clip)
+    best = {"color": REFERENCE.color, "linestyle": REFERENCE.dash, "label": "always the best arm"}
+    right.axhline(b["best_arm"], linewidth=1.3, **best)
+    right.set_xscale("log", base=2)
+    right.set_xticks(b["updates"], [str(n) for n in b["updates"]])
+    words = "optimizer steps on each batch"
+    curves.frame(right, "20 batches of 64 pulls", x=words, y="expected reward at the end")
+    right.legend(loc="upper left", bbox_to_anchor=(0, -0.18))
+    save(figure, HERE / "tradeoffs.png")
 
 
 def measure() -> dict:

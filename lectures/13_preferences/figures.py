@@ -1,30 +1,27 @@
 """Lecture 13's figure: how much a reward model can learn from comparisons, and what happens to
 those who trust it too far.
 
-    python lectures/13_preferences/figures.py          seconds on one core; writes data/results/lecture-13.json
-    python lectures/13_preferences/figures.py --draw   draws from that file alone
+    python lectures/13_preferences/figures.py            measure (seconds of one core), and draw
+    python lectures/13_preferences/figures.py --draw     only draw what was measured
 
 A made-up world in which the truth is known. An answer has a quality q and a length l (both normal),
 and people like q + l - l^2 / 2: longer is better, up to a point. They compare two answers and
 choose by Bradley-Terry, so not always the better one. The reward model is linear in l and in a
-noisy view of q. Right: the best of n answers by that model.
+noisy view of q. Right: the best of n answers by that model. The numbers are in
+data/results/lecture-13.json.
 """
 
 import sys
 from pathlib import Path
 
-import matplotlib
 import numpy as np
 import torch
-from matplotlib.figure import Figure
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [
-    str(ROOT),
-    str(ROOT / "scripts"),
-]  # the clone that holds this script is used, installed or not
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # this clone, installed or not
 
-from lecture_figures import main, save  # noqa: E402
+from minilrm import curves
+from minilrm.curves import LOOKS, REFERENCE
+from studies.lecture import main, save
 
 HERE = Path(__file__).resolve().parent
 PAIRS, RUNS, SEED = [10, 30, 100, 300, 1000, 3000], 20, 0
@@ -115,50 +112,28 @@ def overoptimisation() -> dict:
 
 
 def draw(result: dict) -> None:
-    with matplotlib.rc_context({"font.size": 9}):
-        figure = Figure(figsize=(6.6, 3.1), layout="constrained")
-        left, right = figure.subplots(1, 2)
-        a = result["learning"]
-        mean, low, high = np.array(a["agreement_mean_min_max"]).T
-        left.errorbar(
-            a["pairs"],
-            mean,
-            [mean - low, high - mean],
-            fmt="k-o",
-            markersize=4,
-            capsize=3,
-            label="reward model",
-        )
-        left.axhline(
-            a["ceiling"],
-            color="k",
-            linestyle="--",
-            linewidth=1,
-            label="a judge who knows the truth",
-        )
-        left.axhline(0.5, color="0.5", linestyle=":", label="a coin")
-        left.set(
-            xscale="log",
-            xlabel="comparisons learnt from",
-            ylabel="agreement with people",
-            ylim=(0.25, 0.85),
-            title="Learning from people",
-        )
-        left.legend(frameon=False, fontsize=8, loc="lower right")
-        b = result["overoptimisation"]
-        right.plot(
-            b["best_of"], b["score"], "k--s", markersize=4, label="score by the reward model"
-        )
-        right.plot(b["best_of"], b["liked"], "k-o", markersize=4, label="what people like")
-        right.set_xscale("log", base=2)
-        right.set_xticks(b["best_of"][::2], [str(n) for n in b["best_of"][::2]])
-        right.set(
-            xlabel="n: the best of n by the reward model",
-            ylabel="mean",
-            title="Trusting it too far",
-        )
-        right.legend(frameon=False, fontsize=8, loc="upper left")
-        save(figure, HERE / "preferences.png")
+    figure, (left, right) = curves.panels(2, height=3.4)
+    a = result["learning"]
+    mean, low, high = np.array(a["agreement_mean_min_max"]).T
+    ends = zip(low, high, strict=True)
+    curves.intervals(left, a["pairs"], mean, ends, LOOKS[0], "reward model")
+    how = {"linewidth": 1.3, "zorder": 0}
+    for level, look, label in (
+        (a["ceiling"], LOOKS[2], "a judge who\nknows the truth"),
+        (0.5, REFERENCE, "a coin"),
+    ):
+        left.axhline(level, color=look.color, linestyle=look.dash, label=label, **how)
+    left.set_xscale("log")
+    curves.frame(left, "Agreement with people", x="comparisons learnt from", share=True)
+    left.legend(loc="lower right")
+    b = result["overoptimisation"]
+    curves.line(right, b["best_of"], b["score"], LOOKS[1], "score by\nthe model")
+    curves.line(right, b["best_of"], b["liked"], LOOKS[0], "what people\nlike")
+    right.set_xscale("log", base=2)
+    right.set_xticks(b["best_of"][::3], [str(n) for n in b["best_of"][::3]])
+    curves.frame(right, "Best of n by the model", x="n", y="mean")
+    curves.label_ends(right)
+    save(figure, HERE / "preferences.png")
 
 
 def measure() -> dict:

@@ -1,31 +1,31 @@
 """The figure and numbers of lecture 14: broken graders on the shipped base's answers, and what
 optimising one leads to.
 
-    python lectures/14_verifiable_rewards/figures.py
+    python lectures/14_verifiable_rewards/figures.py            measure (a minute), and draw
+    python lectures/14_verifiable_rewards/figures.py --draw     only draw what was measured
 
-samples 8 answers to each of 150 validation problems from the base, lets the eight broken graders of
-graders.py and the strict one judge them, follows the expected policy gradient of a toy policy,
+It samples 8 answers to each of 150 validation problems from the base, lets the eight broken graders
+of graders.py and the strict one judge them, follows the expected policy gradient of a toy policy,
 writes data/results/lecture-14.json and, from that file, lectures/14_verifiable_rewards/hacked.png.
-About a minute of one core.
 """
 
 import math
 import sys
 from pathlib import Path
 
-import matplotlib.pyplot as plt
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # this clone, installed or not
+
+from graders import BROKEN
+from matplotlib.ticker import PercentFormatter
+
+from minilrm import checkpoint, curves
+from minilrm.curves import LOOKS
+from minilrm.rollout import rollout
+from minilrm.tasks import get_task
+from minilrm.tasks.answers import MARK
+from studies.lecture import main, save
 
 HERE = Path(__file__).resolve().parent
-ROOT = HERE.parent.parent
-sys.path[:0] = [str(ROOT), str(ROOT / "scripts"), str(HERE)]
-
-from graders import BROKEN  # noqa: E402
-from lecture_figures import main, save  # noqa: E402
-
-from minilrm import checkpoint  # noqa: E402
-from minilrm.rollout import rollout  # noqa: E402
-from minilrm.tasks import get_task  # noqa: E402
-from minilrm.tasks.answers import MARK  # noqa: E402
 
 N, SAMPLES, SEED = 150, 8, 0
 # The toy: a policy that chooses among three ways to answer. How often at first, right how often
@@ -107,10 +107,10 @@ def optimise(paid_for_attack: float, natural: bool = True) -> list[dict]:
 
 
 def measure() -> dict:
-    model, tokenizer, _ = checkpoint.load(checkpoint.shipped("gsm8k-mini-base"))
+    _, model, tokenizer, _ = checkpoint.open_model("gsm8k-mini-base")
     task = get_task("gsm8k-mini")
     groups = rollout(
-        model.eval(),
+        model,
         tokenizer,
         task,
         task.problems("validation", N),
@@ -136,28 +136,25 @@ def measure() -> dict:
 
 
 def draw(result: dict) -> None:
-    plt.rcParams.update({"font.size": 8.5, "axes.spines.top": False, "axes.spines.right": False})
-    figure, (left, right) = plt.subplots(1, 2, figsize=(6.6, 3.0), layout="constrained")
+    figure, (left, right) = curves.panels(2, height=3.9, width_ratios=(1, 1.1))
     names = list(BROKEN)
-    values = [result["graders"][name]["wrong_paid"] for name in names]
-    left.barh(range(len(names)), values, color="#888888", edgecolor="black", linewidth=0.6)
-    for row, value in enumerate(values):
-        left.text(value + 0.003, row, f"{value:.1%}", va="center", fontsize=8)
-    left.set_yticks(range(len(names)), names)
+    values = [result["graders"][grader]["wrong_paid"] for grader in names]
+    drawn = curves.bars(left, range(len(names)), values, LOOKS[1], flat=True, height=0.7)
+    left.bar_label(drawn, [f"{value:.1%}" for value in values], padding=3, fontsize=9)
+    left.set_yticks(range(len(names)), [grader.replace("_", " ") for grader in names], fontsize=9)
     left.invert_yaxis()
-    left.set(xlabel="share of the base's wrong answers paid", xlim=(0, max(values) * 1.25 + 0.01))
+    left.grid(axis="y", visible=False)
+    left.set(title="Wrong answers paid", xlim=(0, 1.3 * max(values) + 0.01))
+    left.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0, symbol=" %"))
     hole, sound = result["toy"]["hole"], result["toy"]["no hole"]
-    right.plot([c["paid"] for c in hole], "k-", label="paid, grader with a hole")
-    right.plot([c["right"] for c in hole], "k--", label="right, grader with a hole")
-    right.plot(
-        [c["right"] for c in sound],
-        color="#888888",
-        linestyle=":",
-        linewidth=1.8,
-        label="right, sound grader",
-    )
-    right.set(xlabel="step", ylim=(0, 1.05), title="toy policy, expected gradient")
-    right.legend(frameon=False, loc="lower left", fontsize=8)
+    for points, what, look, label in (
+        (hole, "paid", LOOKS[1], "paid, grader with a hole"),
+        (hole, "right", LOOKS[0], "right, grader with a hole"),
+        (sound, "right", LOOKS[2], "right, sound grader"),
+    ):
+        curves.line(right, range(len(points)), [c[what] for c in points], look, label)
+    curves.frame(right, "Toy policy", x="step", share=True)
+    right.legend(loc="upper left", bbox_to_anchor=(-0.15, -0.17))
     save(figure, HERE / "hacked.png")
 
 

@@ -1,7 +1,9 @@
 """The figures and numbers of lecture 16: what the variants weigh, and eight recorded runs.
 
-    python lectures/16_variants_and_pathologies/figures.py             numbers and figures, seconds of one core
-    python lectures/16_variants_and_pathologies/figures.py --record    first record the eight runs anew: minutes of one core
+    python lectures/16_variants_and_pathologies/figures.py             measure (seconds), and draw
+    python lectures/16_variants_and_pathologies/figures.py --draw      only draw what was measured
+    python lectures/16_variants_and_pathologies/figures.py --record    first record the eight runs
+                                                                       anew: minutes of one core
 
 Writes data/results/lecture-16.json and, from it and from recordings/, variants.png and
 recordings.png in this folder. A recording holds the metrics that the lecture needs of one short run
@@ -16,28 +18,32 @@ import sys
 import tempfile
 from pathlib import Path
 
-import matplotlib.pyplot as plt
 import torch
 from matplotlib.ticker import MaxNLocator
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # this clone, installed or not
+
+from minilrm import curves, machine, objectives
+from minilrm.curves import LOOKS, REFERENCE
+from minilrm.files import read_json
+from studies.lecture import ROOT, main, save
+
 HERE = Path(__file__).resolve().parent
-ROOT = HERE.parent.parent
-sys.path[:0] = [str(ROOT), str(ROOT / "scripts")]
-
-from lecture_figures import main, save  # noqa: E402
-
-from minilrm import machine, objectives  # noqa: E402
 
 RECORDINGS = HERE / "recordings"
-COMMON = "--threads 1 --prompts 6 --group-size 8 --eval-n 1 --eval-every 1000 --save-every 1000 --warmup 2"
+COMMON = (
+    "--threads 1 --prompts 6 --group-size 8 --eval-n 1 --eval-every 1000 --save-every 1000 "
+    "--warmup 2"
+)
 RUNS = {  # letter -> the options besides; they prevail over those that are common
     "a": "--task gsm8k-mini --style cot --max-new-tokens 40 --steps 8",
     "b": "--task gsm8k-mini --steps 20 --lr 0.0005",
-    "c": "--task multiplication --init gsm8k-mini-base --steps 6 --max-new-tokens 96 --format-weight 0",
+    "c": "--task multiplication --init gsm8k-mini-base --steps 6 --max-new-tokens 96 "
+    "--reward accuracy=1",
     "d": "--task gsm8k-mini --steps 16 --lr 0.001",
     "e": "--task gsm8k-mini --steps 16 --lr 0.02 --warmup 0 --prompts 8 --eval-n 8",
-    "f": "--task gsm8k-mini --accuracy-weight 0 --format-weight 1 --steps 16 --lr 0.0005",
-    "g": "--task gsm8k-mini --style cot --temperature 0.3 --format-weight 0 --steps 8",
+    "f": "--task gsm8k-mini --reward format=1 --steps 16 --lr 0.0005",
+    "g": "--task gsm8k-mini --style cot --temperature 0.3 --reward accuracy=1 --steps 8",
     "h": "--task gsm8k-mini --steps 6 --updates 4 --epochs 4 --lr 0.002",
 }
 KEPT = {
@@ -145,41 +151,27 @@ def measure() -> dict:
 
 
 def draw_variants(result: dict, path: Path) -> None:
-    figure, axes = plt.subplots(1, 3, figsize=(6.8, 2.6), layout="constrained")
-    for axis, a in zip(axes[:2], (1, -1), strict=True):
-        for objective, style, width in (
-            ("cispo", "-", 3.0),
-            ("dapo", "--", 1.4),
-            ("grpo", "-", 1.0),
+    """The gradient of one token against its ratio, and the weight of a token by its answer's
+    length."""
+    figure, (positive, negative, weights) = curves.panels(3)
+    for axes, a in ((positive, 1), (negative, -1)):
+        for objective, look, label, width in (
+            ("cispo", LOOKS[2], "CISPO", 3.2),
+            ("dapo", LOOKS[1], "clip-higher", 1.8),
+            ("grpo", LOOKS[0], "clip 0.2", 1.2),
         ):
-            axis.plot(
-                result["ratios"],
-                result["gradient"][f"{objective}, A = {a:+d}"],
-                style,
-                linewidth=width,
-                color="#aaaaaa" if objective == "cispo" else "black",
-                label={"grpo": "clip 0.2", "dapo": "clip-higher", "cispo": "CISPO"}[objective],
-            )
-        axis.set(xlabel="ratio", title=f"A = {a:+d}".replace("-", "−"))
-    axes[0].set(ylabel="gradient on log p", ylim=(-0.08, 1.75))
-    axes[1].set(ylim=(-1.75, 0.08))
-    axes[0].legend(frameon=False, loc="upper left", fontsize=7.5)
+            values = result["gradient"][f"{objective}, A = {a:+d}"]
+            how = {"marker": "", "linewidth": width}
+            curves.line(axes, result["ratios"], values, look, label, **how)
+        curves.frame(axes, f"A = {a:+d}".replace("-", "−"), x="ratio", y="gradient on log p")
+    positive.set_ylim(-0.08, 1.75)
+    negative.set_ylim(-1.75, 0.08)
+    positive.legend(loc="upper left")
     lengths = range(20, 201, 5)
-    for how, style, width in (
-        ("sequence", "k-", 1.2),
-        ("token", "k--", 1.2),
-        ("constant", "k:", 3.0),
-    ):
-        axes[2].plot(
-            lengths, [weight_of(n, how) for n in lengths], style, linewidth=width, label=how
-        )
-    axes[2].set(
-        xlabel="length of an answer",
-        ylabel="weight of its tokens",
-        ylim=(0, 2.6),
-        title="three averages",
-    )
-    axes[2].legend(frameon=False, fontsize=7.5)
+    for how, look in (("sequence", LOOKS[0]), ("token", LOOKS[1]), ("constant", LOOKS[2])):
+        curves.line(weights, lengths, [weight_of(n, how) for n in lengths], look, how)
+    curves.frame(weights, "Three averages", x="length of an answer", y="weight of its tokens")
+    figure.axes[-1].legend(*weights.get_legend_handles_labels(), loc="center", title="averages")
     save(figure, path)
 
 
@@ -194,39 +186,27 @@ def weight_of(length: int, how: str) -> float:
 
 
 def draw_recordings(path: Path) -> None:
-    figure, axes = plt.subplots(2, 4, figsize=(6.8, 3.4), layout="constrained", sharey=True)
-    lines = {
-        "accuracy": ("k-", 1.6),
-        "reward": ("k:", 1.4),
-        "cut": ("k-.", 0.9),
-        "dull": ("k--", 0.9),
-    }
-    for letter, axis in zip(RUNS, axes.flat, strict=True):
-        metrics = json.loads((RECORDINGS / f"{letter}.json").read_text(encoding="utf-8"))["metrics"]
+    """Eight runs, four curves each and their entropy as an area."""
+    figure, panels = curves.panels(len(RUNS), height=1.7, sharey=True)
+    looks = {"accuracy": LOOKS[0], "reward": LOOKS[1], "cut": LOOKS[2], "dull": LOOKS[3]}
+    for letter, axes in zip(RUNS, panels, strict=True):
+        metrics = read_json(RECORDINGS / f"{letter}.json")["metrics"]
         steps = range(1, len(metrics["accuracy"]) + 1)
         entropy = [min(1.0, e / 0.4) for e in metrics["entropy"]]
-        axis.fill_between(
-            steps, entropy, color="#dddddd", linewidth=0, label="entropy (1: 0.4 nats)"
-        )
-        for name, (style, width) in lines.items():
-            axis.plot(steps, metrics[name], style, linewidth=width, label=name)
-        axis.set_title(letter, loc="left", fontweight="bold", pad=2)
-        axis.set(ylim=(-0.03, 1.13), xlim=(1, max(steps)))
-        axis.xaxis.set_major_locator(MaxNLocator(4, integer=True))
-    for axis in axes[1]:
-        axis.set_xlabel("step")
-    figure.legend(
-        *axes[0, 0].get_legend_handles_labels(),
-        frameon=False,
-        loc="outside upper center",
-        ncols=5,
-        fontsize=7.5,
-    )
+        grey = {"color": REFERENCE.color, "alpha": 0.25, "linewidth": 0}
+        axes.fill_between(steps, entropy, label="entropy (1: 0.4 nats)", **grey)
+        for metric, look in looks.items():
+            curves.line(axes, steps, metrics[metric], look, metric, linewidth=1.3, markersize=4)
+        axes.set_title(letter)
+        axes.set(ylim=(-0.03, 1.13))
+        axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))
+    for axes in panels[-2:]:
+        axes.set_xlabel("step")
+    curves.key(figure, columns=3)
     save(figure, path)
 
 
 def draw(result: dict) -> None:
-    plt.rcParams.update({"font.size": 8, "axes.spines.top": False, "axes.spines.right": False})
     draw_variants(result, HERE / "variants.png")
     draw_recordings(HERE / "recordings.png")
 

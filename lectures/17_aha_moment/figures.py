@@ -1,27 +1,29 @@
 """The figure and numbers of lecture 17: what a second try is worth, and how a seed of trying again
 grows.
 
-    python lectures/17_aha_moment/figures.py
+    python lectures/17_aha_moment/figures.py            measure (seconds of one core), and draw
+    python lectures/17_aha_moment/figures.py --draw     only draw what was measured
 
 Left, by formula (section 2): the probability of a right answer against the most attempts that are
 allowed. Right, a toy policy with a single parameter, its probability of going on after a rejected
-attempt, trained by sampled groups as in lecture
-15. Writes data/results/lecture-17.json and, from that file, lectures/17_aha_moment/second_try.png.
-Seconds of one core. The experiment of the lecture is another thing: scripts/study_aha.py measures
-it.
+attempt, trained by sampled groups as in lecture 15. Writes data/results/lecture-17.json and, from
+that file, lectures/17_aha_moment/second_try.png. The experiment of the lecture is another thing:
+`python -m studies.aha` measures it.
 """
 
 import sys
 from pathlib import Path
 
-import matplotlib.pyplot as plt
 import numpy as np
 
-HERE = Path(__file__).resolve().parent
-ROOT = HERE.parent.parent
-sys.path[:0] = [str(ROOT), str(ROOT / "scripts")]
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # this clone, installed or not
 
-from lecture_figures import main, save  # noqa: E402
+from minilrm import curves
+from minilrm.curves import LOOKS
+from studies.lecture import main, save
+
+HERE = Path(__file__).resolve().parent
+
 
 SKILL, CARELESS, LONGEST = 0.4, 0.05, 8  # of the people in section 2's example
 FALSE_ACCEPTS = (0.0, CARELESS, 0.3, 1.0)
@@ -85,42 +87,16 @@ def measure() -> dict:
 
 
 def draw(result: dict) -> None:
-    plt.rcParams.update({"font.size": 8.5, "axes.spines.top": False, "axes.spines.right": False})
-    figure, (left, right) = plt.subplots(1, 2, figsize=(6.6, 3.0), layout="constrained")
-    for (accept, values), style in zip(
-        result["right within"].items(), ("k-o", "k--s", "k-.^", "k:x"), strict=True
-    ):
-        left.plot(
-            range(1, len(values) + 1),
-            values,
-            style,
-            markersize=3.5,
-            linewidth=1,
-            label=f"{float(accept):.0%}",
-        )
-    left.set(xlabel="attempts allowed", ylabel="answer right", ylim=(0.3, 1.04))
-    left.legend(
-        frameon=False,
-        title="wrong attempts accepted",
-        fontsize=8,
-        title_fontsize=8,
-        loc=(0.46, 0.17),
-    )
-    for (start, curves), style in zip(
-        result["going on"].items(), ("-", "--", "-.", ":"), strict=True
-    ):
-        for number, curve in enumerate(curves):
-            right.plot(
-                curve,
-                color="black",
-                linestyle=style,
-                linewidth=1.1,
-                label=None if number else f"{float(start):.1%}",
-            )
-    right.set(xlabel="step", ylabel="goes on after a failure", ylim=(-0.02, 1.04))
-    right.legend(
-        frameon=False, title="at the start", fontsize=8, title_fontsize=8, loc="center right"
-    )
+    figure, (left, right) = curves.panels(2, height=3.2)
+    for (accept, values), look in zip(result["right within"].items(), LOOKS, strict=False):
+        curves.line(left, range(1, len(values) + 1), values, look, f"{float(accept):.0%}")
+    curves.frame(left, "Answer right", x="attempts allowed", share=True)
+    left.legend(title="wrong attempts accepted", ncols=2, loc="lower right")
+    for (start, rows), look in zip(result["going on"].items(), LOOKS, strict=False):
+        words = f"from\n{100 * float(start):g} %"
+        curves.band(right, range(len(rows[0])), rows, look, words, markersize=4)
+    curves.frame(right, "Goes on after failing", x="step", share=True)
+    curves.label_ends(right)
     save(figure, HERE / "second_try.png")
 
 

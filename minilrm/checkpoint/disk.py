@@ -1,34 +1,57 @@
-"""What a checkpoint needs of the disk: a folder is there as a whole or not at all, and a damaged
-file is refused."""
+"""What a checkpoint needs of the disk: a folder is there as a whole or not at all, whenever the
+process is killed or the power fails."""
 
 import contextlib
-import hashlib
+import ctypes
+import errno
 import json
 import os
+import platform
+import re
 import shutil
-from collections.abc import Iterable, Iterator
+import sys
+import time
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-import safetensors
 import safetensors.torch
 from torch import Tensor
 
 from minilrm.errors import UserError
-from minilrm.runlog import plain, read_json
+from minilrm.files import json_ready
 
-RECORD = (
-    "minilrm.json"  # our own file in a checkpoint: what it is, and the sha256 of each other file
-)
-RESTORE = "restore it, or choose another checkpoint"
+# A folder is filled (and emptied) under a hidden name, which says whose it is. A process number
+# means something on one machine only, so the name has the machine's as well.
+HOST = re.sub(r"\W", "", platform.node())[:32]
+TEMPORARY = re.compile(r"\..+\.minilrm-(?P<host>\w*)-(?P<process>\d{1,9})\.tmp")
+SECONDS_A_DAY = 86_400
 
+# How long the rename of a folder is tried again, in seconds. Windows refuses it while another
+# program has one of the files open, and virus scanners open each new file for a moment.
+WAITS = (0.05, 0.1, 0.2, 0.4, 0.8, 1.6) if sys.platform == "win32" else ()
 
-# Writing
+# What says of a folder "it cannot be synced here", and not "the disk has failed": the list that
+# PostgreSQL ignores (fsync_fname_ext), and the two names of "not supported".
+NO_FOLDER_SYNC = {
+    errno.EACCES,
+    errno.EISDIR,
+    errno.EBADF,
+    errno.EINVAL,
+    errno.ENOTSUP,
+    errno.EOPNOTSUPP,
+}
+
+in_use: set[str] = set()  # the hidden folders that this process is filling now
 
 
 @contextlib.contextmanager
 def new_folder(folder: Path) -> Iterator[Path]:
-    """A temporary sibling to fill: renamed to `folder` when all of it is on the disk, removed if
-    anything fails."""
+    """A hidden sibling to fill: renamed to `folder` when all of it is on the disk, removed if
+    anything fails. UserError if the folder is there already, or if the disk refuses.
+
+        with new_folder(Path("step-000007")) as temporary:
+            write_bytes(temporary / "a", b"1")
+    """
     if os.path.lexists(folder):
         raise UserError(
             f"{folder} is there already, and checkpoints are never overwritten; choose another name"
@@ -36,20 +59,28 @@ def new_folder(folder: Path) -> Iterator[Path]:
     temporary = hidden_sibling(folder)
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        for left in folder.parent.iterdir():  # by a save of the same checkpoint that was killed
-            if left.name.startswith(f".{folder.name}.") and left.name.endswith(".tmp"):
-                shutil.rmtree(left, ignore_errors=True)
+        sweep(folder.parent)
         temporary.mkdir()
+    except OSError as error:
+        raise cannot_save(folder, error) from error
+    in_use.add(os.path.abspath(temporary))
+    try:
         yield temporary
         sync_folder(temporary)
-        os.rename(temporary, folder)
+        rename(temporary, folder)
         sync_folder(folder.parent)
     except OSError as error:
-        raise UserError(
-            f"cannot save {folder}: {error.strerror or error}; free some space, or choose another place"
-        ) from error
+        raise cannot_save(folder, error) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+        in_use.discard(os.path.abspath(temporary))
+
+
+def cannot_save(folder: Path, error: OSError) -> UserError:
+    """The error of a disk that refuses, in a line that says what to do."""
+    return UserError(
+        f"cannot save {folder}: {reason(error)}; free some space, or choose another place"
+    )
 
 
 def remove(folder: str | Path) -> None:
@@ -57,29 +88,113 @@ def remove(folder: str | Path) -> None:
     folder = Path(folder)
     temporary = hidden_sibling(folder)
     try:
-        os.rename(folder, temporary)
+        rename(folder, temporary)
     except OSError as error:
-        raise UserError(f"cannot remove {folder}: {error.strerror or error}") from error
+        raise UserError(f"cannot remove {folder}: {reason(error)}") from error
     shutil.rmtree(temporary, ignore_errors=True)
 
 
+# Hidden folders, and what is left over of them
+
+
 def hidden_sibling(folder: Path) -> Path:
-    return folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
+    """Where a folder is filled before it gets its name: .step-000007.minilrm-laptop-4711.tmp"""
+    return folder.with_name(f".{folder.name}.minilrm-{HOST}-{os.getpid()}.tmp")
 
 
-def write_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+def sweep(parent: Path) -> None:
+    """Remove the hidden folders that killed processes have left beside the checkpoints."""
+    with contextlib.suppress(OSError):
+        for path in parent.iterdir():
+            if is_left_over(path):
+                shutil.rmtree(path, ignore_errors=True)
+
+
+def is_left_over(path: Path) -> bool:
+    """True for a hidden folder that no process fills or empties any more.
+
+    How to tell: its name has the number of its process, and no process of this machine has that
+    number; or the number is ours, but we are not filling it (a container gives each start the same
+    number). Of another machine that shares the disk we cannot know: a save takes minutes, so after
+    a day without a change it is left over.
+    """
+    match = TEMPORARY.fullmatch(path.name)
+    if match is None or path.is_symlink() or not path.is_dir():
+        return False
+    if match["host"] != HOST:
+        return time.time() - path.stat().st_mtime > SECONDS_A_DAY
+    process = int(match["process"])
+    if process == os.getpid():
+        return os.path.abspath(path) not in in_use
+    return not is_alive(process)
+
+
+if sys.platform == "win32":
+
+    def is_alive(process: int) -> bool:
+        """True if this machine has a process of that number. (Here `os.kill` would end it.)"""
+        query_limited_information, access_denied, still_active = 0x1000, 5, 259
+        kernel = ctypes.WinDLL("kernel32", use_last_error=True)
+        kernel.OpenProcess.restype = ctypes.c_void_p
+        handle = ctypes.c_void_p(kernel.OpenProcess(query_limited_information, False, process))
+        if not handle:
+            return ctypes.get_last_error() == access_denied
+        code = ctypes.c_ulong()
+        known = kernel.GetExitCodeProcess(handle, ctypes.byref(code))
+        kernel.CloseHandle(handle)
+        return not known or code.value == still_active
+
+else:
+
+    def is_alive(process: int) -> bool:
+        """True if this machine has a process of that number."""
+        try:
+            os.kill(process, 0)  # signal 0 is not sent, only looked up
+        except ProcessLookupError:
+            return False
+        except PermissionError:  # another user's
+            return True
+        return True
+
+
+def rename(old: Path, new: Path) -> None:
+    """Rename a folder; where another program may hold it for a moment, try again for a while."""
+    for wait in WAITS:
+        try:
+            os.rename(old, new)
+            return
+        except PermissionError:
+            time.sleep(wait)
+    os.rename(old, new)
+
+
+def reason(error: OSError) -> str:
+    """What the system says, and on Windows who may be in the way."""
+    said = str(error.strerror or error)
+    if WAITS and isinstance(error, PermissionError):
+        said += " (perhaps a virus scanner or another program has one of its files open)"
+    return said
+
+
+# Files
+
+
+def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
+    """A safetensors file, on the disk on return."""
+    ready = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     # As bytes, because safetensors' own writer neither syncs nor tells of a full disk by an
     # OSError.
-    write_bytes(path, safetensors.torch.save(tensors, metadata={"format": "pt"}))
+    write_bytes(path, safetensors.torch.save(ready, metadata={"format": "pt"}))
 
 
-def write_json(path: Path, value: dict) -> None:
-    text = json.dumps(plain(value), ensure_ascii=False, allow_nan=False, indent=2)
+def write_json(path: Path, value: Mapping[str, object]) -> None:
+    """A JSON file, on the disk on return."""
+    text = json.dumps(json_ready(value), ensure_ascii=False, allow_nan=False, indent=2)
     write_bytes(path, text.encode("utf-8", "backslashreplace") + b"\n")
 
 
 def write_bytes(path: Path, data: bytes) -> None:
+    """A file, on the disk on return."""
     with open(path, "wb") as file:
         file.write(data)
         file.flush()
@@ -87,79 +202,18 @@ def write_bytes(path: Path, data: bytes) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Have the names in a folder on the disk, not only the files' contents. Windows has no such
-    thing."""
-    with contextlib.suppress(OSError):
+    """Have the names in a folder on the disk, not only the files' contents.
+
+    Windows has no such thing, nor have some file systems; a disk that fails is an OSError.
+    """
+    if sys.platform == "win32":
+        return
+    try:
         descriptor = os.open(folder, os.O_RDONLY)
         try:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
-
-
-def sha256(path: Path) -> str:
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-# Reading
-
-
-def checked(folder: Path, name: str) -> Path:
-    """The path of a file in a checkpoint, once it is known to be there and, if minilrm.json lists
-    it, to be whole."""
-    path = folder / name
-    try:
-        if not folder.is_dir():
-            raise UserError(f"there is no checkpoint folder {folder}; check the path")
-        if not path.is_file():
-            raise UserError(
-                f"{folder} has no {name}, so it is no checkpoint, or not a whole one; choose another"
-            )
-        wanted = read_record(folder)["files"].get(name)
-        if wanted is not None and sha256(path) != wanted:
-            raise UserError(
-                f"{path} is not what was saved (another sha256); {RESTORE}; if you changed it on purpose, "
-                f"delete {RECORD} beside it"
-            )
     except OSError as error:
-        raise UserError(f"cannot read {path}: {error.strerror or error}; {RESTORE}") from error
-    return path
-
-
-def verify(folder: Path, needed: Iterable[str]) -> None:
-    """UserError unless every file of a checkpoint of ours is there and is what was saved."""
-    checked(folder, RECORD)
-    for name in {*needed, *read_record(folder)["files"]}:
-        checked(folder, name)
-
-
-def read_record(folder: Path) -> dict:
-    """Our own minilrm.json, which has at least "files": {name: sha256}. Empty for a folder that is
-    not ours."""
-    path = folder / RECORD
-    record = read_json_file(path) if path.exists() else {"files": {}}
-    if not isinstance(record.get("files"), dict):
-        raise UserError(f"{path} is corrupt: it should list the files and their sha256; {RESTORE}")
-    return record
-
-
-def read_checked_json(folder: Path, name: str) -> dict:
-    return read_json_file(checked(folder, name))
-
-
-def read_json_file(path: Path) -> dict:
-    try:
-        return read_json(path)
-    except UserError as error:
-        raise UserError(f"{error}; {RESTORE}") from error
-
-
-def read_tensors(folder: Path, name: str) -> dict[str, Tensor]:
-    """The tensors of a safetensors file, which stays mapped: copy what is to be kept."""
-    path = checked(folder, name)
-    try:
-        return safetensors.torch.load_file(path)
-    except (safetensors.SafetensorError, OSError, ValueError, KeyError) as error:
-        reason = " ".join(str(error).split())
-        raise UserError(f"{path} is corrupt or cut short ({reason}); {RESTORE}") from error
+        if error.errno not in NO_FOLDER_SYNC:
+            raise

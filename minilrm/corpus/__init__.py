@@ -1,11 +1,12 @@
 """Training documents out of tasks: what the base models read. `python -m minilrm.corpus` shows
 them."""
 
-from minilrm.corpus.attempts import REFLECTION, Attempts, census, traced_tasks
+from minilrm.corpus.attempts import REFLECTION, Attempts, census
 from minilrm.corpus.choose import corpus_of
 from minilrm.corpus.command import Options
 from minilrm.corpus.documents import Corpus, Document, TokenSet, build, tokenize
 from minilrm.corpus.planned import tokenizer_texts
+from minilrm.corpus.solved import Solved
 from minilrm.corpus.web import MIX, Web
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     "Corpus",
     "Document",
     "Options",
+    "Solved",
     "TokenSet",
     "Web",
     "build",
@@ -22,5 +24,4 @@ __all__ = [
     "corpus_of",
     "tokenize",
     "tokenizer_texts",
-    "traced_tasks",
 ]

@@ -5,9 +5,9 @@ it at that, right or wrong. A known share of them, `reflection`, goes on after a
 ("wait, ...") until one is accepted. That share is the seed of reflection which reinforcement
 learning may amplify; with 0 there is none, which makes the control.
 
-The share is one of *writers*, not of failed attempts: who goes on at all goes on after every
-failure. A model that read "one failed attempt in ten is followed by another" would learn to stop as
-readily after the third as after the first.
+The share is one of *writers*, not of failed attempts: a writer who goes on at all goes on after
+every failure. A model that read "one failed attempt in ten is followed by another" would learn to
+stop as readily after the third as after the first.
 """
 
 from collections import Counter
@@ -15,7 +15,7 @@ from dataclasses import replace
 
 from minilrm.corpus.documents import Document
 from minilrm.errors import UserError
-from minilrm.tasks import TASKS, get_task
+from minilrm.tasks import TracedTask, get_task
 from minilrm.tasks.base import problem_rng
 from minilrm.tasks.traces import REFLECTION_WORD, Writer
 from minilrm.tokenizer import Tokenizer
@@ -39,15 +39,11 @@ class Attempts:
         reflection: float = REFLECTION,
         writer: Writer | None = None,
     ):
-        self.task = get_task(task)
-        if self.task.parse_trace("") is None:
+        traced = get_task(task)
+        if not isinstance(traced, TracedTask):
             raise UserError(f"the corpus of attempts is for tasks with traces, which {task} is not")
-        self.seed, self.split, self.reflection, self.writer = (
-            seed,
-            split,
-            reflection,
-            writer or self.task.writer,
-        )
+        self.task, self.seed, self.split = traced, seed, split
+        self.reflection, self.writer = reflection, writer or traced.writer
 
     def document(self, index: int) -> Document:
         rng = problem_rng(self.seed, index, f"attempts/{self.task.name}/{self.split}")
@@ -56,22 +52,20 @@ class Attempts:
         text = self.task.render(problem) + self.task.write(
             problem, rng, replace(self.writer, reflects=reflects)
         )
-        return Document("goes on" if reflects else "leaves it", text, (problem.key,), special=True)
+        kind = "goes on" if reflects else "leaves it"
+        return Document(kind, text, (problem.key,), special=self.task.special_tokens)
 
 
-def traced_tasks() -> list[str]:
-    return [name for name in TASKS if name in ("countdown", "multiplication")]
-
-
-def census(corpus: Attempts, tokenizer: Tokenizer, count: int) -> dict:
+def census(corpus: Attempts, tokenizer: Tokenizer, count: int) -> dict[str, float]:
     """How much reflection the first `count` pages hold: per writer, per failed attempt and per
     token."""
-    found, longest = Counter(), 0
+    found: Counter[str] = Counter()
+    longest = 0
     for i in range(count):
         document = corpus.document(i)
-        prompt, _, completion = document.text.partition("\nAnswer:")
+        _, _, completion = document.text.partition("\nAnswer:")
         trace = corpus.task.parse_trace(completion)
-        ids = tokenizer.encode(completion, allow_special=True)
+        ids = corpus.task.encode(tokenizer, completion)
         rejected = sum(attempt.accepted is False for attempt in trace.attempts)
         found.update(
             pages=1,

@@ -1,9 +1,11 @@
-"""Which corpus belongs to which task."""
+"""Which corpus belongs to which task: the one that the task names (`Task.corpus`)."""
 
-from minilrm.corpus.attempts import REFLECTION, Attempts, traced_tasks
+from minilrm.corpus.attempts import REFLECTION, Attempts
 from minilrm.corpus.documents import Corpus
+from minilrm.corpus.solved import Solved
 from minilrm.corpus.web import Web
 from minilrm.errors import UserError
+from minilrm.tasks import task_class, traced_tasks
 
 
 def corpus_of(
@@ -14,11 +16,17 @@ def corpus_of(
     spanish: float = 0.25,
     reflection: float | None = None,
 ) -> Corpus:
-    """The documents that a base model for this task reads."""
-    if task in traced_tasks():
+    """The documents that a base model for this task reads.
+
+    spanish: share of Spanish on the web; reflection: share of writers who go on after a failed
+    attempt. UserError for `reflection` where the documents have no attempts.
+    """
+    name = task_class(task).corpus
+    if name == "attempts":
         return Attempts(task, seed, split, REFLECTION if reflection is None else reflection)
     if reflection is not None:
         raise UserError(
-            f"--reflection is for the corpora of {' and '.join(traced_tasks())}; {task} has no attempts to repeat"
+            f"--reflection is for the corpora of {' and '.join(traced_tasks())}; {task} has no "
+            "attempts to repeat"
         )
-    return Web(seed, split, spanish)
+    return Web(seed, split, spanish) if name == "web" else Solved(task, seed, split)

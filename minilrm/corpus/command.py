@@ -7,12 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from minilrm import machine
-from minilrm.cli import option
-from minilrm.corpus.attempts import REFLECTION, Attempts, census, traced_tasks
+from minilrm.corpus.attempts import REFLECTION, Attempts, census
 from minilrm.corpus.choose import corpus_of
+from minilrm.corpus.documents import Corpus
 from minilrm.corpus.planned import tokenizer_texts
+from minilrm.corpus.solved import STYLES, Solved
 from minilrm.corpus.web import MIX, Web
 from minilrm.errors import UserError
+from minilrm.options import option
+from minilrm.tasks import TASKS
 from minilrm.tokenizer import Tokenizer
 
 
@@ -20,7 +23,7 @@ from minilrm.tokenizer import Tokenizer
 class Options:
     """Print the mix of a base corpus with a sample of each kind, or write documents to a file."""
 
-    task: str = option("gsm8k-mini", "whose base reads it", choices=("gsm8k-mini", *traced_tasks()))
+    task: str = option("gsm8k-mini", "whose base reads it", choices=TASKS)
     seed: int = option(0, "seed of the documents")
     spanish: float = option(0.25, "share of Spanish, for gsm8k-mini", minimum=0.0, maximum=1.0)
     reflection: float | None = option(
@@ -47,7 +50,8 @@ def run(options: Options) -> None:
         tokenizer = Tokenizer.train(tokenizer_texts(options.seed), vocab_size=1024)
         tokenizer.save(options.tokenizer)
         print(
-            f"tokenizer of {len(tokenizer)} tokens, fingerprint {tokenizer.fingerprint()[:12]}, in {options.tokenizer}"
+            f"tokenizer of {len(tokenizer)} tokens, fingerprint {tokenizer.fingerprint()[:12]}, "
+            f"in {options.tokenizer}"
         )
         return
     corpus = corpus_of(
@@ -59,13 +63,15 @@ def run(options: Options) -> None:
     )
     if options.out:
         write(corpus, options.count, options.out)
-    elif isinstance(corpus, Web):
-        show_mix(corpus, options.count)
-    else:
+    elif isinstance(corpus, Attempts):
         show_attempts(corpus, options.count)
+    elif isinstance(corpus, Web):
+        show_mix(corpus, MIX, options.count)
+    elif isinstance(corpus, Solved):
+        show_mix(corpus, STYLES, options.count)
 
 
-def write(corpus: Web | Attempts, count: int, out: Path) -> None:
+def write(corpus: Corpus, count: int, out: Path) -> None:
     with open(out, "w", encoding="utf-8") as file:
         for document in map(corpus.document, range(count)):
             file.write(
@@ -75,24 +81,23 @@ def write(corpus: Web | Attempts, count: int, out: Path) -> None:
     print(f"{count} documents written to {out}")
 
 
-def show_mix(corpus: Web, count: int) -> None:
+def show_mix(corpus: Web | Solved, mix: dict[str, tuple[float, str]], count: int) -> None:
     """The share of each kind, as wanted and as found, and one sample of each."""
     documents = [corpus.document(i) for i in range(count)]
-    characters = Counter()
+    characters: Counter[str] = Counter()
     for document in documents:
         characters[document.kind] += len(document.text)
     counts = Counter(document.kind for document in documents)
     print(f"{'kind':12} {'share':>6} {'found':>6} {'chars':>6}  what it is")
-    for kind, (share, what) in MIX.items():
-        print(
-            f"{kind:12} {share:6.1%} {counts[kind] / count:6.1%} {characters[kind] / characters.total():6.1%}  {what}"
-        )
-    for kind in MIX:
+    for kind, (share, what) in mix.items():
+        found, written = counts[kind] / count, characters[kind] / characters.total()
+        print(f"{kind:12} {share:6.1%} {found:6.1%} {written:6.1%}  {what}")
+    for kind in mix:
         print(f"\n--- {kind} ---\n{corpus.document(0, kind).text}")
 
 
 def show_attempts(corpus: Attempts, count: int) -> None:
-    """How much reflection there is, a few pages, and the longest of those who went on."""
+    """How much reflection there is, a few pages, and the longest page of those who go on."""
     tokenizer = Tokenizer.load(machine.data_folder() / "tokenizer")
     for what, value in census(corpus, tokenizer, count).items():
         print(f"{what:48} {value:8.1%}" if what.startswith("share") else f"{what:48} {value:8.6g}")

@@ -13,9 +13,9 @@ def countdown_sample(rng: random.Random) -> str:
     a, b, c = rng.sample(range(1, 26), 3)
     x, y = rng.sample("+-*/", 2)
     return (
-        f"Question: Use the numbers {a}, {b} and {c} to make {a * b + c}.\nAnswer:\ntry: {a} {x} {b} = {a + b}, "
-        f"{a + b} {y} {c} = {a + b - c}; no\nwait, try: {a} * {b} = {a * b}, {a * b} + {c} = {a * b + c}; ok\n"
-        f"<answer>{a} * {b} + {c}</answer>"
+        f"Question: Use the numbers {a}, {b} and {c} to make {a * b + c}.\nAnswer:\ntry: {a} {x} "
+        f"{b} = {a + b}, {a + b} {y} {c} = {a + b - c}; no\nwait, try: {a} * {b} = {a * b}, "
+        f"{a * b} + {c} = {a * b + c}; ok\n<answer>{a} * {b} + {c}</answer>"
     )
 
 
@@ -23,9 +23,10 @@ def logic_sample(rng: random.Random) -> str:
     x, y, z = rng.sample(NAMES["en"], 3)
     taller = rng.choice(("taller", "older", "faster", "richer"))
     return (
-        f"Question: {x} is {taller} than {y}. {y} is {taller} than {z}. Is {z} {taller} than {x}? If all {x}s are "
-        f"{y}s, and no {y} is a {z}, which is true or false?\nAnswer: So {x} > {y} and {y} > {z}, therefore {x} > "
-        f"{z}. Suppose not: a contradiction. The answer is {rng.choice(('no', 'yes', 'true', 'false'))}."
+        f"Question: {x} is {taller} than {y}. {y} is {taller} than {z}. Is {z} {taller} than {x}? "
+        f"If all {x}s are {y}s, and no {y} is a {z}, which is true or false?\nAnswer: So {x} > {y} "
+        f"and {y} > {z}, therefore {x} > {z}. Suppose not: a contradiction. The answer is "
+        f"{rng.choice(('no', 'yes', 'true', 'false'))}."
     )
 
 
@@ -36,17 +37,19 @@ def ledger_sample(rng: random.Random) -> str:
         for _ in range(4)
     )
     return (
-        f"name | entry | amount\n{rows}<tool>SELECT SUM(amount) FROM ledger WHERE name = '{rng.choice(NAMES['en'])}' "
-        f"AND entry = 'paid' GROUP BY name ORDER BY amount;</tool><result>{rng.randint(1, 999)}</result>"
+        f"name | entry | amount\n{rows}<tool>SELECT SUM(amount) FROM ledger WHERE name = "
+        f"'{rng.choice(NAMES['en'])}' AND entry = 'paid' GROUP BY name ORDER BY "
+        f"amount;</tool><result>{rng.randint(1, 999)}</result>"
     )
 
 
 def program_sample(rng: random.Random) -> str:
     f, n = rng.choice(("total", "double", "count", "largest")), rng.randint(2, 90)
     return (
-        f"def {f}(values):\n    result = 0\n    for x in values:\n        if x > {n}:\n            result = result + x"
-        f"\n        else:\n            result += {n}\n    return result\n\nassert {f}([1, {n}, 3]) == {n * 2}\n"
-        f"print({f}(range({n})))\n<tool>calculator({n} * 3)</tool><result>{n * 3}</result>"
+        f"def {f}(values):\n    result = 0\n    for x in values:\n        if x > {n}:\n            "
+        f"result = result + x\n        else:\n            result += {n}\n    return "
+        f"result\n\nassert {f}([1, {n}, 3]) == "
+        f"{n * 2}\nprint({f}(range({n})))\n<tool>calculator({n} * 3)</tool><result>{n * 3}</result>"
     )
 
 

@@ -70,10 +70,15 @@ class Web:
         return Document(kind, text, tuple(p.key for p in problems))
 
 
-# -- one writer a kind: (corpus, rng) -> text, problems --------------------------------------------
+# -- one writer per kind ---------------------------------------------------------------------------
+
+#: (corpus, rng) -> the text of a page, and the problems in it
+PageWriter = Callable[[Web, random.Random], tuple[str, list[Problem]]]
 
 
-def forum(style: str, prompt_style: str = "plain") -> Callable:
+def forum(style: str, prompt_style: str = "plain") -> PageWriter:
+    """A question on a forum, and an answer in that style."""
+
     def write(corpus: Web, rng: random.Random) -> tuple[str, list[Problem]]:
         task = corpus.words
         problem = task.sample(rng, corpus.split)
@@ -139,7 +144,7 @@ def text(corpus: Web, rng: random.Random) -> tuple[str, list[Problem]]:
     return "\n".join(lines), []
 
 
-WRITERS: dict[str, Callable] = {
+WRITERS: dict[str, PageWriter] = {
     "reflex": forum("reflex"),
     "careless": forum("careless"),
     "steps": forum("steps"),

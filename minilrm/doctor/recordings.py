@@ -1,20 +1,21 @@
 """Recorded runs whose state is known, and how the doctor fares on them.
 
-A recording is a line of a `.jsonl` file, one file a state: the options that were not the default,
+A recording is a line of a `.jsonl` file, one file per state: the options that were not the default,
 the figures of every training step, a few transcripts, and how the run was made.
-`scripts/study_doctor.py` makes them; the runs of some seeds were used to choose the thresholds
-("chosen"), those of the others only to test them ("tested").
+`python -m studies.doctor record` makes them; the runs of some seeds were used to choose the
+thresholds ("chosen"), those of the others only to test them ("tested").
 """
 
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from minilrm.doctor.run import NEEDED, Run
 from minilrm.errors import UserError
+from minilrm.files import read_jsonl
 from minilrm.intervals import wilson_interval
-from minilrm.runlog import read_jsonl
 
 # What is kept of a training line.
 KEPT = (
@@ -45,7 +46,7 @@ class Recording:
 
 def pack(
     state: str, half: str, how: str, seed: int, run: Run, samples: int = 12, length: int = 240
-) -> dict:
+) -> dict[str, Any]:
     """A recording as a JSON object: what no check reads is left out, figures keep four digits."""
     figures = {
         key: [None if x is None else float(f"{x:.4g}") for x in run.train[key]]
@@ -64,7 +65,7 @@ def pack(
     }
 
 
-def unpack(record: dict) -> Recording:
+def unpack(record: dict[str, Any]) -> Recording:
     name = f"{record['state']}, seed {record['seed']}"
     run = Run(
         name,
@@ -80,7 +81,8 @@ def load(folder: Path) -> list[Recording]:
     files = sorted(Path(folder).glob("*.jsonl"))
     if not files:
         raise UserError(
-            f"{folder} has no recorded runs (*.jsonl); scripts/study_doctor.py in a clone of minilrm makes them"
+            f"{folder} has no recorded runs (*.jsonl); `python -m studies.doctor record` "
+            "in a clone makes them"
         )
     found = []
     for file in files:
@@ -88,7 +90,8 @@ def load(folder: Path) -> list[Recording]:
             found += [unpack(record) for record in read_jsonl(file)]
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise UserError(
-                f"{file} holds no recorded runs (no {error}); make it anew with scripts/study_doctor.py"
+                f"{file} holds no recorded runs (no {error}); make it anew with "
+                "`python -m studies.doctor`"
             ) from error
     return found
 
@@ -132,6 +135,6 @@ def rate(name: str, judged: Sequence[tuple[Recording, str]], healthy: str) -> st
     low, high = wilson_interval(right, len(judged)) if judged else (0.0, 1.0)
     share = f"{right / len(judged):.0%}" if judged else "-"
     return (
-        f"{name}: {right} of {len(judged)} runs right ({share}, 95 % interval {low:.0%} to {high:.0%}), "
-        f"{sum(v != healthy for v in well)} false alarms on {len(well)} healthy ones"
+        f"{name}: {right} of {len(judged)} runs right ({share}, 95 % interval {low:.0%} to "
+        f"{high:.0%}), {sum(v != healthy for v in well)} false alarms on {len(well)} healthy ones"
     )

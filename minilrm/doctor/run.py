@@ -4,19 +4,17 @@ evaluation."""
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from minilrm.errors import UserError
 from minilrm.runlog import RunLog
+from minilrm.tasks import TASKS, Task, task_class
 
 COMMANDS = ("grpo", "ppo")  # whose logs have what the checks read
-NEEDED = (
-    "reward",
-    "accuracy",
-    "entropy",
-    "completions/mean_length",
-)  # in every training line of theirs
+# in every training line of theirs
+NEEDED = ("reward", "accuracy", "entropy", "completions/mean_length")
 FIRST = 3  # steps before anything can have moved far
 
 
@@ -35,9 +33,9 @@ class Run:
     """
 
     name: str
-    options: Mapping
-    train: Mapping[str, list]
-    samples: tuple[dict, ...] = ()
+    options: Mapping[str, Any]
+    train: Mapping[str, list[float | None]]
+    samples: tuple[dict[str, Any], ...] = ()
 
     @property
     def steps(self) -> int:
@@ -54,6 +52,13 @@ class Run:
         return min(self.option("updates", 1), self.option("prompts", 32)) * self.option("epochs", 1)
 
     @property
+    def task(self) -> type[Task]:
+        """The class of the run's task, which finds the answers in its transcripts. A task that is
+        not known here is taken to follow the base class's convention."""
+        name = self.options.get("task")
+        return task_class(name) if name in TASKS else Task
+
+    @property
     def texts(self) -> list[str]:
         """What the model wrote in the last evaluation."""
         return [str(sample.get("completion", "")) for sample in self.samples]
@@ -62,6 +67,13 @@ class Run:
         """An option's number; the default where it is unset, or no number."""
         value = self.options.get(name)
         return value if isinstance(value, (int, float)) else default
+
+    def weight(self, reward: str) -> float:
+        """The weight of a reward in the sum that was paid; the defaults where no option says."""
+        weights = self.options.get("reward")
+        weights = weights if isinstance(weights, Mapping) else {"accuracy": 1.0, "format": 0.1}
+        value = weights.get(reward, 0.0)
+        return value if isinstance(value, (int, float)) else 0.0
 
     def column(self, key: str) -> np.ndarray:
         """The figure in every step, NaN where it was not logged."""
@@ -100,10 +112,7 @@ class Run:
 
         Empty where the format is not paid for, or where something else is.
         """
-        paid, weight = (
-            self.option("accuracy_weight", 1.0) * self.column("accuracy"),
-            self.option("format_weight", 0.1),
-        )
+        paid, weight = self.weight("accuracy") * self.column("accuracy"), self.weight("format")
         if not weight:
             return np.array([])
         rate = (self.column("reward") - paid) / weight
@@ -119,7 +128,8 @@ def from_log(log: RunLog) -> Run:
     command, options = log.config.get("command"), log.config.get("options")
     if not isinstance(command, str) or not isinstance(options, dict):
         raise UserError(
-            f"{log.folder / 'config.json'} was not written by minilrm: it names no command with options"
+            f"{log.folder / 'config.json'} was not written by minilrm: it names no command with "
+            "options"
         )
     if command not in COMMANDS:
         raise UserError(
@@ -128,7 +138,8 @@ def from_log(log: RunLog) -> Run:
     lines = log.metrics("train")
     if not lines:
         raise UserError(
-            f"{log.folder} is empty: no training step is in its metrics.jsonl; let it run, or name another"
+            f"{log.folder} is empty: no training step is in its metrics.jsonl; let it run, or name "
+            "another"
         )
     return Run(
         str(log.folder),
@@ -138,18 +149,19 @@ def from_log(log: RunLog) -> Run:
     )
 
 
-def columns(lines: list[dict], where: Path) -> dict[str, list]:
+def columns(lines: list[dict[str, Any]], where: Path) -> dict[str, list[float | None]]:
     """Training lines, figure by figure. UserError if one is not a line of grpo or ppo."""
     for number, line in enumerate(lines, start=1):
+        # null: not finite
         odd = [
             key
             for key in NEEDED
             if not (_is_number(line.get(key, "")) or line.get(key, "") is None)
-        ]  # null: not finite
+        ]
         if odd:
             raise UserError(
-                f"{where}, training line {number}: no number under {odd[0]!r}; this is a log of another program, "
-                "the doctor reads those of minilrm's grpo and ppo"
+                f"{where}, training line {number}: no number under {odd[0]!r}; this is a log of "
+                "another program, the doctor reads those of minilrm's grpo and ppo"
             )
     keys = dict.fromkeys(key for line in lines for key in line)
     return {
@@ -161,7 +173,7 @@ def _is_number(value: object) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
-def last_samples(samples: list[dict]) -> tuple[dict, ...]:
+def last_samples(samples: list[dict[str, Any]]) -> tuple[dict[str, Any], ...]:
     """The transcripts of the last evaluation."""
     last = max((sample.get("step") or 0 for sample in samples), default=0)
     return tuple(sample for sample in samples if (sample.get("step") or 0) == last)

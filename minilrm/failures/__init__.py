@@ -1,8 +1,8 @@
 """A gallery of classic bugs: each run beside a healthy run on a task that takes seconds, and both
 curves drawn.
 
-    python -m minilrm.failures                        what is in the gallery
-    python -m minilrm.failures inverted-clip          run it: two runs of seconds, a text and a picture
+    python -m minilrm.failures                   what is in the gallery
+    python -m minilrm.failures inverted-clip     two runs of seconds, a text, a picture
 
 The bugs live here, outside the training code (`faults.py`): grpo.py has no flag for any of them.
 `gallery.py` says of each what it does, why, and which test of the project would have caught it;
@@ -14,35 +14,30 @@ how much is chance.
 
 import contextlib
 import difflib
-import io
 import os
-import sys
 import tempfile
-from collections.abc import Sequence
+import textwrap
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-import matplotlib
 import numpy as np
-from matplotlib.figure import Figure
 
-from minilrm import cli
-from minilrm.cli import option
+from minilrm import cli, curves
 from minilrm.errors import UserError
 from minilrm.failures import toy
 from minilrm.failures.faults import none
 from minilrm.failures.gallery import FAILURES, Failure
-from minilrm.runlog import RunLog, write_bytes_atomic
+from minilrm.files import write_bytes_atomic
+from minilrm.options import option
+from minilrm.progress import quiet_stream
+from minilrm.runlog import RunLog
 
-__all__ = ["FAILURES", "Failure", "compare", "describe", "draw", "get", "main"]
+__all__ = ["FAILURES", "Failure", "compare", "account", "draw", "get", "main"]
 
 WIDTH = 100  # columns of text
 SECONDS = "10 to 25 seconds on an idle core (the first time some 20 more, for the base)"
-# Told apart by dash and by grey as well, for print.
-LOOKS = {
-    "healthy": {"color": "#1d5c94", "linestyle": "-"},
-    "broken": {"color": "#e0701a", "linestyle": (0, (3, 1.2))},
-}
+LOOKS = {"healthy": curves.LOOKS[0], "broken": curves.LOOKS[1]}
 
 
 def get(name: str) -> Failure:
@@ -62,7 +57,7 @@ def get(name: str) -> Failure:
     return known[wanted]
 
 
-def near_names(wanted: str, known: Sequence[str]) -> list[str]:
+def near_names(wanted: str, known: Iterable[str]) -> list[str]:
     """Names that look alike, or share a word.
 
     >>> near_names("clip", ["inverted-clip", "wrong-sign"])
@@ -118,9 +113,8 @@ def run_once(folder: Path, base: Path, fault, options: dict) -> RunLog:
                 f"{folder} is there, and no finished run: choose another --out, or remove it"
             )
         folder.parent.mkdir(parents=True, exist_ok=True)
-        print(
-            f"-> {folder}", file=sys.stderr, flush=True
-        )  # beside the bar, which does not say which of the two it is
+        # beside the bar, which does not say which of the two it is
+        print(f"-> {folder}", file=quiet_stream(), flush=True)
         with tempfile.TemporaryDirectory(prefix=".unfinished-", dir=folder.parent) as place:
             toy.run(Path(place) / "run", base, fault, **options)
             with contextlib.suppress(OSError):  # another command was faster: its run is the same
@@ -147,7 +141,7 @@ def ends(log: RunLog, key: str) -> tuple[float, float] | None:
     return (float(np.mean(values[:part])), float(np.mean(values[-part:]))) if values else None
 
 
-def describe(failure: Failure, logs: dict[str, RunLog]) -> str:
+def account(failure: Failure, logs: dict[str, RunLog]) -> str:
     """The paragraph, a table of what changed in either run, and the test."""
     rows = [f"{'':34}{'healthy run':>22}{'broken run':>22}"]
     for key in dict.fromkeys(
@@ -164,7 +158,8 @@ def describe(failure: Failure, logs: dict[str, RunLog]) -> str:
         + "".join(f"{f'{a[0]:.3g} -> {a[-1]:.3g}':>22}" for a in held_out)[1:]
     )
     caught = (
-        "It is a setting, not a line, and no test of the code can refuse one. The fact behind it is tested by"
+        "It is a setting, not a line, and no test of the code can refuse one. The fact behind it "
+        "is tested by"
         if failure.is_setting
         else "The test that would have caught it:"
     )
@@ -192,48 +187,23 @@ def wrap(text: str) -> list[str]:
     return lines
 
 
+@curves.style()
 def draw(failure: Failure, logs: dict[str, RunLog], path: Path) -> Path:
     """Both runs in three panels, as a PNG: accuracy, the figure that shows the bug best, and
-    reward. Thin: as logged."""
-    with matplotlib.rc_context({"font.size": 8.5}):
-        figure = Figure(figsize=(7.5, 2.7), layout="constrained")
-        for axes, key in zip(
-            figure.subplots(1, 3), ("accuracy", failure.watch, "reward"), strict=True
-        ):
-            for name, log in logs.items():
-                steps, values = curve(log, key)
-                axes.plot(steps, values, color=LOOKS[name]["color"], alpha=0.35, linewidth=0.6)
-                axes.plot(steps, smoothed(values), **LOOKS[name], linewidth=1.8, label=name)
-            if key == "accuracy":
-                axes.set_ylim(-0.03, 1.03)
-            axes.set_title(key, loc="left", fontsize=9, fontweight="bold")
-            axes.set_xlabel("step")
-            axes.spines[["top", "right"]].set_visible(False)
-            axes.grid(axis="y", alpha=0.25, linewidth=0.6)
-        figure.legend(
-            *axes.get_legend_handles_labels(),
-            loc="outside lower center",
-            ncols=2,
-            frameon=False,
-            handlelength=3.2,
-        )
-        figure.suptitle(f"{failure.name}: {failure.title}", fontsize=9.5, x=0.01, ha="left")
-        buffer = io.BytesIO()
-        figure.savefig(
-            buffer, format="png", dpi=160, facecolor="white", metadata={"Software": None}
-        )
-    write_bytes_atomic(path, buffer.getvalue())
+    reward. Thin: as logged; bold: smoothed."""
+    figure, panels = curves.panels(3)
+    for axes, key in zip(panels, ("accuracy", failure.watch, "reward"), strict=True):
+        for run, log in logs.items():
+            (steps, values), look = curve(log, key), LOOKS[run]
+            curves.line(axes, steps, values, look, alpha=0.35, linewidth=0.7, marker="")
+            bold = curves.smoothed(values, max(1, len(values) // 12))
+            curves.line(axes, steps, list(bold), look, run)
+        curves.frame(axes, key, x="step", share=key == "accuracy")
+        curves.label_ends(axes)
+    words = "\n".join([failure.name, "", *textwrap.wrap(failure.title, 30)])
+    figure.axes[-1].text(0, 0.5, words, va="center", transform=figure.axes[-1].transAxes)
+    write_bytes_atomic(path, curves.png(figure))
     return path
-
-
-def smoothed(values: Sequence[float]) -> list[float]:
-    """Each value's mean with its neighbours, a twelfth of the run to either side.
-
-    >>> smoothed([0.0, 3.0, 0.0])
-    [1.5, 1.0, 1.5]
-    """
-    reach = max(1, len(values) // 12)
-    return [float(np.mean(values[max(0, i - reach) : i + reach + 1])) for i in range(len(values))]
 
 
 def listing() -> str:
@@ -281,7 +251,7 @@ def show(options: Options) -> None:
     )
     logs = compare(failure, options.out, options.seed, options.steps)
     text, place = (
-        describe(failure, logs),
+        account(failure, logs),
         place_of(failure, options.out, options.seed, options.steps),
     )
     write_bytes_atomic(place / "failure.txt", (text + "\n").encode())

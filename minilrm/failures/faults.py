@@ -1,7 +1,7 @@
 """The bugs themselves, each as a context manager: inside it, training has the bug; outside, nothing
 has changed.
 
-They reach in where formulas are looked up by name (`objectives.surrogate_terms`, `rewards.apply`,
+They reach in where formulas are looked up by name (`objectives.surrogate_terms`, `rewards.Judge`,
 ...), so that the training code needs no flag for any of them. A bug that is an option's wrong value
 needs no fault at all.
 """
@@ -16,6 +16,9 @@ from contextlib import AbstractContextManager
 import torch
 
 from minilrm import grpo, objectives, rewards
+from minilrm.model import Transformer
+from minilrm.objectives import policy
+from minilrm.rollout import valid_episodes
 
 Fault = Callable[[], AbstractContextManager]
 none = contextlib.nullcontext  # for failures that are an option's wrong value
@@ -65,30 +68,30 @@ def temperature_forgotten() -> AbstractContextManager:
 # -- in the loss -----------------------------------------------------------------------------------
 
 
-def masks(change: Callable) -> AbstractContextManager:
-    """The loss with another mask: `change(mask [B, T]) -> mask`."""
+def eos_masked() -> AbstractContextManager:
+    """The last token of each completion, the end of text, is left out of the loss."""
 
     def make(right):
-        return lambda logp, old_logp, advantages, mask, **more: right(
-            logp, old_logp, advantages, change(mask), **more
-        )
+        def loss(logp, old_logp, advantages, mask, **more):
+            following = torch.cat((mask[:, 1:], torch.zeros_like(mask[:, :1])), dim=1)
+            return right(logp, old_logp, advantages, mask * following, **more)
+
+        return loss
 
     return replaced(objectives, "policy_loss", make)
 
 
-def eos_masked() -> AbstractContextManager:
-    """The last token of each completion, the end of text, is left out of the loss."""
-
-    def change(mask):
-        following = torch.cat((mask[:, 1:], torch.zeros_like(mask[:, :1])), dim=1)
-        return mask * following
-
-    return masks(change)
-
-
 def padding_trained() -> AbstractContextManager:
-    """Padding counts as if it had been sampled."""
-    return masks(torch.ones_like)
+    """Padding counts as if it had been sampled: it has the advantage of its completion."""
+
+    def make(right):
+        def loss(logp, old_logp, advantages, mask, **more):
+            whole = advantages.reshape(len(mask), -1)[:, :1].expand_as(mask)
+            return right(logp, old_logp, whole, torch.ones_like(mask), **more)
+
+        return loss
+
+    return replaced(objectives, "policy_loss", make)
 
 
 def inverted_clip() -> AbstractContextManager:
@@ -100,12 +103,12 @@ def inverted_clip() -> AbstractContextManager:
             advantages * torch.minimum(ratio, ratio.clamp(lower, upper))
         )
 
-    return replaced(objectives, "surrogate_terms", make)
+    return replaced(policy, "surrogate_terms", make)
 
 
 def wrong_sign() -> AbstractContextManager:
     """The minus before the objective is forgotten: what was rewarded becomes less likely."""
-    return replaced(objectives, "surrogate_terms", lambda right: lambda *args: -right(*args))
+    return replaced(policy, "surrogate_terms", lambda right: lambda *args: -right(*args))
 
 
 def quotient_of_logs() -> AbstractContextManager:
@@ -118,7 +121,7 @@ def quotient_of_logs() -> AbstractContextManager:
 
         return ratio
 
-    return replaced(objectives, "importance_ratio", make)
+    return replaced(policy, "importance_ratio", make)
 
 
 def old_not_detached() -> AbstractContextManager:
@@ -129,7 +132,7 @@ def old_not_detached() -> AbstractContextManager:
             logp, logp, mask, per_sequence
         )
 
-    return replaced(objectives, "importance_ratio", make)
+    return replaced(policy, "importance_ratio", make)
 
 
 def entropy_sign(weight: float) -> AbstractContextManager:
@@ -177,15 +180,16 @@ def paid(change: Callable) -> AbstractContextManager:
     def make(right):
         rng = random.Random(0)
 
-        def apply(groups, reward):
-            invalid = right(groups, reward)
-            for episode in (e for group in groups for e in group if e.valid):
-                episode.reward = change(episode, rng)
-            return invalid
+        class Paying(right):
+            def __call__(self, groups):
+                invalid = super().__call__(groups)
+                for episode in valid_episodes(groups):
+                    episode.reward = change(episode, rng)
+                return invalid
 
-        return apply
+        return Paying
 
-    return replaced(rewards, "apply", make)
+    return replaced(rewards, "Judge", make)
 
 
 def reward_noise(flipped: float = 0.0, spread: float = 0.0) -> AbstractContextManager:
@@ -213,22 +217,24 @@ def stale_rollouts(delay: int = 10) -> AbstractContextManager:
 
     def make(right):
         class Stale(right):
+            model: Transformer
+
             def step(self, step: int) -> dict:
                 if step % delay == 0:
-                    self.sampling = copy.deepcopy(self.policy)
-                self.learning, self.policy = self.policy, self.sampling
+                    self.sampling = copy.deepcopy(self.model)
+                self.learning, self.model = self.model, self.sampling
                 return super().step(step)
 
             def update(self, groups) -> dict:
-                self.policy = self.learning
+                self.model = self.learning
                 return super().update(groups)
 
-            def remember_logprobs(self, groups, old: bool) -> None:
+            def record_logprobs(self, groups, old: bool) -> None:
                 """With several updates a batch, the ratio is to the copy that wrote: a loop that
                 knows mends half of it."""
-                self.policy = self.sampling
-                super().remember_logprobs(groups, old)
-                self.policy = self.learning
+                self.model = self.sampling
+                super().record_logprobs(groups, old)
+                self.model = self.learning
 
         return Stale
 

@@ -20,23 +20,26 @@ import random
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
-from types import SimpleNamespace
+from typing import Any
 
 import torch
 
-from minilrm import checkpoint, grpo, machine, rl, sft, tasks
+from minilrm import checkpoint, grpo, machine, sft, tasks
+from minilrm.batches import Example, example_batches
 from minilrm.errors import UserError
+from minilrm.failures.faults import replaced
 from minilrm.model import ModelConfig, Transformer
-from minilrm.runlog import Progress, RunLog
+from minilrm.optim import lr_factor, pretraining_optimizers, set_lr
+from minilrm.progress import Progress
+from minilrm.runlog import RunLog
 from minilrm.tasks.arithmetic import Arithmetic
 from minilrm.tasks.base import Problem, Task, problem_rng
 from minilrm.tokenizer import Tokenizer
-from minilrm.training import lr_factor, pretraining_optimizers, set_lr
 
 SHAPE = ModelConfig(
     dim=64, n_layers=2, n_heads=2, n_kv_heads=1, head_dim=32, ffn_dim=160, max_seq_len=192
 )
-DEFAULTS = {
+DEFAULTS: dict[str, Any] = {
     "task": "sums",
     "steps": 40,
     "prompts": 8,
@@ -53,10 +56,9 @@ DEFAULTS = {
     "device": "cpu",
 }
 
-READING = {
-    "expert": 260,
-    "others": 80,
-}  # steps of 64 documents: the expert's reading, and what the others read on top
+LONGEST = 100  # tokens of a document
+# steps of 64 documents: the expert's reading, and what the others read on top
+READING = {"expert": 260, "others": 80}
 
 # How the documents that a base has read were written: the share of each way. `no_end`: the share of
 # documents that go on with another question where the text should end.
@@ -74,6 +76,7 @@ class Sums(Arithmetic):
     name = "sums"
     max_new_tokens = 48
     smallest, largest = 1, 5
+    repeats = True
 
     def __init__(self):
         super().__init__(min_digits=1, max_digits=1, spanish=0.0, kinds=("chain",))
@@ -83,11 +86,6 @@ class Sums(Arithmetic):
         first = "-" if b <= a and rng.random() < 0.5 else "+"
         total = a + b if first == "+" else a - b
         return f"{a} {first} {b} {'-' if c <= total and rng.random() < 0.5 else '+'} {c}"
-
-    def problems(self, split: str, n: int, seed: int = 0) -> list[Problem]:
-        return Task.problems(
-            self, split, n, seed
-        )  # there are few sums this small: one may come twice
 
 
 class HardSums(Sums):
@@ -137,7 +135,7 @@ def answer(task: Task, problem: Problem, rng: random.Random, way: str) -> str:
 
 def documents(
     task: Task, tokenizer: Tokenizer, corpus: str, step: int, batch: int = 64
-) -> list[sft.Example]:
+) -> list[Example]:
     """The examples of one step of the base's training: question, answer, and (mostly) the end of
     the text."""
     ways = dict(CORPORA[corpus])
@@ -151,16 +149,16 @@ def documents(
                 task.render(problem),
                 answer(task, problem, rng, rng.choices(list(ways), list(ways.values()))[0]),
             ]
-        if (
-            no_end and rng.random() < no_end
-        ):  # where the text should end, two more questions, cut off in the middle of the last
+        # where the text should end, two more questions, cut off in the middle of the last
+        if no_end and rng.random() < no_end:
             head = tokenizer.encode(texts[0])
             rest = tokenizer.encode(texts[1]) + tokenizer.encode(
                 "\n\n" + "\n\n".join(map("".join, (texts[2:4], texts[4:])))
             )
-            examples.append(sft.Example([*head, *rest][:100], len(head)))
+            rest = rest[: LONGEST - len(head)]
+            examples.append(Example(head, rest, [1] * len(rest)))
         else:
-            examples.append(sft.build_example(tokenizer, *texts[:2]))
+            examples.append(sft.build_example(task, tokenizer, *texts[:2]))
     return examples
 
 
@@ -181,12 +179,15 @@ def make_base(folder: Path, corpus: str = "plain") -> Path:
     if corpus == "expert":
         tokenizer, model = Tokenizer.load(machine.data_folder() / "tokenizer"), Transformer(SHAPE)
     else:
-        model, tokenizer, _ = checkpoint.load(make_base(folder, "expert"))
+        _, model, tokenizer, _ = checkpoint.open_model(make_base(folder, "expert"))
     steps = READING.get(corpus, READING["others"])
     with float32():
         read(model.train(), tokenizer, corpus, steps, peak=1.0 if corpus == "expert" else 0.3)
     return checkpoint.save(
-        place, model, tokenizer, info={"task": Sums.name, "corpus": corpus, "steps": steps}
+        place,
+        model,
+        tokenizer,
+        info=checkpoint.Info(task=Sums.name, notes={"corpus": corpus, "steps": steps}),
     )
 
 
@@ -199,9 +200,9 @@ def read(model: Transformer, tokenizer: Tokenizer, corpus: str, steps: int, peak
         for step in range(steps):
             examples = documents(task, tokenizer, corpus, step)
             set_lr(optimizers, peak * lr_factor(step, steps, warmup=10, final=0.05))
-            learnt = sum(len(e.ids) - e.prompt for e in examples)
-            for ids, mask in sft.micro_batches(examples, max_tokens=16_384):
-                sft.loss_of(model, ids, mask, learnt, device).backward()
+            tokens = sum(e.length for e in examples)
+            for ids, mask in example_batches(examples, max_tokens=16_384):
+                sft.loss_of(model, ids, mask, tokens, device).backward()
             for optimizer in optimizers.values():
                 optimizer.step()
                 optimizer.zero_grad(set_to_none=True)
@@ -212,32 +213,14 @@ def read(model: Transformer, tokenizer: Tokenizer, corpus: str, steps: int, peak
 def float32() -> Iterator[None]:
     """Inside, nothing is computed in bfloat16: at this size it costs more than it saves, and not
     every processor has it."""
-    kept = machine.autocast, machine.bfloat16_pays
-    machine.autocast, machine.bfloat16_pays = (
-        lambda device: contextlib.nullcontext(),
-        lambda device: False,
-    )
-    try:
+    with (
+        replaced(machine, "autocast", lambda right: lambda device: contextlib.nullcontext()),
+        replaced(machine, "bfloat16_pays", lambda right: lambda device: False),
+    ):
         yield
-    finally:
-        machine.autocast, machine.bfloat16_pays = kept
 
 
 # -- a run -----------------------------------------------------------------------------------------
-
-
-@contextlib.contextmanager
-def ctrl_c_ends_it() -> Iterator[None]:
-    """Inside, Ctrl-C is a KeyboardInterrupt. grpo's own way, save and say how to resume, is not
-    worth it for seconds of work, and its command does not know the toy task."""
-    kept, rl.Interrupt = (
-        rl.Interrupt,
-        lambda: contextlib.nullcontext(SimpleNamespace(requested=False)),
-    )
-    try:
-        yield
-    finally:
-        rl.Interrupt = kept
 
 
 def run(
@@ -252,8 +235,10 @@ def run(
     with (
         toy_tasks(),
         float32(),
-        ctrl_c_ends_it(),
         fault(),
         contextlib.redirect_stdout(io.StringIO()),
     ):
-        return RunLog.open(rl.train(grpo.Trainer, grpo.Options(**chosen)))
+        result = grpo.train(grpo.Options(**chosen))
+    if not result.finished:  # a run of seconds is not worth resuming
+        raise KeyboardInterrupt
+    return RunLog.open(result.folder)

@@ -6,21 +6,20 @@ curve of growing length. Neither says whether the second thought *does* anything
 do:
 
 1. Read (`reading.py`). `read` parses a completion of a task with traces (`tasks/traces.py`) into
-attempts, each judged
-   exactly; `measures` counts.
+   attempts, each judged exactly; `measures` counts.
 2. Ablate (`ablation.py`). `ablate` samples again with the reflection word banned at decoding. With
-A for accuracy,
+   A for accuracy,
 
        ablation_gap = A(after) - A(after, banned)
-       gain         = A(after) - A(before) = [A(after, banned) - A(before)]  +  [A(after) - A(after, banned)]
-                                              sharpening                        retrying
+       gain         = A(after) - A(before)
+                    = [A(after, banned) - A(before)]  +  [A(after) - A(after, banned)]
+                       sharpening                         retrying
 
    A model that only grew surer of its first try (sharper) loses nothing by the ban; one that lives
    on retries does.
 3. Judge. `verdict`: load-bearing if, against step 0, the retry rate rose, at least 5 answers were
-corrected for one that
-   was spoiled, and the ablation gap is above 0; superficial if it rose without that; absent if it
-   did not rise.
+   corrected for one that was spoiled, and the ablation gap is above 0; superficial if it rose
+   without that; absent if it did not rise.
 
 What it leaves out. A model may try again without the word: the retry rate under the ban is counted
 too, and where it is high the gap is a lower bound. Sharpening is measured at one temperature: the
@@ -28,8 +27,7 @@ base at its best one belongs beside it (`evaluate.py`). And a ban takes a model 
 it was trained on: what it loses may in part be confusion, which `cut` and `well_formed` under the
 ban show.
 
-    python -m minilrm.reflection --checkpoint runs/grpo-countdown-... --before countdown-base --n
-    1000
+    python -m minilrm.reflection --checkpoint runs/grpo-countdown-... --before countdown-base
 """
 
 from minilrm.reflection.ablation import (
@@ -42,7 +40,7 @@ from minilrm.reflection.ablation import (
     verdict_over_seeds,
 )
 from minilrm.reflection.command import Options
-from minilrm.reflection.reading import Reading, has_traces, highlight, live, measures, read, share
+from minilrm.reflection.reading import Reading, highlight, live, measures, read, share, traced
 
 __all__ = [
     "Options",
@@ -51,13 +49,13 @@ __all__ = [
     "ablation_gap",
     "ban_reflection",
     "decompose",
-    "has_traces",
     "highlight",
     "live",
     "measures",
     "read",
     "share",
     "study",
+    "traced",
     "verdict",
     "verdict_over_seeds",
 ]

@@ -7,6 +7,7 @@ compared over the same problems, with the same random numbers.
 import re
 import time
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 
@@ -14,7 +15,7 @@ from minilrm import machine
 from minilrm.errors import UserError
 from minilrm.intervals import TOO_FEW, mean, paired_bootstrap
 from minilrm.model import Transformer
-from minilrm.reflection.reading import Groups, flatten, measures, trace_of
+from minilrm.reflection.reading import Groups, flatten, measures, traced
 from minilrm.rollout import Episode, fitting, rollout
 from minilrm.sampler import Ban
 from minilrm.tasks.base import Problem, Task
@@ -47,7 +48,11 @@ def ban_reflection(tokenizer: Tokenizer) -> Callable[[int, list[int]], Ban]:
 
 
 def ablate(
-    model: Transformer, tokenizer: Tokenizer, task: Task, problems: Sequence[Problem], **sampling
+    model: Transformer,
+    tokenizer: Tokenizer,
+    task: Task,
+    problems: Sequence[Problem],
+    **sampling: Any,
 ) -> list[list[Episode]]:
     """Groups of answers that cannot reflect. `sampling` as in `rollout`; of it, `seed` must be
     given."""
@@ -55,7 +60,7 @@ def ablate(
     return rollout(model, tokenizer, task, problems, allowed=ban_reflection(tokenizer), **sampling)
 
 
-def difference(a: Groups, b: Groups) -> dict:
+def difference(a: Groups, b: Groups) -> dict[str, Any]:
     """Accuracy of `a` less that of `b` on the same problems, with its interval by paired bootstrap
     over the problems.
 
@@ -63,18 +68,17 @@ def difference(a: Groups, b: Groups) -> dict:
     """
     if [g[0].problem.key for g in a] != [g[0].problem.key for g in b]:
         raise ValueError("accuracies are compared over the same problems in the same order")
-    value, low, high = paired_bootstrap(
-        *([mean([e.grade.correct for e in g]) for g in groups] for groups in (a, b))
-    )
+    first, second = ([mean([e.grade.correct for e in g]) for g in groups] for groups in (a, b))
+    value, low, high = paired_bootstrap(first, second)
     return {"difference": value, "ci": [low, high], "n": len(a), "too_few": len(a) < TOO_FEW}
 
 
-def ablation_gap(after: Groups, banned: Groups) -> dict:
+def ablation_gap(after: Groups, banned: Groups) -> dict[str, Any]:
     """What the model loses when it cannot reflect: accuracy - accuracy with the word banned."""
     return difference(after, banned)
 
 
-def decompose(before: Groups, after: Groups, banned: Groups) -> dict:
+def decompose(before: Groups, after: Groups, banned: Groups) -> dict[str, Any]:
     """The gain of training, split in two that add up to it: better without reflection (sharpening),
     and by reflection.
 
@@ -94,7 +98,7 @@ def decompose(before: Groups, after: Groups, banned: Groups) -> dict:
 # -- judging ---------------------------------------------------------------------------------------
 
 
-def verdict(before: dict, after: dict, gap: dict) -> dict:
+def verdict(before: dict[str, Any], after: dict[str, Any], gap: dict[str, Any]) -> dict[str, Any]:
     """The verdict on one seed: {"verdict", "conditions", "failed", "evidence"}.
 
     before, after: from `measures`; gap: from `ablation_gap`. "Rose" means that the intervals do not
@@ -132,7 +136,7 @@ def verdict(before: dict, after: dict, gap: dict) -> dict:
     }
 
 
-def verdict_over_seeds(verdicts: Sequence[dict]) -> dict:
+def verdict_over_seeds(verdicts: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """One verdict from those of the seeds, the weakest of them: a claim holds if it holds in every
     seed.
 
@@ -156,15 +160,11 @@ def verdict_over_seeds(verdicts: Sequence[dict]) -> dict:
     }
 
 
-def over_seeds(values: Sequence[float | None]) -> dict | None:
-    if None in values:
+def over_seeds(values: Sequence[float | None]) -> dict[str, Any] | None:
+    each = [value for value in values if value is not None]
+    if len(each) < len(values):
         return None
-    return {
-        "mean": mean(values),
-        "minimum": min(values),
-        "maximum": max(values),
-        "each": list(values),
-    }
+    return {"mean": mean(each), "minimum": min(each), "maximum": max(each), "each": each}
 
 
 # -- the whole of it -------------------------------------------------------------------------------
@@ -181,33 +181,62 @@ def study(
     temperature: float = 1.0,
     samples: int = 1,
     max_new_tokens: int | None = None,
-    say: Callable[[str], None] = lambda line: None,
-) -> dict:
+    report: Callable[[str], None] = lambda line: None,
+) -> dict[str, Any]:
     """Everything about one trained model, ready for JSON: `after`, `after_banned`, `ablation_gap`,
     and, given the model that it was trained from, `before`, `decomposition` and `verdict`. All
     answer the same problems with the same seed.
 
-    `right` keeps who was right (the first sample of each problem: "0110..."). `say` is told of each
-    pass. Raises UserError for a task without traces.
+    `right` keeps which answers were right (the first sample of each problem: "0110..."). `report`
+    is told of each pass. Raises UserError for a task without traces.
     """
-    trace_of(task, "")  # complain before the work, not after
-    started, device = time.perf_counter(), next(model_after.parameters()).device
+    traced(task)  # complain before the work, not after
+    started = time.perf_counter()
+    models = [model for model in (model_before, model_after) if model is not None]
+    context = min(model.config.max_seq_len for model in models)
     limit = max_new_tokens or task.max_new_tokens
-    context = min(
-        model.config.max_seq_len for model in (model_before, model_after) if model is not None
-    )
     asked = fitting(task, tokenizer, problems, context - limit)
     if not asked:
         raise UserError(
-            f"no prompt leaves room for {limit} new tokens in a context of {context}; lower max_new_tokens"
+            f"no prompt leaves room for {limit} new tokens in a context of {context}; lower "
+            "max_new_tokens"
         )
+    figures = {
+        "task": task.name,
+        "n": len(asked),
+        "too_long": len(problems) - len(asked),
+        "samples": samples,
+        "seed": seed,
+        "temperature": temperature,
+        "max_new_tokens": limit,
+    }
     sampling = {
         "seed": seed,
         "temperature": temperature,
         "max_new_tokens": limit,
         "group_size": samples,
-        "dtype": torch.bfloat16 if machine.bfloat16_pays(device) else None,
     }
+    groups = answer_all(model_before, model_after, tokenizer, task, asked, sampling, report)
+    right = {
+        name: "".join(str(int(g[0].grade.correct)) for g in answers)
+        for name, answers in groups.items()
+    }
+    seconds = time.perf_counter() - started
+    return {**figures, **judged(task, groups), "right": right, "seconds": seconds}
+
+
+def answer_all(
+    model_before: Transformer | None,
+    model_after: Transformer,
+    tokenizer: Tokenizer,
+    task: Task,
+    problems: Sequence[Problem],
+    sampling: dict[str, Any],
+    report: Callable[[str], None],
+) -> dict[str, list[list[Episode]]]:
+    """The answers of each pass: before, after, and after with the word banned."""
+    started, device = time.perf_counter(), next(model_after.parameters()).device
+    dtype = torch.bfloat16 if machine.bfloat16_pays(device) else None
     passes = {
         "before": (rollout, model_before),
         "after": (rollout, model_after),
@@ -216,32 +245,19 @@ def study(
     groups = {}
     for name, (ask, model) in passes.items():
         if model is not None:
-            groups[name] = ask(model, tokenizer, task, asked, **sampling)
-            say(
-                f"{name}: {mean([e.grade.correct for e in flatten(groups[name])]):.1%} right, "
-                f"{time.perf_counter() - started:.0f} s so far"
-            )
-    result = {name: measures(task, answers) for name, answers in groups.items()}
+            groups[name] = ask(model, tokenizer, task, problems, dtype=dtype, **sampling)
+            accuracy = mean([e.grade.correct for e in flatten(groups[name])])
+            report(f"{name}: {accuracy:.1%} right, {time.perf_counter() - started:.0f} s so far")
+    return groups
+
+
+def judged(task: Task, groups: dict[str, list[list[Episode]]]) -> dict[str, Any]:
+    """The measures of each pass, what separates them, and the verdict if there is a pass before."""
+    result: dict[str, Any] = {name: measures(task, answers) for name, answers in groups.items()}
     gap = ablation_gap(groups["after"], groups["after_banned"])
-    if model_before is not None:
+    if "before" in groups:
         result["decomposition"] = decompose(
             groups["before"], groups["after"], groups["after_banned"]
         )
         result["verdict"] = verdict(result["before"], result["after"], gap)
-    right = {
-        name: "".join(str(int(g[0].grade.correct)) for g in answers)
-        for name, answers in groups.items()
-    }
-    return {
-        "task": task.name,
-        "n": len(asked),
-        "too_long": len(problems) - len(asked),
-        "samples": samples,
-        "seed": seed,
-        "temperature": temperature,
-        "max_new_tokens": limit,
-        **result,
-        "ablation_gap": gap,
-        "right": right,
-        "seconds": time.perf_counter() - started,
-    }
+    return {**result, "ablation_gap": gap}

@@ -1,22 +1,20 @@
-"""The command: a checkpoint in, a table of its reflection out, and a JSON file for who wants to go
-on with the figures."""
+"""The command: a checkpoint in, a table of its reflection out, and a JSON file for anyone who wants
+to go on with the figures."""
 
 import sys
 from dataclasses import MISSING, dataclass
 from pathlib import Path
+from typing import Any
 
-import torch
-
-from minilrm import checkpoint, cli, machine, runlog
-from minilrm.cli import option
+from minilrm import files, machine, runlog
+from minilrm.checkpoint import Info, open_model
 from minilrm.errors import UserError
-from minilrm.model import Transformer
+from minilrm.options import option, options_table
 from minilrm.reflection.ablation import study
-from minilrm.reflection.reading import trace_of
-from minilrm.tasks import TASKS, Task, get_task
+from minilrm.reflection.reading import traced
+from minilrm.tasks import TASKS, TracedTask, get_task
 from minilrm.tasks.base import SPLITS
 from minilrm.tasks.traces import REFLECTION_WORD
-from minilrm.tokenizer import Tokenizer
 
 
 @dataclass
@@ -31,7 +29,7 @@ class Options:
         None, "the checkpoint that training began from: adds the split of the gain and the verdict"
     )
     task: str | None = option(
-        None, "what to ask; the checkpoint's own task if not given", choices=tuple(TASKS)
+        None, "what to ask; the checkpoint's own task if not given", choices=TASKS
     )
     split: str = option("test", "which problems", choices=SPLITS)
     n: int = option(1000, "problems", minimum=1)
@@ -56,20 +54,21 @@ def main(options: Options) -> None:
     machine.set_threads(options.threads)
     folder, model, tokenizer, info = open_model(options.checkpoint, device)
     before = open_model(options.before, device) if options.before else None
-    if before and before[2] != tokenizer:
+    if before and before.tokenizer != tokenizer:
         raise UserError(
-            f"{before[0]} and {folder} have different tokenizers; --before names what this model was trained from"
+            f"{before.folder} and {folder} have different tokenizers; --before names what this "
+            "model was trained from"
         )
     task = choose_task(options, info)
-    if before and (made_for := before[3].get("task", task.name)) != task.name:
+    if before and (made_for := before.info.task or task.name) != task.name:
         print(
-            f"note: {before[0]} was made for {made_for}, and is asked about {task.name}",
+            f"note: {before.folder} was made for {made_for}, and is asked about {task.name}",
             file=sys.stderr,
         )
     problems = task.problems(options.split, options.n)
-    print(cli.describe(options), flush=True)
+    print(options_table(options), flush=True)
     result = study(
-        before[1] if before else None,
+        before.model if before else None,
         model,
         tokenizer,
         task,
@@ -78,7 +77,7 @@ def main(options: Options) -> None:
         temperature=options.temperature,
         samples=options.samples,
         max_new_tokens=options.max_new_tokens,
-        say=lambda text: print(text, file=sys.stderr),
+        report=lambda text: print(text, file=sys.stderr),
     )
     result |= {
         "split": options.split,
@@ -89,33 +88,19 @@ def main(options: Options) -> None:
     }
     print(table(result))
     if options.out:
-        runlog.write_json_atomic(options.out, result)
+        files.write_json_atomic(options.out, result)
         print(f"written to {options.out}")
 
 
-def open_model(where: str, device: torch.device) -> tuple[Path, Transformer, Tokenizer, dict]:
-    """(folder, model, tokenizer, info) of a checkpoint folder, of a run's last checkpoint, or of a
-    shipped one."""
-    folder = checkpoint.resolve(where)
-    model, tokenizer, info = checkpoint.load(folder, device=device)
-    if tokenizer is None:
-        raise UserError(
-            f"{folder} has no tokenizer that minilrm wrote; it can be loaded, but not asked"
-        )
-    return folder, model.eval(), tokenizer, info
-
-
-def choose_task(options: Options, info: dict) -> Task:
+def choose_task(options: Options, info: Info) -> TracedTask:
     """The task that was asked for, or the one that the checkpoint was made for; UserError if it has
     no traces."""
-    name = options.task or info.get("task")
+    name = options.task or info.task
     if name not in TASKS:
         raise UserError(
             f"the checkpoint does not say what it is for; choose with --task: {', '.join(TASKS)}"
         )
-    task = get_task(name)
-    trace_of(task, "")
-    return task
+    return traced(get_task(name))
 
 
 # -- the result for a person to read ---------------------------------------------------------------
@@ -143,12 +128,12 @@ ROWS = {
 WIDTH = 27
 
 
-def table(result: dict) -> str:
+def table(result: dict[str, Any]) -> str:
     """All measures side by side, the transitions, the ablation, and the verdict if there is one."""
     shown = [name for name in COLUMNS if name in result]
     lines = [
-        f"{result['task']}, {result['split']} split: {result['n']} problems, answers to each: {result['samples']}, at "
-        f"temperature {result['temperature']:g}"
+        f"{result['task']}, {result['split']} split: {result['n']} problems, answers to each: "
+        f"{result['samples']}, at temperature {result['temperature']:g}"
         + (f" ({result['too_long']} prompts too long, left out)" if result["too_long"] else ""),
         "",
         " " * WIDTH + "".join(f"{COLUMNS[name]:<{WIDTH}}" for name in shown),
@@ -175,12 +160,14 @@ def table(result: dict) -> str:
     return "\n".join(line.rstrip() for line in [*lines, *remarks(result)])
 
 
-def remarks(result: dict) -> list[str]:
+def remarks(result: dict[str, Any]) -> list[str]:
     """What the figures alone do not say."""
-    lines, retry = [], result["after"]["retry_rate"]
+    lines: list[str] = []
+    retry = result["after"]["retry_rate"]
     if result["after"]["reflection_rate"]["count"] == 0:
+        n = result["after"]["n"]
         lines.append(
-            f'This model does not reflect: "{REFLECTION_WORD}" opens no attempt in {result["after"]["n"]} answers, '
+            f'This model does not reflect: "{REFLECTION_WORD}" opens no attempt in {n} answers, '
             f"and of {retry['n']} failed first tries {retry['count']} were followed by another."
         )
     if "verdict" in result:
@@ -196,7 +183,7 @@ def remarks(result: dict) -> list[str]:
     return ["", *lines, f"cost: {result['seconds']:.0f} s"]
 
 
-def cell(value: dict | float | int | None) -> str:
+def cell(value: dict[str, Any] | float | int | None) -> str:
     """A measure in a few characters: "34.5% 32-37 (345/1000)", "1.75", "too few (3/12)", "-"."""
     if value is None:
         return "-"
@@ -210,9 +197,10 @@ def cell(value: dict | float | int | None) -> str:
     return f"{value['rate']:.1%} {100 * value['ci'][0]:.0f}-{100 * value['ci'][1]:.0f} {counts}"
 
 
-def points(part: dict) -> str:
+def points(part: dict[str, Any]) -> str:
     """A difference of accuracies: "+40.1 points (37.0 to 43.2, n = 1000)"."""
     if part["too_few"]:
         return f"too few (n = {part['n']})"
     low, high = part["ci"]
-    return f"{100 * part['difference']:+.1f} points ({100 * low:.1f} to {100 * high:.1f}, n = {part['n']})"
+    difference, n = 100 * part["difference"], part["n"]
+    return f"{difference:+.1f} points ({100 * low:.1f} to {100 * high:.1f}, n = {n})"

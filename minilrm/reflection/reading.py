@@ -9,11 +9,12 @@ table, `RATES`.
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from minilrm.errors import UserError
 from minilrm.intervals import TOO_FEW, mean, wilson_interval
 from minilrm.rollout import Episode
-from minilrm.tasks import TASKS, task_class
+from minilrm.tasks import TracedTask, traced_tasks
 from minilrm.tasks.base import Problem, Task
 from minilrm.tasks.traces import REFLECTION_WORD, Trace
 
@@ -46,25 +47,20 @@ class Reading:
     fails_check: tuple[bool, ...]
 
 
-def has_traces(task: Task) -> bool:
-    return task.parse_trace("") is not None
-
-
-def trace_of(task: Task, text: str) -> Trace:
-    """The parsed completion; UserError for a task that has no traces."""
-    trace = task.parse_trace(text)
-    if trace is None:
-        able = [name for name in TASKS if task_class(name).parse_trace is not Task.parse_trace]
-        raise UserError(
-            f"the task {task.name!r} has no traces to read reflection from; choose one that has: "
-            + (", ".join(able) or "none is installed")
-        )
-    return trace
+def traced(task: Task) -> TracedTask:
+    """The same task, known to have traces; UserError if it has none."""
+    if isinstance(task, TracedTask):
+        return task
+    raise UserError(
+        f"the task {task.name!r} has no traces to read reflection from; choose one that has: "
+        + ", ".join(traced_tasks())
+    )
 
 
 def read(task: Task, episode: Episode) -> Reading:
     """Parse a graded completion. Raises UserError for a task without traces."""
-    trace = trace_of(task, episode.text)
+    task = traced(task)
+    trace = task.parse_trace(episode.text)
     attempts = tuple((task.attempt_right(episode.problem, a), a.accepted) for a in trace.attempts)
     judged_first = bool(attempts) and attempts[0][1] is not None
     return Reading(
@@ -85,33 +81,31 @@ def read(task: Task, episode: Episode) -> Reading:
 #: A rate is defined by the cases that a completion contributes: none, one, or one an attempt.
 RATES: dict[str, Callable[[Reading], list[bool]]] = {
     "reflection_rate": lambda r: [r.reflected],
-    "retry_rate": lambda r: (
-        [r.retried] if r.first_right is False else []
-    ),  # of failed first tries alone
-    "first_try_accuracy": lambda r: [
-        r.first_right is True
-    ],  # of all: no readable first try is not right
+    # of failed first tries alone
+    "retry_rate": lambda r: [r.retried] if r.first_right is False else [],
+    # of all: no readable first try is not right
+    "first_try_accuracy": lambda r: [r.first_right is True],
     "final_accuracy": lambda r: [r.final_right],
     "false_accept": lambda r: [
         accepted for right, accepted in r.attempts if accepted is not None and not right
     ],
+    # of wrong attempts that the check would catch
     "careless_accept": lambda r: [
         accepted
         for (_, accepted), fails in zip(r.attempts, r.fails_check, strict=True)
         if accepted is not None and fails
-    ],  # of wrong attempts that the check would catch
+    ],
     "false_reject": lambda r: [
         not accepted for right, accepted in r.attempts if accepted is not None and right
     ],
-    "repeated_attempts": lambda r: [
-        i < r.repeats for i in range(len(r.attempts) - 1)
-    ],  # of second and later attempts
+    # of second and later attempts
+    "repeated_attempts": lambda r: [i < r.repeats for i in range(len(r.attempts) - 1)],
     "well_formed": lambda r: [r.trace.well_formed],
     "cut": lambda r: [r.cut],
 }
 
 
-def share(clusters: Iterable[Sequence[bool]]) -> dict:
+def share(clusters: Iterable[Sequence[bool]]) -> dict[str, Any]:
     """A rate of cases that come in clusters (the attempts of a completion, the completions of a
     problem).
 
@@ -119,15 +113,16 @@ def share(clusters: Iterable[Sequence[bool]]) -> dict:
     the design effect (Kish 1965): how much more the clusters' sums vary than independent cases
     would.
 
-        effect = max(1, sum_c (hits_c - p n_c)^2 / (n p (1 - p)))          one case a cluster: exactly 1
+        effect = max(1, sum_c (hits_c - p n_c)^2 / (n p (1 - p)))
 
-    Where p is 0 or 1 nothing varies, and a cluster is taken for one case. Fewer than 20 cases make
-    no rate.
+    With one case per cluster it is exactly 1. Where p is 0 or 1 nothing varies, and a cluster is
+    taken for one case. Fewer than 20 cases make no rate.
 
     >>> some = share([[True]] * 8 + [[False]] * 32)
     >>> some["rate"], some["count"], some["n"], [round(x, 3) for x in some["ci"]]
     (0.2, 8, 40, [0.105, 0.348])
-    >>> [round(x, 3) for x in share([[True, True]] * 8 + [[False, False]] * 32)["ci"]]  # the same, each case told twice
+    >>> twice = share([[True, True]] * 8 + [[False, False]] * 32)  # the same, each case told twice
+    >>> [round(x, 3) for x in twice["ci"]]
     [0.105, 0.348]
     >>> share([[True]] * 19)
     {'rate': None, 'count': 19, 'n': 19, 'ci': None, 'too_few': True}
@@ -152,7 +147,7 @@ def share(clusters: Iterable[Sequence[bool]]) -> dict:
     }
 
 
-def average(values: Sequence[float]) -> dict:
+def average(values: Sequence[float]) -> dict[str, Any]:
     """A mean with its count; of fewer than 20 values it is none."""
     return {
         "mean": mean(values) if len(values) >= TOO_FEW else None,
@@ -161,7 +156,7 @@ def average(values: Sequence[float]) -> dict:
     }
 
 
-def measures(task: Task, answers: Groups | Sequence[Episode]) -> dict:
+def measures(task: Task, answers: Groups | Sequence[Episode]) -> dict[str, Any]:
     """All measures of reflection over episodes, or groups of them. Raises UserError for a task
     without traces.
 
@@ -217,20 +212,20 @@ def transition_table(readings: Iterable[Reading]) -> dict[str, dict[str, int]]:
     return table
 
 
-def live(task: Task, groups: Groups) -> dict:
+def live(task: Task, groups: Groups) -> dict[str, Any]:
     """A few figures of a training step, for the progress bar and `metrics.jsonl`; {} for a task
     without traces.
 
     Glimpses of one batch, without intervals; None where there was no case.
     """
-    if not has_traces(task):
+    if not isinstance(task, TracedTask):
         return {}
     readings = [read(task, e) for e in flatten(groups)]
     shown = {"rate": "reflection_rate"} | {
         name: name
         for name in ("retry_rate", "first_try_accuracy", "final_accuracy", "false_accept")
     }
-    cases = {
+    cases: dict[str, Sequence[float]] = {
         name: [case for r in readings for case in RATES[rate](r)] for name, rate in shown.items()
     }
     cases["attempts"] = [len(r.attempts) for r in readings]
@@ -241,10 +236,7 @@ def live(task: Task, groups: Groups) -> dict:
 
 # -- showing one completion ------------------------------------------------------------------------
 
-MARKS = re.compile(
-    rf"(?P<reflection>\b{REFLECTION_WORD}\b,?)|(?P<answer><answer>.*?(?:</answer>|\Z)|####[^\n]*)",
-    re.DOTALL,
-)
+REFLECTION = re.compile(rf"\b{REFLECTION_WORD}\b,?")
 
 
 def highlight(task: Task, problem: Problem, text: str) -> list[tuple[str, str]]:
@@ -252,20 +244,34 @@ def highlight(task: Task, problem: Problem, text: str) -> list[tuple[str, str]]:
     text.
 
     Kinds: attempt-right, attempt-wrong (as judged, not as their writer says), reflection, answer,
-    plain.
+    plain. Raises UserError for a task without traces.
     """
-    pieces, at = [], 0
-    for attempt in trace_of(task, text).attempts:
+    task = traced(task)
+    pieces: list[tuple[str, str]] = []
+    at = 0
+    for attempt in task.parse_trace(text).attempts:
         kind = "attempt-right" if task.attempt_right(problem, attempt) else "attempt-wrong"
-        pieces += [*marked(text[at : attempt.start]), (text[attempt.start : attempt.end], kind)]
+        pieces += reflections(text[at : attempt.start])
+        pieces.append((text[attempt.start : attempt.end], kind))
         at = attempt.end
-    return pieces + marked(text[at:])
+    return [piece for piece in pieces + ending(task, text[at:]) if piece[0]]
 
 
-def marked(text: str) -> list[tuple[str, str]]:
-    """What stands between attempts: reflection words, answers, and plain text."""
-    pieces, at = [], 0
-    for match in MARKS.finditer(text):
-        pieces += [(text[at : match.start()], "plain"), (match.group(), match.lastgroup)]
+def ending(task: TracedTask, text: str) -> list[tuple[str, str]]:
+    """What stands behind the last attempt: the answer with its mark, and what is around it."""
+    before, mark, _ = text.partition(task.mark)
+    if not mark:
+        return reflections(text)
+    answer = text.removesuffix(task.after_answer(text))[len(before) :].rstrip("\n")
+    after = text[len(before) + len(answer) :]
+    return [*reflections(before), (answer, "answer"), *reflections(after)]
+
+
+def reflections(text: str) -> list[tuple[str, str]]:
+    """What stands between attempts: reflection words, and plain text."""
+    pieces: list[tuple[str, str]] = []
+    at = 0
+    for match in REFLECTION.finditer(text):
+        pieces += [(text[at : match.start()], "plain"), (match.group(), "reflection")]
         at = match.end()
-    return [piece for piece in [*pieces, (text[at:], "plain")] if piece[0]]
+    return [*pieces, (text[at:], "plain")]

@@ -1,216 +1,271 @@
-"""Decoding: one more token for each row of a batch, again and again. `model.py` once more, laid out
-for speed.
+"""Batches of completions, decoded together.
 
-The function is the same (the tests compare the two); what is different is when things are computed.
-Decoding multiplies small matrices thousands of times, so what costs is reading the cache and
-starting operations, not arithmetic:
-
-- a weight that follows another is multiplied into it once: RMSNorm's weight into the matrix behind
-it, 1 / sqrt(d) into
-  the queries' norm; matrices that read the same vector (q, k, v; gate, up) are one;
-- keys and values lie in memory as the batched products want them, in blocks, since those are
-several times slower on
-  slices; columns that hold nothing yet are hidden by a bias, which all layers share;
-- rotating a pair of numbers is one multiplication by e^(i angle), once the two numbers of a pair
-stand side by side;
-- the residual stream stays in float32, as it does in training under autocast: the sampler's and the
-trainer's
-  log-probabilities are then closer, and on a CPU it is no slower.
-
-Left out, though bigger systems have it: a prompt's keys and values kept once for all completions of
-the group (2402.05099), new prompts that join as rows finish ("continuous batching"), paged memory
-(2309.06180).
+Each prompt is read once for its `n` completions, and rows that have finished leave the batch. Every
+row owns its random numbers, so what it says depends on the seed, its prompt and its number alone,
+not on which other rows are still running or how the work was split into batches.
 """
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from minilrm.model import Block, KVCache, ModelConfig, Transformer
+from minilrm.sampler.cache import Cache
+from minilrm.sampler.engine import Engine
+from minilrm.sampler.hooks import Ban, Force, Hooks, ToolError
+from minilrm.sampler.picking import Picker, uniform_noise
+from minilrm.tokenizer import Tokenizer
 
-BLOCK = 32  # the cache grows by so many columns at a time
+MAX_ROWS = 512  # rows decoded at once; more are done in turn, to bound memory
+# A batch shrinks to multiples of this. Matrix products are prepared anew for each size they have
+# not met yet, which takes as long as dozens of them.
+FEW_SIZES = 16
 
 
-class DecodingCache:
-    """Keys and values of B rows that all end in the same column, with room for the columns to come.
+@dataclass(frozen=True)
+class Completion:
+    """What followed one prompt.
 
-    A tensor a layer: k [B, n_kv_heads, capacity, head_dim], v [B, n_kv_heads, head_dim, capacity]
-    (so bfloat16 products are fastest). `length` columns are in use, the others hold zeros: a weight
-    of 0 times what happens to lie in fresh memory could be NaN. Row b begins in column start[b], so
-    its next token has position length - start[b]. bias [B, 1, capacity] is added to the scores: 0
-    where a row may look, -inf before its beginning and behind its end.
+    text: everything, inserted text included. sampled_text: only what the model itself said; graders
+    see this one. token_ids: all tokens after the prompt, the end-of-text token included. mask: 1
+    where the model sampled the token, 0 where it was inserted. logprobs: under the distribution
+    that was sampled, temperature and bans included; 0 where inserted (and at temperature 0, where
+    nothing is left to chance). finish_reason: eos | stop | length | tool_error.
     """
 
-    def __init__(self, k: Tensor, v: Tensor, start: Tensor, length: int):
-        """k, v: as above, with a dimension of layers in front; start [B]."""
-        self.k, self.v, self.start, self.length = list(k), list(v), start, length
-        column = torch.arange(k.shape[3], device=k.device)
-        hidden = (column < start[:, None]) | (column >= length)
-        self.bias = torch.zeros_like(hidden, dtype=k.dtype).masked_fill_(hidden, float("-inf"))[
-            :, None
-        ]
-
-    def open_column(self) -> int:
-        """Begin a new column, for the layers to write into."""
-        if self.length == self.bias.shape[-1]:
-            self.k = [F.pad(x, (0, 0, 0, BLOCK)) for x in self.k]
-            self.v = [F.pad(x, (0, BLOCK)) for x in self.v]
-            self.bias = F.pad(self.bias, (0, BLOCK), value=float("-inf"))
-        self.bias[..., self.length] = 0
-        self.length += 1
-        return self.length - 1
-
-    def keep(self, lines: Tensor) -> None:
-        """Keep only these lines of the batch."""
-        self.k, self.v = ([x.index_select(0, lines) for x in layers] for layers in (self.k, self.v))
-        self.bias, self.start = self.bias[lines], self.start[lines]
+    text: str
+    sampled_text: str
+    token_ids: list[int]
+    mask: list[int]
+    logprobs: list[float]
+    finish_reason: str
 
 
-class FusedBlock:
-    """The weights of one `Block`, multiplied and stacked for decoding."""
+@dataclass(frozen=True)
+class Sampling:
+    """How to go on from prompts; `generate` says what the fields mean. Raises ValueError for a
+    value out of range."""
 
-    def __init__(self, block: Block, config: ModelConfig, dtype: torch.dtype):
-        self.config, attn, mlp = config, block.self_attn, block.mlp
-        self.turned = (
-            config.n_heads + config.n_kv_heads
-        )  # the heads that positions rotate: queries and keys
-        order, d = pair_order(config.head_dim), config.head_dim
-        first, second = block.input_layernorm.weight, block.post_attention_layernorm.weight
-        layers = attn.q_proj, attn.k_proj, attn.v_proj
-        self.qkv = stack([linear.weight for linear in layers], order, d).mul(first).to(dtype)
-        self.qkv_bias = (
-            stack([linear.bias for linear in layers], order, d).to(dtype)
-            if config.qkv_bias
-            else None
+    n: int
+    max_new_tokens: int
+    temperature: float
+    top_p: float
+    top_k: int
+    seed: int | None
+    stop: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        ranges = (
+            self.temperature >= 0,  # false for NaN, too
+            0 < self.top_p <= 1,
+            self.top_k >= 0,
+            self.n >= 1,
+            self.max_new_tokens >= 1,
         )
-        self.scale = torch.ones(self.turned, d, device=self.qkv.device)
-        if config.qk_norm:
-            self.scale[: config.n_heads], self.scale[config.n_heads :] = (
-                norm.weight[order] for norm in (attn.q_norm, attn.k_norm)
+        if not all(ranges):
+            raise ValueError(
+                "need temperature >= 0, 0 < top_p <= 1, top_k >= 0, n >= 1, max_new_tokens >= 1"
             )
-        self.scale[: config.n_heads] *= d**-0.5
-        self.out = attn.o_proj.weight.to(dtype)
-        self.gate_up = (
-            torch.cat((mlp.gate_proj.weight, mlp.up_proj.weight)).float().mul(second).to(dtype)
-        )
-        self.down = mlp.down_proj.weight.to(dtype)
-
-    def __call__(
-        self, x: Tensor, turn: Tensor, k: Tensor, v: Tensor, bias: Tensor, column: int
-    ) -> Tensor:
-        """x [B, D]; turn [B, 1, head_dim / 2]; k, v, bias: this layer's cache, whose column is to
-        be written."""
-        x = x + F.linear(
-            self.attend(normed(x, self.config.norm_eps), turn, k, v, bias, column), self.out
-        )
-        gate, up = F.linear(normed(x, self.config.norm_eps).to(self.out.dtype), self.gate_up).chunk(
-            2, dim=-1
-        )
-        return x + F.linear(F.silu(gate) * up, self.down)
-
-    def attend(
-        self, x: Tensor, turn: Tensor, k: Tensor, v: Tensor, bias: Tensor, column: int
-    ) -> Tensor:
-        B, heads = len(x), self.config.n_heads
-        qkv = F.linear(x.to(self.qkv.dtype), self.qkv, self.qkv_bias).view(
-            B, -1, self.config.head_dim
-        )
-        qk = qkv[:, : self.turned].float()
-        if self.config.qk_norm:
-            qk = normed(qk, self.config.norm_eps)
-        qk = rotate(qk * self.scale, turn)
-        k[:, :, column], v[..., column] = qk[:, heads:], qkv[:, self.turned :]
-        # The queries that share a key head are the rows of one product: [B * n_kv_heads] x [shared,
-        # d] x [d, capacity].
-        q = qk[:, :heads].to(k.dtype).reshape(B * k.shape[1], -1, k.shape[3])
-        scores = torch.bmm(q, k.flatten(0, 1).transpose(1, 2)).view(B, heads, -1).add_(bias)
-        weights = scores.softmax(-1).view(len(q), -1, scores.shape[-1])
-        return torch.bmm(weights, v.flatten(0, 1).transpose(1, 2)).view(B, -1)
+        if "" in self.stop:
+            raise ValueError("a stop string is empty")
 
 
-class FusedTransformer:
-    """The weights of a `Transformer`, copied for decoding, in `dtype`; for texts of at most
-    `length` tokens."""
+def decode(
+    engine: Engine,
+    tokenizer: Tokenizer,
+    prompts: Sequence[Sequence[int]],
+    how: Sampling,
+    hooks: Hooks,
+    *,
+    first: int = 0,
+    numbers: range | None = None,
+) -> list[list[Completion]]:
+    """Completions of each prompt, decoded in this process.
 
-    def __init__(self, model: Transformer, dtype: torch.dtype, length: int):
-        c = self.config = model.config
-        self.embedding = model.embed_tokens.weight.float()
-        self.blocks = [FusedBlock(block, c, dtype) for block in model.layers]
-        self.head = model.output_weight.float().mul(model.norm.weight).to(dtype)
-        self.turns = turns(length, c.head_dim, c.rope_theta).to(self.head.device)
-
-    def step(self, ids: Tensor, cache: DecodingCache) -> Tensor:
-        """Append a token to each row, ids [B]; return the logits [B, V] of the next one."""
-        turn = self.turns[cache.length - cache.start][:, None]
-        x, column = self.embedding[ids], cache.open_column()
-        for block, k, v in zip(self.blocks, cache.k, cache.v, strict=True):
-            x = block(x, turn, k, v, cache.bias, column)
-        return F.linear(normed(x, self.config.norm_eps).to(self.head.dtype), self.head)
-
-
-def normed(x: Tensor, eps: float) -> Tensor:
-    """x / rms(x), without a weight."""
-    return F.rms_norm(x, x.shape[-1:], None, eps)
-
-
-def pair_order(head_dim: int) -> Tensor:
-    """The order of a head's numbers in which those that are rotated together, i and i + head_dim /
-    2, are neighbours.
-
-    Queries and keys take it both, so that their products do not change.
-
-    >>> pair_order(6).tolist()
-    [0, 3, 1, 4, 2, 5]
+    A share of a larger job says which part of it it is, since random numbers go by the place in the
+    whole: `prompts` are number `first` and on, and of the `how.n` completions of each only those in
+    `numbers` are wanted (None: all).
     """
-    return torch.arange(head_dim).view(2, -1).T.flatten()
+    numbers = range(how.n) if numbers is None else numbers
+    noise = None
+    if how.temperature > 0:
+        whole = uniform_noise((first + len(prompts)) * how.n, how.max_new_tokens, how.seed)
+        of_prompt = whole.view(-1, how.n, how.max_new_tokens)[first:]
+        noise = of_prompt[:, numbers.start : numbers.stop].flatten(0, 1).to(engine.device)
+    picker = Picker(how.temperature, how.top_p, how.top_k)
+    n, per_batch = len(numbers), max(1, MAX_ROWS // len(numbers))
+    results: list[list[Completion]] = []
+    with torch.inference_mode():
+        for start in range(0, len(prompts), per_batch):
+            part = prompts[start : start + per_batch]
+            u = None if noise is None else noise[start * n : (start + len(part)) * n]
+            cache, logits = begin(engine, part, n)
+            batch = Batch(engine, cache, how.max_new_tokens, picker, hooks, u, start * n)
+            del cache  # or its first, largest state would live as long as the batch
+            done = batch.run(logits)
+            results += [done[i * n : (i + 1) * n] for i in range(len(part))]
+    return results
 
 
-def stack(qkv: list[Tensor], order: Tensor, head_dim: int) -> Tensor:
-    """Weights (or biases) of q, k and v as one, the rows of each head of q and k in the new order;
-    float32."""
-    q, k, v = (x.float() for x in qkv)
-    q, k = (x.unflatten(0, (-1, head_dim))[:, order].flatten(0, 1) for x in (q, k))
-    return torch.cat((q, k, v))
+def begin(engine: Engine, prompts: Sequence[Sequence[int]], n: int) -> tuple[Cache, Tensor]:
+    """Read every prompt once; a cache with `n` rows per prompt, and the logits [rows, V] of their
+    first token."""
+    cache, logits = engine.prefill(prompts)
+    if n == 1:
+        return cache, logits
+    rows = torch.arange(len(prompts), device=logits.device).repeat_interleave(n)
+    return cache.fork(rows), logits[rows]
 
 
-def turns(length: int, head_dim: int, theta: float) -> Tensor:
-    """e^(i angle) for each position and pair: [length, head_dim / 2], complex. The angles of
-    `model.rope_tables`."""
-    frequencies = theta ** (-torch.arange(0, head_dim, 2, dtype=torch.float32) / head_dim)
-    angles = torch.arange(length)[:, None] * frequencies
-    return torch.polar(torch.ones_like(angles), angles)
+class Batch:
+    """Rows that are decoded together, a token each at a time.
 
-
-def rotate(x: Tensor, turn: Tensor) -> Tensor:
-    """x [B, heads, head_dim] with neighbouring pairs, turned by their position's angles."""
-    return torch.view_as_real(torch.view_as_complex(x.unflatten(-1, (-1, 2))) * turn).flatten(-2)
-
-
-def prefill(model: Transformer, prompts: list[list[int]], n: int) -> tuple[DecodingCache, Tensor]:
-    """Read every prompt once; return a cache with `n` rows a prompt, and the logits [rows, V] of
-    their first token.
-
-    Prompts are padded at the left, so that all end in the last column. Padding is hidden from them,
-    and sees itself only because a softmax over nothing would be NaN.
+    A *row* is a completion, for good; a *slot* is its place in the batch (its row of the cache),
+    which changes as finished rows leave. u [slots, max_new]: random numbers. The hooks know row 0
+    of this batch as `first_row`.
     """
-    parameter, width = next(model.parameters()), max(map(len, prompts))
-    place = {"device": parameter.device}
-    ids = torch.tensor([[0] * (width - len(p)) + p for p in prompts], **place)
-    start = torch.tensor([width - len(p) for p in prompts], **place)
-    column = torch.arange(width, **place)
-    seen = (column >= start[:, None, None]) & (column <= column[:, None]) | torch.eye(
-        width, dtype=torch.bool, **place
-    )
-    room = -(-width // BLOCK) * BLOCK
-    cache = KVCache(model.config, len(prompts), room, dtype=parameter.dtype, **place)
-    hidden = model.hidden(
-        ids, positions=(column - start[:, None]).clamp(min=0), mask=seen[:, None], cache=cache
-    )
-    k, v = (
-        cache.k[..., pair_order(model.config.head_dim).to(parameter.device)],
-        cache.v.transpose(-1, -2),
-    )
-    k, v, start = k.repeat_interleave(n, 1), v.repeat_interleave(n, 1), start.repeat_interleave(n)
-    return DecodingCache(k, v, start, width), model.lm_head(hidden[:, -1]).repeat_interleave(
-        n, dim=0
-    )
+
+    def __init__(
+        self,
+        engine: Engine,
+        cache: Cache,
+        max_new: int,
+        picker: Picker,
+        hooks: Hooks,
+        u: Tensor | None,
+        first_row: int,
+    ):
+        self.engine, self.cache, self.max_new = engine, cache, max_new
+        self.picker, self.hooks, self.u, self.first_row = picker, hooks, u, first_row
+        slots, device = cache.rows, cache.start.device
+        self.rows: list[int | None] = list(range(slots))  # of each slot; None once it has finished
+        self.done: dict[int, Completion] = {}  # by row
+        self.ids = torch.zeros(slots, max_new, dtype=torch.long, device=device)
+        self.logprobs = torch.zeros(slots, max_new, device=device)
+        self.mask = torch.ones(slots, max_new, dtype=torch.long, device=device)
+        self.inserted: dict[int, list[int]] = {}  # row -> ids still to be fed
+
+    def run(self, logits: Tensor) -> list[Completion]:
+        """logits [slots, V]: of the first token. Returns the completions, by row."""
+        for t in range(self.max_new):
+            u = None if self.u is None else self.u[:, t]
+            new, logp = self.picker(self.constrain(logits, t), u)
+            fed = self.feed_inserted(t, new, logp)
+            # Finished slots get something, too; it is never read.
+            self.ids[:, t], self.logprobs[:, t] = new, logp
+            self.watch(t, new, fed)
+            keep = self.slots_to_keep()
+            if not keep or t + 1 == self.max_new:
+                break
+            if len(keep) < len(self.rows):
+                new = self.shrink(keep, new)
+            logits = self.engine.step(new, self.cache)
+        for slot, row in enumerate(self.rows):
+            if row is not None:
+                self.finish(slot, self.max_new, "length")
+        return [self.done[row] for row in range(len(self.done))]
+
+    # -- the next token ----------------------------------------------------------------------------
+
+    def constrain(self, logits: Tensor, t: int) -> Tensor:
+        """Apply the `allowed` hook: banned ids get probability 0 before anything else is computed.
+
+        It is not asked where nothing will be sampled: in rows that are done, or have inserted text
+        waiting.
+        """
+        if self.hooks.allowed is None:
+            return logits
+        logits = logits.clone()
+        for slot, row in enumerate(self.rows):
+            if row is None or self.inserted.get(row):
+                continue
+            rule = self.hooks.allowed(self.first_row + row, self.so_far(slot, t))
+            if isinstance(rule, Ban):
+                logits[slot, list(rule.ids)] = float("-inf")
+            elif isinstance(rule, Force):
+                kept = logits[slot, list(rule.ids)].clone()
+                logits[slot] = float("-inf")
+                logits[slot, list(rule.ids)] = kept
+            elif rule is not None:
+                raise TypeError(
+                    f"the `allowed` hook answers Ban, Force or None, not {type(rule).__name__}"
+                )
+        if logits.amax(-1).isneginf().any():
+            raise ValueError("the `allowed` hook left a row no token to sample")
+        return logits
+
+    def feed_inserted(self, t: int, new: Tensor, logp: Tensor) -> set[int]:
+        """Rows with inserted text waiting take its next token instead of the sampled one. Returns
+        their slots."""
+        fed = set()
+        for slot, row in enumerate(self.rows) if self.inserted else ():
+            if row is not None and self.inserted.get(row):
+                fed.add(slot)
+                new[slot], logp[slot], self.mask[slot, t] = self.inserted[row].pop(0), 0.0, 0
+        return fed
+
+    # -- what it brings about ----------------------------------------------------------------------
+
+    def watch(self, t: int, new: Tensor, fed: set[int]) -> None:
+        """What a new token may bring about: the end of its row, a call of the stream, an
+        intervention."""
+        hooks, eos = self.hooks, self.hooks.tokenizer.eos_id
+        ends = set((new == eos).nonzero().flatten().tolist()) - fed
+        every = hooks.stream or hooks.stop or hooks.intervene
+        for slot in range(len(self.rows)) if every else ends:
+            row = self.rows[slot]
+            if row is None:
+                continue
+            if hooks.stream:
+                hooks.stream(self.first_row + row, int(new[slot]), slot not in fed)
+            if slot in ends:
+                self.finish(slot, t + 1, "eos")
+            elif hooks.stop and hooks.stopped(self.so_far(slot, t + 1)):
+                self.finish(slot, t + 1, "stop")
+            elif hooks.intervene and not self.inserted.get(row):
+                try:
+                    extra = hooks.intervene(self.first_row + row, self.so_far(slot, t + 1))
+                    self.inserted[row] = list(extra or ())
+                except ToolError:
+                    self.finish(slot, t + 1, "tool_error")
+
+    def so_far(self, slot: int, t: int) -> list[int]:
+        return self.ids[slot, :t].tolist()
+
+    def finish(self, slot: int, count: int, reason: str) -> None:
+        """The row has said its last of `count` tokens: what it said, as the caller will see it."""
+        row = self.rows[slot]
+        assert row is not None
+        ids, mask, logprobs = (
+            x[slot, :count].tolist() for x in (self.ids, self.mask, self.logprobs)
+        )
+        decode, body = self.hooks.tokenizer.decode, ids[:-1] if reason == "eos" else ids
+        text = decode(body)
+        spoken = text if all(mask) else decode([i for i, m in zip(body, mask, strict=False) if m])
+        if reason == "stop":
+            text, spoken = self.hooks.cut(text), self.hooks.cut(spoken)
+        self.done[row] = Completion(text, spoken, ids, mask, logprobs, reason)
+        self.rows[slot] = None
+
+    # -- rows that leave ---------------------------------------------------------------------------
+
+    def slots_to_keep(self) -> list[int]:
+        """All slots, until an eighth of them has finished; then those that have not, filled up to a
+        multiple of FEW_SIZES."""
+        running = [slot for slot, row in enumerate(self.rows) if row is not None]
+        if 8 * len(running) > 7 * len(self.rows):
+            return [*range(len(self.rows))]
+        if len(running) > FEW_SIZES:
+            finished = [slot for slot, row in enumerate(self.rows) if row is None]
+            running = sorted(running + finished[: -len(running) % FEW_SIZES])
+        return running
+
+    def shrink(self, keep: list[int], new: Tensor) -> Tensor:
+        """Only these slots go on. Returns their new tokens."""
+        self.rows = [self.rows[slot] for slot in keep]
+        slots = torch.tensor(keep, device=new.device)
+        self.cache = self.cache.fork(slots)
+        self.ids, self.logprobs, self.mask = self.ids[slots], self.logprobs[slots], self.mask[slots]
+        self.u = None if self.u is None else self.u[slots]
+        return new[slots]

@@ -26,9 +26,10 @@ TOKEN = re.compile(r" *([0-9]+\.[0-9]+|\.[0-9]+|[0-9]+|[-+*/()])")
 SPACES = re.compile(r" *")
 
 # A written answer: sign and dollar, then digits (in groups of three, or ungrouped), decimals, per
-# cent.
+# cent, and the full stop of a sentence, which stands behind a digit or the per-cent sign.
 ANSWER = re.compile(
-    r"(?P<sign>-?)\$?(?P<sign2>-?)(?P<whole>[0-9]{1,3}(?:,[0-9]{3})+|[0-9]*)(?:\.(?P<decimals>[0-9]*))?%?"
+    r"(?P<sign>-?)\$?(?P<sign2>-?)(?P<whole>[0-9]{1,3}(?:,[0-9]{3})+|[0-9]*)"
+    r"(?:\.(?P<decimals>[0-9]*))?%?(?:(?<=[0-9%])\.)?"
 )
 
 
@@ -112,18 +113,19 @@ def read_factor(tokens: list[str], at: int, depth: int) -> tuple[Fraction, int]:
 
 
 def number(text: str) -> Fraction | None:
-    """Read a written answer; None if it is not exactly one number.
+    """Read a written answer strictly; None if it is not exactly one number.
 
-    Read: a minus sign, a dollar sign, commas between groups of three, decimals, a full stop left
-    over from a sentence, and a per-cent sign, which is a unit and does not divide ("50%" is 50, as
-    in GSM8K, where "what percentage?" is answered "#### 50"). Not read: a plus sign, other units,
+    Read: a minus sign, a dollar sign, commas between groups of three, decimals, a per-cent sign,
+    and one full stop at the end. The per-cent sign is a unit and does not divide: "50%" is 50, as
+    in GSM8K, where "what percentage?" is answered "#### 50". Not read: a plus sign, other units,
     words, fractions or sums, exponents ("1e3"), commas elsewhere ("1,5", "12,34"), digits of other
-    scripts. Spaces around are ignored.
+    scripts. Spaces around are ignored. `answers.py` has the table, and reads what larger models
+    write beyond this.
 
-    >>> [str(number(t)) for t in ("1,234", "$18", "-3", "3.50", "12.", "50%", " .5 ", "-$7")]
+    >>> [str(number(t)) for t in ("1,234", "$18", "-3", "3.50.", "12.", "50%.", " .5 ", "-$7")]
     ['1234', '18', '-3', '7/2', '12', '50', '1/2', '-7']
-    >>> [number(t) for t in ("", "12 eggs", "3+4", "1,23", "1e3", "--3", "$", "1.2.3", "٣")]
-    [None, None, None, None, None, None, None, None, None]
+    >>> [number(t) for t in ("", "12 eggs", "3+4", "1,23", "1e3", "--3", "$", "1.2.3", "3..", "٣")]
+    [None, None, None, None, None, None, None, None, None, None]
     """
     if len(text) > MAX_LENGTH:
         return None

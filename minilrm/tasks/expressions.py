@@ -1,10 +1,12 @@
 """Expressions over whole numbers: read, valued, written, taken apart into steps, and found.
 
-An expression is a tree: a number, or (operator, left, right), so 4*7+25 is ("+", ("*", 4, 7), 25).
-The grammar is that of `calculator.py` without decimals and minus signs, which Countdown has no use
-for:
+An expression is a tree: a number, or (operator, left, right), or ("-", tree) for a leading minus,
+so 4*7+25 is ("+", ("*", 4, 7), 25). The grammar is that of `calculator.py` without decimals, for
+which Countdown has no use, and with a minus sign at the start of a sum alone:
 
-    sum = product { ("+" | "-") product }    product = factor { ("*" | "/") factor }    factor = number | "(" sum ")"
+    sum     = [ "-" ] product { ("+" | "-") product }
+    product = factor { ("*" | "/") factor }
+    factor  = number | "(" sum ")"
 
 The solver goes by halves. Whatever is made of a set of numbers ends in one step between what is
 made of some of them and what is made of the others; so the values within reach of 4, 7, 25 are
@@ -22,9 +24,9 @@ from typing import NamedTuple
 
 from minilrm.tasks.calculator import MAX_DEPTH, CalculatorError
 
-Tree = int | tuple  # a number, or (operator, left tree, right tree)
+Tree = int | tuple  # a number, or (operator, left tree, right tree), or ("-", tree)
 MAX_LENGTH = 100  # characters of an expression that is read; five numbers of two digits need 18
-MAX_REORDERED = 4  # longer series of steps (five numbers make four) are left in the order in which they were written
+MAX_REORDERED = 4  # longer series of steps (five numbers make four) stay in the order written
 
 # [0-9] and not \d, which also matches "٣" and "３". No number starts with an idle zero: "07" is "0"
 # and then a stray "7".
@@ -48,13 +50,14 @@ class Step(NamedTuple):
 
 def parse(text: str) -> Tree | None:
     """The tree of an expression; None if the text is none. Total, and at once: length and depth are
-    bounded.
+    bounded. White space around it is ignored.
 
-    >>> parse("4*7 + 25"), parse("25-(7-4)")
-    (('+', ('*', 4, 7), 25), ('-', 25, ('-', 7, 4)))
-    >>> [parse(t) for t in ("", "2**3", "7//2", "2.5", "1 2", "-3", "4*7=28", "٣", "(1", "07")]
+    >>> parse("4*7 + 25"), parse("25-(7-4)\\n"), parse("-4*7+30")
+    (('+', ('*', 4, 7), 25), ('-', 25, ('-', 7, 4)), ('+', ('-', ('*', 4, 7)), 30))
+    >>> [parse(t) for t in ("", "2**3", "7//2", "2.5", "1 2", "3*-4", "4*7=28", "٣", "(1", "07")]
     [None, None, None, None, None, None, None, None, None, None]
     """
+    text = text.strip()
     if len(text) > MAX_LENGTH:
         return None
     tokens, at = [], 0
@@ -74,7 +77,10 @@ def parse(text: str) -> Tree | None:
 
 
 def read_sum(tokens: list[str], at: int, depth: int) -> tuple[Tree, int]:
-    tree, at = read_product(tokens, at, depth)
+    negated = tokens[at : at + 1] == ["-"]
+    tree, at = read_product(tokens, at + negated, depth)
+    if negated:
+        tree = ("-", tree)
     while at < len(tokens) and tokens[at] in "+-":
         right, end = read_product(tokens, at + 1, depth)
         tree, at = (tokens[at], tree, right), end
@@ -109,6 +115,9 @@ def value(tree: Tree) -> Fraction | None:
     24."""
     if isinstance(tree, int):
         return Fraction(tree)
+    if is_negated(tree):
+        inner = value(tree[1])
+        return None if inner is None else -inner
     op, a, b = tree[0], value(tree[1]), value(tree[2])
     if a is None or b is None or (op == "/" and b == 0):
         return None
@@ -118,14 +127,19 @@ def value(tree: Tree) -> Fraction | None:
 def leaves(tree: Tree) -> list[int]:
     """The numbers of an expression, from left to right: `leaves(parse("4*7+25"))` is
     `[4, 7, 25]`."""
-    return [tree] if isinstance(tree, int) else leaves(tree[1]) + leaves(tree[2])
+    return [tree] if isinstance(tree, int) else [n for part in tree[1:] for n in leaves(part)]
+
+
+def is_negated(tree: Tree) -> bool:
+    """Whether a minus sign stands before the whole: `is_negated(parse("-(7-25)"))` is True."""
+    return not isinstance(tree, int) and len(tree) == 2
 
 
 # -- writing ---------------------------------------------------------------------------------------
 
 
 def rank(tree: Tree) -> int:
-    """How tightly it holds together: a sum 1, a product 2, a number 3."""
+    """How tightly it holds together: a sum or a leading minus 1, a product 2, a number 3."""
     return 3 if isinstance(tree, int) else 1 if tree[0] in "+-" else 2
 
 
@@ -134,15 +148,20 @@ def write(tree: Tree) -> str:
 
     >>> write(("*", ("-", 25, 7), 4)), write(("-", 25, ("-", 7, 4))), write(("+", 4, ("-", 25, 7)))
     ('(25-7)*4', '25-(7-4)', '4+25-7')
+    >>> write(("+", ("-", 34), 80)), write(("+", 80, ("-", 34))), write(("-", ("-", 7, 25)))
+    ('-34+80', '80+(-34)', '-(7-25)')
     """
     if isinstance(tree, int):
         return str(tree)
+    if is_negated(tree):
+        return "-" + (write(tree[1]) if rank(tree[1]) > 1 else f"({write(tree[1])})")
     op, left, right = tree
-    loosest = rank(tree) + (
-        op in "-/"
-    )  # what may stand bare on the right: a-(b+c), a/(b*c), but a+b+c, a*b*c
-    a = write(left) if rank(left) >= rank(tree) else f"({write(left)})"
-    b = write(right) if rank(right) >= loosest else f"({write(right)})"
+    a, b = write(left), write(right)
+    if rank(left) < rank(tree):
+        a = f"({a})"
+    # What may stand bare on the right: a-(b+c), a/(b*c), but a+b+c, a*b*c. Never a leading minus.
+    if rank(right) < rank(tree) + (op in "-/") or b.startswith("-"):
+        b = f"({b})"
     return a + op + b
 
 
@@ -151,6 +170,8 @@ def normal(tree: Tree) -> str:
 
     >>> [normal(parse(t)) for t in ("25+7*4", "(4*7)+25", "4*(7+25)", "25-(7-4)", "2*(6/3)")]
     ['25+4*7', '25+4*7', '(25+7)*4', '25+4-7', '2*6/3']
+    >>> [normal(parse(t)) for t in ("-7+25+4", "-(7-25)+4", "(-7)*4", "-7-4")]
+    ['25+4-7', '25+4-7', '(-7)*4', '-4-7']
     """
     if isinstance(tree, int):
         return str(tree)
@@ -159,9 +180,8 @@ def normal(tree: Tree) -> str:
         (inverse, normal(part) if ops == "+-" or rank(part) > 1 else f"({normal(part)})")
         for inverse, part in flat(tree, ops)
     )
-    return "".join(ops[inverse] + text for inverse, text in parts)[
-        1:
-    ]  # less the first sign: one part has none
+    signed = "".join(ops[inverse] + part for inverse, part in parts)
+    return signed.removeprefix(ops[0])  # where all terms are negative, the first keeps its sign
 
 
 def flat(tree: Tree, ops: str, inverse: bool = False) -> list[tuple[bool, Tree]]:
@@ -169,6 +189,8 @@ def flat(tree: Tree, ops: str, inverse: bool = False) -> list[tuple[bool, Tree]]
     divided by."""
     if isinstance(tree, int) or tree[0] not in ops:
         return [(inverse, tree)]
+    if is_negated(tree):
+        return flat(tree[1], ops, not inverse)
     return flat(tree[1], ops, inverse) + flat(tree[2], ops, inverse != (tree[0] == ops[1]))
 
 
@@ -176,7 +198,8 @@ def flat(tree: Tree, ops: str, inverse: bool = False) -> list[tuple[bool, Tree]]
 
 
 def steps(tree: Tree) -> list[Step]:
-    """The sums that an expression is worked out by. All on the way must be whole.
+    """The sums that an expression is worked out by. All on the way must be whole, and no minus may
+    lead.
 
     >>> [str(step) for step in steps(("+", ("*", 4, 7), 25))]
     ['4*7=28', '28+25=53']
@@ -205,7 +228,7 @@ def is_true(step: Step) -> bool:
     return result == (a + b if op == "+" else a - b if op == "-" else a * b)
 
 
-def runs(series: list[Step] | tuple[Step, ...], numbers: Counter) -> bool:
+def runs(series: list[Step] | tuple[Step, ...], numbers: Counter[int]) -> bool:
     """Whether each step finds its two operands among the numbers and the results not yet used. Sums
     are not checked."""
     pool = numbers.copy()
@@ -225,22 +248,20 @@ def normal_form(series: list[Step]) -> str:
     Steps that cannot be done in the order in which they are written (18 is used before it is made)
     keep that order.
 
-    >>> normal_form(steps(("+", 25, ("*", 4, 7)))), normal_form([Step(18, "+", 4, 22), Step(25, "-", 7, 18)])
-    ('7*4=28, 28+25=53', '18+4=22, 25-7=18')
+    >>> normal_form(steps(("+", 25, ("*", 4, 7))))
+    '7*4=28, 28+25=53'
+    >>> normal_form([Step(18, "+", 4, 22), Step(25, "-", 7, 18)])
+    '18+4=22, 25-7=18'
     """
     tidy = [
         step._replace(a=max(step.a, step.b), b=min(step.a, step.b)) if step.op in "+*" else step
         for step in series
     ]
     if 1 < len(tidy) <= MAX_REORDERED:
-        used, made = (
-            Counter(),
-            Counter(step.result for step in tidy[:-1]),
-        )  # the last result is what remains
-        for step in tidy:
-            used.update((step.a, step.b))
+        used = Counter(operand for step in tidy for operand in (step.a, step.b))
+        made = Counter(step.result for step in tidy[:-1])  # the last result is what remains
         if made <= used and runs(tidy, used - made):
-            tidy = min(order for order in permutations(tidy) if runs(order, used - made))
+            tidy = min(list(order) for order in permutations(tidy) if runs(order, used - made))
     return ", ".join(map(str, tidy))
 
 
@@ -323,7 +344,7 @@ def trees(numbers: tuple[int, ...], target: int) -> list[Tree]:
 def all_trees(numbers: tuple[int, ...], target: int) -> list[Tree]:
     if len(numbers) == 1:
         return [numbers[0]] if numbers[0] == target else []
-    found = []
+    found: list[Tree] = []
     for left, right in halves(numbers):
         for a, b in product(reachable(left), reachable(right)):
             for step in moves(a, b):

@@ -6,12 +6,16 @@
 A completion begins right after the last character, so it starts with a space or a newline.
 """
 
-from minilrm.tasks.base import PROMPT_STYLES, Problem
+import re
+
+from minilrm.tasks.problem import PROMPT_STYLES, Problem
 
 FRAMES = {"en": "Question: {prompt}\nAnswer:", "es": "Pregunta: {prompt}\nRespuesta:"}
 NUDGES = {"en": " Let's think step by step.", "es": " Pensemos paso a paso."}
-SEPARATOR = (
-    "\n\n"  # between the solved examples of a few-shot prompt; `Task.separator` says the same
+SEPARATOR = "\n\n"  # between the solved examples of a few-shot prompt
+SPANISH = frozenset(
+    "cuánto cuánta cuántos cuántas qué tiene compra cada una unos unas los las el del y con por "
+    "para más menos hay días es son le su sus después entre cuesta queda quedan".split()
 )
 
 
@@ -23,10 +27,11 @@ def render_frame(
     `few_shot` puts solved examples before the question, each the plain prompt followed by its
     solution:
 
-    >>> sum1, sum2 = Problem("demo", "1 + 1?", "2", "a"), Problem("demo", "¿2 + 2?", "4", "b", meta={"language": "es"})
-    >>> render_frame(sum2, "cot")
+    >>> first = Problem("demo", "1 + 1?", "2", "a")
+    >>> second = Problem("demo", "¿2 + 2?", "4", "b", meta={"language": "es"})
+    >>> render_frame(second, "cot")
     'Pregunta: ¿2 + 2?\nRespuesta: Pensemos paso a paso.'
-    >>> render_frame(sum2, "few_shot", ((sum1, " #### 2"),))
+    >>> render_frame(second, "few_shot", ((first, " #### 2"),))
     'Question: 1 + 1?\nAnswer: #### 2\n\nPregunta: ¿2 + 2?\nRespuesta:'
     """
     if style not in PROMPT_STYLES:
@@ -36,12 +41,12 @@ def render_frame(
     if examples and style != "few_shot":
         raise ValueError(f"examples belong to the style 'few_shot', not to {style!r}")
     if style == "few_shot":
-        solved = [plain(example) + solution for example, solution in examples]
-        return SEPARATOR.join([*solved, plain(problem)])
-    return plain(problem) + (NUDGES[language(problem)] if style == "cot" else "")
+        solved = [frame(example) + solution for example, solution in examples]
+        return SEPARATOR.join([*solved, frame(problem)])
+    return frame(problem) + (NUDGES[language(problem)] if style == "cot" else "")
 
 
-def plain(problem: Problem) -> str:
+def frame(problem: Problem) -> str:
     # Not str.format: a user's question may hold braces of its own.
     return FRAMES[language(problem)].replace("{prompt}", problem.prompt)
 
@@ -49,3 +54,15 @@ def plain(problem: Problem) -> str:
 def language(problem: Problem) -> str:
     """Either "es" or "en"; any other language is framed in English."""
     return "es" if problem.meta.get("language", "en") == "es" else "en"
+
+
+def guess_language(question: str) -> str:
+    """Spanish if there is an inverted question mark, or two different Spanish words; else English.
+
+    >>> guess_language("¿Cuánto es 2 + 2?"), guess_language("Ana tiene 3 cajas y compra 4")
+    ('es', 'es')
+    >>> guess_language("El has 3")
+    'en'
+    """
+    found = SPANISH & set(re.findall(r"\w+", question.casefold()))
+    return "es" if "¿" in question or len(found) >= 2 else "en"

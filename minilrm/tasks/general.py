@@ -19,106 +19,37 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from minilrm.errors import UserError
-from minilrm.tasks import answers
 from minilrm.tasks.base import SOLUTION_STYLES, Grade, Problem, Task, split_of
-from minilrm.tasks.frames import render_frame
+from minilrm.tasks.general_words import (
+    CAPITALS,
+    COMMON,
+    DAYS,
+    MONTHS,
+    NAMES,
+    OPPOSITES,
+    PLURALS,
+    Table,
+)
 
 LANGUAGES = ("en", "es")
-NAMES = (
-    "Ana Ben Carl Clara Dan Diego Elena Emma Eva Fay Finn Gus Hana Hugo Inés Iván Jack Jill Jorge Julia Kate Leo Lily "
-    "Lola Luis María Marta Max Mia Nora Omar Pablo Paul Rosa Sam Sara Tom Tomás Vera Zoe"
-).split()
 
 
-def rows(text: str) -> tuple[tuple[str, ...], ...]:
-    """A table out of lines: `rows("red/rojo, blue/azul")` is
-    `(('red', 'rojo'), ('blue', 'azul'))`."""
-    return tuple(
-        tuple(entry.strip().split("/"))
-        for entry in text.replace("\n", ",").split(",")
-        if entry.strip()
-    )
-
-
-# English/Spanish
-COMMON = rows("""
-    red/rojo, blue/azul, green/verde, yellow/amarillo, black/negro, white/blanco, grey/gris, pink/rosa, brown/marrón
-    cat/gato, dog/perro, horse/caballo, cow/vaca, bird/pájaro, fish/pez, duck/pato, sheep/oveja, goat/cabra, lion/león
-    bear/oso, wolf/lobo, rabbit/conejo, house/casa, door/puerta, window/ventana, table/mesa, chair/silla, bed/cama
-    book/libro, pen/pluma, key/llave, clock/reloj, lamp/lámpara, bread/pan, milk/leche, water/agua, egg/huevo
-    cheese/queso, apple/manzana, pear/pera, salt/sal, sugar/azúcar, rice/arroz, soup/sopa, sun/sol, moon/luna
-    star/estrella, sky/cielo, sea/mar, river/río, mountain/montaña, tree/árbol, flower/flor, rain/lluvia, snow/nieve
-    wind/viento, fire/fuego, hand/mano, foot/pie, head/cabeza, eye/ojo, nose/nariz, car/coche, train/tren, boat/barco
-    street/calle, bridge/puente, city/ciudad, school/escuela, friend/amigo, garden/jardín, king/rey, queen/reina
-    shirt/camisa, shoe/zapato, hat/sombrero, coat/abrigo, ring/anillo
-""")
-DAYS = rows(
-    "Monday/lunes, Tuesday/martes, Wednesday/miércoles, Thursday/jueves, Friday/viernes, Saturday/sábado, "
-    "Sunday/domingo"
-)
-MONTHS = rows(
-    "January/enero, February/febrero, March/marzo, April/abril, May/mayo, June/junio, July/julio, "
-    "August/agosto, September/septiembre, October/octubre, November/noviembre, December/diciembre"
-)
-# asked in English/answer in English/asked in Spanish/answer in Spanish
-CAPITALS = rows("""
-    France/Paris/Francia/París, Spain/Madrid/España/Madrid, Portugal/Lisbon/Portugal/Lisboa, Italy/Rome/Italia/Roma
-    Germany/Berlin/Alemania/Berlín, Austria/Vienna/Austria/Viena, Greece/Athens/Grecia/Atenas
-    Ireland/Dublin/Irlanda/Dublín, Norway/Oslo/Noruega/Oslo, Sweden/Stockholm/Suecia/Estocolmo
-    Finland/Helsinki/Finlandia/Helsinki, Denmark/Copenhagen/Dinamarca/Copenhague, Iceland/Reykjavik/Islandia/Reikiavik
-    Poland/Warsaw/Polonia/Varsovia, Hungary/Budapest/Hungría/Budapest, Romania/Bucharest/Rumania/Bucarest
-    Bulgaria/Sofia/Bulgaria/Sofía, Croatia/Zagreb/Croacia/Zagreb, Serbia/Belgrade/Serbia/Belgrado
-    Ukraine/Kyiv/Ucrania/Kiev, Russia/Moscow/Rusia/Moscú, Belgium/Brussels/Bélgica/Bruselas
-    Estonia/Tallinn/Estonia/Tallin, Latvia/Riga/Letonia/Riga, Lithuania/Vilnius/Lituania/Vilna
-    Slovenia/Ljubljana/Eslovenia/Liubliana, Slovakia/Bratislava/Eslovaquia/Bratislava, Albania/Tirana/Albania/Tirana
-    Turkey/Ankara/Turquía/Ankara, Egypt/Cairo/Egipto/El Cairo, Morocco/Rabat/Marruecos/Rabat, Tunisia/Tunis/Túnez/Túnez
-    Kenya/Nairobi/Kenia/Nairobi, Ghana/Accra/Ghana/Acra, Senegal/Dakar/Senegal/Dakar, Nigeria/Abuja/Nigeria/Abuya
-    Ethiopia/Addis Ababa/Etiopía/Adís Abeba, Uganda/Kampala/Uganda/Kampala, Angola/Luanda/Angola/Luanda
-    Japan/Tokyo/Japón/Tokio, China/Beijing/China/Pekín, India/New Delhi/India/Nueva Delhi
-    Thailand/Bangkok/Tailandia/Bangkok, Vietnam/Hanoi/Vietnam/Hanói, Nepal/Kathmandu/Nepal/Katmandú
-    Iran/Tehran/Irán/Teherán, Iraq/Baghdad/Irak/Bagdad, Jordan/Amman/Jordania/Amán, Lebanon/Beirut/Líbano/Beirut
-    Canada/Ottawa/Canadá/Ottawa, Mexico/Mexico City/México/Ciudad de México, Cuba/Havana/Cuba/La Habana
-    Colombia/Bogotá/Colombia/Bogotá, Venezuela/Caracas/Venezuela/Caracas, Ecuador/Quito/Ecuador/Quito
-    Peru/Lima/Perú/Lima, Chile/Santiago/Chile/Santiago, Argentina/Buenos Aires/Argentina/Buenos Aires
-    Uruguay/Montevideo/Uruguay/Montevideo, Paraguay/Asunción/Paraguay/Asunción, Australia/Canberra/Australia/Canberra
-    New Zealand/Wellington/Nueva Zelanda/Wellington
-""")
-PLURALS = rows("""
-    cat/cats/gato/gatos, dog/dogs/perro/perros, house/houses/casa/casas, tree/trees/árbol/árboles, car/cars/coche/coches
-    flower/flowers/flor/flores, box/boxes/caja/cajas, bus/buses/autobús/autobuses, city/cities/ciudad/ciudades
-    baby/babies/bebé/bebés, book/books/libro/libros, table/tables/mesa/mesas, chair/chairs/silla/sillas
-    day/days/día/días, pencil/pencils/lápiz/lápices, dish/dishes/plato/platos, glass/glasses/vaso/vasos
-    watch/watches/reloj/relojes, boy/boys/chico/chicos, country/countries/país/países, lady/ladies/señora/señoras
-    apple/apples/manzana/manzanas, lion/lions/león/leones, light/lights/luz/luces, fox/foxes/zorro/zorros
-    song/songs/canción/canciones, train/trains/tren/trenes, bird/birds/pájaro/pájaros, key/keys/llave/llaves
-    door/doors/puerta/puertas, egg/eggs/huevo/huevos, story/stories/cuento/cuentos, church/churches/iglesia/iglesias
-    party/parties/fiesta/fiestas, garden/gardens/jardín/jardines, hotel/hotels/hotel/hoteles, bed/beds/cama/camas
-""")
-OPPOSITES = rows("""
-    hot/cold/caliente/frío, big/small/grande/pequeño, fast/slow/rápido/lento, up/down/arriba/abajo, new/old/nuevo/viejo
-    open/closed/abierto/cerrado, full/empty/lleno/vacío, light/heavy/ligero/pesado, high/low/alto/bajo
-    wet/dry/mojado/seco, happy/sad/feliz/triste, day/night/día/noche, early/late/temprano/tarde
-    strong/weak/fuerte/débil, clean/dirty/limpio/sucio, rich/poor/rico/pobre, soft/hard/blando/duro
-    thick/thin/grueso/fino, inside/outside/dentro/fuera, near/far/cerca/lejos, easy/difficult/fácil/difícil
-    always/never/siempre/nunca, left/right/izquierda/derecha, long/short/largo/corto, wide/narrow/ancho/estrecho
-    true/false/verdadero/falso, first/last/primero/último
-    black/white/negro/blanco, with/without/con/sin, before/after/antes/después, everything/nothing/todo/nada
-""")
-OPPOSITES += tuple((b, a, d, c) for a, b, c, d in OPPOSITES)  # and the other way round
+#: (rng, column, larger) -> what is asked about, the answer, its name in the key
+Draw = Callable[[random.Random, int, bool], tuple[str, str, str]]
 
 
 @dataclass(frozen=True)
 class Kind:
     """One kind of prompt.
 
-    draw: (rng, column, larger) -> (what is asked about, the answer, its name in the key); column 0
-    is English. wordings: one tuple a language, `{x}` where the thing asked about stands. fact: must
-    be known, so wordings are held out, not contents. grows: has larger instances for `ood`.
-    case_matters: "cat" is no right answer where "Cat" was asked for.
+    draw: makes one instance; column 0 is English. wordings: one tuple per language, `{x}` where the
+    thing asked about stands. fact: must be known, so wordings are held out, not contents. grows:
+    has larger instances for `ood`. case_matters: "cat" is no right answer where "Cat" was asked
+    for.
     """
 
     name: str
-    draw: Callable[[random.Random, int, bool], tuple[str, str, str]]
+    draw: Draw
     wordings: tuple[tuple[str, ...], tuple[str, ...]]
     fact: bool = False
     grows: bool = False
@@ -134,7 +65,7 @@ def some_words(rng: random.Random, column: int, larger: bool) -> list[str]:
     return [pair[column] for pair in chosen]
 
 
-def draw_names(form: tuple[str, str]) -> Callable:
+def draw_names(form: tuple[str, str]) -> Draw:
     """A greeting to one name, or to two: `form` holds it in English and Spanish."""
 
     def draw(rng: random.Random, column: int, larger: bool) -> tuple[str, str, str]:
@@ -144,7 +75,7 @@ def draw_names(form: tuple[str, str]) -> Callable:
     return draw
 
 
-def draw_words(change: Callable[[list[str]], str]) -> Callable:
+def draw_words(change: Callable[[list[str]], str]) -> Draw:
     """Some words, and what `change` makes of them."""
 
     def draw(rng: random.Random, column: int, larger: bool) -> tuple[str, str, str]:
@@ -154,7 +85,7 @@ def draw_words(change: Callable[[list[str]], str]) -> Callable:
     return draw
 
 
-def draw_one_word(asked: Callable[[str], str], answer: Callable[[str], str]) -> Callable:
+def draw_one_word(asked: Callable[[str], str], answer: Callable[[str], str]) -> Draw:
     """One word, shown as `asked` and wanted as `answer`."""
 
     def draw(rng: random.Random, column: int, larger: bool) -> tuple[str, str, str]:
@@ -164,7 +95,7 @@ def draw_one_word(asked: Callable[[str], str], answer: Callable[[str], str]) -> 
     return draw
 
 
-def draw_pair(table: tuple) -> Callable:
+def draw_pair(table: Table) -> Draw:
     """A row of (asked in English, answer in English, asked in Spanish, answer in Spanish)."""
 
     def draw(rng: random.Random, column: int, larger: bool) -> tuple[str, str, str]:
@@ -174,7 +105,7 @@ def draw_pair(table: tuple) -> Callable:
     return draw
 
 
-def draw_neighbour(cycle: tuple, step: int) -> Callable:
+def draw_neighbour(cycle: Table, step: int) -> Draw:
     """A day or month, and the one `step` further round."""
 
     def draw(rng: random.Random, column: int, larger: bool) -> tuple[str, str, str]:
@@ -336,6 +267,10 @@ class General(Task):
 
     name = "general"
     max_new_tokens = 48
+    mark = ""
+    base = "gsm8k-mini-base"
+    corpus = "web"
+    repeats = True
 
     def __init__(self, spanish: float = 0.25):
         self.spanish = spanish
@@ -350,9 +285,6 @@ class General(Task):
             if larger or split_of(problem.key) == split:
                 return problem
         raise UserError(f"general has no problem in the split {split!r}")
-
-    def render(self, problem: Problem, style: str = "plain", examples: tuple = ()) -> str:
-        return render_frame(problem, style, examples)
 
     def solution(self, problem: Problem, rng: random.Random, style: str = "steps") -> str:
         """The answer at once, whatever the style: there is nothing to work out. `careless`: some
@@ -371,7 +303,8 @@ class General(Task):
     def grade(self, problem: Problem, completion: str) -> Grade:
         r"""The first line must be the answer; further lines cost the format.
 
-        >>> hello = Problem("general", "Say hello to Ana.", "Hello, Ana!", "greet:Ana", meta={"kind": "greet"})
+        >>> meta = {"kind": "greet"}
+        >>> hello = Problem("general", "Greet Ana.", "Hello, Ana!", "greet:Ana", meta=meta)
         >>> General().grade(hello, " hello, Ana!")
         Grade(correct=True, formatted=True, answer='hello, Ana!', reason='right')
         """
@@ -379,8 +312,8 @@ class General(Task):
         answer = lines[0].strip()
         if not answer:
             return Grade(False, False, None, "no answer")
-        exact = BY_NAME[problem.meta["kind"]].case_matters
-        correct = plain(answer, exact) == plain(problem.answer, exact)
+        exact = case_matters(problem)
+        correct = normal(answer, exact) == normal(problem.answer, exact)
         formatted = len(lines) == 1
         reason = (
             "wrong answer" if not correct else "right" if formatted else "text after the answer"
@@ -388,10 +321,25 @@ class General(Task):
         return Grade(correct, formatted, answer, reason)
 
     def vote_key(self, problem: Problem, answer: str | None) -> str | None:
-        return None if answer is None else plain(answer, BY_NAME[problem.meta["kind"]].case_matters)
+        return None if answer is None else normal(answer, case_matters(problem))
 
-    def thinks(self, completion: str) -> bool:
-        return answers.thinks(completion)
+    @classmethod
+    def answers_in(cls, text: str) -> list[str]:
+        """The first line; nothing announces it."""
+        return text.strip().split("\n")[:1] if text.strip() else []
+
+    @classmethod
+    def read_answer(cls, text: str) -> str | None:
+        """All of the text, as an answer in words may take two lines."""
+        return text.strip() or None
+
+    @classmethod
+    def after_answer(cls, text: str) -> str:
+        return text.strip().partition("\n")[2]
+
+    @classmethod
+    def runs_on(cls, text: str) -> bool:
+        return bool(cls.after_answer(text))
 
     def reword(self, problem: Problem, rng: random.Random) -> Problem:
         """Another wording of the same prompt; a fact's key names its wording, so a fact stays as it
@@ -417,7 +365,14 @@ def make(kind: Kind, rng: random.Random, language: str, larger: bool) -> Problem
     return Problem("general", prompt, answer, key, 1, meta)
 
 
-def plain(text: str, exact: bool = False) -> str:
+def case_matters(problem: Problem) -> bool:
+    """Whether "cat" is another answer than "Cat". Of a user's own question nobody knows its kind:
+    there it is."""
+    kind = BY_NAME.get(problem.meta.get("kind", ""))
+    return kind is None or kind.case_matters
+
+
+def normal(text: str, exact: bool = False) -> str:
     """A spelling to compare: accents in one encoding, and small letters unless `exact`."""
     text = unicodedata.normalize("NFC", text.strip())
     return text if exact else text.casefold()

@@ -8,17 +8,12 @@ mini: its figures are never GSM8K's.
 """
 
 import random
-from contextlib import suppress
 from dataclasses import replace
-from pathlib import Path
+from fractions import Fraction
+from typing import Any
 
-from minilrm import machine
-from minilrm.errors import UserError
 from minilrm.tasks import answers
-from minilrm.tasks.base import Grade, Problem, Task, problem_rng, split_of
-from minilrm.tasks.calculator import format_number, number
-from minilrm.tasks.frames import render_frame
-from minilrm.tasks.gsm8k import load_jsonl
+from minilrm.tasks.base import Problem, Task, split_of
 from minilrm.tasks.templates import HELD_OUT, TRAINING
 from minilrm.tasks.templates.template import Template, draw_numbers, fill, solve, substitute
 
@@ -27,7 +22,7 @@ PHRASES = {
     "en": {"plan": "Plan", "check": "Check", "ok": "ok"},
     "es": {"plan": "Plan", "check": "Prueba", "ok": "bien"},
 }
-SHIPPED_WITH = (0.25, 0.2)  # shares of Spanish and of distractors in the shipped files
+SHIPPED_WITH = {"spanish": 0.25, "distractors": 0.2}  # the options of the shipped files
 
 
 class GSM8KMini(Task):
@@ -39,8 +34,15 @@ class GSM8KMini(Task):
 
     name = "gsm8k-mini"
     max_new_tokens = 224  # the longest planned and checked solution takes 217
+    base = "gsm8k-mini-base"
+    corpus = "web"
+    shipped = {"test": SHIPPED_WITH, "ood": SHIPPED_WITH}
 
-    def __init__(self, spanish: float = SHIPPED_WITH[0], distractors: float = SHIPPED_WITH[1]):
+    def __init__(
+        self,
+        spanish: float = SHIPPED_WITH["spanish"],
+        distractors: float = SHIPPED_WITH["distractors"],
+    ):
         self.spanish, self.distractors = spanish, distractors
         self.templates = {t.name: t for t in (*TRAINING, *HELD_OUT)}
 
@@ -66,26 +68,12 @@ class GSM8KMini(Task):
             problem.meta["ood"] = "larger numbers" if larger else "new story"
         return problem
 
-    def render(self, problem: Problem, style: str = "plain", examples: tuple = ()) -> str:
-        return render_frame(problem, style, examples)
-
     def solution(self, problem: Problem, rng: random.Random, style: str = "steps") -> str:
         if style == "reflex":
             return f" #### {problem.answer}"
         if style == "careless":
             return scribble(slip(problem, rng))
-        chain = [(e, str(v)) for e, v in worked_steps(problem)]
-        return write_chain(problem, chain, planned=style == "plan_verify")
-
-    def grade(self, problem: Problem, completion: str) -> Grade:
-        return answers.grade_final(problem.answer, completion)
-
-    def vote_key(self, problem: Problem, answer: str | None) -> str | None:
-        value = number(answer) if answer else None
-        return None if value is None else format_number(value)
-
-    def thinks(self, completion: str) -> bool:
-        return answers.thinks(completion)
+        return write_chain(problem, right_chain(problem), planned=style == "plan_verify")
 
     def reword(self, problem: Problem, rng: random.Random) -> Problem:
         meta = problem.meta
@@ -98,43 +86,48 @@ class GSM8KMini(Task):
             distractor=meta["distractor"],
         )
 
-    def problems(self, split: str, n: int, seed: int = 0) -> list[Problem]:
-        """A fixed set of a split. Of test and ood, the first `n` in the shipped file, where it
-        holds as many."""
-        shipped = shipped_file(split)
-        if shipped and (seed, self.spanish, self.distractors) == (
-            0,
-            *SHIPPED_WITH,
-        ):  # else other problems are wanted
-            found = [
-                restore(problem, self.templates) for problem in load_jsonl(shipped, self.name)[:n]
-            ]
-            if len(found) == n:
-                return found
-        return self.make(split, n, seed)
+    def to_record(self, problem: Problem) -> dict[str, Any]:
+        """A line in GSM8K's schema. Of `meta` stays what `from_record` cannot find out."""
+        found_out = ("expressions", "sentences")
+        return {
+            "question": problem.prompt,
+            "answer": write_chain(problem, right_chain(problem)).removeprefix("\n"),
+            "key": problem.key,
+            "difficulty": problem.difficulty,
+            "meta": {name: it for name, it in problem.meta.items() if name not in found_out},
+        }
 
-    def make(self, split: str, n: int, seed: int = 0) -> list[Problem]:
-        """`n` problems made anew: problem i comes from (seed, i) alone, and no sum comes twice."""
-        found: dict[str, Problem] = {}
-        index = 0
-        while len(found) < n:
-            problem = self.sample(problem_rng(seed, index, f"{self.name}/{split}"), split)
-            found.setdefault(problem.key, problem)
-            index += 1
-        return list(found.values())
+    def from_record(self, record: dict[str, Any]) -> Problem:
+        """The problem with all of its `meta`: the sentences are the lines of its solution."""
+        template = self.templates[record["meta"]["template"]]
+        [answer] = answers.extract(record["answer"])
+        meta = {**record["meta"], "expressions": list(template.steps)}
+        bare = Problem(
+            self.name, record["question"], answer, record["key"], record["difficulty"], meta
+        )
+        sentences = [
+            line.replace(f"<<{e}={v}>>{v}", "{calc}")
+            for line, (e, v) in zip(record["answer"].split("\n"), right_chain(bare), strict=False)
+        ]
+        return replace(bare, meta={**meta, "sentences": sentences})
 
 
-def problem_key(template: Template, numbers: dict) -> str:
+def problem_key(template: Template, numbers: dict[str, int]) -> str:
     """The sum behind a story: the template and its numbers; names, wording and language do not
     count."""
     return template.name + ":" + "-".join(str(numbers[v]) for v in template.numbers)
 
 
-def worked_steps(problem: Problem) -> list[tuple[str, int]]:
+def worked_steps(problem: Problem) -> list[tuple[str, int | Fraction]]:
     """The right chain: (expression with its numbers written in, result) for each step."""
     steps, numbers = problem.meta["expressions"], problem.meta["numbers"]
     values = solve(steps, numbers)
     return [(substitute(step, values), values[f"s{i}"]) for i, step in enumerate(steps, 1)]
+
+
+def right_chain(problem: Problem) -> list[tuple[str, str]]:
+    """The right chain as it is written: (expression, result) for each step."""
+    return [(expression, str(result)) for expression, result in worked_steps(problem)]
 
 
 def slip(problem: Problem, rng: random.Random) -> list[tuple[str, str]]:
@@ -155,7 +148,9 @@ def slip(problem: Problem, rng: random.Random) -> list[tuple[str, str]]:
     return [(e, str(v)) for e, v in right[:-1]] + [(expression, str(result + 1))]
 
 
-def _wrong_step(expression: str, result: int, rng: random.Random) -> tuple[str, int]:
+def _wrong_step(
+    expression: str, result: int | Fraction, rng: random.Random
+) -> tuple[str, int | Fraction]:
     if rng.random() < 0.3 and any(op in expression for op in "+-"):
         swapped = expression.translate(str.maketrans("+-", "-+"))
         left, right = (int(x) for x in swapped.replace("-", "+").split("+"))
@@ -164,11 +159,11 @@ def _wrong_step(expression: str, result: int, rng: random.Random) -> tuple[str, 
 
 
 def _carry_on(
-    problem: Problem, at: int, expression: str, result: int
+    problem: Problem, at: int, expression: str, result: int | Fraction
 ) -> list[tuple[str, str]] | None:
     """The chain with step `at` replaced; None if a later step does not come out whole and
     positive."""
-    values = dict(problem.meta["numbers"])
+    values: dict[str, int | Fraction] = dict(problem.meta["numbers"])
     chain = []
     for i, step in enumerate(problem.meta["expressions"]):
         if i == at:
@@ -212,54 +207,3 @@ def check_last(expression: str, result: str) -> str:
     op = next(c for c in expression if c in OPPOSITE)
     left, right = expression.split(op)
     return f"<<{result}{OPPOSITE[op]}{right}={left}>>{left}"
-
-
-# -- the shipped files -----------------------------------------------------------------------------
-
-
-def shipped_file(split: str) -> Path | None:
-    """The file of a split that comes with the project (`scripts/make_data.py` made it), if there is
-    one."""
-    with suppress(UserError):  # no data folder, no file
-        path = machine.data_folder() / "gsm8k-mini" / f"{split}.jsonl"
-        return path if split in ("test", "ood") and path.is_file() else None
-    return None
-
-
-def to_record(problem: Problem) -> dict:
-    """A problem as a line of a file in GSM8K's schema. Of `meta` stays what `restore` cannot find
-    out."""
-    chain = [(e, str(v)) for e, v in worked_steps(problem)]
-    kept = {
-        name: value
-        for name, value in problem.meta.items()
-        if name not in ("expressions", "sentences")
-    }
-    return {
-        "question": problem.prompt,
-        "answer": write_chain(problem, chain).removeprefix("\n"),
-        "key": problem.key,
-        "difficulty": problem.difficulty,
-        "meta": kept,
-    }
-
-
-def restore(problem: Problem, templates: dict[str, Template]) -> Problem:
-    """A problem as read from a line, with all of its `meta`: the sentences are the lines of its
-    solution."""
-    meta = dict(problem.meta)
-    lines = meta.pop("solution").split("\n")
-    try:
-        bare = replace(
-            problem, meta={**meta, "expressions": list(templates[meta["template"]].steps)}
-        )
-        sentences = [
-            line.replace(f"<<{e}={v}>>{v}", "{calc}")
-            for line, (e, v) in zip(lines, worked_steps(bare), strict=False)
-        ]
-    except (KeyError, ValueError, TypeError, ArithmeticError) as error:
-        raise UserError(
-            f"the shipped problem {problem.key!r} is of no story that is known now ({error!r}); make the "
-            "files anew: python scripts/make_data.py"
-        ) from error
-    return replace(bare, meta={**bare.meta, "sentences": sentences})

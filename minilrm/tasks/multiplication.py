@@ -10,7 +10,8 @@ number (347*80), a row for its ones (347*6), and their sum. The check works with
 `~` means "leaves the same remainder when divided by nine", and as 10 ~ 1, a number leaves that of
 the sum of its digits (casting out nines; Fibonacci, Liber Abaci, 1202):
 
-    29842 ~ 2+9+8+4+2 = 25 ~ 7,    347 ~ 3+4+7 = 14 ~ 5,    86 ~ 8+6 = 14 ~ 5,    5 * 5 ~ 7    they agree: ok
+    29842 ~ 2+9+8+4+2 = 25 ~ 7
+    347 ~ 3+4+7 = 14 ~ 5,    86 ~ 8+6 = 14 ~ 5,    5 * 5 ~ 7        they agree: ok
 
 The sums of digits are written down: a small model that has to put the remainder of 347 without them
 guesses it (LOG.md).
@@ -34,25 +35,29 @@ elevens (which would find most of what nines miss).
 
 import random
 import re
-from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
+from typing import Any
 
-from minilrm import machine
 from minilrm.errors import UserError
 from minilrm.tasks import answers
 from minilrm.tasks.arithmetic import TRIES, WORDINGS, canonical_key, place_values
-from minilrm.tasks.base import SOLUTION_STYLES, SPLITS, Grade, Problem, Task, problem_rng, split_of
-from minilrm.tasks.frames import render_frame
-from minilrm.tasks.gsm8k import load_jsonl
-from minilrm.tasks.traces import ACCEPT, REFLECTION_WORD, REJECT, Attempt, Trace, Writer
+from minilrm.tasks.base import SOLUTION_STYLES, SPLITS, Problem, split_of
+from minilrm.tasks.traces import (
+    ACCEPT,
+    AGAIN,
+    REFLECTION_WORD,
+    REJECT,
+    Attempt,
+    Trace,
+    TracedTask,
+    Writer,
+    read_attempts,
+)
 
-PATIENCE = 3000  # problems drawn in a row of which none is new: there are no more
 LEAST_DIGITS, DEFAULT_DIGITS, MOST_DIGITS = 2, 3, 4
-AGAIN = f"\n{REFLECTION_WORD}, "
 
 
-class Multiplication(Task):
+class Multiplication(TracedTask):
     """A number of `digits` digits times a number of two, 12 to 99 and no multiple of ten (so that
     there are two rows).
 
@@ -63,6 +68,11 @@ class Multiplication(Task):
     name = "multiplication"
     max_new_tokens = 336
     writer = Writer(skill=0.3, careless=0.01, longest=6)
+    base = "multiplication-base"
+    # It learns at less than a third of countdown's rate: faster, its base unlearns to check
+    # (LOG.md).
+    recipe = {"steps": 120, "group_size": 16, "lr": 1.5e-4, "lr_hold": 90, "eval_every": 30}
+    shipped = {"test": {"digits": DEFAULT_DIGITS}, "ood": {"digits": DEFAULT_DIGITS}}
 
     def __init__(self, digits: int = DEFAULT_DIGITS):
         if type(digits) is not int or not LEAST_DIGITS <= digits <= MOST_DIGITS:
@@ -80,9 +90,6 @@ class Multiplication(Task):
             if split in ("ood", split_of(problem.key)):
                 return problem
 
-    def render(self, problem: Problem, style: str = "plain", examples: tuple = ()) -> str:
-        return render_frame(problem, style, examples)
-
     def solution(self, problem: Problem, rng: random.Random, style: str = "steps") -> str:
         """reflex: the answer alone. careless: a slip, accepted. steps: right. plan_verify: a slip,
         found, then right."""
@@ -90,10 +97,10 @@ class Multiplication(Task):
             raise ValueError(f"no solution style is called {style!r}")
         if style == "reflex":
             return f" {answers.MARK} {problem.answer}"
-        factors = problem.meta["factors"]
-        right, wrong = multiply(*factors), slip(*factors, rng)
+        a, b = problem.meta["factors"]
+        right, wrong = multiply(a, b), slip(a, b, rng)
         while style == "plan_verify" and passes(wrong):
-            wrong = slip(*factors, rng)
+            wrong = slip(a, b, rng)
         tries = {
             "steps": [(right, True)],
             "careless": [(wrong, True)],
@@ -102,16 +109,13 @@ class Multiplication(Task):
         return write_trace(tries[style])
 
     def write(self, problem: Problem, rng: random.Random, writer: Writer) -> str:
-        """What this writer puts down. The remainders are always worked rightly: who is careless
+        """What this writer puts down. The remainders are always worked rightly: a careless writer
         says "ok" although they are seen to differ."""
+        a, b = problem.meta["factors"]
         tries: list[tuple[Work, bool]] = []
         while True:
-            work = fresh_attempt(
-                *problem.meta["factors"],
-                rng,
-                writer.chance(len(tries)),
-                {made for made, _ in tries},
-            )
+            made = {work for work, _ in tries}
+            work = fresh_attempt(a, b, rng, writer.chance(len(tries)), made)
             overlooks = rng.random() < writer.careless
             tries.append((work, passes(work) or overlooks))
             if tries[-1][1] or not writer.reflects or len(tries) >= writer.longest:
@@ -127,41 +131,23 @@ class Multiplication(Task):
         """Casting out nines; one slip in nine escapes it."""
         return (int(attempt.content.rpartition("=")[2]) - int(problem.answer)) % 9 != 0
 
-    def grade(self, problem: Problem, completion: str) -> Grade:
-        return answers.grade_final(problem.answer, completion)
+    def to_record(self, problem: Problem) -> dict[str, Any]:
+        """A line in GSM8K's schema."""
+        worked = write_trace([(multiply(*problem.meta["factors"]), True)])
+        return {
+            "question": problem.prompt,
+            "answer": worked.removeprefix(" "),
+            "key": problem.key,
+            "difficulty": problem.difficulty,
+            "meta": problem.meta,
+        }
 
-    def vote_key(self, problem: Problem, answer: str | None) -> str | None:
-        return answers.vote_key(answer)
-
-    def thinks(self, completion: str) -> bool:
-        return bool(self.parse_trace(completion).attempts)
-
-    def problems(self, split: str, n: int, seed: int = 0) -> list[Problem]:
-        """A fixed set of a split. Of test and ood, the first `n` in the shipped file, where it
-        holds as many."""
-        shipped = shipped_file(split)
-        if shipped and (seed, self.digits) == (0, DEFAULT_DIGITS):  # else other problems are wanted
-            found = [restore(problem) for problem in load_jsonl(shipped, self.name)[:n]]
-            if len(found) == n:
-                return found
-        return self.make(split, n, seed)
-
-    def make(self, split: str, n: int, seed: int = 0) -> list[Problem]:
-        """`n` problems made anew: problem i comes from (seed, i) alone, and no product comes
-        twice."""
-        found: dict[str, Problem] = {}
-        index, last = 0, 0  # the problem to draw, and the last one that was new
-        while len(found) < n and index - last < PATIENCE:
-            problem = self.sample(problem_rng(seed, index, f"{self.name}/{split}"), split)
-            if found.setdefault(problem.key, problem) is problem:
-                last = index
-            index += 1
-        if len(found) < n:
-            raise UserError(
-                f"multiplication finds only {len(found)} different {split} problems with digits="
-                f"{self.digits}, not {n}: ask for fewer or raise digits"
-            )
-        return list(found.values())
+    def from_record(self, record: dict[str, Any]) -> Problem:
+        a, b = record["meta"]["factors"]
+        problem = pose(a, b)
+        if problem.key != record["key"] or answers.extract(record["answer"]) != [problem.answer]:
+            raise ValueError(f"{record['key']!r} is another product than {a} * {b}")
+        return problem
 
 
 # ---- making products
@@ -242,16 +228,15 @@ def fresh_attempt(a: int, b: int, rng: random.Random, skill: float, made: set[Wo
         for _ in range(TRIES):
             if (work := slip(a, b, rng)) not in made:
                 return work
-    return multiply(
-        a, b
-    )  # new: it would have passed, and ended the trace; and all that is left when each slip was made
+    # New, as a right one would have ended the trace; and all that is left when each slip was made.
+    return multiply(a, b)
 
 
 def passes(work: Work) -> bool:
     """Casting out nines: whether the result and the factors' product leave the same remainder.
 
-    >>> passes(multiply(347, 86)), passes(multiply(347, 86, 1, 10)), passes(multiply(347, 86, 1, 90))
-    (True, False, True)
+    >>> [passes(multiply(347, 86, 1, off)) for off in (0, 10, 90)]
+    [True, False, True]
     """
     return (work.result - work.a * work.b) % 9 == 0
 
@@ -270,8 +255,8 @@ def write_attempt(work: Work, accepted: bool) -> str:
         f"{sum(map(int, str(n)))}~{n % 9}" for n in (work.result, work.a, work.b)
     )
     return (
-        f"{work.a}*{work.b}={work.tens}+{work.ones}={work.result}~{result}, {first} {second} {a}*{b}~{a * b % 9} "
-        f"{ACCEPT if accepted else REJECT}"
+        f"{work.a}*{work.b}={work.tens}+{work.ones}={work.result}~{result}, {first} {second} "
+        f"{a}*{b}~{a * b % 9} {ACCEPT if accepted else REJECT}"
     )
 
 
@@ -287,9 +272,8 @@ def write_trace(tries: list[tuple[Work, bool]]) -> str:
 # ---- reading them back
 
 N = "([0-9]{1,12})"
-WORK = re.compile(
-    rf"{N}\*{N}={N}\+{N}={N}(?=~)"
-)  # a result counts as read when something stands behind it
+# A result counts as read when something stands behind it.
+WORK = re.compile(rf"{N}\*{N}={N}\+{N}={N}(?=~)")
 CAST = "[0-9]{1,2}~[0-9]"  # a sum of digits and its remainder
 CHECK = re.compile(rf"~{CAST}, {CAST} {CAST} [0-9]\*[0-9]~[0-9] ({ACCEPT}|{REJECT})(?![a-z0-9])")
 LEAD = re.compile(rf"[ \n]?(?:({REFLECTION_WORD}),? ?)?")
@@ -297,77 +281,38 @@ ANSWER = re.compile(rf"\n{answers.MARK} [0-9]{{1,12}}")
 
 
 def parse_trace(text: str) -> Trace:
-    r"""Read the attempts of a completion, one after the other. Total, and linear: each pattern sees
+    r"""The attempts of a completion (`traces.read_attempts`). Total, and linear: each pattern sees
     a bounded stretch.
-
-    A second attempt counts without the reflection word too, but is not well-formed. Reading ends
-    where no attempt stands, or where one has no verdict.
 
     >>> trace = parse_trace(" 47*86=3760+292=4052~11~2, 11~2 14~5 2*5~1 no\nwait, "
     ...                     "47*86=3760+282=4042~10~1, 11~2 14~5 2*5~1 ok\n#### 4042")
-    >>> [(attempt.content, attempt.accepted) for attempt in trace.attempts], trace.reflections, trace.well_formed
-    ([('47*86=3760+292=4052', False), ('47*86=3760+282=4042', True)], 1, True)
-    >>> parse_trace(" 47*86=3760+282=4042~1")
-    Trace(attempts=(Attempt(start=1, end=20, content='47*86=3760+282=4042', accepted=None),), reflections=0, well_formed=False)
+    >>> [(attempt.content, attempt.accepted) for attempt in trace.attempts]
+    [('47*86=3760+292=4052', False), ('47*86=3760+282=4042', True)]
+    >>> trace.reflections, trace.well_formed
+    (1, True)
+    >>> parse_trace(" 47*86=3760+282=4042~1").attempts
+    (Attempt(start=1, end=20, content='47*86=3760+282=4042', accepted=None),)
     """
-    attempts, reflections, at, wanted, well_led = [], 0, 0, " ", True
-    while True:
-        lead = LEAD.match(text, at)
-        work = WORK.match(text, lead.end())
-        if not work:
-            break
-        check = CHECK.match(text, work.end())
-        end = (check or work).end()
-        attempts.append(Attempt(work.start(), end, normal_form(work), check and check[1] == ACCEPT))
-        reflections += lead[1] is not None
-        well_led = well_led and lead[0] == wanted
-        at, wanted = end, AGAIN
-        if not check:
-            break
-    judged = bool(attempts) and attempts[-1].accepted is not None
-    return Trace(
-        tuple(attempts), reflections, judged and well_led and ANSWER.fullmatch(text, at) is not None
-    )
+    return read_attempts(text, LEAD, read_attempt, is_answer)
 
 
-def normal_form(work: re.Match) -> str:
+def read_attempt(text: str, start: int) -> Attempt | None:
+    """The attempt that starts there; None if its steps cannot be read."""
+    work = WORK.match(text, start)
+    if work is None:
+        return None
+    check = CHECK.match(text, work.end())
+    accepted = check[1] == ACCEPT if check else None
+    return Attempt(start, (check or work).end(), normal_form(work), accepted)
+
+
+def is_answer(text: str, start: int) -> bool:
+    """Whether the rest of a text is an answer line. An answer without an attempt is none."""
+    return start > 0 and ANSWER.fullmatch(text, start) is not None
+
+
+def normal_form(work: re.Match[str]) -> str:
     """The steps without leading zeros: "047*86=3760+282=4042" is the attempt
     "47*86=3760+282=4042"."""
     a, b, tens, ones, result = map(int, work.groups())
     return f"{a}*{b}={tens}+{ones}={result}"
-
-
-# ---- the shipped files
-
-
-def shipped_file(split: str) -> Path | None:
-    """The file of a split that comes with the project (`scripts/make_data_multiplication.py` made
-    it), if there is one."""
-    with suppress(UserError):  # no data folder, no file
-        path = machine.data_folder() / "multiplication" / f"{split}.jsonl"
-        return path if split in ("test", "ood") and path.is_file() else None
-    return None
-
-
-def to_record(problem: Problem) -> dict:
-    """A problem as a line of a file in GSM8K's schema."""
-    worked = write_trace([(multiply(*problem.meta["factors"]), True)])
-    return {
-        "question": problem.prompt,
-        "answer": worked.removeprefix(" "),
-        "key": problem.key,
-        "difficulty": problem.difficulty,
-        "meta": problem.meta,
-    }
-
-
-def restore(line: Problem) -> Problem:
-    """A problem as read from a line. UserError if it is no product as this file poses them."""
-    with suppress(KeyError, TypeError, ValueError):
-        a, b = line.meta["factors"]
-        if (problem := pose(a, b)).key == line.key and problem.answer == line.answer:
-            return problem
-    raise UserError(
-        f"the shipped problem {line.key!r} is no product as they are posed now; make the files anew: "
-        "python scripts/make_data_multiplication.py"
-    )

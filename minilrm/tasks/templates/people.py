@@ -82,7 +82,8 @@ TEMPLATES = (
                 ),
                 (
                     "{name} saca {a} bolas rojas y {b} azules; {other} saca {c} bolas rojas.",
-                    "{name} tiene {a} bolas rojas y {b} azules, {other} solo tiene {c} bolas rojas.",
+                    "{name} tiene {a} bolas rojas y {b} azules, {other} solo tiene {c} bolas "
+                    "rojas.",
                 ),
                 (
                     "¿Cuántos puntos más que {other} tiene {name}?",

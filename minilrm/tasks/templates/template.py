@@ -44,28 +44,29 @@ class Template:
     working: Mapping[str, tuple[str, ...]]
     plan: Mapping[str, tuple[str, ...]]
     distractors: Mapping[str, Alternatives]
-    where: Callable[[Mapping[str, int]], bool] | None = None
+    where: Callable[[Mapping[str, int | Fraction]], bool] | None = None
+
+
+def pairs(text: str) -> tuple[list[str], ...]:
+    """Words in English and Spanish: `pairs("cup/taza box/caja")` is
+    `(["cup", "taza"], ["box", "caja"])`."""
+    return tuple(pair.split("/") for pair in text.split())
 
 
 NAMES = {
-    "en": "Ana Ben Carl Dan Emma Eva Fay Finn Gus Hana Ivan Jack Jill Kate Leo Lily Max Mia Nora Omar Paul Rosa Sam Tom".split(),
-    "es": "Ana Luis Carlos Dani Emma Eva Marta Hugo Inés Iván Jorge Julia Leo Lola Marcos María Nora Omar Pablo Rosa "
-    "Sara Tomás Vera Zoe".split(),
+    "en": "Ana Ben Carl Dan Emma Eva Fay Finn Gus Hana Ivan Jack Jill Kate Leo Lily Max Mia Nora "
+    "Omar Paul Rosa Sam Tom".split(),
+    "es": "Ana Luis Carlos Dani Emma Eva Marta Hugo Inés Iván Jorge Julia Leo Lola Marcos María "
+    "Nora Omar Pablo Rosa Sara Tomás Vera Zoe".split(),
 }
 # Countable things in the plural; in Spanish all feminine, so that every template can say "cuántas
 # {thing}".
-THINGS = tuple(
-    pair.split("/")
-    for pair in "apples/manzanas pears/peras cards/cartas coins/monedas balls/pelotas flowers/flores "
-    "cookies/galletas candles/velas shirts/camisas boxes/cajas eggs/docenas chairs/sillas cups/tazas lamps/lámparas "
-    "stamps/estampas shells/conchas beads/cuentas plants/plantas".replace(
-        "eggs/docenas ", ""
-    ).split()
-)
-PLACES = tuple(
-    pair.split("/")
-    for pair in "market/feria shop/tienda school/escuela park/plaza library/biblioteca farm/granja".split()
-)
+THINGS = pairs("""
+    apples/manzanas pears/peras cards/cartas coins/monedas balls/pelotas flowers/flores
+    cookies/galletas candles/velas shirts/camisas boxes/cajas chairs/sillas cups/tazas
+    lamps/lámparas stamps/estampas shells/conchas beads/cuentas plants/plantas
+""")
+PLACES = pairs("market/feria shop/tienda school/escuela park/plaza library/biblioteca farm/granja")
 
 
 def words(rng: random.Random, language: str) -> dict[str, str]:
@@ -90,7 +91,7 @@ def parse_step(step: str) -> tuple[str, str, str]:
     return step[:at].strip(), step[at], step[at + 1 :].strip()
 
 
-def substitute(step: str, values: Mapping[str, int]) -> str:
+def substitute(step: str, values: Mapping[str, int | Fraction]) -> str:
     """Write the numbers into a step.
 
     >>> substitute("a*s1", {"a": 3, "s1": 4})
@@ -101,14 +102,14 @@ def substitute(step: str, values: Mapping[str, int]) -> str:
 
 
 def solve(
-    steps: tuple[str, ...] | list[str], numbers: Mapping[str, int]
+    steps: tuple[str, ...] | list[str], numbers: Mapping[str, int | Fraction]
 ) -> dict[str, int | Fraction]:
     """All values of a story: its numbers and the result of each step.
 
     >>> solve(("a*b", "m-s1"), {"a": 3, "b": 4, "m": 20})
     {'a': 3, 'b': 4, 'm': 20, 's1': 12, 's2': 8}
     """
-    values: dict = dict(numbers)
+    values: dict[str, int | Fraction] = dict(numbers)
     for i, step in enumerate(steps, 1):
         left, op, right = parse_step(step)
         a, b = (values[x] if x in values else int(x) for x in (left, right))
@@ -116,7 +117,7 @@ def solve(
     return values
 
 
-def divide(a: int, b: int) -> int | Fraction:
+def divide(a: int | Fraction, b: int | Fraction) -> int | Fraction:
     whole, rest = divmod(a, b)
     return Fraction(a, b) if rest else whole
 

@@ -156,7 +156,8 @@ TEMPLATES = (
             ),
             "es": (
                 (
-                    "Una entrada cuesta {a} euros, pero los grupos pagan {c} euros menos por cada una.",
+                    "Una entrada cuesta {a} euros, pero los grupos pagan {c} euros menos por "
+                    "cada una.",
                     "Una entrada cuesta {a} euros, o {c} euros menos por persona en grupo.",
                 ),
                 (
@@ -242,8 +243,10 @@ TEMPLATES = (
             "en": (
                 ("A car can carry {m} kg of luggage.", "The luggage in a car may weigh {m} kg."),
                 (
-                    "{name} puts in a suitcase of {a} kg and {n} bags that each weigh a third as much.",
-                    "{name} puts in {n} bags and a suitcase of {a} kg; each bag weighs a third of the suitcase.",
+                    "{name} puts in a suitcase of {a} kg and {n} bags that each weigh a third as "
+                    "much.",
+                    "{name} puts in {n} bags and a suitcase of {a} kg; each bag weighs a third "
+                    "of the suitcase.",
                 ),
                 ("How many more kg can the car carry?", "How many kg are left?"),
             ),
@@ -253,8 +256,10 @@ TEMPLATES = (
                     "El equipaje de un coche puede pesar {m} kg.",
                 ),
                 (
-                    "{name} mete una maleta de {a} kg y {n} bolsas que pesan un tercio de eso cada una.",
-                    "{name} mete {n} bolsas y una maleta de {a} kg; cada bolsa pesa un tercio de la maleta.",
+                    "{name} mete una maleta de {a} kg y {n} bolsas que pesan un tercio de eso "
+                    "cada una.",
+                    "{name} mete {n} bolsas y una maleta de {a} kg; cada bolsa pesa un tercio de "
+                    "la maleta.",
                 ),
                 ("¿Cuántos kg más puede llevar el coche?", "¿Cuántos kg quedan?"),
             ),

@@ -1,0 +1,187 @@
+"""A run of training, from its options to its report."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from minilrm import cli
+from minilrm.errors import UserError
+from minilrm.loop.trainer import Evaluation, Options, Trainer
+from minilrm.model import count_parameters
+from minilrm.options import (
+    check,
+    options_table,
+    resumed,
+    to_dict,
+    with_recipe,
+)
+from minilrm.progress import Interrupt, Progress
+from minilrm.report import write_report
+from minilrm.runlog import RunLog
+from minilrm.tasks import FILE_TASK, task_class
+
+SAMPLES_KEPT = 40  # transcripts of an evaluation that go into samples.jsonl
+
+
+@dataclass(frozen=True)
+class Result:
+    """What became of a run. `finished` is False after Ctrl-C: `--resume` goes on. `collapsed`: the
+    run stopped itself as its accuracy fell; it has a summary, and its best checkpoint is whole."""
+
+    folder: Path
+    finished: bool
+    collapsed: bool = False
+
+    @property
+    def exit_code(self) -> int:
+        """0 for a whole run, 1 for a collapsed one, 130 after Ctrl-C, so that `sft && grpo` stops
+        there."""
+        return 1 if self.collapsed else 0 if self.finished else cli.INTERRUPTED
+
+
+# -- a run -----------------------------------------------------------------------------------------
+
+
+def train(make: type[Trainer], options: Options, show_options: bool = False, **more: Any) -> Result:
+    """A whole run, or the rest of one (`options.resume`). `more` goes to the trainer.
+
+    `show_options`: print all of them first, as the commands do.
+
+    The options are checked first, in the command line's words; the task's recipe fills in what was
+    not given. UserError for whatever the user can mend, before a run folder is made where possible.
+    """
+    options, log = final_options(make, options)
+    with contextlib.ExitStack() as held:
+        if log:
+            held.enter_context(log.lock())
+        trainer = make(options, **more)
+        if log:
+            trainer.resume(log)
+            log.resume_with(to_dict(options))
+            return run(trainer, log, show_options)
+        log = RunLog.create(make.command, options.task, to_dict(options), options.out)
+        held.enter_context(log.lock())
+        try:
+            return run(trainer, log, show_options)
+        except UserError:
+            log.discard()  # a folder with nothing in it would only be in the way of the next try
+            raise
+
+
+def final_options(make: type[Trainer], options: Any) -> tuple[Any, RunLog | None]:
+    """The options that a run has, checked; and its folder, if it is there already."""
+    check(options)
+    if options.resume:
+        if "out" in options.given and options.out is not None:
+            raise UserError(
+                "--out and --resume exclude each other: a resumed run stays in its folder"
+            )
+        log = RunLog.open(options.resume, make.command)
+        saved = log.config.get("options", {})
+        return make.complete(resumed(options, saved).replace(out=None), saved), log
+    if options.data and "task" not in options.given:
+        options = options.replace(task=FILE_TASK)
+    options = with_recipe(options, task_class(options.task).recipe)
+    check(options)
+    return make.complete(with_absolute_paths(options), {}), None
+
+
+def with_absolute_paths(options: Any) -> Any:
+    """A copy whose files and folders are found from any working directory, so that a run can be
+    resumed from another one."""
+    names = ("data", "init", "teacher", "student", "pool")
+    given = {name: getattr(options, name, None) for name in names}
+    there = {n: value for n, value in given.items() if value is not None and Path(value).exists()}
+    return options.replace(**{n: type(v)(Path(v).resolve()) for n, v in there.items()})
+
+
+def run(trainer: Trainer, log: RunLog, show_options: bool) -> Result:
+    """From the first evaluation to the report."""
+    state = trainer.state
+    if show_options:
+        print(options_table(trainer.options))
+    print(
+        f"{count_parameters(trainer.model):,} parameters from {trainer.origin}; "
+        f"run folder {log.folder}",
+        flush=True,
+    )
+    if state.step == 0 and state.before is None:
+        trainer.begin(log)
+        record(trainer, log, trainer.evaluate(full=True), "before")
+    with Interrupt() as interrupt:
+        whole = trainer.prepare(log, interrupt) and steps(trainer, log, interrupt)
+    last = trainer.save(log)
+    if whole:
+        evaluation = trainer.evaluate(full=True)
+        record(trainer, log, evaluation, "after")
+        summary = trainer.summary(evaluation.scores, last)
+        log.summary(summary | {"collapsed": state.low_evals >= 2})
+        trainer.close(summary)
+    else:
+        print(
+            f"stopped at step {state.step}; resume with: "
+            f"python -m minilrm.{trainer.command} --resume {log.folder}",
+            file=sys.stderr,
+        )
+    print(f"report: {write_report(log.folder)}")
+    return Result(log.folder, whole, collapsed=state.low_evals >= 2)
+
+
+def steps(trainer: Trainer, log: RunLog, interrupt: Interrupt) -> bool:
+    """Steps until the goal or the collapse stop (True), or until Ctrl-C (False)."""
+    o, state = trainer.options, trainer.state
+    with Progress(trainer.goal, initial=trainer.done, label=trainer.command) as bar:
+        while trainer.done < trainer.goal:
+            before = trainer.done
+            metrics = trainer.step(state.step)
+            state.step += 1
+            if state.step % trainer.log_every == 0:
+                log.log(state.step, metrics)
+            bar.update(trainer.done - before, **trainer.shown(metrics))
+            unfinished = trainer.done < trainer.goal
+            if state.step % o.eval_every == 0 and unfinished:
+                bar.note(record(trainer, log, trainer.evaluate(full=False)))
+                if state.low_evals >= 2:
+                    bar.note(
+                        f"collapsed: accuracy fell below {trainer.collapse:g} of its best twice "
+                        f"running; the run stops here, and its best checkpoint is {state.best}"
+                    )
+                    return True
+            if state.step % o.save_every == 0 or interrupt.requested:
+                trainer.save(log)
+            if interrupt.requested and unfinished:
+                return False
+    return True
+
+
+def record(trainer: Trainer, log: RunLog, evaluation: Evaluation, when: str = "") -> str:
+    """Log an evaluation with its first transcripts, keep the best model, notice a collapse. Returns
+    the line that tells a person.
+
+    Logged once: a resumed run that evaluates the same step again leaves one line.
+    """
+    state, scores = trainer.state, evaluation.scores
+    log.forget(state.step, "eval")
+    figures = {**(scores.as_dict() if scores else {}), **evaluation.figures}
+    if figures:
+        log.log(state.step, {**figures, "elapsed": log.seconds}, event="eval")
+    shown = evaluation.episodes[:SAMPLES_KEPT]
+    log.sample(state.step, [{"event": "eval", **trainer.transcript(e)} for e in shown])
+    if scores is None:
+        words = ", ".join(f"{name} {value:.3f}" for name, value in evaluation.figures.items())
+        return f"step {state.step}: {words}"
+    if when == "before":
+        state.before = scores
+    fallen = scores.accuracy < trainer.collapse * state.best_accuracy
+    state.low_evals = state.low_evals + 1 if fallen else 0
+    if scores.accuracy > state.best_accuracy:
+        state.best_accuracy, state.best = scores.accuracy, log.checkpoint_path(state.step).name
+        trainer.save(log)  # last, so that what is saved is the state to resume from
+    words = f"step {state.step}: validation {scores.words()}"
+    if when:
+        print(words, flush=True)
+    return words

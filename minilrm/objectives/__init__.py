@@ -1,0 +1,58 @@
+"""The mathematics of reinforcement learning from verifiable rewards, as pure functions on tensors.
+
+Nothing here knows a model, a tokenizer or a training loop: tensors go in, a number comes out. In
+the order of use:
+
+    rewards -> group_advantages -> policy_loss(token_logprobs(...), ...) -> aggregate -> a scalar to
+    call backward() on
+
+Shapes: P prompts, G completions a prompt, B sequences (B = P * G), T tokens, V vocabulary. `mask`
+is 1 (or True) on the tokens that the policy itself sampled, **EOS included**, and 0 on the prompt,
+on padding and on text that a tool wrote. Where it is 0 an input may hold anything, NaN included: it
+gets a gradient of exactly 0.
+
+Every formula is proved in tests/test_objectives.py and tests/test_policy_gradient.py;
+tests/mutants.py lists the famous wrong versions, each of which those tests reject. An equation's
+source stands in its docstring with its arXiv number.
+
+`likelihood.py` is what logits say of tokens, `advantages.py` how rewards become advantages, and
+`policy.py` has the losses that weigh tokens with them.
+"""
+
+from minilrm.objectives.advantages import NORMALIZATIONS, group_advantages, soft_overlong_penalty
+from minilrm.objectives.likelihood import (
+    cross_entropy,
+    generalized_jsd,
+    selected_logprobs,
+    token_entropy,
+    token_logprobs,
+)
+from minilrm.objectives.policy import (
+    AGGREGATIONS,
+    KL_KINDS,
+    OBJECTIVES,
+    aggregate,
+    importance_ratio,
+    kl_estimate,
+    policy_loss,
+    surrogate_terms,
+)
+
+__all__ = [
+    "AGGREGATIONS",
+    "KL_KINDS",
+    "NORMALIZATIONS",
+    "OBJECTIVES",
+    "aggregate",
+    "cross_entropy",
+    "generalized_jsd",
+    "group_advantages",
+    "importance_ratio",
+    "kl_estimate",
+    "policy_loss",
+    "selected_logprobs",
+    "soft_overlong_penalty",
+    "surrogate_terms",
+    "token_entropy",
+    "token_logprobs",
+]

@@ -1,0 +1,126 @@
+"""What the training loops share: optimizers, learning rates, and the guard
+against NaN."""
+
+import math
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor, nn
+
+from minilrm import devices
+from minilrm.errors import UserError
+
+
+def pretraining_optimizers(
+    model: nn.Module, muon_lr: float, adam_lr: float, weight_decay: float = 0.0
+) -> dict[str, torch.optim.Optimizer]:
+    """Muon for the matrices of the blocks, AdamW for embeddings and norms.
+
+    Muon (Jordan 2024) makes every direction of a matrix's update equally long; with it a small base
+    learns in minutes what AdamW alone needs many times the tokens for.
+    """
+    matrices = [
+        p
+        for name, p in model.named_parameters()
+        if p.dim() == 2 and "embed" not in name and "lm_head" not in name
+    ]
+    chosen = {id(p) for p in matrices}
+    others = [p for p in model.parameters() if id(p) not in chosen]
+    optimizers = {
+        "muon": torch.optim.Muon(matrices, lr=muon_lr, weight_decay=weight_decay),
+        "adamw": torch.optim.AdamW(
+            others, lr=adam_lr, betas=(0.9, 0.95), weight_decay=0.0, fused=True
+        ),
+    }
+    return remember_lr(optimizers)
+
+
+def adamw(
+    model: nn.Module, lr: float, weight_decay: float = 0.0, betas=(0.9, 0.95)
+) -> dict[str, torch.optim.Optimizer]:
+    """AdamW for everything: what fine-tuning and reinforcement learning use."""
+    return remember_lr(
+        {
+            "adamw": torch.optim.AdamW(
+                model.parameters(), lr=lr, betas=betas, weight_decay=weight_decay, fused=True
+            )
+        }
+    )
+
+
+def remember_lr(optimizers: dict) -> dict:
+    for optimizer in optimizers.values():
+        for group in optimizer.param_groups:
+            group["initial_lr"] = group["lr"]
+    return optimizers
+
+
+def set_lr(optimizers: dict, factor: float) -> None:
+    """Set every learning rate to `factor` times what it was made with."""
+    for optimizer in optimizers.values():
+        for group in optimizer.param_groups:
+            group["lr"] = group["initial_lr"] * factor
+
+
+def lr_factor(step: int, total: int, warmup: int, final: float = 0.0) -> float:
+    """Linear warm-up, then linear decay to `final`; step counts from 0.
+
+    >>> [round(lr_factor(s, total=10, warmup=2), 3) for s in (0, 1, 2, 6, 9)]
+    [0.5, 1.0, 1.0, 0.5, 0.125]
+    """
+    if step < warmup:
+        return (step + 1) / warmup
+    return final + (1 - final) * (total - step) / max(1, total - warmup)
+
+
+def falling(step: int, warmup: int, hold: int) -> float:
+    """Linear warm-up, constant up to step `hold`, then hold / step: whatever the length of the run.
+    hold 0: never falls.
+
+    Sum 1/t diverges and sum 1/t^2 does not, so that the policy can still go any way while the noise
+    of its samples averages out (Robbins and Monro 1951). Step counts from 0.
+
+    >>> [round(falling(s, warmup=2, hold=5), 3) for s in (0, 1, 4, 9, 99)]
+    [0.5, 1.0, 1.0, 0.5, 0.05]
+    """
+    return min(1.0, (step + 1) / warmup if warmup else 1.0, hold / (step + 1) if hold else 1.0)
+
+
+def add_gradients(parameters: Iterable[nn.Parameter], gradients: Iterable[Tensor]) -> None:
+    """Add a micro-batch's gradients to what the parameters have; in a fixed order the sum is the
+    same bit for bit."""
+    for parameter, gradient in zip(parameters, gradients, strict=True):
+        if parameter.grad is None:
+            parameter.grad = gradient
+        else:
+            parameter.grad += gradient
+
+
+class Guard:
+    """Takes optimizer steps, but never a poisoned one: a NaN or inf skips the step; ten in a row
+    stop the run. This is the one place where the gradients of several devices are added up."""
+
+    def __init__(self, clip: float, limit: int = 10):
+        self.clip, self.limit = clip, limit
+        self.in_a_row = 0
+
+    def step(
+        self, model: nn.Module, optimizers: dict[str, torch.optim.Optimizer], loss: float
+    ) -> float:
+        """Clip the gradient's norm, step, and clear the gradients. Returns the norm before clipping
+        (NaN if skipped)."""
+        devices.sum_gradients(model.parameters())
+        norm = float(nn.utils.clip_grad_norm_(model.parameters(), self.clip))
+        healthy = math.isfinite(norm) and math.isfinite(loss)
+        if healthy:
+            for optimizer in optimizers.values():
+                optimizer.step()
+        for optimizer in optimizers.values():
+            optimizer.zero_grad(set_to_none=True)
+        self.in_a_row = 0 if healthy else self.in_a_row + 1
+        if self.in_a_row >= self.limit:
+            raise UserError(
+                f"{self.limit} steps in a row had a loss or gradient that is not a number; the "
+                "last healthy checkpoint is kept. Try a lower learning rate"
+            )
+        return norm if healthy else math.nan

@@ -1,0 +1,5 @@
+"""`python -m minilrm.report RUN`."""
+
+from minilrm.report import main
+
+main()
