@@ -134,7 +134,8 @@ def panels(
     """
     columns = min(columns, count)
     rows = -(-count // columns)
-    figure = Figure(figsize=(width, height * rows), layout=None if margins else "constrained")
+    layout: Any = "none" if margins else "constrained"  # None would be the style's, not none
+    figure = Figure(figsize=(width, height * rows), layout=layout)
     if margins:
         figure.subplots_adjust(**margins)
     else:

@@ -88,10 +88,13 @@ class Progress:
 
     def update(self, steps: int = 1, /, **shown: object) -> None:
         """One step done; `shown` are figures to stand beside the bar: update(reward=0.41,
-        length=38.2)."""
+        length=38.2).
+
+        Where tokens are counted the last step may go past the total: the bar then ends at 100%.
+        """
         figures = " ".join(f"{name}={_short(value)}" for name, value in shown.items())
         self._bar.set_postfix_str(figures, refresh=False)
-        self._bar.update(steps)
+        self._bar.update(min(steps, self._bar.total - self._bar.n))
 
     def note(self, text: str) -> None:
         """Print a line above the bar."""

@@ -138,9 +138,8 @@ class Judge:
             given = given.tolist() if hasattr(given, "tolist") else list(given)
             if len(given) != len(episodes):
                 raise ValueError(f"it returned {len(given)} numbers for {len(episodes)} episodes")
-        except (
-            Exception
-        ) as error:  # a user's function may fail in any way; that must not stop the run
+        # A user's function may fail in any way; that must not stop the run.
+        except Exception as error:
             self.complain(reward, repr(error))
             return [math.nan] * len(episodes)
         values = [as_number(value) for value in given]

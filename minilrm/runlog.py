@@ -7,7 +7,7 @@ one line.
         samples.jsonl    what the model wrote, with its prompt and its grade
         checkpoints/     step-000123/ ...
         summary.json     the outcome, written once at the end
-        report.html      made from the files above (report.py)
+        report.html      made from the files above (report/)
 """
 
 from __future__ import annotations

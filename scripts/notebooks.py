@@ -115,19 +115,14 @@ def tidy(cell) -> None:
 
 
 def calm(text: str) -> str:
-    r"""Of a progress bar its last state; names of temporary folders, other in each run, and tqdm's
-    warning left out.
+    r"""Of a progress bar its last state; names of temporary folders, other in each run, left out.
 
     >>> calm("\rrun: 10%|# | 1/10\rrun: 100%|##| 10/10\nreport: /tmp/tmpab12_xyz/run/report.html\n")
     'run: 100%|##| 10/10\nreport: TEMPORARY/run/report.html\n'
     """
     lines: list[str] = []
     for line in re.split(r"\n\r|\r\n|\r|\n", text.replace("\x1b[A", "")):
-        if (
-            "TqdmWarning" in line
-            or "autonotebook" in line
-            or (not line.strip() and BAR.match(lines[-1] if lines else ""))
-        ):
+        if not line.strip() and BAR.match(lines[-1] if lines else ""):
             continue
         if bar := BAR.match(line):
             begun = [i for i, kept in enumerate(lines) if (b := BAR.match(kept)) and b[1] == bar[1]]

@@ -128,8 +128,8 @@ def evaluations(log: RunLog, keys: Sequence[str]) -> list[dict]:
 
 def open_model(where: str | Path) -> tuple[Transformer, Tokenizer]:
     """A checkpoint's model, ready to decode, and its tokenizer."""
-    model, tokenizer, _ = checkpoint.load(checkpoint.resolve(str(where)))
-    return model.eval(), tokenizer
+    opened = checkpoint.open_model(where)
+    return opened.model, opened.tokenizer
 
 
 def decoding_dtype(model: Transformer) -> torch.dtype | None:

@@ -289,17 +289,7 @@ def test_the_command(tmp_path, capsys):
 # -- the lectures that stand -----------------------------------------------------------------------
 
 
-SHOWN = {"11_policy_gradients"}  # whose checks.py is being rewritten
-
-
-@pytest.mark.parametrize(
-    "lecture",
-    [
-        pytest.param(f, marks=pytest.mark.xfail(strict=False)) if f.name in SHOWN else f
-        for f in LECTURES
-    ],
-    ids=lambda folder: folder.name,
-)
+@pytest.mark.parametrize("lecture", LECTURES, ids=lambda folder: folder.name)
 def test_what_is_released_of_a_lecture_shows_no_answer(lecture):
     """Catches: a reference solution in checks.py, an exercise's body in a script of figures."""
     assert list(proofs.leaks(lecture)) == []

@@ -48,6 +48,15 @@ def test_text_can_be_read_on_a_phone():
     assert (curves.STYLE["font.size"] - 1) * shrunk >= 7
 
 
+@curves.style()
+def test_panels_begin_and_end_where_their_margins_say():
+    """Mistake: a layout of matplotlib's own overrides the margins, and says so in a warning."""
+    margins = {"left": 0.2, "right": 0.8, "bottom": 0.25, "top": 0.9}
+    figure, (axes,) = curves.panels(1, margins=margins)
+    curves.png(figure)
+    assert axes.get_position().extents.tolist() == pytest.approx([0.2, 0.25, 0.8, 0.9])
+
+
 # -- labels ----------------------------------------------------------------------------------------
 
 

@@ -111,9 +111,7 @@ def test_a_filter_jumps_to_its_own_lines(processor):
     )
     assert verdict(kernel.CLONE[column], flags=17) == refused
     assert verdict(kernel.CLONE[column], flags=kernel.THREAD | 17) == kernel.ALLOW
-    assert verdict(kernel.CLONE3) == kernel.ERROR | errno.ENOSYS, (
-        "so that the C library takes clone"
-    )
+    assert verdict(kernel.CLONE3) == kernel.ERROR | errno.ENOSYS, "the C library then takes clone"
     assert verdict(0) == verdict(3) == kernel.ALLOW
     assert verdict(0, architecture=1) == verdict(kernel.FOREIGN) == refused
 

@@ -1,4 +1,5 @@
-"""Notebooks come out of their sources: which there are, what a conversion keeps, and how a stale one is found."""
+"""Notebooks come out of their sources: which there are, what a conversion keeps, and how a stale
+one is found."""
 
 import ast
 import sys
@@ -15,6 +16,8 @@ import notebooks  # noqa: E402
 from course import grade  # noqa: E402
 
 SOURCES = notebooks.sources()
+KEPT = [name for name in SOURCES if (notebooks.NOTEBOOKS / f"{name}.ipynb").is_file()]
+COLUMNS = 100  # of code on a page: a longer line runs out of a narrow window, or of a phone
 SMALL = "# %% [markdown]\n# # Title\n\n# %%\nx = 1\n\n# %%\nprint(x)\n"
 
 
@@ -32,7 +35,8 @@ def course(tmp_path, monkeypatch):
 
 
 def test_a_folder_with_notebooks_alone_has_notebooks_and_is_no_lecture(course):
-    """Catches: `course check` asking for exercises of a lecture that is not yet written; a second notebook without its name."""
+    """Catches: `course check` asking for exercises of a lecture that is not yet written; a second
+    notebook without its name."""
     assert list(notebooks.sources()) == ["21_some_thing", "21b_other_thing"]
     assert grade.find_lectures(course.parent) == []
 
@@ -70,29 +74,24 @@ def test_changed_words_are_taken_over_without_a_run_and_changed_code_is_not(cour
     assert not notebooks.take_words(name, source)  # there is nothing yet
     made = notebooks.convert(name, source)
     for count, cell in enumerate((c for c in made.cells if c.cell_type == "code"), 1):
-        cell.execution_count, cell.outputs = (
-            count,
-            [nbformat.v4.new_output("stream", text=str(count))],
-        )
+        cell.execution_count = count
+        cell.outputs = [nbformat.v4.new_output("stream", text=str(count))]
     notebooks.NOTEBOOKS.mkdir()
     nbformat.write(made, notebooks.NOTEBOOKS / f"{name}.ipynb")
     source.write_text(SMALL.replace("Title", "Other"))
-    assert (
-        notebooks.stale(name, source)
-        and notebooks.take_words(name, source)
-        and notebooks.stale(name, source) is None
-    )
+    assert notebooks.stale(name, source)
+    assert notebooks.take_words(name, source)
+    assert notebooks.stale(name, source) is None
     kept = nbformat.read(notebooks.NOTEBOOKS / f"{name}.ipynb", as_version=4)
-    assert kept.cells[0].source == "# Other" and [c.outputs[0].text for c in kept.cells[1:]] == [
-        "1",
-        "2",
-    ]
+    assert kept.cells[0].source == "# Other"
+    assert [c.outputs[0].text for c in kept.cells[1:]] == ["1", "2"]
     source.write_text(SMALL.replace("x = 1", "x = 2"))
     assert not notebooks.take_words(name, source)
 
 
 def test_what_is_printed_is_kept_calm():
-    """Catches: a hundred states of one bar on the page; and bars of two runs, or a line between, taken for one."""
+    """Catches: a hundred states of one bar on the page; and bars of two runs, or a line between,
+    taken for one."""
     assert (
         notebooks.calm("\ra:  0%| \ra: 50%|# \rstep 20: fine\n\ra: 100%|##\ra: 100%|##\n")
         == "step 20: fine\na: 100%|##\n"
@@ -127,17 +126,38 @@ def test_a_source_keeps_the_form_of_the_course(name):
     ]
 
 
-@pytest.mark.parametrize(
-    "name", [n for n in SOURCES if (notebooks.NOTEBOOKS / f"{n}.ipynb").is_file()]
-)
+@pytest.mark.parametrize("name", SOURCES)
+def test_no_line_of_code_is_wider_than_the_page(name):
+    """Catches: a notebook whose reader has to scroll sideways; text in quotes counts, too."""
+    cells = notebooks.convert(name, SOURCES[name]).cells
+    lines = [line for c in cells if c.cell_type == "code" for line in c.source.splitlines()]
+    assert [line for line in lines if len(line) > COLUMNS] == []
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_bars_and_figures_of_a_source_are_the_library_s(name):
+    """Catches: a bar in the pink of errors (tqdm writes to stderr), and a figure in another style
+    than those of README and lectures."""
+    text = SOURCES[name].read_text(encoding="utf-8")
+    assert "tqdm" not in text
+    assert "plt.show()" not in text or "plt.rcParams.update(curves.STYLE)" in text
+
+
+@pytest.mark.parametrize("name", KEPT)
+def test_a_committed_notebook_shows_nothing_on_the_stream_of_errors(name):
+    kept = nbformat.read(notebooks.NOTEBOOKS / f"{name}.ipynb", as_version=4)
+    outputs = [output for cell in kept.cells for output in cell.get("outputs", [])]
+    assert [o.text for o in outputs if o.get("name") == "stderr"] == []
+
+
+@pytest.mark.parametrize("name", KEPT)
 def test_a_committed_notebook_is_that_of_its_source(name):
     assert notebooks.stale(name, SOURCES[name]) is None
 
 
-@pytest.mark.parametrize(
-    "name", [n for n in SOURCES if (notebooks.NOTEBOOKS / f"{n}.ipynb").is_file()]
-)
+@pytest.mark.parametrize("name", KEPT)
 def test_a_notebook_promises_no_less_time_than_it_took(name):
-    """Catches: a guess left in the head. The run is kept with its seconds; half a minute more is rounding."""
+    """Catches: a guess left in the head. The run is kept with its seconds; half a minute more is
+    rounding."""
     notebook = nbformat.read(notebooks.NOTEBOOKS / f"{name}.ipynb", as_version=4)
     assert notebook.metadata["minilrm"]["seconds"] / 60 <= notebooks.promised(notebook) + 0.5

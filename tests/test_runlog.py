@@ -16,7 +16,7 @@ import torch
 from minilrm import runlog
 from minilrm.errors import UserError
 from minilrm.files import append_jsonl, read_json, read_jsonl, write_json_atomic
-from minilrm.progress import Interrupt, Progress
+from minilrm.progress import Interrupt, Progress, track
 from minilrm.runlog import RunLog
 
 
@@ -314,6 +314,25 @@ def test_where_there_is_no_terminal_it_writes_few_plain_lines(monkeypatch):
     last = text.splitlines()[-1]
     assert "grpo" in last and "1000/1000" in last and "reward=0.412 length=38.5 note=x" in last
     assert "400/1000" in text.splitlines()[0]
+
+
+def test_a_last_step_that_goes_past_the_total_ends_at_100_percent(monkeypatch):
+    """Catches: `distill: 1601step` without a percentage, where batches are of whole completions."""
+    monkeypatch.setattr(sys, "stderr", io.StringIO())
+    with Progress(1500, label="distill") as progress:
+        progress.update(1400)
+        progress.update(201)
+    assert "100%" in sys.stderr.getvalue() and "1500/1500" in sys.stderr.getvalue()
+
+
+def test_items_that_are_tracked_come_in_order_and_are_counted_on_stdout_in_a_notebook(
+    monkeypatch, capsys
+):
+    """Catches: bars in a notebook on stderr, which it shows on pink as if they were errors."""
+    monkeypatch.setitem(sys.modules, "ipykernel", sys)
+    assert list(track("abc", "letters")) == ["a", "b", "c"]
+    shown = capsys.readouterr()
+    assert shown.err == "" and "3/3" in shown.out.splitlines()[-1] and "letters" in shown.out
 
 
 def test_in_a_terminal_it_redraws_itself(monkeypatch):

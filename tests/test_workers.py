@@ -15,6 +15,7 @@ import torch
 from minilrm import machine
 from minilrm.model import SCALES, Transformer
 from minilrm.sampler import Completion, Engine, generate, serve, workers
+from minilrm.sampler.decoding import decode
 from minilrm.sampler.workers import DecodingProcess, Workers, beside_this, shares_of
 from minilrm.tokenizer import Tokenizer
 
@@ -303,6 +304,25 @@ def test_where_no_process_may_be_started_it_is_done_here(policy, ready, refused,
     here = generate(model, tokenizer, PROMPTS, workers=alone, **HOW)
     assert here == generate(model, tokenizer, PROMPTS, workers=ready, **HOW)
     assert alone.processes == [] and len(threading.enumerate()) == before
+
+
+def test_a_share_is_decoded_alike_wherever_it_is(policy, monkeypatch):
+    """Catches: other batches, or more threads, where a process is missing: both round otherwise."""
+    (model, tokenizer), seen = policy, []
+
+    def noted(*args, first, numbers):
+        seen.append((first, numbers, torch.get_num_threads()))
+        return decode(*args, first=first, numbers=numbers)
+
+    monkeypatch.setattr(workers, "decode", noted)
+    threads, missing = torch.get_num_threads(), Workers(1)
+    missing.processes = []
+    try:
+        torch.set_num_threads(2)
+        generate(model, tokenizer, PROMPTS, workers=missing, **HOW)
+        assert seen == [(0, range(8), 1), (5, range(8), 1)] and torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(threads)
 
 
 def test_a_fork_of_this_process_leaves_its_parents_workers_alone(monkeypatch):

@@ -29,10 +29,11 @@ PASSED_ON = (
 
 
 def environment() -> dict[str, str]:
-    """What a new process may know of ours: no keys, no tokens; one thread."""
+    """What a new process may know of ours: no keys, no tokens. One thread, and no GPU."""
     mine = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
     threads = {name: "1" for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
-    return mine | threads | {"PYTHONPATH": str(ROOT), "PYTHONHASHSEED": "0"}
+    ours = {"PYTHONPATH": str(ROOT), "PYTHONHASHSEED": "0", "CUDA_VISIBLE_DEVICES": ""}
+    return mine | threads | ours
 
 
 def command(*words: str) -> list[str]:

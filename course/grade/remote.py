@@ -83,7 +83,7 @@ class RemoteStudent(Student):
             self._process = process.start(folder)
         except OSError as error:
             raise GraderError(
-                f"no process for the submission could be started ({error}); the submission is not graded"
+                f"no process for the submission could be started ({error}); it is not graded"
             ) from error
         self._lines: queue.Queue[bytes] = queue.Queue(maxsize=64)
         reader = (self._process.stdout, self._lines)
@@ -95,7 +95,7 @@ class RemoteStudent(Student):
             self.lacking = self._request({"enter": self._order(folder)})["value"]
         except StudentError as error:  # nothing of the student's has run yet
             raise GraderError(
-                f"the process for a submission did not start ({error.text}); the submission is not graded"
+                f"the process for the submission did not start ({error.text}); it is not graded"
             ) from error
         self._wind(self._seconds)
         try:

@@ -51,7 +51,7 @@ UNSEEN = (
     *("subprocess._fork_exec", "_posixsubprocess.fork_exec"),
 )
 BEHIND = {"os": "posix", "signal": "_signal"}  # a module of Python's -> where it has it from
-UNSEEN_READERS = ("readline",)
+UNSEEN_MODULES = ("readline", "_xxsubinterpreters", "_interpreters", "_testcapi")
 
 
 # -- places ----------------------------------------------------------------------------------------
@@ -183,8 +183,8 @@ class Refuser(MetaPathFinder):
 
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> None:
         """An importer that finds nothing, and refuses what is forbidden."""
-        if name in UNSEEN_READERS:
-            raise PermissionError(f"imports {name}, which reads files; exercises compute")
+        if name in UNSEEN_MODULES:
+            raise PermissionError(f"imports {name}; exercises compute, they need none of that")
         for forbidden in self.names:
             if name == forbidden or name.startswith(forbidden + "."):
                 raise PermissionError(f"imports {name}, where the answers stand: write it yourself")

@@ -136,8 +136,8 @@ plt.show()
 
 figure, axes = plt.subplots(1, 2)
 for axis, title, unit, name in (
-    (axes[0], "Reward", "mean of the batch", "reward"),
-    (axes[1], "Length", "tokens, mean of the batch", "completions/mean_length"),
+    (axes[0], "Mean reward", "reward", "reward"),
+    (axes[1], "Mean length", "tokens", "completions/mean_length"),
 ):
     axis.plot(steps, [m[name] for m in train])
     curves.frame(axis, title, x="step", y=unit)

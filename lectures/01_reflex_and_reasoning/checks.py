@@ -68,7 +68,7 @@ def form(student):
 @exercise("make_problem", points=2)
 def from_the_seed_alone(student):
     """The same seed, the same problem, and nobody else's random numbers are touched."""
-    first = [student.make_problem(seed) for seed in range(12)]
+    first = [checked(student.make_problem(seed), 5) for seed in range(12)]
     student.draws(3)
     again = [student.make_problem(seed) for seed in reversed(range(12))][::-1]
     expect(

@@ -34,8 +34,7 @@ Answer = Callable[[list[str], float, int], list[Completion]]  # prompts, tempera
 
 
 def measure() -> dict:
-    model, tokenizer, _ = checkpoint.load(checkpoint.shipped("gsm8k-mini-base"))
-    model.eval()
+    _, model, tokenizer, _ = checkpoint.open_model("gsm8k-mini-base")
     task = get_task("gsm8k-mini")
     made = task.make("validation", 1600, SEED)
     problems = [p for n in SUMS for p in [p for p in made if p.difficulty == n][:EACH]]

@@ -113,8 +113,8 @@ plt.show()
 # %% [markdown]
 # ## 3. What an answer costs, and what a right answer costs
 #
-# Two FLOPs a parameter for each token read or written. Not the price of an answer counts, but that
-# of a right one.
+# Two FLOPs per parameter for each token read or written. What counts is not the price of an answer,
+# but that of a right one.
 
 # %%
 size = count_parameters(model)

@@ -18,11 +18,11 @@ import regex
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # this clone, installed or not
 
-from minilrm import corpus, curves, tokenizer
+from minilrm import corpus, curves
 from minilrm.curves import LOOKS, REFERENCE
 from minilrm.tasks import get_task
 from minilrm.tasks.base import problem_rng
-from minilrm.tokenizer import PATTERN, SPECIALS, Tokenizer, train_bpe
+from minilrm.tokenizer import PATTERN, SPECIALS, Tokenizer, train_bpe, training
 from studies.lecture import main, save
 
 SIZES = (288, 320, 384, 512, 768, 1024, 1536, 2048)
@@ -72,7 +72,7 @@ def merged_digits(texts: list[str]) -> dict:
     """Train once more with runs of digits kept together, and see how 100 to 999 are cut."""
     together = PATTERN.replace(r"\p{N}|", r"\p{N}+|")
     assert together != PATTERN
-    with mock.patch.object(tokenizer, "split_words", lambda text: regex.findall(together, text)):
+    with mock.patch.object(training, "split_words", lambda text: regex.findall(together, text)):
         tok = Tokenizer(train_bpe(texts, 1024))
     cut = {n: [piece.decode() for piece in tok.merge_all(str(n).encode())] for n in NUMBERS}
     shapes = Counter("+".join(str(len(piece)) for piece in pieces) for pieces in cut.values())

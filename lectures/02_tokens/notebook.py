@@ -15,10 +15,10 @@ from unittest import mock
 import matplotlib.pyplot as plt
 import regex
 
-from minilrm import corpus, curves, get_task, machine, tokenizer
+from minilrm import corpus, curves, get_task, machine
 from minilrm.progress import track
 from minilrm.tasks.base import problem_rng
-from minilrm.tokenizer import PATTERN, SPECIALS, Tokenizer, split_words, train_bpe
+from minilrm.tokenizer import PATTERN, SPECIALS, Tokenizer, split_words, train_bpe, training
 
 FAST = os.environ.get("FAST") == "1"
 DOCUMENTS, PROBLEMS = (150, 20) if FAST else (3000, 300)
@@ -110,7 +110,7 @@ plt.show()
 
 # %%
 together = PATTERN.replace(r"\p{N}|", r"\p{N}+|")
-with mock.patch.object(tokenizer, "split_words", lambda text: regex.findall(together, text)):
+with mock.patch.object(training, "split_words", lambda text: regex.findall(together, text)):
     merging = Tokenizer(train_bpe(texts, 600 if FAST else 1024))
 cut = {
     n: [piece.decode() for piece in merging.merge_all(str(n).encode())] for n in range(100, 1000)

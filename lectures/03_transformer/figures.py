@@ -98,8 +98,7 @@ def run(network, cases, silent=None):
 
 
 def measure() -> dict:
-    network, tokenizer, _ = checkpoint.load(checkpoint.shipped("gsm8k-mini-base"))
-    network.eval()
+    _, network, tokenizer, _ = checkpoint.open_model("gsm8k-mini-base")
     cases = find_places(get_task("gsm8k-mini", spanish=0.0), tokenizer, 2 * EACH)
     first, second = cases[:EACH], cases[EACH:]
     weights, _ = run(network, first)

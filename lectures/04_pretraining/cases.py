@@ -115,3 +115,111 @@ DESCENTS = [
         },
     ),
 ]
+
+
+# -- data_mixture ----------------------------------------------------------------------------------
+
+# (available, weights, budget, max_epochs), the tokens to read, why, message -> a known mistake
+PLENTY = {"web": 10_000, "books": 10_000, "code": 10_000}
+BY_WEIGHT = {"web": 2.0, "books": 1.0, "code": 1.0}
+SHARES = [
+    (
+        (PLENTY, BY_WEIGHT, 1000, 1),
+        [500, 250, 250],
+        "shares in proportion to the weights",
+        {
+            "weights need not sum to 1: divide by their sum": [2000, 1000, 1000],
+            "equal shares: the weights are not used": [1000 / 3] * 3,
+        },
+    ),
+    (
+        ({"web": 9000, "books": 3000, "code": 3000}, BY_WEIGHT, 1000, 1),
+        [500, 250, 250],
+        "shares in proportion to the weights",
+        {
+            "you weigh by size, too; the size of a source is a limit and nothing else": [
+                750,
+                125,
+                125,
+            ],
+            "shares go by the size of the sources; they should go by the weights": [600, 200, 200],
+        },
+    ),
+    (
+        (PLENTY, {"web": 1.0, "books": 0.0, "code": 1.0}, 1000, 1),
+        [500, 0, 500],
+        "a weight of 0 gets nothing",
+        {},
+    ),
+    (
+        ({"a": 100, "b": 1000, "c": 2000}, {"a": 4.0, "b": 1.0, "c": 3.0}, 800, 2),
+        [200, 150, 450],
+        "a would get 400 and can give 200; the rest is shared 1 : 3",
+        {
+            "what a full source cannot take is lost; share it among the others": [200, 100, 300],
+            "what a full source cannot take is shared equally; share it by the weights": [
+                200,
+                200,
+                400,
+            ],
+            "a source is read more than max_epochs times: at most max_epochs * available": [
+                400,
+                100,
+                300,
+            ],
+            "max_epochs is not used: a source may be read twice here": [100, 175, 525],
+        },
+    ),
+]
+ORDER = "the order of the weights does not matter"
+RESTS = [
+    (
+        ({"a": 100, "b": 320, "c": 5000}, {"a": 2.0, "b": 1.0, "c": 1.0}, 1000, 1),
+        [100, 320, 580],
+        "a is full, its rest fills b (450 of 320), and b's rest goes to c: repeat until no source "
+        "is over its limit",
+        {},
+    ),
+    (
+        (
+            {"a": 100, "b": 410, "c": 480, "d": 500, "e": 5000},
+            {"e": 1.0, "d": 1.0, "c": 1.0, "b": 1.0, "a": 1.0},
+            2000,
+            1,
+        ),
+        [100, 410, 480, 500, 510],
+        "one source after the other is full: repeat until no source is over its limit",
+        {},
+    ),
+    (
+        ({"a": 101, "b": 1000}, {"b": 3.0, "a": 1.0}, 5555.5, 1.5),
+        [151.5, 1500],
+        f"max_epochs, budget and shares need not be whole numbers; {ORDER}",
+        {},
+    ),
+    (
+        ({"a": 100, "b": 50, "c": 10}, {"a": 1.0, "b": 1.0, "c": 1.0}, 1000, 2),
+        [200, 100, 20],
+        "all are full: no source is read more often, and the budget is not used up",
+        {},
+    ),
+    (
+        ({"a": 100, "b": 1000}, {"a": 1.0, "b": 0.0}, 1000, 1),
+        [100, 0],
+        "a weight of 0 gets nothing, not even what is left over",
+        {},
+    ),
+    (
+        ({"a": 0, "b": 1000}, {"a": 1.0, "b": 1.0}, 600, 1),
+        [0, 600],
+        "an empty source gives nothing",
+        {},
+    ),
+    (({"a": 100}, {"a": 3.0}, 0, 1), [0], "a budget of 0", {}),
+    (
+        ({"a": 10**7, "b": 10**7}, {"b": 1.0, "a": 3.0}, 10**6, 1),
+        [750_000, 250_000],
+        f"a budget of a million; {ORDER}",
+        {},
+    ),
+]

@@ -68,7 +68,8 @@ def what_the_mask_hides(student):
     expect_close(found, calm, "an id of -1 where the mask is 0 changes your loss")
     wild = torch.where(kept.unsqueeze(-1), logits, math.nan)
     wild[~kept.any(1)] = math.inf
-    found = student.masked_cross_entropy(wild.clone().requires_grad_(True), ids, mask)
+    given = wild.clone().requires_grad_(True), ids.clone(), mask.clone()
+    found = student.masked_cross_entropy(*given)
     expect(
         not torch.as_tensor(found).isnan().any(),
         "NaN in the logits before a masked target makes your loss NaN. NaN times 0 is NaN, so pick "
@@ -76,7 +77,7 @@ def what_the_mask_hides(student):
     )
     expect_close(found, calm, "what stands in masked logits changes your loss")
     wild.requires_grad_(True)
-    (slope,) = gradients(student.masked_cross_entropy(wild, ids, mask), wild)
+    (slope,) = gradients(student.masked_cross_entropy(wild, ids.clone(), mask.clone()), wild)
     expect(
         torch.isfinite(slope).all(),
         "what stands in masked logits makes the gradient NaN: pick out what counts before the "
@@ -241,13 +242,9 @@ def floor(student):
 # -- data_mixture ----------------------------------------------------------------------------------
 
 
-@exercise("data_mixture", points=2)
-def shares(student):
-    """In proportion to the weights, as far as each source reaches."""
-    plenty = {"web": 10_000, "books": 10_000, "code": 10_000}
-    weights = {"web": 2.0, "books": 1.0, "code": 1.0}
-
-    def check(available, weights, budget, epochs, wanted, why, mistakes=None):
+def expect_mixtures(student, rows):
+    """Rows of (available, weights, budget, max_epochs), the tokens to read, why, known mistakes."""
+    for (available, weights, budget, epochs), wanted, why, mistakes in rows:
         found = student.data_mixture(dict(available), dict(weights), budget, epochs)
         expect(
             isinstance(found, dict) and set(found) == set(available),
@@ -255,142 +252,27 @@ def shares(student):
             f"you gave {found!r}",
         )
         said = [found[name] for name in available]
-        if not close(said, wanted, 1e-6):
-            for message, value in (mistakes or {}).items():
-                expect(not close(said, value, 1e-6), message)
-            reject(
-                f"{why}: {wanted}, and you gave {said} (available {available}, weights {weights}, "
-                f"budget {budget}, max_epochs {epochs})"
-            )
+        if close(said, wanted, 1e-6):
+            continue
+        for message, value in mistakes.items():
+            expect(not close(said, value, 1e-6), message)
+        reject(
+            f"{why}: {wanted}, and you gave {said} (available {available}, weights {weights}, "
+            f"budget {budget}, max_epochs {epochs})"
+        )
 
-    check(
-        plenty,
-        weights,
-        1000,
-        1,
-        [500, 250, 250],
-        "shares in proportion to the weights",
-        {
-            "weights need not sum to 1: divide by their sum": [2000, 1000, 1000],
-            "equal shares: the weights are not used": [1000 / 3] * 3,
-        },
-    )
-    check(
-        {"web": 9000, "books": 3000, "code": 3000},
-        weights,
-        1000,
-        1,
-        [500, 250, 250],
-        "shares in proportion to the weights",
-        {
-            "you weigh by size, too; the size of a source is a limit and nothing else": [
-                750,
-                125,
-                125,
-            ],
-            "shares go by the size of the sources; they should go by the weights": [600, 200, 200],
-        },
-    )
-    check(
-        plenty,
-        {"web": 1.0, "books": 0.0, "code": 1.0},
-        1000,
-        1,
-        [500, 0, 500],
-        "a weight of 0 gets nothing",
-    )
-    check(
-        {"a": 100, "b": 1000, "c": 2000},
-        {"a": 4.0, "b": 1.0, "c": 3.0},
-        800,
-        2,
-        [200, 150, 450],
-        "a would get 400 and can give 200; the rest is shared 1 : 3",
-        {
-            "what a full source cannot take is lost; share it among the others": [200, 100, 300],
-            "what a full source cannot take is shared equally; share it by the weights": [
-                200,
-                200,
-                400,
-            ],
-            "a source is read more than max_epochs times: at most max_epochs * available": [
-                400,
-                100,
-                300,
-            ],
-            "max_epochs is not used: a source may be read twice here": [100, 175, 525],
-        },
-    )
+
+@exercise("data_mixture", points=2)
+def shares(student):
+    """In proportion to the weights, as far as each source reaches."""
+    expect_mixtures(student, CASES.SHARES)
 
 
 @exercise("data_mixture", points=2)
 def again_and_again(student):
     """A rest that fills the next source; all full; zero weights stay zero; the inputs stay as they
     were."""
-
-    def check(available, weights, budget, epochs, wanted, why):
-        found = student.data_mixture(dict(available), dict(weights), budget, epochs)
-        said = [found.get(name) for name in available]
-        expect(
-            close(said, wanted, 1e-6),
-            f"{why}: {wanted}, and you gave {said} (available {available}, weights {weights}, "
-            f"budget {budget}, max_epochs {epochs})",
-        )
-
-    check(
-        {"a": 100, "b": 320, "c": 5000},
-        {"a": 2.0, "b": 1.0, "c": 1.0},
-        1000,
-        1,
-        [100, 320, 580],
-        "a is full, its rest fills b (450 of 320), and b's rest goes to c: repeat until nobody is "
-        "over the limit",
-    )
-    check(
-        {"a": 100, "b": 410, "c": 480, "d": 500, "e": 5000},
-        {"e": 1.0, "d": 1.0, "c": 1.0, "b": 1.0, "a": 1.0},
-        2000,
-        1,
-        [100, 410, 480, 500, 510],
-        "one source after the other is full: repeat until nobody is over the limit",
-    )
-    check(
-        {"a": 101, "b": 1000},
-        {"b": 3.0, "a": 1.0},
-        5555.5,
-        1.5,
-        [151.5, 1500],
-        "max_epochs, budget and shares need not be whole numbers; the order of the weights does "
-        "not matter",
-    )
-    check(
-        {"a": 100, "b": 50, "c": 10},
-        {"a": 1.0, "b": 1.0, "c": 1.0},
-        1000,
-        2,
-        [200, 100, 20],
-        "all are full: nobody is read more often, and the budget is not used up",
-    )
-    check(
-        {"a": 100, "b": 1000},
-        {"a": 1.0, "b": 0.0},
-        1000,
-        1,
-        [100, 0],
-        "a weight of 0 gets nothing, not even what is left over",
-    )
-    check(
-        {"a": 0, "b": 1000}, {"a": 1.0, "b": 1.0}, 600, 1, [0, 600], "an empty source gives nothing"
-    )
-    check({"a": 100}, {"a": 3.0}, 0, 1, [0], "a budget of 0")
-    check(
-        {"a": 10**7, "b": 10**7},
-        {"b": 1.0, "a": 3.0},
-        10**6,
-        1,
-        [750_000, 250_000],
-        "a budget of a million; the order of the weights does not matter",
-    )
+    expect_mixtures(student, CASES.RESTS)
     available, weights = {"a": 100, "b": 1000}, {"a": 1.0, "b": 1.0}
     student.data_mixture(available, weights, 600, 1)
     expect(

@@ -119,7 +119,7 @@ def measure() -> dict:
         models[name], losses[name] = train(factor, pages, held_out, tokenizer, steps)
     web = corpus.Web(SEED + 1, "validation")
     texts = [web.document(i, "steps").text for i in range(150)]
-    base = checkpoint.load(checkpoint.shipped("gsm8k-mini-base"))[0].eval()
+    base = checkpoint.open_model("gsm8k-mini-base").model
     mix = {}
     for document in map(corpus.Web(SEED).document, range(3000)):
         mix[document.kind] = mix.get(document.kind, 0) + len(tokenizer.encode(document.text)) + 1

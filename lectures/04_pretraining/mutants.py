@@ -270,7 +270,7 @@ def rest_in_equal_parts(available, weights, budget, max_epochs):
     return {n: taken[n] + (rest / len(open_) if n in open_ else 0) for n in available}
 
 
-@mutant("data_mixture", "repeat until nobody is over the limit")
+@mutant("data_mixture", "repeat until no source is over its limit")
 def one_round(available, weights, budget, max_epochs):
     taken = limited(available, weights, budget, max_epochs)
     open_ = [n for n in available if weights[n] and taken[n] < max_epochs * available[n]]

@@ -186,7 +186,7 @@ axis.invert_yaxis()
 axis.grid(axis="x")
 axis.grid(False, axis="y")
 axis.set(xlabel="loss, nats per token")
-axis.legend()
+axis.legend(loc="lower right")
 plt.show()
 
 # %% [markdown]

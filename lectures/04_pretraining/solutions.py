@@ -29,10 +29,8 @@ def masked_cross_entropy(logits: Tensor, ids: Tensor, mask: Tensor) -> Tensor:
     """
     ### BEGIN SOLUTION
     keep = mask[:, 1:].bool()
-    chosen, targets = (
-        logits[:, :-1][keep],
-        ids[:, 1:][keep],
-    )  # [N, V] and [N]: what is masked out is gone before the softmax
+    # [N, V] and [N]: what is masked out is gone before the softmax.
+    chosen, targets = logits[:, :-1][keep], ids[:, 1:][keep]
     log_p = torch.log_softmax(chosen, dim=-1).gather(-1, targets.unsqueeze(-1))
     return -log_p.sum() / keep.sum().clamp(min=1)
     ### END SOLUTION

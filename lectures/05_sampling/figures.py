@@ -100,8 +100,7 @@ def entropies(model, tokenizer, task, problems) -> dict:
 def measure() -> dict:
     parts = main_study("base") + main_study("grpo")
     test = {(r["kind"], r["seed"]): r["test"] for r in parts}
-    model, tokenizer, _ = checkpoint.load(checkpoint.shipped("gsm8k-mini-base"))
-    model.eval()
+    _, model, tokenizer, _ = checkpoint.open_model("gsm8k-mini-base")
     task = get_task("gsm8k-mini")
     problems = task.problems("validation", N)
     return {

@@ -86,13 +86,10 @@ def extract_answer(completion: str) -> str | None:
     )
     if match is None:
         return None
-    sign, whole, decimals = (
-        match[1],
-        match[2].replace(",", "").lstrip("0") or "0",
-        (match[3] or "").rstrip("0"),
-    )
+    whole = match[2].replace(",", "").lstrip("0") or "0"
+    decimals = (match[3] or "").rstrip("0")
     number = whole + ("." + decimals if decimals else "")
-    return number if number == "0" else sign + number
+    return number if number == "0" else match[1] + number
     ### END SOLUTION
 
 

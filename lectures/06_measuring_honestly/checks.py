@@ -229,69 +229,79 @@ def compare(student, test, wanted, why, n=4):
     )
 
 
-@exercise("leakage", points=2)
-def runs_of_words(student):
-    """What is shared must be n words in a row, in one text."""
-    compare(
-        student,
+# n, test texts, the indices that count, why
+RUNS = [
+    (
+        4,
         ["What if Tom has 3 red boxes?"],
         [0],
         "it shares `tom has 3 red` with a training text; a copy need not be whole",
-    )
-    compare(
-        student,
+    ),
+    (
+        4,
         ["Blue and red boxes: how many has Tom?"],
         [],
-        "all its words occur in a training text, but no four of "
-        "them in a row, in that order; compare runs, not sets of words",
-    )
-    compare(
-        student,
+        "all its words occur in a training text, but no four of them in a row, in that "
+        "order; compare runs, not sets of words",
+    ),
+    (
+        4,
         ["At noon it comes back."],
         [],
-        "`at noon it comes` runs over the end of one training text into the next; "
-        "texts are compared one by one",
-    )
-    compare(
-        student,
+        "`at noon it comes` runs over the end of one training text into the next; texts are "
+        "compared one by one",
+    ),
+    (
+        4,
         ["Ann sings a song.", "Tom has 3 red boxes", "A train leaves at noon."],
         [1, 2],
         "the indices of `test` are asked for, in ascending order",
-    )
-    compare(
-        student,
+    ),
+    (
+        4,
         ["Tom has 3 red", "many boxes does Tom have"],
         [0, 1],
         "a run of exactly n words counts, wherever it stands",
-    )
-    compare(
-        student,
+    ),
+    (
+        3,
         ["Ann has 3 red", "3 red boxes and", "many blue skies", "back to noon"],
         [0, 1],
         "three words in a row are shared by the first two, two or one by the others",
-        n=3,
-    )
-    compare(student, ["Blue skies", "green"], [0], "with n = 1 one word in common is enough", n=1)
-    compare(
-        student,
+    ),
+    (
+        1,
+        ["Blue skies", "green"],
+        [0],
+        "with n = 1 one word in common is enough",
+    ),
+    (
+        11,
         ["Tom has 3 red boxes and 4 blue boxes. How many are left?"],
         [0],
         "eleven words in a row are shared, up to `many`",
-        n=11,
-    )
-    compare(
-        student,
+    ),
+    (
+        4,
         ["rain leaves at noon", "A train leaves at noonday"],
         [1],
-        "`rain` and `train` are different words: compare words, not letters (`a train leaves at` "
-        "is shared by the second)",
-    )
-    compare(
-        student,
+        "`rain` and `train` are different words: compare words, not letters (`a train leaves "
+        "at` is shared by the second)",
+    ),
+    (
+        4,
         ["Tom has 3 red", "Tom has 3 red"],
         [0, 1],
         "each test text is judged by itself, also if it comes twice",
-    )
+    ),
+]
+
+
+@exercise("leakage", points=2)
+def runs_of_words(student):
+    """What is shared must be n words in a row, in one text."""
+    for n, test, wanted, why in RUNS:
+        compare(student, test, wanted, why, n)
 
 
 @exercise("leakage", points=2)

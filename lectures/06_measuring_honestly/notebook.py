@@ -45,8 +45,8 @@ print(f"\n{N} problems x {SAMPLES} samples; right: {right.mean():.1%}")
 # %% [markdown]
 # ## 1. How sure is that?
 #
-# One sample a problem, on the first 30, 100, ... problems. And the mistake: to count all samples as
-# if they were problems.
+# One sample per problem, on the first 30, 100, ... problems. And the mistake: to count all samples
+# as if they were problems.
 
 # %%
 for n in (30, 100, N):

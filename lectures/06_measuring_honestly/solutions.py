@@ -41,9 +41,8 @@ def majority_vote(answers: list[str | None]) -> str | None:
     `[None]` gives None.
     """
     ### BEGIN SOLUTION
-    votes = Counter(
-        answer for answer in answers if answer is not None
-    )  # keeps the order of first sight
+    # A Counter keeps the order of first sight.
+    votes = Counter(answer for answer in answers if answer is not None)
     return max(votes, key=votes.__getitem__, default=None)
     ### END SOLUTION
 

@@ -65,8 +65,8 @@ def policy_value(transition: Tensor, rewards: Tensor, policy: Tensor, gamma: flo
     equations for S unknowns; solve them, do not iterate.
 
     A chain of four states in which the only sensible action leads one to the right: it earns 1 in
-    state 2, and state 3 leads nowhere and earns nothing. Whoever always goes right has, with gamma
-    0.9, the values `[0.81, 0.9, 1, 0]`.
+    state 2, and state 3 leads nowhere and earns nothing. A policy that always goes right has, with
+    gamma 0.9, the values `[0.81, 0.9, 1, 0]`.
     """
     ### BEGIN SOLUTION
     raise NotImplementedError

@@ -14,15 +14,16 @@ import os
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
-from tqdm.auto import tqdm
 
-from minilrm import checkpoint, machine
+from minilrm import checkpoint, curves, machine
+from minilrm.progress import track
 from minilrm.rollout import rollout
 from minilrm.tasks import get_task
 
 FAST = os.environ.get("FAST") == "1"
 machine.raise_malloc_thresholds()
-machine.set_threads(None)
+print(f"{machine.set_threads(None)} threads")
+plt.rcParams.update(curves.STYLE)
 
 # %% [markdown]
 # ## 1. Ten arms
@@ -50,14 +51,12 @@ def learn(epsilon: float, first_guess: float = 0.0) -> np.ndarray:
     return np.array(earned) / worth.max(1).mean()
 
 
-figure, axis = plt.subplots(figsize=(6.5, 3.2))
-for epsilon, style in ((0.0, "k:"), (0.01, "k--"), (0.1, "k-")):
-    axis.plot(
-        np.convolve(learn(epsilon), np.ones(10) / 10, "valid"), style, label=f"epsilon {epsilon:g}"
-    )
-axis.set(xlabel="pull", ylabel="share of the best reward", ylim=(0, 1))
-axis.legend(frameon=False)
-figure.tight_layout()
+figure, axis = plt.subplots(figsize=(6, 3))
+for epsilon in (0.0, 0.01, 0.1):
+    smooth = np.convolve(learn(epsilon), np.ones(10) / 10, "valid")
+    axis.plot(smooth, label=f"epsilon {epsilon:g}")
+curves.frame(axis, "Ten arms", x="pull", y="share of the best reward", share=True)
+axis.legend()
 plt.show()
 
 # %% [markdown]
@@ -76,18 +75,10 @@ QUESTIONS = 8 if FAST else 200
 problems = task.problems("validation", QUESTIONS)
 arms = [("plain", 0.0), ("plain", 1.0), ("cot", 0.0), ("cot", 1.0)]
 right = []
-for style, temperature in tqdm(arms, desc="ways to ask"):
-    groups = rollout(
-        model,
-        tokenizer,
-        task,
-        problems,
-        style=style,
-        temperature=temperature,
-        seed=0,
-        dtype=dtype,
-        max_new_tokens=16 if FAST else task.max_new_tokens,
-    )
+how = {"dtype": dtype, "max_new_tokens": 16 if FAST else task.max_new_tokens}
+for style, temperature in track(arms, "ways to ask"):
+    asked = {"style": style, "temperature": temperature, "seed": 0}
+    groups = rollout(model, tokenizer, task, problems, **asked, **how)
     right.append([float(group[0].grade.correct) for group in groups])
 right = np.array(right)  # [arm, question]
 for (style, temperature), row in zip(arms, right, strict=True):
@@ -110,17 +101,16 @@ def ask(epsilon: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
     return np.array(chosen), np.array(rewards)
 
 
-figure, axes = plt.subplots(1, 2, figsize=(9, 3.2))
-for epsilon, style in ((0.0, "k:"), (0.1, "k-"), (0.5, "k--")):
+figure, axes = plt.subplots(1, 2, figsize=(7, 2.8))
+for epsilon in (0.0, 0.1, 0.5):
     played = [ask(epsilon, seed) for seed in range(20 if FAST else 300)]
     running = np.cumsum([rewards for _, rewards in played], 1) / np.arange(1, QUESTIONS + 1)
-    axes[0].plot(running.mean(0), style, label=f"epsilon {epsilon:g}")
+    axes[0].plot(running.mean(0), label=f"epsilon {epsilon:g}")
     best = right.mean(1).argmax()
-    axes[1].plot(np.mean([chosen == best for chosen, _ in played], 0), style)
-axes[0].set(xlabel="questions asked", ylabel="share right so far", ylim=(0, 1))
-axes[1].set(xlabel="questions asked", ylabel="share that ask in the best way", ylim=(0, 1))
-axes[0].legend(frameon=False)
-figure.tight_layout()
+    axes[1].plot(np.mean([chosen == best for chosen, _ in played], 0))
+curves.frame(axes[0], "Right so far", x="questions asked", y="share", share=True)
+curves.frame(axes[1], "Asks in the best way", x="questions asked", y="learners", share=True)
+axes[0].legend()
 plt.show()
 
 # %% [markdown]
@@ -134,24 +124,16 @@ plt.show()
 # of a short guess.
 
 # %%
-groups = rollout(
-    model,
-    tokenizer,
-    task,
-    problems[:4],
-    style="cot",
-    seed=1,
-    dtype=dtype,
-    max_new_tokens=16 if FAST else task.max_new_tokens,
-)
+groups = rollout(model, tokenizer, task, problems[:4], style="cot", seed=1, **how)
 e = max((g[0] for g in groups), key=lambda e: (e.grade.correct, -e.length))
 reward = float(e.grade.correct)
 print("question:", e.problem.prompt, "\n")
 for t, (token, logp) in enumerate(zip(e.completion_ids, e.logprobs, strict=True)):
-    last = t == len(e.completion_ids) - 1
+    to_go = len(e.completion_ids) - 1 - t
     print(
-        f"{t:3}  action {tokenizer.decode([token])!r:14} probability {np.exp(logp):.2f}   reward {reward if last else 0:g}   "
-        f"return {reward:g}, discounted {reward * 0.99 ** (len(e.completion_ids) - 1 - t):.2f}"
+        f"{t:3}  action {tokenizer.decode([token])!r:12} probability {np.exp(logp):.2f}   "
+        f"reward {0 if to_go else reward:g}   "
+        f"return {reward:g}, discounted {reward * 0.99**to_go:.2f}"
     )
 
 # %% [markdown]

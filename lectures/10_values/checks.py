@@ -1,6 +1,8 @@
 """What lecture 10 holds its exercises to: numbers by hand, and the equations that the values of the
 best policy must fulfil."""
 
+import copy
+
 import torch
 
 from course.grade import exercise, expect, expect_close
@@ -207,7 +209,7 @@ def returns(student):
     episodes = [[(0, 0.0), (1, 0.0), (2, 1.0)], [(0, 0.5), (2, 0.0)], [(1, 2.0)]]
     g = 0.5
     expect_close(
-        student.mc_value(episodes, 4, g),
+        student.mc_value(copy.deepcopy(episodes), 4, g),
         torch.tensor([(0.25 + 0.5) / 2, (0.5 + 2) / 2, (1 + 0) / 2, 0.0]),
         "the mean of the discounted returns from each state",
         {
@@ -247,7 +249,7 @@ def first_visits(student):
     """A state that comes again in the same episode counts once."""
     episodes = [[(0, 1.0), (1, 0.0), (0, 0.0), (1, 4.0)], [(1, 1.0), (0, 5.0)]]
     expect_close(
-        student.mc_value(episodes, 2, 1.0),
+        student.mc_value(copy.deepcopy(episodes), 2, 1.0),
         torch.tensor([(5 + 5) / 2, (4 + 6) / 2]),
         "the mean return after the first visit of each episode",
         {
@@ -260,7 +262,7 @@ def first_visits(student):
         },
     )
     expect_close(
-        student.mc_value(episodes, 2, 0.5),
+        student.mc_value(copy.deepcopy(episodes), 2, 0.5),
         torch.tensor([(1.5 + 5) / 2, (1 + 3.5) / 2]),
         "the same with gamma 0.5: the return of a first visit is discounted from that visit on",
     )
@@ -339,7 +341,9 @@ def converges(student):
     ]
     for s in range(3):
         change = sum(
-            student.td0_update(exact, *step, 0.5, 1.0) - exact for step in steps if step[0] == s
+            student.td0_update(exact.clone(), *step, 0.5, 1.0) - exact
+            for step in steps
+            if step[0] == s
         )
         expect_close(
             change,

@@ -62,8 +62,7 @@ def random_walk() -> dict:
 def half_finished() -> dict:
     """Share of right continuations after each line of some right and some wrong answers."""
     task = get_task("gsm8k-mini")
-    model, tokenizer, _ = checkpoint.load(checkpoint.shipped("gsm8k-mini-base"))
-    model.eval()
+    _, model, tokenizer, _ = checkpoint.open_model("gsm8k-mini-base")
     dtype = torch.bfloat16 if machine.bfloat16_pays(torch.device("cpu")) else None
     how = {"max_new_tokens": task.max_new_tokens, "dtype": dtype}
     groups = rollout(

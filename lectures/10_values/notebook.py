@@ -14,19 +14,20 @@ import os
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
-from tqdm.auto import tqdm
 
-from minilrm import checkpoint, machine
+from minilrm import checkpoint, curves, machine
+from minilrm.progress import track
 from minilrm.rollout import rollout
 from minilrm.sampler import generate
 from minilrm.tasks import get_task
 
 FAST = os.environ.get("FAST") == "1"
 machine.raise_malloc_thresholds()
-machine.set_threads(None)
+print(f"{machine.set_threads(None)} threads")
+plt.rcParams.update(curves.STYLE)
 
 # %% [markdown]
-# ## 1. Value iteration: news travels one step a sweep
+# ## 1. Value iteration: news travels one step per sweep
 #
 # A map with walls (#). The goal pays 1 and ends the walk, gamma is 0.9. Four actions. Each sweep
 # lets every field look one step ahead.
@@ -69,26 +70,26 @@ for n in range(1, 41):
     values = sweep(values)
     if n in (2, 8, 40):
         pictures[n] = values
-figure, axes = plt.subplots(1, 3, figsize=(10.5, 3.2))
+
+
+def mark(picture, y, x):
+    """What stands on a field: its value as a tenth, or a wall, or the goal."""
+    if not free[y, x]:
+        return "#"
+    if (y, x) == goal:
+        return "G"
+    return f"{picture[y, x]:.1f}".lstrip("0") if picture[y, x] > 0.005 else ""
+
+
+figure, axes = plt.subplots(1, 3, figsize=(9, 2.9))
 for axis, (n, picture) in zip(axes, pictures.items(), strict=True):
-    axis.imshow(np.where(free, picture, np.nan), cmap="Greys", vmin=0, vmax=1.4)
-    for y, x in zip(*np.nonzero(free), strict=True):
-        axis.text(
-            x,
-            y,
-            "G"
-            if (y, x) == goal
-            else f"{picture[y, x]:.1f}".lstrip("0")
-            if picture[y, x] > 0.005
-            else "",
-            ha="center",
-            va="center",
-            fontsize=6,
-        )
-    for y, x in zip(*np.nonzero(~free), strict=True):
-        axis.text(x, y, "#", ha="center", va="center", fontsize=7)
-    axis.set(title=f"after {n} sweeps", xticks=[], yticks=[])
-figure.tight_layout()
+    shades = axis.imshow(np.where(free, picture, np.nan), cmap="Greys", vmin=0, vmax=1.4)
+    for y, x in np.ndindex(height, width):
+        color = "white" if picture[y, x] > 0.75 else "black"
+        axis.text(x, y, mark(picture, y, x), ha="center", va="center", fontsize=7, color=color)
+    axis.set(title=f"After {n} sweeps", xticks=[], yticks=[])
+    axis.grid(False)
+figure.colorbar(shades, ax=axes, label="value", shrink=0.8)
 plt.show()
 
 # %% [markdown]
@@ -119,21 +120,11 @@ def learn(method: str, alpha: float) -> np.ndarray:
     return error
 
 
-figure, axis = plt.subplots(figsize=(6.5, 3.2))
-looks = (
-    {"linestyle": ":"},
-    {"linestyle": "-."},
-    {"linestyle": "-", "color": "0.6"},
-    {"linestyle": "-"},
-    {"linestyle": "--"},
-)
-for (method, alpha), look in zip(
-    (("MC", 0.01), ("MC", 0.03), ("TD", 0.05), ("TD", 0.1), ("TD", 0.3)), looks, strict=True
-):
-    axis.plot(learn(method, alpha), **{"color": "k", **look}, label=f"{method}, step {alpha:g}")
-axis.set(xlabel="episodes", ylabel="error (RMS)", ylim=(0, None))
-axis.legend(frameon=False, ncols=2)
-figure.tight_layout()
+figure, axis = plt.subplots(figsize=(6, 3.2))
+for method, alpha in (("MC", 0.01), ("MC", 0.03), ("TD", 0.05), ("TD", 0.1), ("TD", 0.3)):
+    axis.plot(learn(method, alpha), label=f"{method}, step {alpha:g}")
+curves.frame(axis, "Mean error of the five values", x="episodes", y="root mean square")
+axis.legend(ncols=2)
 plt.show()
 
 # %% [markdown]
@@ -150,15 +141,8 @@ dtype = torch.bfloat16 if machine.bfloat16_pays(torch.device("cpu")) else None
 how = {"max_new_tokens": 24 if FAST else task.max_new_tokens, "dtype": dtype}
 N = 4 if FAST else 16
 
-groups = rollout(
-    model,
-    tokenizer,
-    task,
-    task.problems("validation", 6 if FAST else 200),
-    style="cot",
-    seed=3,
-    **how,
-)
+problems = task.problems("validation", 6 if FAST else 200)
+groups = rollout(model, tokenizer, task, problems, style="cot", seed=3, **how)
 episodes = [g[0] for g in groups]
 print(f"{sum(e.grade.correct for e in episodes)} of {len(episodes)} right")
 wrong = [e for e in episodes if not e.grade.correct and e.text.strip().count("\n") >= 2] or episodes
@@ -166,30 +150,20 @@ wrong = [e for e in episodes if not e.grade.correct and e.text.strip().count("\n
 
 def worth(e) -> list[tuple[str, float]]:
     """(line, share of right continuations after it), beginning with the question itself."""
-    cuts = [0] + [
-        t + 1 for t, token in enumerate(e.completion_ids) if "\n" in tokenizer.decode([token])
-    ]
-    pieces = [tokenizer.decode(e.completion_ids[:c]) for c in cuts]
-    parts = generate(
-        model,
-        tokenizer,
-        [e.prompt_ids + e.completion_ids[:c] for c in cuts],
-        n=N,
-        temperature=1.0,
-        seed=4,
-        **how,
-    )
+    ends = [t for t, token in enumerate(e.completion_ids) if "\n" in tokenizer.decode([token])]
+    starts = [e.completion_ids[:cut] for cut in [0, *(t + 1 for t in ends)]]
+    prompts = [e.prompt_ids + start for start in starts]
+    parts = generate(model, tokenizer, prompts, n=N, temperature=1.0, seed=4, **how)
     found = []
-    for piece, part in zip(pieces, parts, strict=True):
+    for piece, part in zip(map(tokenizer.decode, starts), parts, strict=True):
         if piece.strip() or not found:
             line = piece.strip().split("\n")[-1] if piece.strip() else "(the question alone)"
-            found.append(
-                (line, sum(task.grade(e.problem, piece + p.sampled_text).correct for p in part) / N)
-            )
+            right = [task.grade(e.problem, piece + p.sampled_text).correct for p in part]
+            found.append((line, sum(right) / N))
     return found
 
 
-for e in tqdm(wrong[: 2 if FAST else 5], desc="answers"):
+for e in track(wrong[: 2 if FAST else 5], "answers"):
     print("\nQ:", e.problem.prompt, "| right:", e.problem.answer)
     before = None
     for line, value in worth(e):

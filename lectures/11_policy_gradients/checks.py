@@ -18,6 +18,9 @@ THETA = PI.log() + 0.7  # a constant in all logits changes no probability
 EARNS = torch.tensor([1.0, 2.0, 4.0], dtype=DOUBLE)  # what each arm pays
 OTHER = torch.tensor([0.3, -0.8, 1.1, 0.0], dtype=DOUBLE)
 
+# The scores of the three arms under PI, one a row.
+SCORES = torch.tensor([[0.5, -0.25, -0.25], [-0.5, 0.75, -0.25], [-0.5, -0.25, 0.75]], dtype=DOUBLE)
+
 
 def noise(seed, *shape):
     """Normal numbers in float64, the same at each run."""
@@ -75,9 +78,10 @@ def value(student):
 # -- reinforce_gradient ----------------------------------------------------------------------------
 
 
-def expected(theta, actions, rewards):
-    """The gradient that the samples estimate, by finite differences of their weighted logs."""
-    return slope(lambda t: (rewards * t.log_softmax(0)[actions]).mean(), theta)
+def scores_of(theta):
+    """The score of each arm, one a row, by finite differences."""
+    arms = range(len(theta))
+    return torch.stack([slope(lambda t, arm=arm: t.log_softmax(0)[arm], theta) for arm in arms])
 
 
 @exercise("reinforce_gradient", points=2)
@@ -86,7 +90,7 @@ def finite_differences_on_a_bandit(student):
     actions = torch.tensor([2, 0, 1, 0])
     rewards = EARNS[actions]
     found = student.reinforce_gradient(THETA.clone(), actions.clone(), rewards.clone())
-    wanted = slope(lambda t: (t.softmax(0) * EARNS).sum(), THETA)
+    wanted, scores = slope(lambda t: (t.softmax(0) * EARNS).sum(), THETA), SCORES[actions]
     expect_close(
         found,
         wanted,
@@ -96,10 +100,10 @@ def finite_differences_on_a_bandit(student):
             "the sign is the other way round: this is downhill. A loss gets a minus, a gradient of "
             "the reward none": -wanted,
             "you weigh by pi(a) once more; that action a comes up with probability pi(a) has seen "
-            "to it": expected(THETA, actions, rewards * PI[actions]),
+            "to it": (rewards * PI[actions]) @ scores / 4,
             "the scores lack -pi_k: without it every pulled arm with a positive reward looks good, "
             "the worst one too": (rewards[:, None] * one_hot(actions, 3)).mean(0),
-            "the rewards do not enter": expected(THETA, actions, torch.ones(4)),
+            "the rewards do not enter": scores.mean(0),
         },
         tolerance=1e-6,
     )
@@ -113,25 +117,25 @@ def batch_by_hand(student):
         actions = torch.randint(arms, (size,), generator=torch.Generator().manual_seed(seed))
         batches.append((noise(seed, arms), actions, noise(seed + 9, size)))
     for theta, actions, rewards in batches:
-        rewards = rewards.double()
-        wanted = expected(theta, actions, rewards)
-        by_arm = rewards[actions] if actions.max() < len(rewards) else rewards
+        rewards, scores, size = rewards.double(), scores_of(theta)[actions], len(actions)
+        wanted = sum(r * row for r, row in zip(rewards, scores, strict=True)) / size
+        by_arm = rewards[actions] if actions.max() < size else rewards
         expect_close(
             student.reinforce_gradient(theta.clone(), actions.clone(), rewards.clone()),
             wanted,
             f"{len(theta)} arms, {len(actions)} samples: it is 1/N sum_i r_i grad log pi(a_i)",
             {
                 "you subtract the mean reward; that is a baseline, and not asked for here": (
-                    expected(theta, actions, rewards - rewards.mean())
+                    wanted - rewards.mean() * scores.mean(0)
                 ),
                 "you divide by the sum of the rewards; divide by N": (
-                    wanted * len(rewards) / rewards.sum()
+                    wanted * size / rewards.sum()
                 ),
                 "rewards are taken by arm, rewards[actions]; rewards[i] belongs to sample i": (
-                    expected(theta, actions, by_arm)
+                    by_arm @ scores / size
                 ),
                 "you take the size of the reward and lose its sign: punishment would teach like "
-                "praise": expected(theta, actions, rewards.abs()),
+                "praise": rewards.abs() @ scores / size,
             },
             tolerance=1e-6,
         )
@@ -178,10 +182,6 @@ def mean_of_the_others(student):
             f"{size} rewards: N - 1 times your baseline and the sample's own reward must sum to "
             "the sum of all rewards, for each sample",
         )
-
-
-# The scores of the three arms under PI, one a row.
-SCORES = torch.tensor([[0.5, -0.25, -0.25], [-0.5, 0.75, -0.25], [-0.5, -0.25, 0.75]], dtype=DOUBLE)
 
 
 def all_batches(student, size):

@@ -34,7 +34,7 @@ def reinforce_gradient(theta: Tensor, actions: Tensor, rewards: Tensor) -> Tenso
         1/N sum_i r_i grad log pi(a_i)
 
     The actions (integers) were sampled from pi; `rewards[i]` is what `actions[i]` earned. No
-    baseline here. It points uphill: whoever adds a bit of it to theta expects more reward.
+    baseline here. It points uphill: a bit of it added to theta raises the expected reward.
 
     Actions `[0, 2]` with rewards `[1, 4]` give `[-0.75, -0.625, 1.375]`: half of 1 * (0.5, -0.25,
     -0.25) plus half of 4 * (-0.5, -0.25, 0.75).

@@ -66,8 +66,7 @@ def language_model() -> dict:
     """Pairwise cosines of the gradients of independent batches, for each way to weigh a
     completion."""
     task = get_task("gsm8k-mini")
-    model, tokenizer, _ = checkpoint.load(checkpoint.shipped("gsm8k-mini-base"))
-    model.eval()
+    _, model, tokenizer, _ = checkpoint.open_model("gsm8k-mini-base")
     device = torch.device("cpu")
     problems = task.problems("validation", BATCHES * PROMPTS)
     dtype = torch.bfloat16 if machine.bfloat16_pays(device) else None

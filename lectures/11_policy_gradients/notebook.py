@@ -17,15 +17,16 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
-from tqdm.auto import tqdm
 
-from minilrm import checkpoint, grpo, machine, objectives, runlog
+from minilrm import checkpoint, curves, grpo, machine, objectives, runlog
+from minilrm.progress import track
 from minilrm.rollout import episode_logprobs, rollout
 from minilrm.tasks import get_task
 
 FAST = os.environ.get("FAST") == "1"
 machine.raise_malloc_thresholds()
-machine.set_threads(None)
+print(f"{machine.set_threads(None)} threads")
+plt.rcParams.update(curves.STYLE)
 
 # %% [markdown]
 # ## 1. A bandit
@@ -55,24 +56,16 @@ def learn(baseline: bool, offset: float, rate: float = 0.2, seed: int = 0) -> to
     return torch.stack(best)
 
 
-figure, axes = plt.subplots(1, 2, figsize=(9, 3.2), sharey=True)
+figure, axes = plt.subplots(1, 2, figsize=(7, 2.8), sharey=True)
 for axis, offset in zip(axes, (0.0, 8.0), strict=True):
-    for baseline, style, hatch in ((False, "k-", "//"), (True, "k--", "..")):
+    for baseline, name in ((False, "no baseline"), (True, "with baseline")):
         curve = learn(baseline, offset)
-        axis.plot(curve.mean(1), style, label="with baseline" if baseline else "no baseline")
-        axis.fill_between(
-            range(STEPS),
-            curve.quantile(0.1, dim=1),
-            curve.quantile(0.9, dim=1),
-            facecolor="none",
-            edgecolor="0.6",
-            hatch=hatch,
-            linewidth=0,
-        )
-    axis.set(title=f"rewards + {offset:g}", xlabel="step", ylim=(0, 1))
+        (drawn,) = axis.plot(curve.mean(1), label=name)
+        low, high = curve.quantile(0.1, dim=1), curve.quantile(0.9, dim=1)
+        axis.fill_between(range(STEPS), low, high, color=drawn.get_color(), alpha=0.2, linewidth=0)
+    curves.frame(axis, f"Rewards + {offset:g}", x="step", share=True)
 axes[0].set_ylabel("probability of the best arm")
-axes[0].legend(frameon=False)
-figure.tight_layout()
+axes[0].legend(loc="lower right")
 plt.show()
 
 # %% [markdown]
@@ -108,21 +101,13 @@ def gradient(groups, advantages):
 
 
 found = {"reward 0 or 1": [], "reward 1 or 2": [], "minus mean of the others": []}
-for batch in tqdm(range(BATCHES), desc="gradients"):
-    groups = rollout(
-        model,
-        tokenizer,
-        task,
-        problems[batch * PROMPTS : (batch + 1) * PROMPTS],
-        group_size=GROUP,
-        max_new_tokens=task.max_new_tokens,
-        seed=batch,
-        dtype=dtype,
-    )
+how = {"group_size": GROUP, "max_new_tokens": task.max_new_tokens, "dtype": dtype}
+for batch in track(range(BATCHES), "gradients"):
+    part = problems[batch * PROMPTS : (batch + 1) * PROMPTS]
+    groups = rollout(model, tokenizer, task, part, seed=batch, **how)
     rewards = torch.tensor([[float(e.grade.correct) for e in g] for g in groups])
-    for name, weights in zip(
-        found, (rewards, rewards + 1, objectives.group_advantages(rewards, "rloo")), strict=True
-    ):
+    compared = objectives.group_advantages(rewards, "rloo")
+    for name, weights in zip(found, (rewards, rewards + 1, compared), strict=True):
         found[name].append(gradient(groups, weights))
 
 for name, rows in found.items():
@@ -152,24 +137,21 @@ for name in ("reward", "rloo"):
         eval_quick=4 if FAST else 100,
         out=Path(tempfile.mkdtemp()) / name,
     )
-    runs[name] = runlog.RunLog.open(grpo.train(options)).metrics("train")
+    runs[name] = runlog.RunLog.open(grpo.train(options).folder).metrics("train")
 
 # %%
-figure, axes = plt.subplots(1, 2, figsize=(9, 3.2))
-for train, style, label in zip(
-    runs.values(), ("k-", "k--"), ("no baseline", "mean of the others"), strict=True
-):
-    axes[0].plot([m["accuracy"] for m in train], style, label=label)
-    axes[1].plot([m["completions/think_rate"] for m in train], style, label=label)
-for axis, title in zip(axes, ("right", "thinks"), strict=True):
-    axis.set(title=f"share of completions: {title}", xlabel="step", ylim=(0, 1))
-axes[0].legend(frameon=False)
-figure.tight_layout()
+figure, axes = plt.subplots(1, 2, figsize=(7, 2.8))
+for train, name in zip(runs.values(), ("no baseline", "mean of the others"), strict=True):
+    steps = [m["step"] for m in train]
+    axes[0].plot(steps, [m["accuracy"] for m in train], label=name)
+    axes[1].plot(steps, [m["completions/think_rate"] for m in train], label=name)
+curves.frame(axes[0], "Right", x="step", y="share of completions", share=True)
+curves.frame(axes[1], "Thinks", x="step", share=True)
+axes[0].legend(loc="lower right")
 plt.show()
 for name, train in runs.items():
-    print(
-        f"{name:8} mean accuracy of the last five batches: {np.mean([m['accuracy'] for m in train[-5:]]):.1%}"
-    )
+    last = np.mean([m["accuracy"] for m in train[-5:]])
+    print(f"{name:8} mean accuracy of the last five batches: {last:.1%}")
 
 # %% [markdown]
 # ## Three things to try

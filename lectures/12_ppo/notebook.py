@@ -14,14 +14,15 @@ import os
 
 import matplotlib.pyplot as plt
 import torch
-from tqdm.auto import tqdm
 
-from minilrm import machine, objectives, ppo
+from minilrm import curves, machine, objectives, ppo
+from minilrm.progress import track
 from minilrm.values import gae
 
 FAST = os.environ.get("FAST") == "1"
 machine.raise_malloc_thresholds()
-machine.set_threads(None)
+print(f"{machine.set_threads(None)} threads")
+plt.rcParams.update(curves.STYLE)
 
 # %% [markdown]
 # ## 1. The four cases
@@ -31,21 +32,15 @@ machine.set_threads(None)
 
 # %%
 ratio = torch.linspace(0.4, 1.6, 121)
-figure, axes = plt.subplots(1, 2, figsize=(8, 2.9))
+figure, axes = plt.subplots(1, 2)
 for axis, advantage in zip(axes, (1.0, -1.0), strict=True):
     a = torch.full_like(ratio, advantage)
-    axis.plot(ratio, ratio * a, "k:", label="without clip")
-    axis.plot(
-        ratio,
-        objectives.surrogate_terms(ratio.log(), ratio, a, "grpo", 0.8, 1.2),
-        "k-",
-        linewidth=2,
-        label="PPO",
-    )
-    axis.axvline(1, color="0.7", linewidth=0.8)
-    axis.set(title=f"advantage {advantage:+g}", xlabel="ratio", ylabel="term")
-axes[0].legend(frameon=False)
-figure.tight_layout()
+    term = objectives.surrogate_terms(ratio.log(), ratio, a, "grpo", 0.8, 1.2)
+    axis.plot(ratio, term, label="PPO")
+    axis.plot(ratio, ratio * a, label="without clip")
+    axis.axvline(1, color="gray", linewidth=0.8)
+    axis.set(title=f"Advantage {advantage:+g}", xlabel="ratio", ylabel="term")
+axes[0].legend()
 plt.show()
 
 # %% [markdown]
@@ -71,21 +66,16 @@ trainer = ppo.Trainer(
     )
 )
 history = []
-for step in tqdm(range(STEPS), desc="critic"):
+for step in track(range(STEPS), "critic"):
     metrics = trainer.step(step)
     trainer.state.step += 1
     history.append(metrics)
 
-figure, axis = plt.subplots(figsize=(6, 2.8))
-axis.plot([m["val/explained_variance"] for m in history], "k-o", markersize=3)
-axis.axhline(0, color="0.6", linewidth=0.8)
-axis.set(
-    xlabel="step",
-    ylabel="explained variance",
-    title="Forecast of fresh answers, before each update",
-    ylim=(-1, 1),
-)
-figure.tight_layout()
+figure, axis = plt.subplots()
+axis.plot([m["val/explained_variance"] for m in history], marker="o")
+axis.axhline(0, color="gray", linewidth=0.8)
+axis.set(title="Forecast of fresh answers, before each update", ylim=(-1, 1))
+axis.set(xlabel="step", ylabel="explained variance")
 plt.show()
 
 # %% [markdown]
@@ -122,23 +112,17 @@ for correct in (True, False):
 right, wrong = ([e.values for e in thinking if e.grade.correct == c] for c in (True, False))
 if right and wrong:
     width = torch.linspace(0, 1, 21)
-    figure, axis = plt.subplots(figsize=(6, 3))
-    for rows, style, label in ((right, "k-", "right"), (wrong, "k--", "wrong")):
+    figure, axis = plt.subplots()
+    for rows, name in ((right, "right"), (wrong, "wrong")):
         curve = torch.stack([row[(width * (len(row) - 1)).round().long()] for row in rows])
-        axis.plot(
-            width,
-            curve.mean(0),
-            style,
-            linewidth=2,
-            label=f"answers that came out {label} ({len(rows)})",
-        )
-    axis.set(xlabel="place in the answer", ylabel="mean forecast", title="Answers that think")
-    axis.legend(frameon=False)
-    figure.tight_layout()
+        axis.plot(width, curve.mean(0), label=f"answers that came out {name} ({len(rows)})")
+    curves.frame(axis, "Answers that think", x="place in the answer", y="mean forecast")
+    axis.legend()
     plt.show()
-    pairs = [(float(r[-1]) > float(w[-1])) for r in right for w in wrong]
+    pairs = [float(r[-1]) > float(w[-1]) for r in right for w in wrong]
     print(
-        f"a right answer's last forecast is above a wrong one's in {sum(pairs) / len(pairs):.0%} of {len(pairs)} pairs (50 % is chance)"
+        f"a right answer's last forecast is above a wrong one's in {sum(pairs) / len(pairs):.0%} "
+        f"of {len(pairs)} pairs (50 % is chance)"
     )
 
 # %% [markdown]
@@ -155,14 +139,13 @@ e = next((e for e in thinking if not e.grade.correct), thinking[0])
 values = e.values[None].float()
 rewards = torch.zeros_like(values)
 rewards[0, -1] = e.reward
-figure, axis = plt.subplots(figsize=(7, 3))
-for lam, style in ((0.0, "k:"), (0.95, "k--"), (1.0, "k-")):
+figure, axis = plt.subplots(figsize=(6, 3))
+for lam in (0.0, 0.95, 1.0):
     advantages, _ = gae(rewards, values, torch.ones_like(values), 1.0, lam)
-    axis.plot(advantages[0], style, label=f"lambda {lam:g}")
-axis.axhline(0, color="0.7", linewidth=0.8)
+    axis.plot(advantages[0], label=f"lambda {lam:g}")
+axis.axhline(0, color="gray", linewidth=0.8)
 axis.set(xlabel="token", ylabel="advantage", title="One wrong answer")
-axis.legend(frameon=False)
-figure.tight_layout()
+axis.legend()
 plt.show()
 
 # %% [markdown]

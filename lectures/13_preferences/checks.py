@@ -146,7 +146,7 @@ def shares(student):
                 "you ask whether the preferred score is positive; compare it with the other one": (
                     (c > 0).double().mean()
                 ),
-                "this is the mean probability sigmoid(chosen - rejected); count who is ahead": (
+                "this is the mean probability sigmoid(chosen - rejected); count comparisons": (
                     (c - r).sigmoid().mean()
                 ),
                 "in percent; a share from 0 to 1 is asked for": wanted * 100,
@@ -161,7 +161,7 @@ def ties(student):
     """A model that says the same of everything."""
     same = torch.zeros(4)
     expect_close(
-        student.preference_accuracy(same, same),
+        student.preference_accuracy(same.clone(), same.clone()),
         0.5,
         "equal scores count one half",
         {
@@ -226,7 +226,7 @@ def where_the_reward_stands(student):
     """Without a price (beta 0)."""
     rewards, logp, ref, mask, _ = batch()
     expect_close(
-        student.token_rewards(rewards.clone(), logp, ref, mask.clone(), 0.0),
+        student.token_rewards(*(x.clone() for x in (rewards, logp, ref, mask)), 0.0),
         END,
         "each answer's reward stands at its last sampled token",
         {
@@ -255,7 +255,7 @@ def price_of_moving_away(student):
         k3 = torch.where(mask.bool(), (-d).exp() - 1 + d, 0.0)
         only_last = torch.where(END != 0, d.sum(1, keepdim=True), 0.0)
         expect_close(
-            student.token_rewards(rewards.clone(), logp, ref, mask.clone(), beta),
+            student.token_rewards(*(x.clone() for x in (rewards, logp, ref, mask)), beta),
             END - beta * d,
             f"beta {beta}: r_t = -beta (logp - ref_logp), and the reward more at the end",
             {
@@ -268,7 +268,7 @@ def price_of_moving_away(student):
                     END != 0, END, -beta * d
                 ),
                 "the whole price stands at the last token; each token pays its own, so that the "
-                "critic can learn who costs what": END - beta * only_last,
+                "critic can learn what each costs": END - beta * only_last,
                 "this is the estimator k3; in a reward it is k1, logp - ref_logp, that has the "
                 "right gradient": END - beta * k3,
                 "you take the absolute difference; a token that became less likely gets something "

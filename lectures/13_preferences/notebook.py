@@ -16,16 +16,17 @@ import os
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
-from tqdm.auto import tqdm
 
-from minilrm import checkpoint, machine
+from minilrm import checkpoint, curves, machine
 from minilrm.model import ScalarHead
+from minilrm.progress import track
 from minilrm.rollout import episode_states, rollout
 from minilrm.tasks import get_task
 
 FAST = os.environ.get("FAST") == "1"
 machine.raise_malloc_thresholds()
 machine.set_threads(None)
+plt.rcParams.update(curves.STYLE)
 cpu = torch.device("cpu")
 
 # %% [markdown]
@@ -42,20 +43,12 @@ model.eval()
 dtype = torch.bfloat16 if machine.bfloat16_pays(cpu) else None
 QUESTIONS, GROUP = (6, 4) if FAST else (160, 8)
 problems = task.problems("validation", QUESTIONS)
-groups = []
-for start in tqdm(range(0, QUESTIONS, 16), desc="answers"):
+groups, limit = [], 16 if FAST else task.max_new_tokens
+for start in track(range(0, QUESTIONS, 16), "answers"):
     part = problems[start : start + 16]
-    groups += rollout(
-        model,
-        tokenizer,
-        task,
-        part,
-        group_size=GROUP,
-        max_new_tokens=16 if FAST else task.max_new_tokens,
-        seed=start,
-        style="cot" if start % 32 else "plain",
-        dtype=dtype,
-    )
+    how = {"group_size": GROUP, "max_new_tokens": limit, "seed": start, "dtype": dtype}
+    style = "cot" if start % 32 else "plain"
+    groups += rollout(model, tokenizer, task, part, style=style, **how)
 
 
 @torch.no_grad()
@@ -65,9 +58,7 @@ def last_state(group) -> torch.Tensor:
     return states[torch.arange(len(group)), mask.sum(1).long() - 1].float()
 
 
-states = torch.stack(
-    [last_state(g) for g in tqdm(groups, desc="reading")]
-)  # [question, answer, dim]
+states = torch.stack([last_state(g) for g in track(groups, "reading")])  # [question, answer, dim]
 right = torch.tensor([[float(e.grade.correct) for e in g] for g in groups])
 lengths = torch.tensor([[float(e.length) for e in g] for g in groups])
 print(f"{right.mean():.0%} of {right.numel()} answers are right")
@@ -89,10 +80,8 @@ def compare(questions, n):
     return np.array(out)
 
 
-learnt, held = (
-    compare(range(half), 40 if FAST else 2000),
-    compare(range(half, QUESTIONS), 40 if FAST else 2000),
-)
+COMPARISONS = 40 if FAST else 2000
+learnt, held = compare(range(half), COMPARISONS), compare(range(half, QUESTIONS), COMPARISONS)
 
 # %% [markdown]
 # ## 2. Fit
@@ -114,7 +103,7 @@ def scores_of(pairs):
 
 
 curve = []
-for _ in tqdm(range(20 if FAST else 200), desc="reward model"):
+for _ in track(range(20 if FAST else 200), "reward model"):
     chosen, rejected = scores_of(learnt)
     loss = -torch.nn.functional.logsigmoid(chosen - rejected).mean()
     optimizer.zero_grad()
@@ -126,19 +115,14 @@ for _ in tqdm(range(20 if FAST else 200), desc="reward model"):
 
 q, a, b = held.T
 ceiling = np.where(right[q, a] == right[q, b], 0.5, (right[q, a] > right[q, b]).double())
-figure, axes = plt.subplots(1, 2, figsize=(9, 3))
-axes[0].plot([x for x, _ in curve], "k-")
+figure, axes = plt.subplots(1, 2, figsize=(7, 2.8))
+axes[0].plot([x for x, _ in curve])
 axes[0].set(xlabel="step", ylabel="loss", title="Learning from comparisons")
-axes[1].plot([x for _, x in curve], "k-", label="reward model")
-axes[1].axhline(ceiling.mean(), color="k", linestyle="--", label="somebody who knows what is right")
-axes[1].set(
-    xlabel="step",
-    ylabel="agreement with the judge",
-    title="Questions not learnt from",
-    ylim=(0.4, 1),
-)
-axes[1].legend(frameon=False)
-figure.tight_layout()
+axes[1].plot([x for _, x in curve], label="reward model")
+axes[1].axhline(ceiling.mean(), color="gray", linestyle="--", label="knows the answer")
+axes[1].set(xlabel="step", ylabel="agreement with the judge", ylim=(0.4, 1))
+axes[1].set_title("Questions not learnt from")
+axes[1].legend(loc="lower right")
 plt.show()
 
 # %% [markdown]
@@ -162,12 +146,11 @@ for n in ns:
     picked.append(np.mean(hits))
     possible.append(np.mean(hopes))
 figure, axis = plt.subplots(figsize=(6, 3))
-axis.plot(ns, possible, "k:", label="one of the n is right (pass@n)")
-axis.plot(ns, picked, "k-o", markersize=4, label="the reward model's choice is right")
-axis.axhline(truth.mean(), color="0.5", linewidth=0.8, label="chosen at random")
-axis.set(xlabel="n", ylabel="share of questions", ylim=(0, 1))
-axis.legend(frameon=False)
-figure.tight_layout()
+curves.line(axis, ns, possible, curves.LOOKS[1], "one of the n is right (pass@n)")
+curves.line(axis, ns, picked, curves.LOOKS[0], "the reward model's choice is right")
+axis.axhline(truth.mean(), color="gray", linestyle=":", label="chosen at random")
+curves.frame(axis, "Best of n", x="n", y="share of questions", share=True)
+axis.legend(loc="lower right")
 plt.show()
 
 # %% [markdown]
@@ -187,9 +170,8 @@ for name, other in (("right", truth), ("length", lengths[half:]), ("thinks", thi
     print(f"correlation of the score with {name:8} {correlation(score, other):+.2f}")
 if thinks.bool().any():
     inside = thinks.bool()
-    print(
-        f"... with right, among answers that think: {correlation(score[inside], truth[inside]):+.2f}"
-    )
+    value = correlation(score[inside], truth[inside])
+    print(f"... with right, among answers that think: {value:+.2f}")
 
 # %% [markdown]
 # ## Three things to try

@@ -1,6 +1,7 @@
 """What lecture 14 holds its exercises to: tables of strings by hand, and attacks judged by a strict
 grader."""
 
+import copy
 import random
 import re
 from fractions import Fraction
@@ -86,7 +87,7 @@ def shares(student):
     """Words of one language among those of any."""
 
     def check(text, target, wanted, why):
-        said = student.language_consistency(text, LEXICONS, target)
+        said = student.language_consistency(text, copy.deepcopy(LEXICONS), target)
         expect(isinstance(said, float), f"a float is wanted, and you gave {said!r}")
         expect(
             abs(said - wanted) < 1e-9,
@@ -124,7 +125,7 @@ def shares(student):
 def silence(student):
     """Nothing said is nothing earned."""
     for text in ("", "12 + 3 = 15", "Ana Xyz"):
-        said = student.language_consistency(text, LEXICONS, "en")
+        said = student.language_consistency(text, copy.deepcopy(LEXICONS), "en")
         expect(
             said == 0.0,
             f"{text!r} has no known word, so the reward is 0.0, and you say {said!r}: a policy "

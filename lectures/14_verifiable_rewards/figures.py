@@ -107,10 +107,10 @@ def optimise(paid_for_attack: float, natural: bool = True) -> list[dict]:
 
 
 def measure() -> dict:
-    model, tokenizer, _ = checkpoint.load(checkpoint.shipped("gsm8k-mini-base"))
+    _, model, tokenizer, _ = checkpoint.open_model("gsm8k-mini-base")
     task = get_task("gsm8k-mini")
     groups = rollout(
-        model.eval(),
+        model,
         tokenizer,
         task,
         task.problems("validation", N),

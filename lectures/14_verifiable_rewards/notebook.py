@@ -16,9 +16,8 @@ from collections import Counter
 import matplotlib.pyplot as plt
 import numpy as np
 
-from minilrm import checkpoint, machine
-from minilrm.progress import Progress
-from minilrm.rewards import weighted
+from minilrm import checkpoint, curves, machine, rewards
+from minilrm.progress import track
 from minilrm.rollout import rollout
 from minilrm.tasks import get_task
 from minilrm.tasks.answers import MARK
@@ -30,6 +29,7 @@ FAST = os.environ.get("FAST") == "1"
 N, SAMPLES = (12, 4) if FAST else (160, 16)
 machine.raise_malloc_thresholds()
 machine.set_threads(None)
+plt.rcParams.update(curves.STYLE)
 
 # %% [markdown]
 # ## 1. What honest answers look like to a grader
@@ -43,19 +43,10 @@ model, tokenizer, _ = checkpoint.load(checkpoint.shipped("gsm8k-mini-base"))
 model.eval()
 problems = task.problems("validation", N)
 groups = []
-bar = Progress(N, label="sampling")
-for start in range(0, N, 16):
+for start in track(range(0, N, 16), "sampling"):
     part = problems[start : start + 16]
-    groups += rollout(
-        model,
-        tokenizer,
-        task,
-        part,
-        group_size=SAMPLES,
-        max_new_tokens=task.max_new_tokens,
-        seed=start,
-    )
-    bar.update(len(part))
+    how = {"group_size": SAMPLES, "max_new_tokens": task.max_new_tokens, "seed": start}
+    groups += rollout(model, tokenizer, task, part, **how)
 
 
 def with_tags(text):
@@ -67,19 +58,17 @@ def with_tags(text):
 
 strict = np.array([[e.grade.correct for e in group] for group in groups])
 texts = [[with_tags(e.text) for e in group] for group in groups]
-rewards = {
+answers = [group[0].problem.answer for group in groups]
+paid = {
     name: np.array(
-        [
-            [grader(t, g[0].problem.answer) for t in row]
-            for row, g in zip(texts, groups, strict=True)
-        ]
+        [[grader(t, answer) for t in row] for row, answer in zip(texts, answers, strict=True)]
     )
     for name, grader in BROKEN.items()
 }
 print("verdicts of the library's grader:", dict(Counter(e.grade.reason for g in groups for e in g)))
 print(f"right by the strict grader: {strict.mean():.1%}\n")
 print(f"{'grader':16}{'pays':>8}{'of the wrong':>14}")
-for name, r in rewards.items():
+for name, r in paid.items():
     print(f"{name:16}{(r >= 1).mean():>8.1%}{(r[~strict] >= 1).mean():>14.1%}")
 
 # %% [markdown]
@@ -87,8 +76,9 @@ for name, r in rewards.items():
 # bad form 1.
 
 # %%
-reward = weighted({"accuracy": 1.0, "format": 0.1})
-print(sorted(Counter(round(reward(e), 2) for g in groups for e in g).items()))
+judge = rewards.Judge(rewards.chosen({"accuracy": 1.0, "format": 0.1}))
+judge(groups)  # sets the `reward` of each episode
+print(sorted(Counter(round(e.reward, 2) for g in groups for e in g).items()))
 
 # %% [markdown]
 # ## 2. What an attacker makes of them
@@ -107,13 +97,10 @@ attacks = {
 }
 print(f"{'':14}" + "".join(f"{name:>16}" for name in BROKEN))
 for attack, text in attacks.items():
-    print(
-        f"{attack:14}"
-        + "".join(
-            f"{np.mean([grader(text, p.answer) >= 1 for p in problems[:20]]):>16.0%}"
-            for grader in BROKEN.values()
-        )
-    )
+    shares = [
+        np.mean([grader(text, p.answer) >= 1 for p in problems[:20]]) for grader in BROKEN.values()
+    ]
+    print(f"{attack:14}" + "".join(f"{share:>16.0%}" for share in shares))
 
 # %% [markdown]
 # ## 3. Selection is optimisation
@@ -135,22 +122,14 @@ def best_of(n, r):
     return np.mean(chosen)
 
 
-figure, axis = plt.subplots(figsize=(6, 3.2))
-for (name, r), style in zip(
-    {
-        "strict": strict.astype(float),
-        "any_answer": rewards["any_answer"],
-        "substring": rewards["substring"],
-    }.items(),
-    ("k-o", "k--s", "k:^"),
-    strict=True,
-):
-    axis.plot(sizes, [best_of(n, r) for n in sizes], style, markerfacecolor="white", label=name)
+judged = {"strict": strict.astype(float)} | {n: paid[n] for n in ("any_answer", "substring")}
+figure, axis = plt.subplots(figsize=(6, 3))
+for (name, r), look in zip(judged.items(), curves.LOOKS, strict=False):
+    curves.line(axis, sizes, [best_of(n, r) for n in sizes], look, name)
 axis.set_xscale("log", base=2)
 axis.set_xticks(sizes, [str(n) for n in sizes])
-axis.set(xlabel="best of n by this grader's reward", ylabel="really right", ylim=(0, 1.02))
-axis.legend(frameon=False)
-figure.tight_layout()
+curves.frame(axis, x="best of n by this grader's reward", y="really right", share=True)
+axis.legend(loc="lower left")
 plt.show()
 
 # %% [markdown]
@@ -179,19 +158,17 @@ def run(first_share, seed, steps, rate=0.5, size=256):
 
 
 steps = 50 if FAST else 1500
-figure, axes = plt.subplots(1, 2, figsize=(9, 3.2), sharey=True)
+figure, axes = plt.subplots(1, 2, figsize=(7, 3), sharey=True)
 for axis, share in zip(axes, (0.01, 0.001), strict=True):
-    for seed, style in enumerate(("-", "--", ":")):
+    for seed in range(3):
         h = run(share, seed, steps)
-        axis.plot(h[:, 0], color="#999999", linestyle=style, linewidth=0.8)
-        axis.plot(h[:, 1], color="black", linestyle=style, label=f"right, seed {seed}")
-    axis.set(
-        xlabel="step",
-        title=f"{share:.1%} of the first answers attack (grey: what is paid)",
-        ylim=(0, 1.02),
-    )
-axes[0].legend(frameon=False, loc="center left")
-figure.tight_layout()
+        axis.plot(h[:, 0], color="gray", linestyle="-", linewidth=0.8)
+        axis.plot(
+            h[:, 1], color=f"C{seed}", linestyle=curves.LOOKS[seed].dash, label=f"seed {seed}"
+        )
+    curves.frame(axis, f"{share:.1%} of the first answers attack", x="step", share=True)
+axes[0].set_ylabel("really right (gray: paid)")
+axes[0].legend(loc="center left")
 plt.show()
 
 # %% [markdown]

@@ -24,8 +24,9 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import torch
 
-from minilrm import checkpoint, grpo, machine, measure, objectives, progress, rewards, runlog
+from minilrm import checkpoint, curves, grpo, machine, measure, objectives, rewards, runlog
 from minilrm.batches import pad
+from minilrm.progress import Progress
 from minilrm.rollout import episode_logprobs, rollout
 from minilrm.sampler import uniform_noise
 from minilrm.tasks import get_task
@@ -33,6 +34,7 @@ from minilrm.tasks import get_task
 FAST = os.environ.get("FAST") == "1"
 machine.raise_malloc_thresholds()
 machine.set_threads(None)
+plt.rcParams.update(curves.STYLE)
 task = get_task("gsm8k-mini")
 LIMIT = 48 if FAST else task.max_new_tokens  # tokens of a completion
 
@@ -42,7 +44,8 @@ def fresh_policy():
     return model.eval(), tokenizer
 
 
-# Where the processor can, the library computes in bfloat16, which rounds at the third digit. To compare digits, not in the next sections.
+# Where the processor can, the library computes in bfloat16, which rounds at the third digit. The
+# next sections compare digits, so there it does not.
 own_choice, machine.bfloat16_pays = machine.bfloat16_pays, lambda device: False
 policy, tokenizer = fresh_policy()
 
@@ -51,7 +54,7 @@ policy, tokenizer = fresh_policy()
 #
 # A rollout is the policy answering. One token after the other: read everything so far, take the
 # distribution over the next token, draw. The drawing is a lookup: a uniform number u falls
-# somewhere on the scale of summed-up probabilities. So one number a token is all the chance there
+# somewhere on the scale of summed-up probabilities. So one number per token is all the chance there
 # is, and two programs that are given the same numbers must say the same words.
 
 
@@ -99,29 +102,20 @@ def value(text):
 
 def own_reward(e):
     _, *tails = e.text.split("####")
-    found = (
-        value(tails[0].split("\n")[0]) if len(tails) == 1 else None
-    )  # two answers are none: else guessing would pay
+    if len(tails) != 1:  # two answers are none: else guessing would pay
+        return 0.0
+    answer, _, rest = tails[0].partition("\n")
+    found = value(answer)
     right = found is not None and found == value(e.problem.answer)
-    ends = (
-        found is not None and not tails[0].partition("\n")[2].strip() and e.finish_reason == "eos"
-    )
+    ends = found is not None and not rest.strip() and e.finish_reason == "eos"
     return 1.0 * right + 0.1 * ends
 
 
 P, G = (4, 4) if FAST else (16, 8)
-groups = rollout(
-    policy,
-    tokenizer,
-    task,
-    task.problems("validation", P),
-    group_size=G,
-    max_new_tokens=LIMIT,
-    seed=1,
-)
-rewards.apply(
-    groups, rewards.weighted({"accuracy": 1.0, "format": 0.1})
-)  # the library's, kept with each episode
+problems = task.problems("validation", P)
+groups = rollout(policy, tokenizer, task, problems, group_size=G, max_new_tokens=LIMIT, seed=1)
+judge = rewards.Judge(rewards.chosen({"accuracy": 1.0, "format": 0.1}))
+judge(groups)  # the library's reward, kept with each episode
 assert all(own_reward(e) == e.reward for g in groups for e in g)
 table = torch.tensor([[own_reward(e) for e in g] for g in groups])  # [P, G]
 for row in table[:6].tolist():
@@ -159,10 +153,8 @@ print(f"{(advantages == 0).all(1).float().mean():.0%} of the groups teach nothin
 # %%
 equal = torch.full((1, 8), 0.1)
 naive = (equal - equal.mean(1, keepdim=True)) / equal.std(1, keepdim=True)
-print("without comparison and eps:", "  ".join(f"{a:+.2f}" for a in naive[0].tolist()))
-print(
-    "with them:                 ", "  ".join(f"{a:+.2f}" for a in own_advantages(equal)[0].tolist())
-)
+for name, row in (("without comparison and eps", naive), ("with them", own_advantages(equal))):
+    print(f"{name:28}", "  ".join(f"{a:+.2f}" for a in row[0].tolist()))
 
 # %% [markdown]
 # ## 4. Log-probabilities: what the policy thinks of what it said
@@ -186,11 +178,11 @@ with torch.no_grad():
     logp, mask = own_logprobs(policy, some)
     theirs, their_mask = episode_logprobs(policy, some, 1.0, torch.device("cpu"))
 assert torch.allclose(logp[mask], theirs[their_mask.bool()], atol=1e-4)
-assert torch.allclose(
-    logp[mask], torch.tensor([x for e in some for x in e.logprobs]), atol=1e-4
-)  # what the sampler wrote down
+written_down = torch.tensor([x for e in some for x in e.logprobs])  # by the sampler
+assert torch.allclose(logp[mask], written_down, atol=1e-4)
 print(
-    f"{mask.sum()} tokens, mean log-probability {logp[mask].mean():.3f}; so the entropy is about {-logp[mask].mean():.3f} nats a token"
+    f"{mask.sum()} tokens, mean log-probability {logp[mask].mean():.3f}; "
+    f"so the entropy is about {-logp[mask].mean():.3f} nats per token"
 )
 
 # %% [markdown]
@@ -216,16 +208,14 @@ def own_loss(logp, old_logp, advantages, mask, epsilon=0.2, denominator=None):
 
 # A policy that has moved since it sampled: some ratios are beyond the clip.
 A = advantages[mixed[:2]].flatten()
-moved = (
-    logp + 0.2 * torch.randn(logp.shape, generator=torch.Generator().manual_seed(0))
-).requires_grad_()
+change = 0.2 * torch.randn(logp.shape, generator=torch.Generator().manual_seed(0))
+moved = (logp + change).requires_grad_()
 mine = own_loss(moved, logp, A, mask)
 (my_gradient,) = torch.autograd.grad(mine, moved)
 their, stats = objectives.policy_loss(moved, logp, A, mask, objective="grpo", aggregation="token")
 (their_gradient,) = torch.autograd.grad(their, moved)
-assert torch.allclose(mine, their, atol=1e-6) and torch.allclose(
-    my_gradient, their_gradient, atol=1e-7
-)
+assert torch.allclose(mine, their, atol=1e-6)
+assert torch.allclose(my_gradient, their_gradient, atol=1e-7)
 assert (my_gradient[~mask] == 0).all()  # not small: zero
 print(f"loss {mine:.4f}; {stats['clip_ratio/region_mean']:.0%} of the tokens are clipped")
 
@@ -254,10 +244,8 @@ def add_gradients(model, groups, advantages, rows=32):
     """Put the gradient of the loss on fresh samples into the parameters."""
     episodes = [e for g in groups for e in g]
     tokens = sum(e.length for e in episodes)
-    learning = sorted(
-        ((e, a) for e, a in zip(episodes, advantages.flatten().tolist(), strict=True) if a != 0),
-        key=lambda pair: pair[0].length,
-    )
+    pairs = zip(episodes, advantages.flatten().tolist(), strict=True)
+    learning = sorted(((e, a) for e, a in pairs if a != 0), key=lambda pair: pair[0].length)
     for start in range(0, len(learning), rows):
         part, weights = zip(*learning[start : start + rows], strict=True)
         logp, mask = own_logprobs(model, part)
@@ -295,29 +283,19 @@ def update(model, optimizer):
 update(policy, optimizer_of(policy))
 with torch.no_grad():
     after, _ = episode_logprobs(policy, episodes, 1.0, torch.device("cpu"))
-change = torch.where(mask.bool(), after - logp.detach(), 0.0).sum(
-    1
-)  # of the whole answer's log-probability
+moved = torch.where(mask.bool(), after - logp.detach(), 0.0)
+change = moved.sum(1)  # of the whole answer's log-probability
 flat = advantages.flatten()
 assert (flat * change).sum() > 0
 
-figure, axis = plt.subplots(figsize=(6, 3.4))
-for keep, marker, label in ((flat > 0, "^", "better than its group"), (flat < 0, "o", "worse")):
-    axis.plot(
-        flat[keep],
-        change[keep],
-        marker,
-        color="black",
-        markerfacecolor="black" if marker == "^" else "white",
-        label=label,
-    )
-axis.axhline(0, color="0.6", linewidth=0.8)
-axis.axvline(0, color="0.6", linewidth=0.8)
-axis.set(
-    xlabel="advantage", ylabel="change of log p(answer)", title="One update, one mark an answer"
-)
-axis.legend(frameon=False)
-figure.tight_layout()
+figure, axis = plt.subplots(figsize=(6, 3))
+axis.plot(flat[flat > 0], change[flat > 0], "C0^", label="better than its group")
+axis.plot(flat[flat < 0], change[flat < 0], "C1o", markerfacecolor="none", label="worse")
+axis.axhline(0, color="gray", linewidth=0.8)
+axis.axvline(0, color="gray", linewidth=0.8)
+axis.set(title="One update, one mark per answer", xlabel="advantage")
+axis.set_ylabel("change of log p(answer), nats")
+axis.legend()
 plt.show()
 
 # %% [markdown]
@@ -336,12 +314,11 @@ STEPS = 2 if FAST else 20
 policy, _ = fresh_policy()
 optimizer = optimizer_of(policy)
 by_hand = []
-with progress.Progress(STEPS, label="by hand") as bar:
+how = {"group_size": G, "max_new_tokens": LIMIT}
+with Progress(STEPS, label="by hand") as bar:
     for step in range(STEPS):
         problems = [task.sample(random.Random(1000 * step + i), "train") for i in range(P)]
-        groups = rollout(
-            policy, tokenizer, task, problems, group_size=G, max_new_tokens=LIMIT, seed=step
-        )  # sample
+        groups = rollout(policy, tokenizer, task, problems, seed=step, **how)  # sample
         table = torch.tensor([[own_reward(e) for e in g] for g in groups])  # reward
         add_gradients(policy, groups, own_advantages(table))  # compare, weigh
         for settings in optimizer.param_groups:
@@ -356,9 +333,8 @@ with progress.Progress(STEPS, label="by hand") as bar:
             }
         )
         bar.update(**by_hand[-1])
-print(
-    f"right: {by_hand[0]['accuracy']:.1%} of the first batch, {by_hand[-1]['accuracy']:.1%} of the last"
-)
+first, last = by_hand[0]["accuracy"], by_hand[-1]["accuracy"]
+print(f"right: {first:.1%} of the first batch, {last:.1%} of the last")
 
 # %% [markdown]
 # ## 8. The library's loop
@@ -369,42 +345,30 @@ print(
 
 # %%
 machine.bfloat16_pays = own_choice  # from here on as fast as the processor can
-small = (
-    {
-        "steps": 2,
-        "prompts": 4,
-        "group_size": 4,
-        "max_new_tokens": LIMIT,
-        "eval_n": 8,
-        "eval_quick": 8,
-    }
-    if FAST
-    else {"eval_n": 300, "eval_quick": 200}
+size = {"eval_n": 300, "eval_quick": 200}
+if FAST:
+    size = {"steps": 2, "prompts": 4, "group_size": 4, "eval_n": 8, "eval_quick": 8}
+options = grpo.Options(
+    task="gsm8k-mini", max_new_tokens=LIMIT, out=Path(tempfile.mkdtemp()) / "run", **size
 )
-folder = grpo.train(grpo.Options(task="gsm8k-mini", out=Path(tempfile.mkdtemp()) / "run", **small))
+folder = grpo.train(options).folder
 train = runlog.RunLog.open(folder).metrics("train")
 
 # %%
-figure, axes = plt.subplots(2, 2, figsize=(9, 5.4), sharex=True)
+figure, axes = plt.subplots(2, 2, figsize=(7, 5))
 steps = [m["step"] for m in train]
 pictures = (
-    ("accuracy", "accuracy", "right"),
-    ("completions/think_rate", "thinks", "thinks before it answers"),
-    ("completions/mean_length", "length", "mean length, tokens"),
-    ("frac_reward_zero_std", None, "groups of equal rewards"),
+    ("accuracy", "accuracy", "Right", "completions"),
+    ("completions/think_rate", "thinks", "Thinks before it answers", "completions"),
+    ("completions/mean_length", "length", "Mean length", "tokens"),
+    ("frac_reward_zero_std", None, "Groups of equal rewards", "groups"),
 )
-for axis, (theirs, mine, title) in zip(axes.flat, pictures, strict=True):
-    axis.plot(steps, [m[theirs] for m in train], "k-", linewidth=1, label="the library's loop")
+for axis, (theirs, mine, title, unit) in zip(axes.flat, pictures, strict=True):
+    axis.plot(steps, [m[theirs] for m in train], label="the library's loop")
     if mine:
-        axis.plot(
-            range(1, STEPS + 1), [m[mine] for m in by_hand], "k--", linewidth=2, label="by hand"
-        )
-    axis.set_title(title, fontsize=10)
-    axis.set_ylim(bottom=0, top=None if mine == "length" else 1)
-for axis in axes[1]:
-    axis.set_xlabel("step")
-axes[0, 0].legend(frameon=False, loc="lower right")
-figure.tight_layout()
+        axis.plot(range(1, STEPS + 1), [m[mine] for m in by_hand], label="by hand")
+    curves.frame(axis, title, x="step", y=unit, share=unit != "tokens")
+axes[0, 0].legend(loc="lower right")
 plt.show()
 
 # %% [markdown]
@@ -430,12 +394,13 @@ for name, model, how in (
     ("trained, greedy", trained, {"temperature": 0.0}),
     ("base, thinking forced, greedy", base, {"temperature": 0.0, "style": "cot"}),
 ):
-    found, _ = measure.measure(
+    scores, _ = measure.measure(
         model, tokenizer, task, problems, seed=0, max_new_tokens=LIMIT, dtype=dtype, **how
     )
-    low, high = found["accuracy_ci"]
+    low, high = scores.accuracy_ci
     print(
-        f"{name:36}{found['accuracy']:>8.1%}   {f'{low:.1%} to {high:.1%}':16}{found['think_rate']:>8.1%}{found['mean_length']:>8.0f}"
+        f"{name:36}{scores.accuracy:>8.1%}   {f'{low:.1%} to {high:.1%}':16}"
+        f"{scores.think_rate:>8.1%}{scores.mean_length:>8.0f}"
     )
 
 # %% [markdown]

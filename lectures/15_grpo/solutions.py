@@ -87,9 +87,8 @@ def grpo_loss(
     loss -1.1.
     """
     ### BEGIN SOLUTION
-    log_ratio = torch.where(
-        mask.bool(), logp - old_logp.detach(), 0.0
-    )  # before exp, which may overflow on padding
+    # The mask acts before exp, which may overflow where it is 0.
+    log_ratio = torch.where(mask.bool(), logp - old_logp.detach(), 0.0)
     ratio = torch.exp(log_ratio)
     weights = advantages.detach().unsqueeze(1)
     terms = torch.minimum(ratio * weights, ratio.clamp(1 - clip, 1 + clip) * weights)

@@ -41,7 +41,7 @@ def value(student):
         rewards = 3 * CASES.noise(seed + 9, prompts, group)
         wanted, mistakes = CASES.dr_grpo(logp, old, rewards, mask, longest, clip)
         expect_close(
-            student.dr_grpo_loss(logp, old, rewards, mask, longest, clip),
+            student.dr_grpo_loss(*(x.clone() for x in (logp, old, rewards, mask)), longest, clip),
             wanted,
             f"{prompts} prompts of {group} answers, max_length {longest}, clip {clip}: the sum "
             "over all tokens that count, over B times max_length, with the minus",
@@ -69,7 +69,7 @@ def gradient(student):
     for hidden in (-1.0, 2000.0):
         logp = torch.where(mask.bool(), old, hidden).requires_grad_(True)
         fixed, paid = old.clone().requires_grad_(True), rewards.clone().requires_grad_(True)
-        loss = student.dr_grpo_loss(logp, fixed, paid, mask, longest)
+        loss = student.dr_grpo_loss(logp, fixed, paid, mask.clone(), longest)
         found, through_old, through_rewards = gradients(loss, logp, fixed, paid)
         expect(torch.isfinite(found).all() or hidden < 0, HIDDEN)
         expect_close(
@@ -93,7 +93,7 @@ def geometric_mean(student):
         batch = CASES.random_batch(seed, rows, width)
         wanted, mistakes = CASES.gspo(*batch)
         expect_close(
-            student.gspo_ratio(*batch),
+            student.gspo_ratio(*(x.clone() for x in batch)),
             wanted,
             f"{rows} sequences: s is exp of the mean log-ratio over the tokens that count",
             mistakes,
@@ -117,7 +117,7 @@ def its_gradient(student):
     logp.requires_grad_(True)
     old.requires_grad_(True)
     weight = mask / mask.sum(1, keepdim=True)
-    s = student.gspo_ratio(logp, old, mask)
+    s = student.gspo_ratio(logp, old, mask.clone())
     expect(torch.isfinite(s).all(), HIDDEN)
     found, through_old = gradients(s.sum(), logp, old)
     expect(torch.isfinite(found).all(), HIDDEN)
@@ -199,14 +199,15 @@ def mean_over_all_tokens(student):
         logp, advantages = logp + 0.4 * mask, CASES.noise(seed + 9, rows)
         wanted, mistakes = CASES.cispo(logp, old, advantages, mask, cap)
         expect_close(
-            student.cispo_loss(logp, old, advantages, mask, cap),
+            student.cispo_loss(*(x.clone() for x in (logp, old, advantages, mask)), cap),
             wanted,
             f"{rows} sequences, cap {cap}: the mean over all tokens that count",
             mistakes,
             tolerance=1e-7,
         )
         large = logp.masked_fill(mask == 0, 2000.0)
-        expect(close(student.cispo_loss(large, old, advantages, mask, cap), wanted), HIDDEN)
+        again = student.cispo_loss(*(x.clone() for x in (large, old, advantages, mask)), cap)
+        expect(close(again, wanted), HIDDEN)
 
 
 # -- soft_overlong ---------------------------------------------------------------------------------
@@ -221,7 +222,7 @@ def slope(student):
         ([0, 5, 10], 10, 10, [0, -0.5, -1]),
     )
     for lengths, longest, cache, wanted in cases:
-        found = student.soft_overlong(lengths, longest, cache)
+        found = student.soft_overlong(list(lengths), longest, cache)
         expect_close(
             found,
             wanted,
@@ -342,7 +343,7 @@ def one_token(student):
                 "token and sequence are exchanged": table[other],
             }
             expect_close(
-                student.length_bias(lengths, how, longest),
+                student.length_bias(list(lengths), how, longest),
                 wanted,
                 f"lengths {lengths}, {how!r}, max_length {longest}",
                 mistakes,

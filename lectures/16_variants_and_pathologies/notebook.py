@@ -2,8 +2,8 @@
 # # Variants of GRPO, and how runs go wrong
 #
 # What does each variant weigh? You let the library compute it: by autograd for single tokens, and
-# on real answers of the shipped base for length, difficulty and dull groups. Then you look at eight
-# recorded runs and diagnose them.
+# on real answers of the shipped base for length, difficulty and groups of equal rewards. Then you
+# look at eight recorded runs and diagnose them.
 #
 # **Time**: about 1 minute on two CPU cores. With `FAST=1` in the environment everything is cut down
 # until it takes seconds and shows nothing but that the code runs.
@@ -16,8 +16,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 import torch
 
-from minilrm import checkpoint, machine, objectives
-from minilrm.progress import Progress
+from minilrm import checkpoint, curves, machine, objectives
+from minilrm.progress import track
 from minilrm.rollout import rollout
 from minilrm.tasks import get_task
 
@@ -25,7 +25,8 @@ FAST = os.environ.get("FAST") == "1"
 N, G = (8, 4) if FAST else (96, 8)
 HERE = machine.data_folder().parent / "lectures" / "16_variants_and_pathologies"
 machine.raise_malloc_thresholds()
-machine.set_threads(None)
+print(f"{machine.set_threads(None)} threads")
+plt.rcParams.update(curves.STYLE)
 
 # %% [markdown]
 # ## 1. One token under three objectives
@@ -39,19 +40,18 @@ machine.set_threads(None)
 def weight(objective, ratio, advantage):
     _, low, high = objectives.OBJECTIVES[objective]
     logp = torch.tensor([[ratio]]).log().requires_grad_(True)
-    term = objectives.surrogate_terms(
-        logp, logp.exp(), torch.tensor([[advantage]]), objective, 1 - low, 1 + high
-    )
+    a = torch.tensor([[advantage]])
+    term = objectives.surrogate_terms(logp, logp.exp(), a, objective, 1 - low, 1 + high)
     return torch.autograd.grad(term.sum(), logp)[0].item()
 
 
 ratios = np.linspace(0.5, 1.5, 101)
-figure, axes = plt.subplots(1, 2, figsize=(9, 3), layout="constrained")
+figure, axes = plt.subplots(1, 2, figsize=(7, 2.8))
 for axis, advantage in zip(axes, (1.0, -1.0), strict=True):
-    for objective, style in (("cispo", "k:"), ("dapo", "k--"), ("grpo", "k-")):
-        axis.plot(ratios, [weight(objective, r, advantage) for r in ratios], style, label=objective)
+    for objective in ("cispo", "dapo", "grpo"):
+        axis.plot(ratios, [weight(objective, r, advantage) for r in ratios], label=objective)
     axis.set(xlabel="ratio", ylabel="gradient on log p", title=f"A = {advantage:+g}")
-axes[0].legend(frameon=False)
+axes[0].legend()
 plt.show()
 
 # %% [markdown]
@@ -64,20 +64,10 @@ model.eval()
 
 
 def sample(problems, seed=0, label="sampling", **how):
-    groups, bar = [], Progress(len(problems), label=label)
-    for start in range(0, len(problems), 16):
+    groups, how = [], {"group_size": G, "max_new_tokens": task.max_new_tokens, **how}
+    for start in track(range(0, len(problems), 16), label):
         part = problems[start : start + 16]
-        groups += rollout(
-            model,
-            tokenizer,
-            task,
-            part,
-            group_size=G,
-            max_new_tokens=task.max_new_tokens,
-            seed=seed + start,
-            **how,
-        )
-        bar.update(len(part))
+        groups += rollout(model, tokenizer, task, part, seed=seed + start, **how)
     return groups
 
 
@@ -85,7 +75,8 @@ groups = sample(task.problems("validation", N))
 lengths = np.array([[e.length for e in g] for g in groups])
 right = np.array([[e.grade.correct for e in g] for g in groups])
 print(
-    f"right: {right.mean():.1%}   mean length of right answers {lengths[right].mean():.0f}, of wrong ones {lengths[~right].mean():.0f}"
+    f"right: {right.mean():.1%}   mean length of right answers {lengths[right].mean():.0f}, "
+    f"of wrong ones {lengths[~right].mean():.0f}"
 )
 
 # %% [markdown]
@@ -97,7 +88,8 @@ print(
 # tokens is 1.
 
 # %%
-a = objectives.group_advantages(torch.tensor(right, dtype=torch.float32), "none").numpy()
+verdicts = torch.tensor(right, dtype=torch.float32)
+a = objectives.group_advantages(verdicts, "none").numpy()
 wrong = ~right & (a != 0)
 short, long = np.quantile(lengths[wrong], [1 / 3, 2 / 3])
 divisors = {
@@ -124,29 +116,19 @@ for how, divisor in divisors.items():
 # a share of the whole batch's push.
 
 # %%
-figure, axis = plt.subplots(figsize=(7, 3), layout="constrained")
-for offset, (how, hatch) in zip((-0.2, 0.2), {"none": "", "std": "////"}.items(), strict=True):
-    push = (
-        objectives.group_advantages(torch.tensor(right, dtype=torch.float32), how)
-        .abs()
-        .sum(1)
-        .numpy()
-    )
+figure, axis = plt.subplots(figsize=(6, 3))
+for offset, how, name, look in (
+    (-0.2, "none", "r - mean (Dr. GRPO)", curves.LOOKS[0]),
+    (0.2, "std", "(r - mean) / std (GRPO)", curves.LOOKS[1]),
+):
+    push = objectives.group_advantages(verdicts, how).abs().sum(1).numpy()
     shares = [push[right.sum(1) == c].sum() / push.sum() for c in range(G + 1)]
-    axis.bar(
-        np.arange(G + 1) + offset,
-        shares,
-        0.4,
-        color="white",
-        edgecolor="black",
-        hatch=hatch,
-        label="r - mean (Dr. GRPO)" if how == "none" else "(r - mean) / std (GRPO)",
-    )
+    curves.bars(axis, np.arange(G + 1) + offset, shares, look, name, width=0.4)
 axis.set(xlabel=f"right answers in the group of {G}", ylabel="share of the push")
-axis.legend(frameon=False)
+axis.legend()
 plt.show()
-dull = (right.all(1) | ~right.any(1)).mean()
-print(f"groups of equal verdicts: {dull:.0%}. They have no bar of any height.")
+equal = (right.all(1) | ~right.any(1)).mean()
+print(f"groups of equal verdicts: {equal:.0%}. They have no bar of any height.")
 
 # %% [markdown]
 # ## 5. Dynamic sampling, and what it costs
@@ -159,14 +141,13 @@ wanted, kept, drawn, asked = (2 if FAST else 12), [], 0, 0
 pool = task.problems("validation", 4000)[1000:]
 while len(kept) < wanted and drawn < (2 if FAST else 12):
     batch = pool[16 * drawn : 16 * drawn + (4 if FAST else 16)]
-    fresh = sample(
-        batch, seed=1000 * (drawn + 1), label=f"draw {drawn + 1}", style="cot", temperature=0.7
-    )
-    kept += [g for g in fresh if len({e.grade.correct for e in g}) == 2]
     drawn, asked = drawn + 1, asked + len(batch)
+    fresh = sample(batch, seed=1000 * drawn, label=f"draw {drawn}", style="cot", temperature=0.7)
+    kept += [g for g in fresh if len({e.grade.correct for e in g}) == 2]
     print(f"draw {drawn}: {len(kept)} groups teach, of {asked} asked")
 print(
-    f"tokens sampled for each group that teaches: about {asked / max(1, len(kept)):.1f} times those of one group"
+    "tokens sampled for each group that teaches: about "
+    f"{asked / max(1, len(kept)):.1f} times those of one group"
 )
 
 # %% [markdown]
@@ -176,24 +157,26 @@ print(
 # lecture.
 
 # %%
-figure, axes = plt.subplots(2, 4, figsize=(12, 5), layout="constrained", sharey=True)
+NAMES = {
+    "accuracy": "accuracy",
+    "reward": "reward",
+    "cut": "share cut off",
+    "dull": "groups of equal rewards",
+}
+figure, axes = plt.subplots(4, 2, figsize=(7, 9), sharey=True)
 for axis, file in zip(axes.flat, sorted((HERE / "recordings").glob("?.json")), strict=True):
     metrics = json.loads(file.read_text(encoding="utf-8"))["metrics"]
     steps = range(1, len(metrics["accuracy"]) + 1)
-    axis.fill_between(
-        steps, [min(1, e / 0.4) for e in metrics["entropy"]], color="#dddddd", linewidth=0
-    )
-    for name, style in {"accuracy": "k-", "reward": "k:", "cut": "k-.", "dull": "k--"}.items():
-        axis.plot(steps, metrics[name], style, label=name)
-    axis.set_title(file.stem, loc="left")
-    axis.set_xlabel("step")
-figure.legend(
-    *axes[0, 0].get_legend_handles_labels(), frameon=False, loc="outside upper center", ncols=4
-)
+    entropy = [min(1, e / 0.4) for e in metrics["entropy"]]
+    axis.fill_between(steps, entropy, color="#dddddd", linewidth=0, label="entropy / 0.4 nats")
+    for name, label in NAMES.items():
+        axis.plot(steps, metrics[name], label=label)
+    curves.frame(axis, f"Run {file.stem}", x="step", share=True)
+curves.key(figure)
 plt.show()
 
 # %% [markdown]
-# The grey area is entropy, 0.4 nats at a height of 1, cut off above.
+# The gray area is entropy, 0.4 nats at a height of 100 %, cut off above.
 #
 # ## Three things to try
 #

@@ -22,9 +22,9 @@ import matplotlib.pyplot as plt
 import torch
 from IPython.display import Image, display
 
-from minilrm import checkpoint, failures, machine, objectives
+from minilrm import checkpoint, curves, failures, machine, objectives
 from minilrm.failures import toy
-from minilrm.progress import Progress
+from minilrm.progress import track
 from minilrm.rollout import rollout
 
 FAST = os.environ.get("FAST") == "1"
@@ -34,6 +34,7 @@ if FAST:  # a base that has learnt nothing, and batches of eight answers
     toy.DEFAULTS.update(prompts=2, group_size=4, max_new_tokens=12, eval_n=4, eval_quick=4)
 machine.raise_malloc_thresholds()
 machine.set_threads(1)
+plt.rcParams.update(curves.STYLE)
 print(failures.listing())
 
 # %% [markdown]
@@ -45,16 +46,15 @@ print(failures.listing())
 # %%
 base, tokenizer, _ = checkpoint.load(toy.make_base(OUT, "plain"))
 task = toy.Sums()
-for (episode,) in rollout(
-    base.eval(), tokenizer, task, task.problems("validation", 4), max_new_tokens=48, seed=0
-):
+problems = task.problems("validation", 4)
+for (episode,) in rollout(base.eval(), tokenizer, task, problems, max_new_tokens=48, seed=0):
     print(task.render(episode.problem) + episode.text, f"   -> {episode.grade.reason}", end="\n\n")
 
 # %% [markdown]
 # ## 2. Five sick runs and no names
 #
-# The thin grey line is the healthy run, the same in every panel. The broken runs differ from it in
-# one line each:
+# The solid line is the healthy run, the same in every panel. The broken runs differ from it in one
+# line each:
 #
 # - the minus before the objective is forgotten,
 # - the old log-probabilities carry a gradient too,
@@ -66,36 +66,27 @@ for (episode,) in rollout(
 # figure of each run.
 
 # %%
-NAMES = (
-    ["wrong-sign", "old-not-detached"]
-    if FAST
-    else [
-        "wrong-sign",
-        "old-not-detached",
-        "neighbours-advantage",
-        "stale-rollouts",
-        "learning-rate",
-    ]
-)
+NAMES = ["wrong-sign", "old-not-detached"]
+if not FAST:
+    NAMES += ["neighbours-advantage", "stale-rollouts", "learning-rate"]
 random.Random(7).shuffle(NAMES)
-logs = {}
-with Progress(len(NAMES), label="gallery") as bar:
-    for name in NAMES:
-        logs[name] = failures.compare(failures.get(name), OUT, SEED, STEPS)
-        bar.update()
+logs = {
+    name: failures.compare(failures.get(name), OUT, SEED, STEPS) for name in track(NAMES, "gallery")
+}
 
 
 # %%
 def panels(key, top=None):
     """One figure of all runs, a panel each, beside the healthy one."""
-    figure, axes = plt.subplots(1, len(NAMES), figsize=(11, 2.4), layout="constrained", sharey=True)
-    for letter, axis, name in zip("ABCDE", axes, NAMES, strict=False):
-        axis.plot(*failures.curve(logs[name]["healthy"], key), color="0.6", linewidth=1)
-        axis.plot(*failures.curve(logs[name]["broken"], key), "k-", linewidth=1.5)
-        axis.set_title(letter, loc="left")
-        axis.set_xlabel("step")
-    axes[0].set_ylabel(key)
-    axes[0].set_ylim(0, top)  # of all panels: they share it
+    figure, axes = plt.subplots(2, 3, figsize=(7.5, 3.8), sharey=True)
+    for letter, axis, name in zip("ABCDE", axes.flat, NAMES, strict=False):
+        for run, log in logs[name].items():
+            curves.line(axis, *failures.curve(log, key), failures.LOOKS[run], f"{run} run")
+        axis.set(title=letter, xlabel="step", ylim=(0, top))
+    for axis in axes.flat[len(NAMES) :]:
+        axis.set_axis_off()
+    figure.supylabel(key)
+    axes[-1, -1].legend(*axes[0, 0].get_legend_handles_labels(), loc="center")
     plt.show()
 
 
@@ -119,27 +110,24 @@ for key in ("grad_norm", "sampling/logp_difference", "entropy"):
 for letter, name in zip("ABCDE", NAMES, strict=False):
     failure = failures.get(name)
     print(f"{letter} = {name}: {failure.title}\n")
-    print(textwrap.fill(failure.why, 110), end="\n\n")
+    print(textwrap.fill(failure.why, 100), end="\n\n")
 
 # %% [markdown]
 # ## 4. Reward is not accuracy
 #
 # The next two are no slips of the pen. The code does what it was told, reward climbs, and the
-# policy gets worse. Whoever plots reward alone sees a success.
+# policy gets worse. Anyone who plots reward alone sees a success.
 
 # %%
 for name in ["length-bonus"] if FAST else ["format-dominates", "length-bonus"]:
     failure = failures.get(name)
     pair = failures.compare(failure, OUT, SEED, STEPS)
-    display(Image(failures.draw(failure, pair, OUT / f"{name}.png")))
-    changes = (
-        f"{key} {first:.2f} -> {last:.2f}"
-        for key in ("reward", "accuracy")
-        for first, last in [failures.ends(pair["broken"], key)]
-    )
-    print(
-        f"{name}: {', '.join(changes)}; an answer at the end: {pair['broken'].samples()[-1]['completion'][:120]!r}"
-    )
+    picture = failures.draw(failure, pair, OUT / f"{name}.png")
+    display(Image(picture, width=600))
+    for key in ("reward", "accuracy"):
+        first, last = failures.ends(pair["broken"], key)
+        print(f"{name}: {key} {first:.2f} -> {last:.2f}")
+    print("an answer at the end:", repr(pair["broken"].samples()[-1]["completion"][:120]))
 
 # %% [markdown]
 # ## 5. The test that takes a second
@@ -153,9 +141,8 @@ for name in ["length-bonus"] if FAST else ["format-dominates", "length-bonus"]:
 def probe():
     """Loss and gradient of one good and one bad answer of two tokens, on fresh samples."""
     logp = torch.tensor([[-0.5, -1.0], [-0.7, -0.2]], requires_grad=True)
-    loss, _ = objectives.policy_loss(
-        logp, None, torch.tensor([1.0, -1.0]), torch.ones(2, 2), objective="grpo"
-    )
+    advantages, mask = torch.tensor([1.0, -1.0]), torch.ones(2, 2)
+    loss, _ = objectives.policy_loss(logp, None, advantages, mask, objective="grpo")
     return loss.item(), torch.autograd.grad(loss, logp)[0].flatten().tolist()
 
 
@@ -176,7 +163,7 @@ for name in ("wrong-sign", "old-not-detached", "quotient-of-logs", "eos-masked")
 
 # %%
 for failure in failures.FAILURES:
-    print(f"{failure.name:24}{'(a setting) ' if failure.is_setting else ''}{failure.test}")
+    print(f"{failure.name}{' (a setting)' if failure.is_setting else ''}\n    {failure.test}")
 
 # %% [markdown]
 # ## Three things to try

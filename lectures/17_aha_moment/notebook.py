@@ -22,7 +22,7 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import torch
 
-from minilrm import checkpoint, corpus, grpo, machine, reflection, runlog
+from minilrm import checkpoint, corpus, curves, grpo, machine, reflection, runlog
 from minilrm.rollout import rollout
 from minilrm.tasks import get_task
 
@@ -30,6 +30,7 @@ FAST = os.environ.get("FAST") == "1"
 N = 24 if FAST else 500
 machine.raise_malloc_thresholds()
 machine.set_threads(None)
+plt.rcParams.update(curves.STYLE)
 
 task = get_task("countdown")
 problem = task.problems("validation", 1)[0]
@@ -47,9 +48,8 @@ print("one right answer:", problem.answer)
 
 # %%
 _, tokenizer, info = checkpoint.load(checkpoint.shipped("countdown-base"))
-pages = corpus.Attempts(
-    "countdown", seed=0, reflection=info.options["reflection"]
-)  # as many as the base has read
+share = info.options["reflection"]  # of the writers, as in the corpus that the base has read
+pages = corpus.Attempts("countdown", seed=0, reflection=share)
 for what, value in corpus.census(pages, tokenizer, 200 if FAST else 3000).items():
     print(f"{what:48} {value:8.3f}")
 print()
@@ -76,9 +76,8 @@ def show(episode):
     """One completion, a mark in front of each attempt."""
     mark = {"attempt-right": "[+]", "attempt-wrong": "[-]"}
     pieces = reflection.highlight(task, episode.problem, episode.text)
-    print(
-        task.render(episode.problem) + "".join(mark.get(kind, "") + piece for piece, kind in pieces)
-    )
+    marked = "".join(mark.get(kind, "") + piece for piece, kind in pieces)
+    print(task.render(episode.problem) + marked)
     print("-> right" if episode.grade.correct else f"-> {episode.grade.reason}", end="\n\n")
 
 
@@ -88,8 +87,14 @@ for group in before[:4]:
 
 
 # %%
+def cell(rate):
+    """A rate with its count; no rate where there are too few cases."""
+    value = "too few" if rate["too_few"] else f"{rate['rate']:.1%}"
+    return f"{value:>10} ({rate['count']:>4}/{rate['n']:>4})"
+
+
 def table(**columns):
-    """The measures side by side, each rate with its count."""
+    """The measures side by side."""
     names = (
         "final_accuracy",
         "first_try_accuracy",
@@ -102,20 +107,11 @@ def table(**columns):
     )
     print(f"{'':22}" + "".join(f"{name:>22}" for name in columns))
     for name in names:
-        cells = (m[name] for m in columns.values())
-        print(
-            f"{name:22}"
-            + "".join(
-                f"{'too few' if c['too_few'] else format(c['rate'], '.1%'):>10} ({c['count']:>4}/{c['n']:>4})"
-                for c in cells
-            )
-        )
+        print(f"{name:22}" + "".join(cell(m[name]) for m in columns.values()))
     for name in ("corrected", "spoiled"):
         print(f"{name:22}" + "".join(f"{m[name]:>22}" for m in columns.values()))
-    print(
-        f"{'mean length':22}"
-        + "".join(f"{m['mean_length']['mean']:>22.1f}" for m in columns.values())
-    )
+    lengths = [m["mean_length"]["mean"] for m in columns.values()]
+    print(f"{'mean length':22}" + "".join(f"{length:>22.1f}" for length in lengths))
 
 
 m_before = reflection.measures(task, before)
@@ -133,43 +129,36 @@ table(before=m_before)
 # "wait", or for checking.
 
 # %%
-folder = Path(tempfile.mkdtemp()) / "run"
-small = (
-    {
-        "steps": 2,
-        "prompts": 4,
-        "group_size": 4,
-        "max_new_tokens": 64,
-        "eval_n": 24,
-        "eval_quick": 24,
-    }
-    if FAST
-    else {}
-)
-# What `grpo --task countdown` does, with smaller evaluations on the way.
-recipe = grpo.RECIPES["countdown"] | {"eval_n": 300, "eval_quick": 200} | small
-log = runlog.RunLog.open(grpo.train(grpo.Options(task="countdown", out=folder, **recipe)))
+# What `grpo --task countdown` does (the task's own recipe), with smaller evaluations on the way.
+size = {"eval_n": 300, "eval_quick": 200}
+if FAST:
+    size = {"steps": 2, "prompts": 4, "group_size": 4, "eval_n": 24, "eval_quick": 24}
+    size["max_new_tokens"] = 64
+options = grpo.Options(task="countdown", out=Path(tempfile.mkdtemp()) / "run", **size)
+log = runlog.RunLog.open(grpo.train(options).folder)
 
 # %%
 train = log.metrics("train")
 steps = [m["step"] for m in train]
-figure, axes = plt.subplots(1, 3, figsize=(11, 3.2))
-axes[0].plot(steps, [m["accuracy"] for m in train], "k-", label="final answer")
-axes[0].plot(steps, [m["reflection/first_try_accuracy"] for m in train], "k--", label="first try")
-axes[1].plot(
-    steps, [m["reflection/retry_rate"] for m in train], "k-", label="tries again after a failure"
+panels = (
+    ("Right", {"accuracy": "final answer", "reflection/first_try_accuracy": "first try"}),
+    (
+        "After a wrong attempt",
+        {
+            "reflection/retry_rate": "tries again after a failed first try",
+            "reflection/false_accept": "accepts a wrong attempt",
+        },
+    ),
+    ("Mean length", {"completions/mean_length": "mean length"}),
 )
-axes[1].plot(
-    steps, [m["reflection/false_accept"] for m in train], "k:", label="accepts a wrong attempt"
-)
-axes[2].plot(steps, [m["completions/mean_length"] for m in train], "k-")
-for axis, title in zip(axes, ("right", "share", "mean length, tokens"), strict=True):
-    axis.set_title(title)
-    axis.set_xlabel("step")
-    axis.set_ylim(bottom=0)
-for axis in axes[:2]:
-    axis.legend(frameon=False)
-figure.tight_layout()
+figure, axes = plt.subplots(3, 1, figsize=(6, 7))
+for axis, (title, lines) in zip(axes, panels, strict=True):
+    for name, label in lines.items():
+        axis.plot(steps, [m.get(name) for m in train], label=label)
+    curves.frame(axis, title, x="step", y="share", share=len(lines) > 1)
+axes[0].legend()
+axes[1].legend()
+axes[2].set_ylabel("tokens")
 plt.show()
 
 # %% [markdown]
@@ -190,7 +179,7 @@ table(before=m_before, after=m_after, banned=m_banned)
 # %% [markdown]
 # Did the check become better, too? Compare `careless_accept` before and after. What is accepted
 # beyond it is of another kind: a false sum that ends in the target, or a number that was not given,
-# which whoever compares the results alone cannot see.
+# which anyone who compares the results alone cannot see.
 #
 # From first try to final answer:
 
@@ -210,9 +199,9 @@ for first in ("right", "wrong", "none"):
 parts = reflection.decompose(before, after, banned)
 for name, part in parts.items():
     share = "" if part["share"] is None else f"   {part['share']:.0%} of the gain"
-    print(
-        f"{name:12} {100 * part['difference']:+6.1f} points  ({100 * part['ci'][0]:+.1f} to {100 * part['ci'][1]:+.1f}){share}"
-    )
+    low, high = (100 * end for end in part["ci"])
+    points = 100 * part["difference"]
+    print(f"{name:12} {points:+6.1f} points  ({low:+.1f} to {high:+.1f}){share}")
 
 verdict = reflection.verdict(m_before, m_after, reflection.ablation_gap(after, banned))
 print("\nverdict:", verdict["verdict"], json.dumps(verdict["conditions"]))
@@ -224,12 +213,14 @@ print("\nverdict:", verdict["verdict"], json.dumps(verdict["conditions"]))
 #
 # ## 6. The same problem, before and after
 
+
 # %%
-pairs = [
-    (b[0], a[0])
-    for b, a in zip(before, after, strict=True)
-    if a[0].grade.correct and not b[0].grade.correct and task.parse_trace(a[0].text).reflections
-]
+def solved_by_reflection(b, a):
+    """Wrong before; right after, by trying again."""
+    return a.grade.correct and not b.grade.correct and bool(task.parse_trace(a.text).reflections)
+
+
+pairs = [(b, a) for (b,), (a,) in zip(before, after, strict=True) if solved_by_reflection(b, a)]
 for b, a in pairs[:2]:
     print("BEFORE")
     show(b)

@@ -2,11 +2,11 @@
 # %% [markdown]
 # # Checking a multiplication by another route
 #
-# Notebook 17 made a model try again on countdown. There the check is part of the problem: whoever
-# has reached the target sees it. Here the task is a long multiplication, and a wrong product looks
-# like any other number. So the writers of this corpus check by *another route*, the remainders by
-# nine. That check is cheap, and it is not perfect. Does reflection pay where one's own check can
-# err, and how far can it carry?
+# Notebook 17 made a model try again on countdown. There the check is part of the problem: anyone
+# who has reached the target sees it. Here the task is a long multiplication, and a wrong product
+# looks like any other number. So the writers of this corpus check by *another route*, the
+# remainders by nine. That check is cheap, and it is not perfect. Does reflection pay where one's
+# own check can err, and how far can it carry?
 #
 # **Time**: about 7 minutes on two CPU cores, most of it in one cell with a progress bar. With
 # `FAST=1` in the environment everything is cut down until it takes seconds and shows nothing but
@@ -23,7 +23,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import torch
 
-from minilrm import checkpoint, corpus, grpo, machine, reflection, runlog
+from minilrm import checkpoint, corpus, curves, grpo, machine, reflection, runlog
 from minilrm.rollout import rollout
 from minilrm.tasks import get_task
 from minilrm.tasks.multiplication import multiply, passes, slip, write_attempt
@@ -33,6 +33,7 @@ N = 24 if FAST else 500
 BASE = "multiplication-base"
 machine.raise_malloc_thresholds()
 machine.set_threads(None)
+plt.rcParams.update(curves.STYLE)
 
 task = get_task("multiplication")
 problem = task.problems("validation", 1)[0]
@@ -47,15 +48,12 @@ print("right answer:", problem.answer)
 # factors' remainders multiplied, there is a mistake somewhere.
 
 # %%
-right, wrong, escapes = (
-    multiply(347, 86),
-    multiply(347, 86, slip_at=1, off=10),
-    multiply(347, 86, slip_at=1, off=90),
-)
+right = multiply(347, 86)
+wrong = multiply(347, 86, slip_at=1, off=10)
+escapes = multiply(347, 86, slip_at=1, off=90)
 for work in (right, wrong, escapes):
-    print(
-        f"{write_attempt(work, passes(work)):46} really {'right' if work.result == work.a * work.b else 'wrong'}"
-    )
+    truth = "right" if work.result == work.a * work.b else "wrong"
+    print(f"{write_attempt(work, passes(work)):46} really {truth}")
 
 # %% [markdown]
 # The third line is the trouble: off by a multiple of nine, and the check says `ok`. It is an
@@ -70,9 +68,9 @@ print(f"{escaped:.1%} of {count:,} wrong products pass; one in nine is {1 / 9:.1
 # %% [markdown]
 # ## 2. How far can checking carry?
 #
-# Let p be the chance that an attempt is right. Whoever tries again until the check says `ok` ends
-# with a wrong answer only if a wrong attempt escapes it. Of all attempts a share p is right, and
-# (1 - p) f is wrong and accepted, where f is the share of wrong attempts that are accepted:
+# Let p be the chance that an attempt is right. A writer who tries again until the check says `ok`
+# ends with a wrong answer only if a wrong attempt escapes it. Of all attempts a share p is right,
+# and (1 - p) f is wrong and accepted, where f is the share of wrong attempts that are accepted:
 #
 # $$P(\text{right in the end}) = \frac{p}{p + (1 - p) f}$$
 #
@@ -100,14 +98,10 @@ for p in (0.2, 0.4, 0.6, 0.8):
 # careless and write `ok` although the remainders differ.
 
 # %%
-pages = corpus.Attempts("multiplication", seed=0)
 base, tokenizer, info = checkpoint.load(checkpoint.shipped(BASE))
 base.eval()
-share = info.options.get("reflection")
-if share is not None:
-    pages = corpus.Attempts(
-        "multiplication", seed=0, reflection=share
-    )  # as many as the base has read
+share = info.options["reflection"]  # of the writers, as in the corpus that the base has read
+pages = corpus.Attempts("multiplication", seed=0, reflection=share)
 for what, value in corpus.census(pages, tokenizer, 200 if FAST else 3000).items():
     print(f"{what:48} {value:8.3f}")
 print()
@@ -132,9 +126,8 @@ def show(episode):
     """One completion, a mark in front of each attempt."""
     mark = {"attempt-right": "[+]", "attempt-wrong": "[-]"}
     pieces = reflection.highlight(task, episode.problem, episode.text)
-    print(
-        task.render(episode.problem) + "".join(mark.get(kind, "") + piece for piece, kind in pieces)
-    )
+    marked = "".join(mark.get(kind, "") + piece for piece, kind in pieces)
+    print(task.render(episode.problem) + marked)
     print("-> right" if episode.grade.correct else f"-> {episode.grade.reason}", end="\n\n")
 
 
@@ -148,67 +141,52 @@ for group in before[:4]:
 # GRPO as before. The reward looks at the answer alone; nobody is paid for checking, or for the word
 # "wait". The learning rate is less than a third of countdown's, and is held longer (90 steps
 # instead of 60, of 120 instead of 150). At countdown's rate the model *unlearns to check*
-# (`LOG.md`): whoever writes `no` and stops gives the same answer as whoever writes `ok`, so no
+# (`LOG.md`): a writer who puts `no` and stops gives the same answer as one who puts `ok`, so no
 # reward hangs on the sums of digits until second attempts are common; and while large steps sharpen
 # the first try, the sums of digits go wrong, `no` loses its meaning, and trying again with it. A
 # behaviour is amplified only as long as it works.
 
 # %%
-small = (
-    {
-        "steps": 2,
-        "prompts": 4,
-        "group_size": 4,
-        "max_new_tokens": 96,
-        "eval_n": 24,
-        "eval_quick": 24,
-    }
-    if FAST
-    else {}
-)
-recipe = (
-    grpo.RECIPES["multiplication"] | {"eval_every": 60, "eval_n": 300, "eval_quick": 200} | small
-)
-log = runlog.RunLog.open(
-    grpo.train(
-        grpo.Options(
-            task="multiplication", init=BASE, out=Path(tempfile.mkdtemp()) / "run", **recipe
-        )
-    )
-)
+size = {"eval_every": 60, "eval_n": 300, "eval_quick": 200}
+if FAST:
+    size = {"steps": 2, "prompts": 4, "group_size": 4, "eval_n": 24, "eval_quick": 24}
+    size["max_new_tokens"] = 96
+out = Path(tempfile.mkdtemp()) / "run"
+options = grpo.Options(task="multiplication", init=BASE, out=out, **size)
+log = runlog.RunLog.open(grpo.train(options).folder)
 
 
 # %%
-def curve(name):
-    """One figure of the training batches; a gap where there was no case."""
-    return [np.nan if m.get(name) is None else m[name] for m in log.metrics("train")]
-
-
-steps = [m["step"] for m in log.metrics("train")]
-figure, axes = plt.subplots(1, 3, figsize=(11, 3.2))
-axes[0].plot(steps, curve("accuracy"), "k-", label="final answer")
-axes[0].plot(steps, curve("reflection/first_try_accuracy"), "k--", label="first try")
-axes[1].plot(steps, curve("reflection/retry_rate"), "k-", label="tries again after a failure")
-axes[1].plot(steps, curve("reflection/false_accept"), "k:", label="accepts a wrong attempt")
-axes[1].axhline(1 / 9, color="0.6", linewidth=0.8)
-axes[1].text(0.01, 1 / 9 + 0.01, "1/9", color="0.4", transform=axes[1].get_yaxis_transform())
-axes[2].plot(steps, curve("completions/mean_length"), "k-")
-for axis, title in zip(axes, ("right", "share", "mean length, tokens"), strict=True):
-    axis.set_title(title)
-    axis.set_xlabel("step")
-    axis.set_xlim(0, steps[-1])
-    axis.set_ylim(bottom=0)
-for axis in axes[:2]:
-    axis.set_ylim(top=1.05)
-    axis.legend(frameon=False)
-figure.tight_layout()
+train = log.metrics("train")
+steps = [m["step"] for m in train]
+panels = (
+    ("Right", {"accuracy": "final answer", "reflection/first_try_accuracy": "first try"}),
+    (
+        "After a wrong attempt",
+        {
+            "reflection/retry_rate": "tries again after a failed first try",
+            "reflection/false_accept": "accepts a wrong attempt",
+        },
+    ),
+    ("Mean length", {"completions/mean_length": "mean length"}),
+)
+figure, axes = plt.subplots(3, 1, figsize=(6, 7))
+for axis, (title, lines) in zip(axes, panels, strict=True):
+    for name, label in lines.items():
+        values = [np.nan if m.get(name) is None else m[name] for m in train]  # a gap for no case
+        axis.plot(steps, values, label=label)
+    curves.frame(axis, title, x="step", y="share", share=len(lines) > 1)
+axes[1].axhline(1 / 9, color="gray", linestyle=":", label="1/9")
+axes[0].legend()
+axes[1].legend()
+axes[2].set_ylabel("tokens")
 plt.show()
 
 # %% [markdown]
-# Watch the dotted line. Carelessness can be unlearnt, as an overlooked mistake costs reward. But no
-# reward can teach these writers to see a slip of nine. The grey line is where an honest check would
-# end if the model slipped as the writers of the corpus do. Its own slips need not be theirs;
-# section 7 counts how many escape.
+# Watch how often a wrong attempt is accepted. Carelessness can be unlearnt, as an overlooked
+# mistake costs reward. But no reward can teach these writers to see a slip of nine. The dotted line
+# is where an honest check would end if the model slipped as the writers of the corpus do. Its own
+# slips need not be theirs; section 7 counts how many escape.
 #
 # ## 6. After, and the verdict
 #
@@ -219,9 +197,17 @@ plt.show()
 # %%
 policy, _, _ = checkpoint.load(log.checkpoints()[-1][1])
 policy.eval()
+limit = how["max_new_tokens"]
 found = reflection.study(
-    base, policy, tokenizer, task, problems, seed=0, max_new_tokens=how["max_new_tokens"], say=print
+    base, policy, tokenizer, task, problems, seed=0, max_new_tokens=limit, report=print
 )
+
+
+def cell(rate):
+    """A rate with its count; no rate where there are too few cases."""
+    value = "too few" if rate["too_few"] else f"{rate['rate']:.1%}"
+    return f"{value:>10} ({rate['count']:>4}/{rate['n']:>4})"
+
 
 columns = {"before": found["before"], "after": found["after"], "word banned": found["after_banned"]}
 print(f"\n{'':22}" + "".join(f"{name:>22}" for name in columns))
@@ -235,26 +221,18 @@ for name in (
     "repeated_attempts",
     "well_formed",
 ):
-    cells = (m[name] for m in columns.values())
-    print(
-        f"{name:22}"
-        + "".join(
-            f"{'too few' if c['too_few'] else format(c['rate'], '.1%'):>10} ({c['count']:>4}/{c['n']:>4})"
-            for c in cells
-        )
-    )
+    print(f"{name:22}" + "".join(cell(m[name]) for m in columns.values()))
 for name in ("corrected", "spoiled"):
     print(f"{name:22}" + "".join(f"{m[name]:>22}" for m in columns.values()))
-print(
-    f"{'mean length':22}" + "".join(f"{m['mean_length']['mean']:>22.1f}" for m in columns.values())
-)
+lengths = [m["mean_length"]["mean"] for m in columns.values()]
+print(f"{'mean length':22}" + "".join(f"{length:>22.1f}" for length in lengths))
 
 # %%
 for name, part in found["decomposition"].items():
     of_the_gain = "" if part["share"] is None else f"   {part['share']:.0%} of the gain"
-    print(
-        f"{name:12} {100 * part['difference']:+6.1f} points  ({100 * part['ci'][0]:+.1f} to {100 * part['ci'][1]:+.1f}){of_the_gain}"
-    )
+    low, high = (100 * end for end in part["ci"])
+    difference = 100 * part["difference"]
+    print(f"{name:12} {difference:+6.1f} points  ({low:+.1f} to {high:+.1f}){of_the_gain}")
 for first in ("right", "wrong", "none"):
     row = found["after"]["transitions"][first]
     print(f"first try {first:6}  ->  answer right {row['right']:4}   wrong {row['wrong']:4}")
@@ -276,7 +254,8 @@ after = rollout(policy, tokenizer, task, problems, **how)
 
 
 def accepted_wrong(groups):
-    """(how many wrong attempts were judged, how many accepted although it shows, how many accepted as they escape the check)"""
+    """How many wrong attempts were judged; how many of them were accepted although the check shows
+    it; how many were accepted as they escape the check."""
     judged = careless = honest = 0
     for episode in (e for g in groups for e in g):
         for attempt in task.parse_trace(episode.text).attempts:
@@ -293,37 +272,25 @@ points = {}
 for name, groups in (("before", before), ("after", after)):
     judged, careless, honest = accepted_wrong(groups)
     print(
-        f"{name:8} {judged:4} wrong attempts; accepted although it shows: {careless / max(1, judged):6.1%}; accepted because they escape: {honest / max(1, judged):6.1%}"
+        f"{name:8} {judged:4} wrong attempts; "
+        f"accepted although it shows: {careless / max(1, judged):6.1%}; "
+        f"accepted because they escape: {honest / max(1, judged):6.1%}"
     )
     m = found[name]
     points[name] = (m["first_try_accuracy"]["rate"], m["final_accuracy"]["rate"])
 
 # %%
 p = np.linspace(0.01, 1, 100)
-figure, axis = plt.subplots(figsize=(5.6, 4.2))
-axis.plot(p, ceiling(p, 1 / 9), "k-", label="tries again until an honest check accepts (f = 1/9)")
-axis.plot(p, p, "k:", label="never tries again")
-for (name, (first, final)), marker in zip(points.items(), ("o", "s"), strict=True):
-    axis.plot(
-        first,
-        final,
-        marker,
-        color="black",
-        markerfacecolor="white" if name == "before" else "black",
-        markersize=8,
-    )
-    low, high = found[name]["final_accuracy"]["ci"]
-    axis.errorbar(first, final, [[final - low], [high - final]], color="black", capsize=3)
-    axis.annotate(name, (first, final), xytext=(10, -4), textcoords="offset points")
-axis.set(
-    xlabel="first try right",
-    ylabel="right in the end",
-    xlim=(0, 1),
-    ylim=(0, 1.02),
-    title="How much of what checking can give is used",
-)
-axis.legend(frameon=False, loc="lower right", fontsize=8)
-figure.tight_layout()
+figure, axis = plt.subplots(figsize=(6, 4.2))
+axis.plot(p, ceiling(p, 1 / 9), label="tries again until an honest check accepts (f = 1/9)")
+axis.plot(p, p, label="never tries again")
+for (name, (first, final)), look in zip(points.items(), curves.LOOKS[2:], strict=False):
+    ends = found[name]["final_accuracy"]["ci"]
+    curves.intervals(axis, [first], [final], [ends], look, name, linestyle="none", markersize=8)
+title = "How much of what checking can give is used"
+curves.frame(axis, title, x="first try right", y="right in the end", share=True)
+axis.xaxis.set_major_formatter(axis.yaxis.get_major_formatter())
+axis.legend(loc="lower right")
 plt.show()
 
 # %% [markdown]
@@ -333,12 +300,14 @@ plt.show()
 #
 # ## 8. The same problem, before and after
 
+
 # %%
-pairs = [
-    (b[0], a[0])
-    for b, a in zip(before, after, strict=True)
-    if a[0].grade.correct and not b[0].grade.correct and task.parse_trace(a[0].text).reflections
-]
+def solved_by_reflection(b, a):
+    """Wrong before; right after, by trying again."""
+    return a.grade.correct and not b.grade.correct and bool(task.parse_trace(a.text).reflections)
+
+
+pairs = [(b, a) for (b,), (a,) in zip(before, after, strict=True) if solved_by_reflection(b, a)]
 for b, a in pairs[:2]:
     print("BEFORE")
     show(b)
@@ -351,11 +320,11 @@ for b, a in pairs[:2]:
 # - A second task, a check of another kind, and a gentler learning rate. If the verdict is the same
 #   as on countdown, the effect does not hang on one task. If it is not, compare p, f and the share
 #   of sharpening before you give the blame to anything else.
-# - Look at the first line of the training's output: *greedily* the base was right more often than
-#   the trained policy is at T = 1. The writers' slips are noise around the right digits, and a
-#   lower temperature takes noise away for nothing. What reflection carries here it carries against
-#   the noise of sampling. On countdown it is otherwise: there no temperature brings the base
-#   anywhere near its policy.
+# - Look at step 0 in the training's output: *greedily* the base was right more often than the
+#   trained policy is at T = 1. The writers' slips are noise around the right digits, and a lower
+#   temperature takes noise away for nothing. What reflection carries here it carries against the
+#   noise of sampling. On countdown it is otherwise: there no temperature brings the base anywhere
+#   near its policy.
 # - One run is one seed, and a verdict over fewer than three seeds is no claim. The controls (a base
 #   whose corpus held no reflection, rewards handed out at random) and the three seeds are the
 #   business of `python -m studies.aha multiplication`.

@@ -29,8 +29,8 @@ import torch
 
 from minilrm import (
     checkpoint,
+    curves,
     distill,
-    evaluate,
     files,
     grpo,
     intervals,
@@ -39,6 +39,7 @@ from minilrm import (
     reflection,
     runlog,
 )
+from minilrm.measure import Scores
 from minilrm.rollout import rollout
 from minilrm.tasks import get_task
 
@@ -46,6 +47,7 @@ FAST = os.environ.get("FAST") == "1"
 N = 24 if FAST else 500
 machine.raise_malloc_thresholds()
 machine.set_threads(None)
+plt.rcParams.update(curves.STYLE)
 task = get_task("countdown")
 problems = task.problems("validation", N)
 runs = Path(tempfile.mkdtemp())
@@ -64,25 +66,16 @@ def opened(where):
 # takes; the teacher need not be perfect, as its wrong answers are thrown away).
 
 # %%
-small = (
-    {
-        "steps": 1,
-        "prompts": 4,
-        "group_size": 4,
-        "max_new_tokens": 64,
-        "eval_n": 24,
-        "eval_quick": 24,
-    }
-    if FAST
-    else {}
-)
-recipe = grpo.RECIPES["countdown"] | {"steps": 40, "eval_every": 40, "eval_n": 200} | small
-teacher_folder = grpo.train(grpo.Options(task="countdown", out=runs / "teacher", **recipe))
+size = {"steps": 40, "eval_every": 40, "eval_n": 200}
+if FAST:
+    size = {"steps": 1, "prompts": 4, "group_size": 4, "eval_n": 24, "eval_quick": 24}
+    size["max_new_tokens"] = 64
+options = grpo.Options(task="countdown", out=runs / "teacher", **size)
+teacher_folder = grpo.train(options).folder
 teacher, tokenizer = opened(teacher_folder)
 student, own_tokenizer = opened("countdown-base-unseeded")
-assert (
-    own_tokenizer.fingerprint() == tokenizer.fingerprint()
-)  # else their tokens could not be compared
+# Else their tokens could not be compared.
+assert own_tokenizer.fingerprint() == tokenizer.fingerprint()
 
 # %%
 how = {
@@ -93,24 +86,18 @@ how = {
 
 def answers(model, temperature=1.0):
     """One answer to each validation problem."""
-    return [
-        group[0]
-        for group in rollout(
-            model, tokenizer, task, problems, seed=0, temperature=temperature, **how
-        )
-    ]
+    groups = rollout(model, tokenizer, task, problems, seed=0, temperature=temperature, **how)
+    return [group[0] for group in groups]
 
 
 def measured(model):
-    """Accuracy with its interval, greedy accuracy, and how often it tries again after a first try that failed."""
-    found, greedy = (
-        reflection.measures(task, answers(model)),
-        evaluate.score([[e] for e in answers(model, 0.0)]),
-    )
+    """Accuracy with its interval, greedy accuracy, and how often it tries again after a first try
+    that failed."""
+    found = reflection.measures(task, answers(model))
     return {
         **{name: found[name] for name in ("final_accuracy", "first_try_accuracy", "retry_rate")},
         "length": found["mean_length"]["mean"],
-        "greedy": greedy["accuracy"],
+        "greedy": Scores.of([[e] for e in answers(model, 0.0)]).accuracy,
     }
 
 
@@ -121,7 +108,8 @@ def percent(rate):
 rows = {"teacher": measured(teacher), "student before": measured(student)}
 for name, row in rows.items():
     print(
-        f"{name:16} right {percent(row['final_accuracy']):>7}   tries again {percent(row['retry_rate']):>7}   length {row['length']:.0f}"
+        f"{name:16} right {percent(row['final_accuracy']):>7}   "
+        f"tries again {percent(row['retry_rate']):>7}   length {row['length']:.0f}"
     )
 
 # %% [markdown]
@@ -133,9 +121,8 @@ for name, row in rows.items():
 
 # %%
 written = answers(teacher)
-example = next(
-    (e for e in written if e.grade.correct and task.parse_trace(e.text).reflections), written[0]
-)
+good = [e for e in written if e.grade.correct and task.parse_trace(e.text).reflections]
+example = min(good or written, key=lambda e: e.length)
 ids = torch.tensor([example.prompt_ids + example.completion_ids])
 with torch.no_grad():
     start = len(example.prompt_ids) - 1  # the logits at t speak of the token at t + 1
@@ -143,29 +130,30 @@ with torch.no_grad():
 kl = (T.exp() * (T - S)).sum(-1)
 pieces = [repr(tokenizer.decode([i]))[1:-1] or "EOS" for i in example.completion_ids]
 
-figure, axis = plt.subplots(figsize=(10, 2.8))
-axis.bar(range(len(kl)), kl, color="0.4")
 worst = int(kl.argmax())
-axis.annotate(
-    f"here comes {pieces[worst]!r}", (worst, kl[worst]), xytext=(8, -4), textcoords="offset points"
-)
-axis.set_xticks(range(len(kl)), pieces, rotation=90, fontsize=6)
-axis.set(
-    ylabel="KL(T || S), nats",
-    title="One trace of the teacher: where does the student think otherwise?",
-)
-figure.tight_layout()
+figure, axis = plt.subplots(figsize=(10, 3))
+curves.bars(axis, range(len(kl)), kl.tolist(), curves.LOOKS[0])
+here = {"xytext": (8, -4), "textcoords": "offset points"}
+axis.annotate(f"here comes {pieces[worst]!r}", (worst, kl[worst]), **here)
+axis.set_xticks(range(len(kl)), pieces, rotation=90, fontsize=6.5)
+axis.set(xlabel="next token of the teacher's trace", ylabel="KL(T || S), nats")
+axis.set_title("Where does the student think otherwise?")
 plt.show()
 
-for name, logp in (("teacher", T), ("student", S)):
-    top = logp[worst].exp().topk(3)
-    print(
-        f"{name}: "
-        + ", ".join(f"{tokenizer.decode([int(i)])!r} {p:.1%}" for p, i in zip(*top, strict=True))
+
+def likeliest(p, n):
+    """The n likeliest tokens of a distribution [V], in words."""
+    return ", ".join(
+        f"{tokenizer.decode([int(i)])!r} {x:.1%}" for x, i in zip(*p.topk(n), strict=True)
     )
+
+
+for name, logp in (("teacher", T), ("student", S)):
+    print(f"{name}: {likeliest(logp[worst].exp(), 3)}")
 hard_nats, soft_nats = -S.gather(1, ids[0, start + 1 :, None]).sum(), kl.sum()
 print(
-    f"surprise of the student at this trace {hard_nats:.1f} nats, KL divergence along it {soft_nats:.1f} nats"
+    f"surprise of the student at this trace {hard_nats:.1f} nats, "
+    f"KL divergence along it {soft_nats:.1f} nats"
 )
 
 # %% [markdown]
@@ -189,18 +177,13 @@ place = int((T.exp() * T).sum(-1).argmin())  # where the entropy of T is largest
 p, q = T[place].exp(), S[place].exp()
 drawn = torch.multinomial(p, 10_000, replacement=True, generator=torch.Generator().manual_seed(0))
 onehot = torch.nn.functional.one_hot(drawn, len(p)).float()
-print(
-    "the teacher, undecided: "
-    + ", ".join(f"{tokenizer.decode([int(i)])!r} {x:.1%}" for x, i in zip(*p.topk(4), strict=True))
-)
-print(
-    f"largest error of the gradient from one draw {(onehot - p).abs().amax(1).mean():.3f}, from the mean of all {(onehot.mean(0) - p).abs().max():.4f}"
-)
+one, mean = (onehot - p).abs().amax(1).mean(), (onehot.mean(0) - p).abs().max()
+print("the teacher, undecided:", likeliest(p, 4))
+print(f"largest error of the gradient from one draw {one:.3f}, from the mean of all {mean:.4f}")
 assert torch.allclose(q - onehot.mean(0), q - p, atol=0.03)
 
-logits = (
-    S[place].clone().requires_grad_()
-)  # the library's soft loss (beta 0 is the KL), and its gradient
+# The library's soft loss (beta 0 is the KL), and its gradient.
+logits = S[place].clone().requires_grad_()
 objectives.generalized_jsd(logits[None], T[place][None], 0.0, torch.ones(1)).backward()
 assert torch.allclose(logits.grad, q - p, atol=1e-5)
 
@@ -213,7 +196,7 @@ assert torch.allclose(logits.grad, q - p, atol=1e-5)
 # |---|---|---|---|
 # | `traces` | - log S(y_t) | the teacher; kept if right | the text alone, once |
 # | `logits` | KL(T ‖ S) | the same | its logits in every step |
-# | `on-policy` | JSD_½(T, S) | half of the batches: the *student* | its logits in every step, about texts it never wrote |
+# | `on-policy` | JSD_½(T, S) | in half of the batches the *student* | its logits in every step |
 #
 # The first is what R1 did to small models; the second is Hinton's (arXiv 1503.02531); the third is
 # GKD (2306.13649). The reason for the third: a student that learns from perfect traces alone has
@@ -227,30 +210,27 @@ assert torch.allclose(logits.grad, q - p, atol=1e-5)
 # %%
 TOKENS, PROMPTS = (1_500, 48) if FAST else (320_000, 2_400)
 small = {"batch": 8, "eval_n": 24} if FAST else {"batch": 16, "eval_n": 200, "eval_every": 100}
-curves, costs, students = {}, {}, {}
+learning, costs, students = {}, {}, {}
 for way in distill.WAYS:
     pool = runs / "traces" / "traces.jsonl"  # written by the first way, read by the others
-    started = time.perf_counter()
-    log = runlog.RunLog.open(
-        distill.train(
-            distill.Options(
-                teacher=str(teacher_folder),
-                student="countdown-base-unseeded",
-                task="countdown",
-                way=way,
-                tokens=TOKENS,
-                prompts=PROMPTS,
-                pool=pool if pool.exists() else None,
-                out=runs / way,
-                **small,
-            )
-        )
+    options = distill.Options(
+        teacher=str(teacher_folder),
+        student="countdown-base-unseeded",
+        task="countdown",
+        way=way,
+        tokens=TOKENS,
+        prompts=PROMPTS,
+        pool=pool if pool.exists() else None,
+        out=runs / way,
+        **small,
     )
+    started = time.perf_counter()
+    log = runlog.RunLog.open(distill.train(options).folder)
     costs[way] = files.read_json(log.folder / "summary.json") | {
         "wall": time.perf_counter() - started
     }
     learnt = {0: 0} | {m["step"]: m["tokens"] for m in log.metrics("train")}
-    curves[way] = [(learnt[e["step"]], e["accuracy"]) for e in log.metrics("eval")]
+    learning[way] = [(learnt[e["step"]], e["accuracy"]) for e in log.metrics("eval")]
     students[way] = opened(log.folder)[0]
     rows[way] = measured(students[way])
     print()
@@ -261,14 +241,16 @@ for way in distill.WAYS:
 # %%
 best = rows["teacher"]["final_accuracy"]["rate"]
 print(
-    f"{'':16}{'right':>7}  {'95 %':16}{'greedy':>8}{'first try':>11}{'tries again':>13}{'length':>8}{'kept':>8}"
+    f"{'':16}{'right':>7}  {'95 %':16}{'greedy':>8}{'first try':>11}{'tries again':>13}"
+    f"{'length':>8}{'kept':>8}"
 )
 for name, row in rows.items():
     low, high = row["final_accuracy"]["ci"]
+    right = row["final_accuracy"]["rate"]
     print(
-        f"{name:16}{row['final_accuracy']['rate']:>7.1%}  {f'{low:.1%} to {high:.1%}':16}{row['greedy']:>8.1%}"
-        f"{percent(row['first_try_accuracy']):>11}{percent(row['retry_rate']):>13}{row['length']:>8.0f}"
-        + (f"{row['final_accuracy']['rate'] / best:>8.0%}" if best else "")
+        f"{name:16}{right:>7.1%}  {f'{low:.1%} to {high:.1%}':16}{row['greedy']:>8.1%}"
+        f"{percent(row['first_try_accuracy']):>11}{percent(row['retry_rate']):>13}"
+        f"{row['length']:>8.0f}" + (f"{right / best:>8.0%}" if best else "")
     )
 print(f"\n{'':16}{'learnt from':>12}{'student wrote':>15}{'steps':>7}{'seconds':>9}   (tokens)")
 for way, cost in costs.items():
@@ -276,7 +258,8 @@ for way, cost in costs.items():
     print(f"{way:16}{cost['tokens_trained']:>12,}{own:>15,}{cost['steps']:>7}{cost['wall']:>9.0f}")
 traces = costs["traces"]["traces"]
 print(
-    f"the pool: {traces['sampled']:,} answers of the teacher, {traces['tokens']:,} tokens; {traces['kept']:,} were right and well-formed, and kept"
+    f"the pool: {traces['sampled']:,} answers of the teacher, {traces['tokens']:,} tokens; "
+    f"{traces['kept']:,} were right and well-formed, and kept"
 )
 
 # %%
@@ -285,53 +268,31 @@ alone = [
     for r in files.read_jsonl(machine.data_folder() / "results" / "aha.jsonl")
     if r["task"] == "countdown" and r["kind"] == "unseeded"
 ]
-figure, axes = plt.subplots(1, 2, figsize=(10, 3.6), width_ratios=(3, 2))
-for (way, curve), style in zip(curves.items(), ("k-o", "k--s", "k:^"), strict=True):
-    axes[0].plot(
-        [x / 1000 for x, _ in curve],
-        [y for _, y in curve],
-        style,
-        markerfacecolor="white",
-        markersize=5,
-        label=way,
-    )
-axes[0].axhline(best, color="0.5", linewidth=2.5)
-axes[0].annotate("teacher", (0, best), xytext=(3, 4), textcoords="offset points")
+figure, axis = plt.subplots(figsize=(6, 3.2))
+for (way, points), look in zip(learning.items(), curves.LOOKS, strict=False):
+    curves.line(axis, [x / 1000 for x, _ in points], [y for _, y in points], look, way)
+axis.axhline(best, color="gray", linewidth=2.5, label="teacher")
 if alone:
-    axes[0].axhline(intervals.mean(alone), color="0.5", linestyle="-.")
-    axes[0].annotate(
-        "the student's own RL (lecture 17)",
-        (0, intervals.mean(alone)),
-        xytext=(3, 4),
-        textcoords="offset points",
-    )
-axes[0].set(
-    xlabel="thousand completion tokens learnt from",
-    ylabel="right, sampled",
-    ylim=(0, 1),
-    title="Validation accuracy",
-)
-axes[0].legend(frameon=False)
-for i, row in enumerate(rows.values()):
-    first, final = row["first_try_accuracy"]["rate"], row["final_accuracy"]["rate"]
-    low, high = row["final_accuracy"]["ci"]
-    axes[1].bar(
-        i, first, color="0.45", edgecolor="black", label="by the first try" if not i else None
-    )
-    axes[1].bar(
-        i,
-        max(0, final - first),
-        bottom=first,
-        color="white",
-        edgecolor="black",
-        hatch="///",
-        label="by trying again" if not i else None,
-    )
-    axes[1].errorbar(i, final, [[final - low], [high - final]], color="black", capsize=3)
-axes[1].set_xticks(range(len(rows)), [name.replace(" ", "\n") for name in rows], fontsize=8)
-axes[1].set(ylim=(0, 1), title="Where the right answers come from")
-axes[1].legend(frameon=False, loc="upper right", fontsize=8)
-figure.tight_layout()
+    own = intervals.mean(alone)
+    axis.axhline(own, color="gray", linestyle="-.", label="the student's own RL (lecture 17)")
+x = "thousand completion tokens learnt from"
+curves.frame(axis, "Validation accuracy", x=x, y="right, sampled", share=True)
+axis.legend(ncols=2)
+plt.show()
+
+# %%
+first = [row["first_try_accuracy"]["rate"] for row in rows.values()]
+final = [row["final_accuracy"]["rate"] for row in rows.values()]
+again = [max(0, b - a) for a, b in zip(first, final, strict=True)]
+ends = [row["final_accuracy"]["ci"] for row in rows.values()]
+places = range(len(rows))
+figure, axis = plt.subplots(figsize=(6, 3))
+curves.bars(axis, places, first, curves.LOOKS[0], "by the first try", width=0.6)
+curves.bars(axis, places, again, curves.LOOKS[1], "by trying again", width=0.6, bottom=first)
+curves.intervals(axis, places, final, ends, curves.REFERENCE, linestyle="none")
+axis.set_xticks(places, [name.replace(" ", "\n") for name in rows])
+curves.frame(axis, "Where the right answers come from", y="right, sampled", share=True)
+axis.legend()
 plt.show()
 
 # %% [markdown]
@@ -356,18 +317,16 @@ def show(title, episode):
     print(f"{title}:{''.join(mark.get(kind, '') + piece for piece, kind in pieces)}\n")
 
 
-taught, untaught = answers(students["traces"]), answers(student)
-pair = next(
-    (
-        (b, a)
-        for b, a in zip(untaught, taught, strict=True)
-        if a.grade.correct and not b.grade.correct and task.parse_trace(a.text).reflections
-    ),
-    (untaught[0], taught[0]),
-)
-print(task.render(pair[0].problem), end="\n\n")
-show("before", pair[0])
-show("after traces", pair[1])
+pairs = list(zip(answers(student), answers(students["traces"]), strict=True))
+solved = [
+    (before, after)
+    for before, after in pairs
+    if after.grade.correct and not before.grade.correct and task.parse_trace(after.text).reflections
+]
+before, after = (solved or pairs)[0]
+print(task.render(before.problem), end="\n\n")
+show("before", before)
+show("after traces", after)
 
 # %% [markdown]
 # ## 6. A student of a quarter of the teacher's size
@@ -378,16 +337,16 @@ show("after traces", pair[1])
 # teacher's accuracy.
 
 # %%
-study = sorted(
-    files.read_jsonl(machine.data_folder() / "results" / "distill.jsonl"),
-    key=lambda r: (["teacher", "base", *distill.WAYS].index(r["kind"]), r["seed"]),
-)
+kinds = ["teacher", "base", *distill.WAYS]
+study = files.read_jsonl(machine.data_folder() / "results" / "distill.jsonl")
+study.sort(key=lambda r: (kinds.index(r["kind"]), r["seed"]))
 most = next((r["test"]["accuracy"] for r in study if r["kind"] == "teacher"), None)
 print(f"{'':10} seed   right  95 %               greedy    kept" if study else "not measured yet")
 for r in study if most else ():
-    low, high = r["test"]["accuracy_ci"]
+    right, (low, high) = r["test"]["accuracy"], r["test"]["accuracy_ci"]
     print(
-        f"{r['kind']:10} {r['seed']:>4}  {r['test']['accuracy']:>6.1%}  {f'{low:.1%} to {high:.1%}':17}{r['test']['greedy']:>8.1%}{r['test']['accuracy'] / most:>8.0%}"
+        f"{r['kind']:10} {r['seed']:>4}  {right:>6.1%}  {f'{low:.1%} to {high:.1%}':17}"
+        f"{r['test']['greedy']:>8.1%}{right / most:>8.0%}"
     )
 
 # %% [markdown]

@@ -24,7 +24,7 @@ import threading
 import weakref
 from collections.abc import Sequence
 from concurrent.futures import Future
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -102,7 +102,7 @@ class Workers:
         self.count = count
         self.processes: list[DecodingProcess] | None = None  # None: not started
         self.peaks_mb: list[float] = []  # of the processes that took part in the last job
-        self.one_job_at_a_time = threading.Lock()
+        self.one_job = threading.Lock()  # each sets and restores torch's number of threads
 
     def start(self, wait: bool = False) -> None:
         """Start them now, so that they have imported torch by the time that they are needed. wait:
@@ -128,7 +128,7 @@ class Workers:
 
         A share that its process has not begun when ours is done is decoded here, too.
         """
-        with self.one_job_at_a_time:
+        with self.one_job:
             self.start()
             threads = torch.get_num_threads()
             torch.set_num_threads(1)
@@ -150,8 +150,6 @@ class Workers:
         how: Sampling,
     ) -> list[list[Completion]]:
         assert self.processes is not None
-        if how.seed is None:
-            how = replace(how, seed=torch.Generator().seed())
         shares = shares_of(len(prompts), how.n, self.count + 1)
         fields, weights = common_fields(engine, tokenizer, how)
         requests = [

@@ -37,6 +37,7 @@ from minilrm.rollout import Episode, fitting, rollout
 from minilrm.runlog import RunLog
 from minilrm.tasks import Problem, get_task
 from minilrm.tasks.base import Task
+from minilrm.tasks.traces import TracedTask
 from minilrm.tokenizer import Tokenizer
 from studies import common
 
@@ -255,7 +256,7 @@ def study_parallel(task_name: str, seed: int) -> None:
     )
 
 
-def self_checked(task: Task, group: Sequence[Episode]) -> tuple[Episode, int]:
+def self_checked(task: TracedTask, group: Sequence[Episode]) -> tuple[Episode, int]:
     """(the first answer whose own check accepts it, else the last; tokens spent until then)."""
     spent = 0
     for episode in group:
