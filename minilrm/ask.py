@@ -21,7 +21,7 @@ from pathlib import Path
 import torch
 
 from minilrm import cli, files, machine
-from minilrm.checkpoint import open_model
+from minilrm.checkpoint import newest_valid, open_model
 from minilrm.errors import UserError
 from minilrm.intervals import majority
 from minilrm.model import Transformer
@@ -99,24 +99,35 @@ def main(options: Options) -> None:
 
 
 def default_checkpoint(task: str, runs: Path = Path("runs")) -> str:
-    """The newest finished grpo run of a task, else its shipped base. Unfinished runs have no
-    summary.json. UserError if there is neither."""
-    finished = []
-    for summary in runs.glob("*/summary.json"):
-        try:
-            config = files.read_json(summary.parent / "config.json")
-        except UserError:
-            continue  # not a run of ours, or a damaged one
-        if config.get("command") == "grpo" and config.get("task") == task:
-            finished.append((summary.stat().st_mtime, str(summary.parent)))
-    if finished:
-        return max(finished)[1]
+    """The newest finished grpo run of a task that still has a checkpoint, else its shipped base.
+    Unfinished runs have no summary.json. UserError if there is neither."""
+    summaries = sorted(runs.glob("*/summary.json"), key=lambda p: p.stat().st_mtime, reverse=True)
+    for run in (summary.parent for summary in summaries):
+        if is_grpo_run(run, task) and has_checkpoint(run):
+            return str(run)
     if base := task_class(task).base:
         return base
     raise UserError(
         f"there is no finished grpo run of {task} in {runs}, and no base is shipped for it; name a "
         "checkpoint with --checkpoint"
     )
+
+
+def is_grpo_run(run: Path, task: str) -> bool:
+    try:
+        config = files.read_json(run / "config.json")
+    except UserError:
+        return False  # not a run of ours, or a damaged one
+    return config.get("command") == "grpo" and config.get("task") == task
+
+
+def has_checkpoint(run: Path) -> bool:
+    """Whether a run's checkpoints are still there, and one of them is whole."""
+    try:
+        newest_valid(run / "checkpoints")
+    except UserError:
+        return False
+    return True
 
 
 # -- asking ----------------------------------------------------------------------------------------

@@ -165,6 +165,14 @@ def parse(
 # -- running a command -----------------------------------------------------------------------------
 
 
+def open_closed_streams() -> None:
+    """Python has None in the place of a stream that was closed before it began (`>&-`, pythonw):
+    nothing is read there, and what is written goes nowhere."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))
+
+
 def silence_stdout() -> None:
     """After the reader of our output has gone: what is still to be flushed goes nowhere, without a
     complaint."""
@@ -188,13 +196,13 @@ def run_command(
     one line and exit code 2, Ctrl-C with 130; any other exception is a mistake of ours and keeps
     its traceback.
     """
+    open_closed_streams()
     words = list(sys.argv[1:] if argv is None else argv)
     if first and words and not words[0].startswith("-"):
         words.insert(0, f"--{first}")
     try:
         code = function(parse(options_class, words, prog=prog, description=description or ""))
-        if sys.stdout is not None:  # None where it was closed before we began
-            sys.stdout.flush()
+        sys.stdout.flush()
     except UserError as error:
         fail(str(error))
     except KeyboardInterrupt:

@@ -139,6 +139,20 @@ def write_bytes_atomic(path: str | Path, data: bytes) -> None:
             sibling.unlink(missing_ok=True)
 
 
+def refuse_to_overwrite(path: Path | None, flag: str = "--out") -> None:
+    """UserError unless a new file can be written at `path`: said before the work, not after it.
+    None is fine: then nothing is to be written. `flag`: the option that names the file."""
+    if path is None:
+        return
+    folder = path.absolute().parent
+    if path.is_dir() or not folder.is_dir():
+        raise UserError(f"{flag} {path} must name a file in a folder that is there")
+    if os.path.lexists(path):
+        raise UserError(f"{flag} {path} is there already; choose another name, or remove it first")
+    if not os.access(folder, os.W_OK):
+        raise UserError(f"{flag} {path} cannot be written: no permission; choose another folder")
+
+
 @contextlib.contextmanager
 def user_errors(verb: str, path: str | Path) -> Iterator[None]:
     """A full disk or a missing permission is the user's to mend: one line, no traceback."""

@@ -96,6 +96,25 @@ def add_gradients(parameters: Iterable[nn.Parameter], gradients: Iterable[Tensor
             parameter.grad += gradient
 
 
+LARGEST_WEIGHT = 1e6  # that of a trained model is below 100
+
+
+def refuse_broken(model: nn.Module) -> None:
+    """UserError if a step has made a weight absurdly large, infinite or NaN.
+
+    Such a model may give finite losses for ever: where the squares in its norms overflow, they make
+    every logit 0. So neither the loss nor the gradient tells; and checkpoints of it would push out
+    those that are worth something.
+    """
+    weights = [p.detach() for p in model.parameters()]
+    largest = float(nn.utils.get_total_norm(weights, norm_type=math.inf))
+    if not largest <= LARGEST_WEIGHT:
+        raise UserError(
+            f"the training has broken down: after this step a weight is {largest:.0e}. Nothing was "
+            "saved of it; the checkpoints before it are kept. Try a much lower learning rate"
+        )
+
+
 class Guard:
     """Takes optimizer steps, but never a poisoned one: a NaN or inf skips the step; ten in a row
     stop the run. This is the one place where the gradients of several devices are added up."""
@@ -115,6 +134,7 @@ class Guard:
         if healthy:
             for optimizer in optimizers.values():
                 optimizer.step()
+            refuse_broken(model)
         for optimizer in optimizers.values():
             optimizer.zero_grad(set_to_none=True)
         self.in_a_row = 0 if healthy else self.in_a_row + 1

@@ -21,6 +21,7 @@ import torch
 
 from minilrm import checkpoint, devices, loop, machine, objectives, reflection, rewards
 from minilrm.errors import UserError
+from minilrm.intervals import TOO_FEW
 from minilrm.measure import Scores
 from minilrm.model import SCALES, Transformer
 from minilrm.options import fill, option
@@ -226,9 +227,8 @@ class Trainer(loop.Trainer):
         self.state.invalid_steps = self.state.invalid_steps + 1 if share > 0.5 else 0
         if self.state.invalid_steps >= 10:
             raise UserError(
-                f"the reward function failed on {share:.0%} of the completions and on over half of "
-                "them for ten steps: it raises, hangs, or returns no finite number; mend it, then "
-                "use --resume"
+                "the reward function failed on over half of the completions for ten steps: it "
+                "raises, hangs, or returns no finite number; mend it, then use --resume"
             )
 
     @torch.no_grad()
@@ -282,9 +282,12 @@ class Trainer(loop.Trainer):
     # -- around them -----------------------------------------------------------------------------
 
     def shown(self, metrics: Mapping[str, Any]) -> dict[str, Any]:
-        """How many think or, where there are traces, how many try again."""
+        """Reward and length; of enough completions also how many are right, and how many think or,
+        where there are traces, try again."""
         names = {"reward": "reward", "accuracy": "accuracy", "length": "completions/mean_length"}
-        if "reflection/retry_rate" in metrics:
+        if self.options.prompts * self.options.group_size < TOO_FEW:
+            del names["accuracy"]
+        elif "reflection/retry_rate" in metrics:
             names |= {
                 "first": "reflection/first_try_accuracy",
                 "retries": "reflection/retry_rate",

@@ -102,8 +102,10 @@ class RunLog:
         try:
             with lock:
                 write_json_atomic(holder, {"pid": os.getpid(), "since": _now()})
-                yield
-                holder.unlink(missing_ok=True)
+                try:
+                    yield
+                finally:
+                    holder.unlink(missing_ok=True)
         except Timeout:
             who = read_json(holder) if holder.exists() else {}
             raise UserError(
@@ -112,13 +114,9 @@ class RunLog:
                 "or stop it first"
             ) from None
 
-    def discard(self) -> bool:
-        """Remove a run that came to nothing, so that it is not in the way of the next try: one with
-        no metrics and no checkpoint. True if it was."""
-        if self.metrics() or self.checkpoints():
-            return False
+    def discard(self) -> None:
+        """Remove a run that came to nothing, so that it is not in the way of the next try."""
         shutil.rmtree(self.folder, ignore_errors=True)
-        return True
 
     # Writing
 

@@ -84,7 +84,7 @@ def write_pool(
             kept, found = keep_right(ask(problems, first), seen)
             counts.update(found)
             records += [as_record(tokenizer, e) for e in kept]
-            bar.update(len(problems), kept=len(records) / counts["sampled"])
+            bar.update(len(problems), kept=f"{len(records)} of {counts['sampled']}")
             if interrupt.requested:
                 return None
     if not records:

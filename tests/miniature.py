@@ -86,7 +86,7 @@ def miniature():
         patch.setattr(
             corpus,
             "build",
-            lambda tokenizer, tokens, pages: build(
+            lambda tokenizer, tokens, pages, chunk=20: build(
                 tokenizer, tokens if pages.split == "train" else 2000, pages, chunk=20
             ),
         )

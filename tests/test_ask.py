@@ -4,6 +4,7 @@ terminal."""
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import unicodedata
@@ -179,10 +180,12 @@ def test_mistakes_are_one_line_and_exit_code_2(argv, words, capsys):
 # -- which model -----------------------------------------------------------------------------------
 
 
-def test_the_default_is_the_newest_finished_grpo_run_of_the_task(tmp_path):
+def test_the_default_is_the_newest_finished_grpo_run_of_the_task(folder, tmp_path):
+    """Issue 15, 22. Catches: the newest run chosen though its checkpoints are gone or damaged."""
+
     def add(name, command, task, age, finished=True):
         run = tmp_path / name
-        run.mkdir()
+        shutil.copytree(folder, run / "checkpoints" / "step-000001")
         (run / "config.json").write_text(json.dumps({"command": command, "task": task}))
         if finished:
             (run / "summary.json").write_text("{}")
@@ -197,6 +200,10 @@ def test_the_default_is_the_newest_finished_grpo_run_of_the_task(tmp_path):
     (tmp_path / "broken").mkdir()
     (tmp_path / "broken" / "summary.json").write_text("{}")
     assert default_checkpoint("gsm8k-mini", tmp_path) == str(tmp_path / "new")
+    (tmp_path / "new" / "checkpoints" / "step-000001" / "model.safetensors").write_bytes(b"")
+    assert default_checkpoint("gsm8k-mini", tmp_path) == str(tmp_path / "old")
+    shutil.rmtree(tmp_path / "old" / "checkpoints")
+    assert default_checkpoint("gsm8k-mini", tmp_path) == "gsm8k-mini-base"
 
 
 def test_language_is_seen_from_the_words():

@@ -13,7 +13,7 @@ from minilrm.corpus.documents import Corpus
 from minilrm.corpus.planned import tokenizer_texts
 from minilrm.corpus.solved import STYLES, Solved
 from minilrm.corpus.web import MIX, Web
-from minilrm.errors import UserError
+from minilrm.files import refuse_to_overwrite, user_errors
 from minilrm.options import option
 from minilrm.tasks import TASKS
 from minilrm.tokenizer import Tokenizer
@@ -44,9 +44,11 @@ class Options:
 
 
 def run(options: Options) -> None:
-    if options.out and (options.out.is_dir() or not options.out.absolute().parent.is_dir()):
-        raise UserError(f"--out {options.out} must name a file in a folder that is there")
+    refuse_to_overwrite(options.out)
     if options.tokenizer:
+        with user_errors("make the folder", options.tokenizer):
+            options.tokenizer.mkdir(parents=True, exist_ok=True)
+        refuse_to_overwrite(options.tokenizer / "tokenizer.json", "--tokenizer")
         tokenizer = Tokenizer.train(tokenizer_texts(options.seed), vocab_size=1024)
         tokenizer.save(options.tokenizer)
         print(
@@ -72,7 +74,7 @@ def run(options: Options) -> None:
 
 
 def write(corpus: Corpus, count: int, out: Path) -> None:
-    with open(out, "w", encoding="utf-8") as file:
+    with user_errors("write", out), open(out, "x", encoding="utf-8") as file:
         for document in map(corpus.document, range(count)):
             file.write(
                 json.dumps({"kind": document.kind, "text": document.text}, ensure_ascii=False)

@@ -257,6 +257,10 @@ class Trainer(loop.Trainer):
         log.log(0, figures, event="teacher")
         print(f"the teacher on these problems: {self.state.teacher.words()}", flush=True)
 
+    def has_results(self, log: RunLog) -> bool:
+        """The teacher's traces can be learnt from again."""
+        return super().has_results(log) or (log.folder / "traces.jsonl").exists()
+
     def prepare(self, log: RunLog, interrupt: Interrupt) -> bool:
         """Have the teacher's traces written, or read those of this run."""
         if self.pool.examples or self.options.lmbda == 1:  # every batch is the student's own

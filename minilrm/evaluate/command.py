@@ -2,7 +2,6 @@
 
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from minilrm import checkpoint, files, machine
@@ -105,23 +104,15 @@ def choose_problems(task: Task, options: Options) -> list[Problem]:
     return task.problems("test", options.n if "n" in options.given else sys.maxsize)
 
 
-def refuse_to_overwrite(out: Path | None) -> None:
-    """UserError if the result could not be written, or would replace a file."""
-    if out and (out.is_dir() or not out.absolute().parent.is_dir()):
-        raise UserError(f"--out {out} must name a file in a folder that is there")
-    if out and out.exists():
-        raise UserError(f"--out {out} is there already; choose another name, or remove it first")
-
-
 def main(options: Options) -> None:
-    refuse_to_overwrite(options.out)
+    files.refuse_to_overwrite(options.out)
     device = machine.choose_device(options.device)
     machine.raise_malloc_thresholds()
     machine.set_threads(options.threads)
     folder, model, tokenizer, info = checkpoint.open_model(options.checkpoint, device)
     task = choose_task(options, info)
     problems = choose_problems(task, options)
-    print(options_table(options), flush=True)
+    print(options_table(options.replace(n=len(problems))), flush=True)
     result = evaluate(
         model, tokenizer, task, problems, options, report=lambda text: print(text, file=sys.stderr)
     )

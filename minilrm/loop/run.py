@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,13 +11,7 @@ from minilrm import cli
 from minilrm.errors import UserError
 from minilrm.loop.trainer import Evaluation, Options, Trainer
 from minilrm.model import count_parameters
-from minilrm.options import (
-    check,
-    options_table,
-    resumed,
-    to_dict,
-    with_recipe,
-)
+from minilrm.options import check, options_table, resumed, to_dict, with_recipe
 from minilrm.progress import Interrupt, Progress
 from minilrm.report import write_report
 from minilrm.runlog import RunLog
@@ -55,21 +48,21 @@ def train(make: type[Trainer], options: Options, show_options: bool = False, **m
     not given. UserError for whatever the user can mend, before a run folder is made where possible.
     """
     options, log = final_options(make, options)
-    with contextlib.ExitStack() as held:
-        if log:
-            held.enter_context(log.lock())
-        trainer = make(options, **more)
-        if log:
+    if log:
+        with log.lock():
+            trainer = make(options, **more)
             trainer.resume(log)
             log.resume_with(to_dict(options))
             return run(trainer, log, show_options)
-        log = RunLog.create(make.command, options.task, to_dict(options), options.out)
-        held.enter_context(log.lock())
-        try:
+    trainer = make(options, **more)
+    log = RunLog.create(make.command, options.task, to_dict(options), options.out)
+    try:
+        with log.lock():
             return run(trainer, log, show_options)
-        except UserError:
-            log.discard()  # a folder with nothing in it would only be in the way of the next try
-            raise
+    except (UserError, KeyboardInterrupt):
+        if not trainer.has_results(log):
+            log.discard()
+        raise
 
 
 def final_options(make: type[Trainer], options: Any) -> tuple[Any, RunLog | None]:

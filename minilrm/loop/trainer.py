@@ -32,8 +32,6 @@ from minilrm.sampler.workers import Workers
 from minilrm.tasks import TASKS, Problem, Task, get_task
 from minilrm.tokenizer import Tokenizer
 
-SAMPLES_KEPT = 40  # transcripts of an evaluation that go into samples.jsonl
-
 
 @dataclass
 class Options(CommandOptions):
@@ -178,6 +176,10 @@ class Trainer:
 
     def begin(self, log: RunLog) -> None:
         """What a new run does before its first evaluation, whose checkpoint keeps the state."""
+
+    def has_results(self, log: RunLog) -> bool:
+        """Whether a new run that failed has something to resume from, or for others to use."""
+        return self.state.step > 0
 
     def prepare(self, log: RunLog, interrupt: Interrupt) -> bool:
         """What comes between the first evaluation and the first step. False if Ctrl-C ended it."""

@@ -47,8 +47,7 @@ class Options:
 
 
 def main(options: Options) -> None:
-    if options.out and (options.out.is_dir() or not options.out.absolute().parent.is_dir()):
-        raise UserError(f"--out {options.out} must name a file in a folder that is there")
+    files.refuse_to_overwrite(options.out)
     device = machine.choose_device(options.device)
     machine.raise_malloc_thresholds()
     machine.set_threads(options.threads)

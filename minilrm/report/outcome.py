@@ -20,7 +20,10 @@ def outcome(summary: dict, metrics: list[dict]) -> str:
     )
     facts = summary or facts_so_far(metrics)
     return ended + " ".join(
-        accuracy_sentences(facts) + loss_sentences(metrics) + cost_sentences(facts)
+        accuracy_sentences(facts)
+        + loss_sentences(metrics)
+        + dropped_sentences(facts)
+        + cost_sentences(facts)
     )
 
 
@@ -78,6 +81,17 @@ def loss_sentences(metrics: list[dict]) -> list[str]:
     return [
         f"{name}: {line[0][1]:.3f} at first, <b>{line[-1][1]:.3f}</b> at last."
         for name, line in losses.items()
+    ]
+
+
+def dropped_sentences(facts: dict) -> list[str]:
+    """For runs that had to leave out what did not fit into the context."""
+    dropped, drawn = facts.get("examples_dropped"), facts.get("examples_drawn")
+    if not is_number(dropped) or not is_number(drawn) or not dropped:
+        return []
+    return [
+        f"{dropped:,} of {drawn:,} solved problems were too long for the model's context and were "
+        "left out."
     ]
 
 
