@@ -109,6 +109,14 @@ def best_of_all_policies(student):
                 f"promises {best:.7g}: both must be equal. Sweep until no value changes by more "
                 "than the tolerance, up or down (values may be negative)",
             )
+    apart = torch.eye(2, dtype=DOUBLE)[:, None]
+    expect_close(
+        student.value_iteration(apart, double([[1.0], [-1.0]]), 0.5),
+        double([2.0, -2.0]),
+        "two states that stay where they are and earn 1 and -1 a step, gamma 0.5: a rise and a "
+        "fall of the same size are two changes, so take the largest of the absolute values",
+        tolerance=1e-6,
+    )
 
 
 @exercise("value_iteration", points=1)

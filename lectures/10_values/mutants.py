@@ -61,6 +61,11 @@ def never_below_zero(transition, rewards, gamma, tolerance=1e-10):
     return until(transition, rewards, gamma, lambda d: d.abs().max() <= tolerance).clamp(min=0)
 
 
+@mutant("value_iteration", "a rise and a fall of the same size are two changes")
+def sums_the_changes(transition, rewards, gamma, tolerance=1e-10):
+    return until(transition, rewards, gamma, lambda d: d.sum().abs() <= tolerance)
+
+
 @mutant("value_iteration", "up or down")
 def looks_for_rises(transition, rewards, gamma, tolerance=1e-10):
     return until(transition, rewards, gamma, lambda d: d.max() <= tolerance)
