@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import copy
 import math
+import shlex
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -377,7 +378,7 @@ def shipped_base(options: Options) -> Path:
     base = task_class(options.task).base
     if base:
         return checkpoint.shipped(base)
-    data = f" --data {options.data}" if options.data else ""
+    data = f" --data {shlex.quote(str(options.data))}" if options.data else ""
     raise UserError(
         f"no base is shipped for {options.task}. Fine-tune one that is on solved problems first: "
         f"python -m minilrm.sft --task {options.task}{data} --out runs/my-sft; then start from "

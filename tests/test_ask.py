@@ -177,6 +177,11 @@ def test_mistakes_are_one_line_and_exit_code_2(argv, words, capsys):
     assert stop.value.code == 2 and words in error and "\n" not in error
 
 
+def test_a_question_is_answered_where_stdout_is_closed(folder, monkeypatch):
+    monkeypatch.setattr(sys, "stdout", None)
+    run(folder, "--question", "Ana has 3 pens. How many?", "--max-new-tokens", "8")
+
+
 # -- which model -----------------------------------------------------------------------------------
 
 

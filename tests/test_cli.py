@@ -445,6 +445,23 @@ def test_a_closed_pipe_is_quiet(tmp_path):
 # -- python -m minilrm -----------------------------------------------------------------------------
 
 
+def test_a_command_runs_where_all_streams_are_closed(monkeypatch):
+    """`<&- >&- 2>&-` in a shell, or pythonw: Python has None in the place of the streams. Catches:
+    an AttributeError at the first question whether stdout is a terminal."""
+
+    def talk(options):
+        print("to nobody", sys.stdin.readline())
+        assert not sys.stdin.isatty() and not sys.stdout.isatty() and not sys.stderr.isatty()
+        sys.stdout.write("to nobody")
+        raise UserError("nobody hears of it")
+
+    for name in ("stdin", "stdout", "stderr"):
+        monkeypatch.setattr(sys, name, None)
+    with pytest.raises(SystemExit) as end:
+        run_command(talk, Options, [], prog="", description="")
+    assert end.value.code == 2
+
+
 def test_the_list_of_commands_names_only_what_is_there(tmp_path):
     answer = run_python(tmp_path, "-m", "minilrm")
     assert answer.returncode == 0, answer.stderr

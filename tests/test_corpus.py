@@ -4,6 +4,7 @@ splits leaks in."""
 import ast
 import json
 import math
+import os
 import random
 import re
 from collections import Counter
@@ -325,6 +326,40 @@ def test_its_mistakes_are_one_line(capsys, tmp_path, argv, words):
         and err.count("\n") == 1
         and words in err
     )
+
+
+@pytest.mark.parametrize(
+    "argv, words",
+    [
+        (["--out", "taken.jsonl"], "--out taken.jsonl is there already; choose another name"),
+        (["--out", "taken.jsonl/pages.jsonl"], "a file stands where a folder would have to be"),
+        (["--tokenizer", "taken.jsonl"], "cannot make the folder taken.jsonl: file exists"),
+        (["--tokenizer", "taken"], "--tokenizer taken/tokenizer.json is there already"),
+    ],
+)
+def test_a_place_that_is_taken_is_refused_before_any_work(
+    capsys, tmp_path, monkeypatch, argv, words
+):
+    """Issue 15, 21 and 22. Catches: a tokenizer trained for five seconds and then refused; a file
+    that is written over."""
+
+    def work(*args, **how):
+        pytest.fail("it began to work")
+
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "taken.jsonl").write_text("mine")
+    (tmp_path / "taken").mkdir()
+    (tmp_path / "taken" / "tokenizer.json").write_text("mine")
+    monkeypatch.setattr(command_line, "corpus_of", work)
+    monkeypatch.setattr(command_line, "tokenizer_texts", work)
+    with pytest.raises(SystemExit) as stopped:
+        command(*argv)
+    error = capsys.readouterr().err
+    assert (
+        stopped.value.code == 2 and words in error.replace(os.sep, "/") and error.count("\n") == 1
+    )
+    for file in ("taken.jsonl", "taken/tokenizer.json"):
+        assert (tmp_path / file).read_text() == "mine"
 
 
 # -- people who try --------------------------------------------------------------------------------

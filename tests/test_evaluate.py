@@ -461,6 +461,17 @@ def test_mistakes_are_one_line_and_exit_code_2(folder, argv, words, capsys):
     )
 
 
+def test_a_result_is_never_written_over(folder, tmp_path, capsys, monkeypatch):
+    """Issue 15, 22. Refused before a model is opened."""
+    out = tmp_path / "result.json"
+    out.write_text("mine")
+    monkeypatch.setattr(checkpoint, "open_model", lambda *args: pytest.fail("it was opened"))
+    with pytest.raises(SystemExit) as stop:
+        run(folder, "--out", str(out))
+    assert stop.value.code == 2 and out.read_text() == "mine"
+    assert f"--out {out} is there already; choose another name" in capsys.readouterr().err
+
+
 def test_a_missing_checkpoint_is_one_line_and_exit_code_2(tmp_path, capsys):
     for name in ("no-such-name", str(tmp_path / "nowhere"), str(tmp_path)):
         with pytest.raises(SystemExit) as stop:

@@ -445,6 +445,17 @@ def test_the_table_shows_rates_with_intervals_and_counts():
     )
 
 
+def test_a_result_is_never_written_over(folder, tmp_path, capsys, monkeypatch):
+    """Refused before a model is opened."""
+    out = tmp_path / "found.json"
+    out.write_text("mine")
+    monkeypatch.setattr(command, "open_model", lambda *args: pytest.fail("it was opened"))
+    with pytest.raises(SystemExit) as ended:
+        run("--checkpoint", folder, "--out", out)
+    assert ended.value.code == 2 and out.read_text() == "mine"
+    assert f"--out {out} is there already; choose another name" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     "argv, message",
     [
