@@ -2,8 +2,7 @@
 
     problems -> rollout -> rewards -> [the trainer's own: advantages, losses] -> optimizer steps
 
-Here is no formula: those are in objectives/ and values.py. The loop around the steps is
-loop.py's.
+No formula stands here: those are in objectives/ and values.py. The loop is in loop/.
 """
 
 from __future__ import annotations
@@ -390,13 +389,12 @@ def reference_model(options: Options, policy: Transformer) -> Transformer:
     """The frozen model that a KL term compares with: the policy at step 0. UserError if a resumed
     run's beginning is no longer there."""
     if not options.resume:
-        reference = copy.deepcopy(policy)
-    else:
-        try:
-            reference = beginning(options)[0].to(next(policy.parameters()).device)
-        except UserError as error:
-            raise UserError(
-                f"this run has a KL term, whose reference model is the one it began with (--init "
-                f"{options.init}): {error}"
-            ) from error
+        return copy.deepcopy(policy).eval().requires_grad_(False)
+    try:
+        reference = beginning(options)[0].to(next(policy.parameters()).device)
+    except UserError as error:
+        raise UserError(
+            f"this run has a KL term, whose reference model is the one it began with (--init "
+            f"{options.init}): {error}"
+        ) from error
     return reference.eval().requires_grad_(False)
