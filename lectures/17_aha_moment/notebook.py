@@ -6,9 +6,9 @@
 # happen, on two CPU cores, and then ask what nobody asks of a transcript: does thinking again *do*
 # anything, and how much of the gain is it?
 #
-# **Time**: about 10 minutes on two cores, most of it in one cell with a progress bar. With `FAST=1`
-# in the environment everything is cut down until it takes seconds and shows nothing but that the
-# code runs.
+# **Time**: about 30 minutes on two cores that are busy with other work too, as this run was; some 6
+# alone. Most of it is in one cell with a progress bar. With `FAST=1` in the environment everything
+# is cut down until it takes seconds and shows nothing but that the code runs.
 #
 # The task is *countdown*: make a target from three numbers, each used once. It cannot be worked out
 # from left to right. Somebody has to try, look at what came out, and perhaps try again.

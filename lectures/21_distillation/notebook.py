@@ -6,8 +6,8 @@
 # token (*logits*), and by correcting what the student writes itself (*on-policy*). One table and
 # one figure compare them at equal cost to the student.
 #
-# **Time**: about 10 minutes on two CPU cores, three of them for the teacher's own training; every
-# long part has a progress bar. With `FAST=1` in the environment everything is cut down until it
+# **Time**: about 30 minutes on two CPU cores that are busy with other work too, as this run was;
+# some 8 alone, three of them for the teacher's own training. Every long part has a progress bar. With `FAST=1` in the environment everything is cut down until it
 # takes seconds and shows nothing but that the code runs.
 #
 # Why this pair? In DeepSeek-R1's report (arXiv 2501.12948) reinforcement learning on a model of 32B
