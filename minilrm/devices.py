@@ -14,8 +14,9 @@ With one process each function is the identity: it returns what it was given, bi
 process group of torch.distributed was started, the same calls go through it.
 """
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import torch
 import torch.distributed
@@ -55,6 +56,27 @@ def share(items: Sequence[Item]) -> Sequence[Item]:
     return items if count() == 1 else items[rank() :: count()]
 
 
+def local(places: Iterable[int]) -> list[int]:
+    """Places in a batch -> places in this process's share of it; those of others are left out.
+
+    >>> local([2, 0])
+    [2, 0]
+    """
+    return [place // count() for place in places if place % count() == rank()]
+
+
+def joined(items: Sequence[Any]) -> list[Any]:
+    """`share` backwards: the batch of which `items` are this process's part. They have to be what
+    JSON can hold.
+
+    >>> joined(["a", "b", "c"])
+    ['a', 'b', 'c']
+    """
+    parts = gathered(list(items))
+    whole = range(sum(len(part) for part in parts))
+    return [parts[place % count()][place // count()] for place in whole]
+
+
 def total(number: Number) -> Number:
     """The sum of a number over all processes: a count of tokens, of sequences, of steps."""
     if count() == 1:
@@ -64,8 +86,14 @@ def total(number: Number) -> Number:
 
 def totals(numbers: Mapping[str, float]) -> dict[str, float]:
     """`total` of each of several figures that are parts of a sum, such as a loss over its whole
-    denominator."""
-    return {name: total(number) for name, number in numbers.items()}
+    denominator. A process with nothing to learn from may have fewer of them, or none."""
+    if count() == 1:
+        return dict(numbers)
+    sums: dict[str, float] = {}
+    for part in gathered(dict(numbers)):
+        for name, number in part.items():
+            sums[name] = sums.get(name, 0) + number
+    return sums
 
 
 def moments(values: Tensor) -> Moments:
@@ -86,6 +114,20 @@ def sum_gradients(parameters: Iterable[nn.Parameter]) -> None:
         if parameter.grad is None:
             parameter.grad = torch.zeros_like(parameter)
         parameter.grad = added(parameter.grad)
+
+
+def gathered(value: Any) -> list[Any]:
+    """The values of all processes, by number: what JSON can hold, of any size."""
+    if count() == 1:
+        return [value]
+    text = json.dumps(value).encode()
+    lengths = torch.zeros(count(), dtype=torch.int64)
+    lengths[rank()] = len(text)
+    lengths = added(lengths)
+    rows = torch.zeros(count(), int(lengths.max()), dtype=torch.uint8)
+    rows[rank(), : len(text)] = torch.tensor(list(text), dtype=torch.uint8)
+    texts = (bytes(row.tolist()) for row in added(rows))
+    return [json.loads(text[:n]) for text, n in zip(texts, lengths.tolist(), strict=True)]
 
 
 def added(tensor: Tensor) -> Tensor:

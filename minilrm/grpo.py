@@ -135,13 +135,13 @@ class Trainer(rl.Trainer):
         most = self.options.dynamic_sampling
         groups, dropped, rounds = list(groups), 0, 0
         while rounds < most:
-            places = [i for i, group in enumerate(groups) if has_zero_std(group)]
-            everywhere = int(devices.total(len(places)))
-            if not everywhere:
+            teach_nothing = devices.joined([has_zero_std(group) for group in groups])
+            places = [i for i, zero_std in enumerate(teach_nothing) if zero_std]
+            if not places:
                 break
-            rounds, dropped = rounds + 1, dropped + everywhere
-            fresh = self.sample(step, len(places), again=rounds)
-            for i, group in zip(places, fresh, strict=True):
+            rounds, dropped = rounds + 1, dropped + len(places)
+            fresh = self.sample(step, places, again=rounds)
+            for i, group in zip(devices.local(places), fresh, strict=True):
                 groups[i] = group
         redrawn: dict[str, float] = {"dynamic/rounds": rounds, "dynamic/dropped_groups": dropped}
         return groups, redrawn if most else {}

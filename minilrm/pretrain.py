@@ -145,7 +145,7 @@ class Trainer(loop.Trainer):
         o, state, started = self.options, self.state, time.perf_counter()
         if self.stream is None:
             self.stream = self.reader.micro_batches(skip=step * o.accumulate)
-        batch = list(itertools.islice(self.stream, o.accumulate))
+        batch = devices.share(list(itertools.islice(self.stream, o.accumulate)))
         count = devices.total(sum(int((ids[:, 1:] >= 0).sum()) for ids in batch))
         set_lr(self.optimizers, min((step + 1) / WARMUP, max(0.0, 1 - self.done / self.goal)))
         state.recent.append(devices.total(backward(self.model, batch, count, self.device)))

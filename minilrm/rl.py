@@ -168,11 +168,15 @@ class Trainer(loop.Trainer):
 
     # -- what steps are made of ------------------------------------------------------------------
 
-    def sample(self, step: int, count: int | None = None, again: int = 0) -> list[list[Episode]]:
-        """Groups of rewarded completions of the step's questions. `again` > 0: of `count` other
-        ones (see `draw`)."""
+    def sample(
+        self, step: int, places: Sequence[int] | None = None, again: int = 0
+    ) -> list[list[Episode]]:
+        """Groups of rewarded completions of the step's questions. `again` > 0: of other questions,
+        for these `places` in the batch (see `draw`)."""
         o = self.options
-        problems = devices.share(self.draw(step, count, again))
+        places = range(o.prompts) if places is None else places
+        drawn = self.draw(step, len(places), again)
+        problems = [p for place, p in zip(places, drawn, strict=True) if devices.local([place])]
         groups = rollout(
             self.model,
             self.tokenizer,
@@ -257,9 +261,9 @@ class Trainer(loop.Trainer):
         o = self.options
         for epoch in range(o.epochs):
             rng = np.random.default_rng((o.seed, self.state.step, epoch))
-            order = rng.permutation(len(groups))
-            for part in np.array_split(order, min(o.updates, len(groups))):
-                yield [groups[i] for i in part]
+            order = rng.permutation(devices.total(len(groups)))
+            for part in np.array_split(order, min(o.updates, len(order))):
+                yield [groups[i] for i in devices.local(part)]
 
     def metrics(
         self, groups: Groups, update: dict[str, Any], started: float, sampled: float
