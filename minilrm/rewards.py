@@ -27,6 +27,9 @@ from dataclasses import dataclass
 from numbers import Real
 from typing import Any
 
+import torch
+
+from minilrm import objectives
 from minilrm.errors import UserError
 from minilrm.options import nearest
 from minilrm.rollout import Episode, valid_episodes
@@ -204,6 +207,18 @@ def within(seconds: float, function: RewardFunction, episodes: Sequence[Episode]
     if failure:
         raise failure[0] if isinstance(failure[0], Exception) else RuntimeError(repr(failure[0]))
     return result[0]
+
+
+# -- behind the sum -------------------------------------------------------------------------------
+
+
+def punish_length(groups: Sequence[Sequence[Episode]], longest: int, cache: int) -> None:
+    """Take DAPO's soft overlong penalty from the rewards."""
+    episodes = valid_episodes(groups)
+    lengths = torch.tensor([e.length for e in episodes])
+    penalties = objectives.soft_overlong_penalty(lengths, longest, cache)
+    for e, penalty in zip(episodes, penalties.tolist(), strict=True):
+        e.reward += penalty
 
 
 # -- a control -------------------------------------------------------------------------------------

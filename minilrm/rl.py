@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from minilrm import checkpoint, devices, loop, machine, objectives, reflection, rewards
+from minilrm import checkpoint, devices, loop, machine, reflection, rewards
 from minilrm.errors import UserError
 from minilrm.intervals import TOO_FEW
 from minilrm.measure import Scores
@@ -194,7 +194,7 @@ class Trainer(loop.Trainer):
         if not again:
             self.watch_invalid(invalid / devices.total(len(problems) * o.group_size))
         if o.overlong_cache:
-            punish_length(groups, o.max_new_tokens, o.overlong_cache)
+            rewards.punish_length(groups, o.max_new_tokens, o.overlong_cache)
         if o.shuffle_rewards:
             rewards.shuffle(groups, mix_seed(o.seed, step, again))
         self.state.tokens_generated += devices.total(sum(e.length for g in groups for e in g))
@@ -331,15 +331,6 @@ def mix_seed(seed: int, step: int, again: int = 0) -> int:
     """A seed for each step, far from those of other steps and runs; `again` numbers further
     rollouts in one step."""
     return problem_rng(seed, step, f"redraw-{again}" if again else "rollout").getrandbits(63)
-
-
-def punish_length(groups: Groups, longest: int, cache: int) -> None:
-    """Take DAPO's soft overlong penalty from the rewards."""
-    episodes = valid_episodes(groups)
-    lengths = torch.tensor([e.length for e in episodes])
-    penalties = objectives.soft_overlong_penalty(lengths, longest, cache)
-    for e, penalty in zip(episodes, penalties.tolist(), strict=True):
-        e.reward += penalty
 
 
 def means(metrics: Sequence[Mapping[str, float]]) -> dict[str, float]:

@@ -81,7 +81,8 @@ def test_the_rounds_are_bounded_and_what_is_left_stays_in_the_batch(make_trainer
     trainer.sample = lambda *args, **more: (calls.append((args, more)), sample(*args, **more))[1]
     before = {name: p.clone() for name, p in trainer.model.state_dict().items()}
     metrics = trainer.step(3)
-    assert calls == [((3,), {}), ((3, 6), {"again": 1}), ((3, 6), {"again": 2})]
+    every = [0, 1, 2, 3, 4, 5]
+    assert calls == [((3,), {}), ((3, every), {"again": 1}), ((3, every), {"again": 2})]
     assert (metrics["dynamic/rounds"], metrics["dynamic/dropped_groups"]) == (2, 12)
     assert metrics["grad_norm"] == 0 and metrics["frac_reward_zero_std"] == 1
     assert all(p.equal(before[name]) for name, p in trainer.model.state_dict().items())
