@@ -15,7 +15,7 @@ import inspect
 import itertools
 import math
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -282,7 +282,7 @@ class Reader:
 
 
 def backward(
-    model: Transformer, batch: list[torch.Tensor], count: int, device: torch.device
+    model: Transformer, batch: Sequence[torch.Tensor], count: int, device: torch.device
 ) -> float:
     """The loss of a batch, whose gradient is then in `.grad`. Each micro-batch is shared among the
     threads by rows."""
