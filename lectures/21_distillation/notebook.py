@@ -7,8 +7,9 @@
 # one figure compare them at equal cost to the student.
 #
 # **Time**: about 30 minutes on two CPU cores that are busy with other work too, as this run was;
-# some 8 alone, three of them for the teacher's own training. Every long part has a progress bar. With `FAST=1` in the environment everything is cut down until it
-# takes seconds and shows nothing but that the code runs.
+# some 8 alone, three of them for the teacher's own training. Every long part has a progress bar.
+# With `FAST=1` in the environment everything is cut down until it takes seconds and shows nothing
+# but that the code runs.
 #
 # Why this pair? In DeepSeek-R1's report (arXiv 2501.12948) reinforcement learning on a model of 32B
 # parameters reaches 47.0 on AIME 2024, and distillation from the large model 72.6. We have a small
