@@ -188,6 +188,20 @@ def test_ten_in_a_row_stop_the_run_and_nine_do_not(guarded):
     assert same(state_of(model, optimizers), healthy) and not same(healthy, before)
 
 
+@pytest.mark.parametrize("weight", [math.nan, math.inf, -math.inf, -2e6])
+def test_a_step_that_destroys_a_weight_ends_the_run(guarded, weight):
+    """At an absurd learning rate gradient and loss are finite, and the weights are not worth a
+    checkpoint. Catches: a check of the largest weight that NaN or a large negative one passes."""
+    model, optimizers, guard = guarded
+    optimizers["adamw"].step = lambda: model.weight.data[1, 2].fill_(weight)
+    give_gradient(model)
+    with pytest.raises(UserError, match="broken down.*lower learning rate"):
+        guard.step(model, optimizers, 0.5)
+    optimizers["adamw"].step = lambda: model.weight.data[1, 2].fill_(1e5)
+    give_gradient(model)
+    assert guard.step(model, optimizers, 0.5) > 0
+
+
 def test_a_run_counts_its_skipped_steps(guarded):
     """Catches: a skipped step that nobody hears of."""
     model, optimizers, guard = guarded
