@@ -7,7 +7,7 @@
 # steps, and at last hand over to the library's loop, which does the same faster and writes it all
 # down.
 #
-# **Time**: about 6 minutes on two CPU cores, most of it in two cells with a progress bar. With
+# **Time**: about 8 minutes on two CPU cores, most of it in two cells with a progress bar. With
 # `FAST=1` in the environment everything is cut down until it takes seconds and shows nothing but
 # that the code runs.
 #
