@@ -34,7 +34,7 @@ grpo:
 	@$(SETUP) --run -m minilrm.grpo --task gsm8k-mini $(ARGS)
 
 test:
-	@$(SETUP) --extras dev --run -m pytest -q $(ARGS)
+	@$(SETUP) --extras dev --run -m pytest -q -n 2 --dist loadfile $(ARGS)
 
 mutants:
 	@$(SETUP) --extras dev --run -m tests.mutants

@@ -219,14 +219,22 @@ def _new_folder(command: str, task: str | None) -> Path:
 
 def _claim_folder(folder: Path) -> Path:
     """Make the folder the user named; one that holds something already is never written over."""
-    if folder.exists() and not folder.is_dir():
-        raise UserError(f"--out {folder} is a file; choose another --out")
+    refuse_taken(folder)
     folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def refuse_taken(folder: Path | None) -> None:
+    """UserError if `--out` names a file, or a folder that holds something. Asked before the work
+    that comes before a run, and again when the folder is made."""
+    if folder is None or not folder.exists():
+        return
+    if not folder.is_dir():
+        raise UserError(f"--out {folder} is a file; choose another --out")
     if any(folder.iterdir()):
         raise UserError(
             f"{folder} is not empty; choose another --out, or go on with that run by --resume"
         )
-    return folder
 
 
 def version() -> str:

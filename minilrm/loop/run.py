@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,7 @@ from minilrm.model import count_parameters
 from minilrm.options import check, options_table, resumed, to_dict, with_recipe
 from minilrm.progress import Interrupt, Progress
 from minilrm.report import write_report
-from minilrm.runlog import RunLog
+from minilrm.runlog import RunLog, refuse_taken
 from minilrm.tasks import FILE_TASK, task_class
 
 SAMPLES_KEPT = 40  # transcripts of an evaluation that go into samples.jsonl
@@ -54,6 +55,8 @@ def train(make: type[Trainer], options: Options, show_options: bool = False, **m
             trainer.resume(log)
             log.resume_with(to_dict(options))
             return run(trainer, log, show_options)
+    with contextlib.suppress(OSError):  # said by RunLog.create
+        refuse_taken(options.out)
     trainer = make(options, **more)
     log = RunLog.create(make.command, options.task, to_dict(options), options.out)
     try:
