@@ -1,6 +1,6 @@
 """GRPO in one file: a language model learns to think, from nothing but right and wrong.
 
-    python lectures/15_grpo/minimal.py        some two minutes on two CPU cores
+    python lectures/15_grpo/minimal.py        some four minutes on two CPU cores
 
     for step = 1 .. STEPS:
         draw questions q; sample a group of answers o_1 .. o_G to each q            sample

@@ -7,6 +7,9 @@ from minilrm.corpus.web import Web
 from minilrm.errors import UserError
 from minilrm.tasks import task_class, traced_tasks
 
+#: the tasks whose word problems the web can be full of; the first is that of the other tasks
+WORD_PROBLEMS = ("gsm8k-mini", "stories")
+
 
 def corpus_of(
     task: str,
@@ -29,4 +32,7 @@ def corpus_of(
             f"--reflection is for the corpora of {' and '.join(traced_tasks())}; {task} has no "
             "attempts to repeat"
         )
-    return Web(seed, split, spanish) if name == "web" else Solved(task, seed, split)
+    if name == "web":
+        words = task if task in WORD_PROBLEMS else WORD_PROBLEMS[0]
+        return Web(seed, split, spanish, task=words)
+    return Solved(task, seed, split)

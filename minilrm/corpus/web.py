@@ -41,7 +41,8 @@ TEXTBOOK = {"en": ("Problem", "Solution"), "es": ("Problema", "Solución")}
 class Web:
     """Documents by number: document `i` of a seed is always the same, whatever was made before it.
 
-    spanish: share of Spanish. mix: kind -> share, normalised; kinds left out are not written.
+    task: whose word problems. spanish: share of Spanish. mix: kind -> share, normalised; kinds
+    left out are not written.
     """
 
     def __init__(
@@ -50,6 +51,7 @@ class Web:
         split: str = "train",
         spanish: float = 0.25,
         mix: dict[str, float] | None = None,
+        task: str = "gsm8k-mini",
     ):
         self.seed, self.split = seed, split
         mix = mix or {kind: share for kind, (share, _) in MIX.items()}
@@ -59,7 +61,7 @@ class Web:
                 f"no kind of document is called {unknown[0]!r}; there are {', '.join(MIX)}"
             )
         self.kinds, self.weights = list(mix), list(mix.values())
-        self.words = get_task("gsm8k-mini", spanish=spanish)
+        self.words = get_task(task, spanish=spanish)
         self.sums = get_task("arithmetic", spanish=spanish)
         self.chat = get_task("general", spanish=spanish)
 
@@ -101,7 +103,7 @@ def textbook(corpus: Web, rng: random.Random) -> tuple[str, list[Problem]]:
 def drill(corpus: Web, rng: random.Random) -> tuple[str, list[Problem]]:
     """The single steps of three problems, mixed: nine sums in the tokens that a worked example
     spends on three."""
-    problems = [corpus.words.sample(rng, corpus.split) for _ in range(3)]
+    problems = [corpus.words.drill(rng, corpus.split) for _ in range(3)]
     lines = [
         f"<<{sum_}={result}>>{result}"
         for problem in problems

@@ -7,23 +7,22 @@ from typing import Any
 from minilrm import checkpoint, files, machine
 from minilrm.errors import UserError
 from minilrm.evaluate.figures import REWORDINGS, Options, evaluate
-from minilrm.intervals import (
-    TOO_FEW,
-)
-from minilrm.options import (
-    options_table,
-)
+from minilrm.evaluate.ladder import climb, ladder_table
+from minilrm.intervals import TOO_FEW
+from minilrm.options import options_table
 from minilrm.tasks import FILE_TASK, TASKS, get_task, task_class
 from minilrm.tasks.base import Problem, Task
 
 
 def choose_task(options: Options, info: checkpoint.Info) -> Task:
     """The task that was asked for, or the one that the checkpoint was made for."""
-    name = options.task or (FILE_TASK if options.data else info.task)
+    name = options.task or (FILE_TASK if options.data and not options.ladder else info.task)
     if name not in TASKS:
         raise UserError(
             f"the checkpoint does not say what it is for; choose with --task: {', '.join(TASKS)}"
         )
+    if options.ladder:
+        return task_with_ladder(name)
     if options.data and not task_class(name).reads_file:
         raise UserError(f"--data goes with --task gsm8k; the problems of {name} are its own")
     if options.split == "all" and not options.data:
@@ -35,6 +34,13 @@ def choose_task(options: Options, info: checkpoint.Info) -> Task:
         if options.data
         else get_task(name)
     )
+
+
+def task_with_ladder(name: str) -> Task:
+    if not task_class(name).rungs:
+        have = ", ".join(task for task in TASKS if task_class(task).rungs)
+        raise UserError(f"{name} has no ladder; it is for {have}")
+    return get_task(name)
 
 
 def table(result: dict) -> str:
@@ -111,13 +117,22 @@ def main(options: Options) -> None:
     machine.set_threads(options.threads)
     folder, model, tokenizer, info = checkpoint.open_model(options.checkpoint, device)
     task = choose_task(options, info)
+    if options.ladder:
+        print(options_table(options), flush=True)
+        result = climb(model, tokenizer, task, options, lambda text: print(text, file=sys.stderr))
+        finish(result | {"checkpoint": str(folder)}, ladder_table(result), options)
+        return
     problems = choose_problems(task, options)
     print(options_table(options.replace(n=len(problems))), flush=True)
     result = evaluate(
         model, tokenizer, task, problems, options, report=lambda text: print(text, file=sys.stderr)
     )
-    result["checkpoint"] = str(folder)
-    print(table(result))
+    finish(result | {"checkpoint": str(folder)}, table(result), options)
+
+
+def finish(result: dict[str, Any], shown: str, options: Options) -> None:
+    """Show the result, and keep it if that was asked for."""
+    print(shown)
     if options.out:
         files.write_json_atomic(options.out, result)
         print(f"written to {options.out}")

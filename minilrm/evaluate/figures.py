@@ -57,7 +57,10 @@ class Options(CommandOptions):
         None, "longest answer; the task's own limit if not given", minimum=1
     )
     quick: bool = option(False, "skip the baselines: temperatures, forced thinking, other wordings")
-    data: Path | None = option(None, "file of problems of your own, for --task gsm8k")
+    ladder: bool = option(False, "ask every rung of the task's ladder instead of a split")
+    data: Path | None = option(
+        None, "file of problems of your own, for --task gsm8k, or as a last rung of --ladder"
+    )
     out: Path | None = option(None, "JSON file for the result")
     device: str = device_option()
     threads: int | None = threads_option()

@@ -30,6 +30,7 @@ TASKS: dict[str, str | type[Task]] = {
     "general": "minilrm.tasks.general:General",
     "gsm8k": "minilrm.tasks.gsm8k:GSM8K",
     "gsm8k-mini": "minilrm.tasks.gsm8k_mini:GSM8KMini",
+    "stories": "minilrm.tasks.stories:Stories",
     "countdown": "minilrm.tasks.countdown:Countdown",
     "multiplication": "minilrm.tasks.multiplication:Multiplication",
 }

@@ -99,11 +99,19 @@ class Task:
     #: whether a fixed set may hold a problem twice, since there are so few
     repeats: bool = False
 
+    #: rung -> what it varies, where the task measures how far reasoning carries (`--ladder`)
+    rungs: ClassVar[Mapping[str, str]] = {}
+
     # -- problems ----------------------------------------------------------------------------------
 
     def sample(self, rng: random.Random, split: str = "train") -> Problem:
         """A random problem of a split (`train`, `validation`, `test`, `ood`)."""
         raise NotImplementedError
+
+    def drill(self, rng: random.Random, split: str) -> Problem:
+        """A problem whose single steps are worth learning as bare sums; the web has pages of
+        these."""
+        return self.sample(rng, split)
 
     def reword(self, problem: Problem, rng: random.Random) -> Problem:
         """The same sum in other words (same key, same answer); tasks without wordings return it
@@ -126,6 +134,10 @@ class Task:
         file = self.shipped_file(split) if seed == 0 else None
         found = self.read_shipped(file) if file else []
         return found[:n] if file and len(found) >= n else self.make(split, n, seed)
+
+    def rung_problems(self, rung: str, n: int, seed: int = 0) -> list[Problem]:
+        """A fixed set of `n` problems of a rung of the ladder."""
+        raise NotImplementedError
 
     def make(self, split: str, n: int, seed: int = 0) -> list[Problem]:
         """`n` problems made anew: problem i comes from (seed, i) alone, and none comes twice (but

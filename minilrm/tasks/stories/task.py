@@ -1,0 +1,128 @@
+"""Word problems composed of relations: the test split is stories whose structure is new.
+
+A story is drawn as a graph of relations (`graph.py`), gets numbers (`numbers.py`), a theme with its
+things and verbs (`themes.py`), names (`names.py`) and sentences (`english.py`, `spanish.py`,
+`telling.py`). Its key is theme and graph; so no story of the test split has a structure that
+training has seen, whatever its numbers.
+"""
+
+import random
+
+from minilrm.tasks.base import Problem, Task, problem_rng, split_of
+from minilrm.tasks.gsm8k_mini import GSM8KMini, right_chain, scribble, slip, write_chain
+from minilrm.tasks.stories import graph as graphs
+from minilrm.tasks.stories.graph import Graph
+from minilrm.tasks.stories.ladder import HAND_WRITTEN, HAND_WRITTEN_MEANING, LADDER, Rung
+from minilrm.tasks.stories.numbers import LARGEST, Solved, draw_numbers
+from minilrm.tasks.stories.telling import Telling, tell
+from minilrm.tasks.stories.themes import THEMES, Theme
+from minilrm.tasks.templates.template import solve
+
+DRILLED_TO = 2000  # half of the sums that are drilled have numbers up to here
+
+
+class Stories(Task):
+    """Word problems of 1 to 5 steps whose structures are composed anew.
+
+    spanish: share of the problems that are told in Spanish.
+    """
+
+    name = "stories"
+    max_new_tokens = 288
+    base = "stories-base"
+    corpus = "web"
+    repeats = True  # a structure may come again with other numbers
+    rungs = {name: rung.meaning for name, rung in LADDER.items()} | {
+        HAND_WRITTEN: HAND_WRITTEN_MEANING
+    }
+
+    def __init__(self, spanish: float = 0.25):
+        self.spanish = spanish
+
+    # -- problems ----------------------------------------------------------------------------------
+
+    def sample(self, rng: random.Random, split: str = "train") -> Problem:
+        if split == "ood":
+            return self.sample_rung(rng, rng.choice(list(self.rungs)[2:]))
+        return self.draw(rng, Rung("", split))
+
+    def sample_rung(self, rng: random.Random, rung: str) -> Problem:
+        """A problem of one rung of the ladder."""
+        if rung == HAND_WRITTEN:
+            problem = GSM8KMini(self.spanish).sample(rng, "test")
+            return Problem(
+                self.name, problem.prompt, problem.answer, problem.key, problem.difficulty,
+                problem.meta | {"ood": rung},
+            )  # fmt: skip
+        problem = self.draw(rng, LADDER[rung])
+        problem.meta["ood"] = rung
+        return problem
+
+    def rung_problems(self, rung: str, n: int, seed: int = 0) -> list[Problem]:
+        """A fixed set of `n` problems of a rung."""
+        rngs = (problem_rng(seed, i, f"{self.name}/ladder/{rung}") for i in range(n))
+        return [self.sample_rung(rng, rung) for rng in rngs]
+
+    def draw(self, rng: random.Random, rung: Rung) -> Problem:
+        """A story of a rung: structure, numbers, words."""
+        steps = rung.draw_steps(rng)
+        while True:
+            theme, graph = draw_structure(rng, rung, steps)
+            solved = draw_numbers(graph, rng, rung.largest, rung.above)
+            if solved is None:
+                continue
+            problem = self.pose(rng, theme, graph, solved, rung.telling)
+            if rung.telling.reordered < 1 or problem.meta["reordered"]:
+                return problem
+
+    def pose(
+        self, rng: random.Random, theme: Theme, graph: Graph, solved: Solved, telling: Telling
+    ) -> Problem:
+        """Words for a structure and its numbers."""
+        language = "es" if rng.random() < self.spanish else "en"
+        told = tell(theme, graph, solved, rng, language, telling)
+        meta = {
+            "language": language,
+            "numbers": solved.numbers,
+            "expressions": solved.steps,
+            "sentences": told.working,
+            "plan": told.plan,
+            "distractor": told.irrelevant,
+            "reordered": told.reordered,
+        }
+        answer = str(solve(solved.steps, solved.numbers)[f"s{len(solved.steps)}"])
+        key = graphs.key(theme, graph)
+        return Problem(self.name, told.question, answer, key, len(solved.steps), meta)
+
+    # -- solutions ---------------------------------------------------------------------------------
+
+    def solution(self, problem: Problem, rng: random.Random, style: str = "steps") -> str:
+        if style == "reflex":
+            return f" #### {problem.answer}"
+        if style == "careless":
+            return scribble(slip(problem, rng))
+        return write_chain(problem, right_chain(problem), planned=style == "plan_verify")
+
+    def drill(self, rng: random.Random, split: str) -> Problem:
+        """A problem without words, whose single steps are worth learning as bare sums: half of the
+        time with larger numbers than stories have."""
+        largest = DRILLED_TO if rng.random() < 0.5 else LARGEST
+        rung = Rung("", split)
+        while True:
+            theme, graph = draw_structure(rng, rung, rung.draw_steps(rng))
+            if solved := draw_numbers(graph, rng, largest):
+                meta = {"numbers": solved.numbers, "expressions": solved.steps}
+                return Problem(self.name, "", "", graphs.key(theme, graph), meta=meta)
+
+
+def draw_structure(rng: random.Random, rung: Rung, steps: int) -> tuple[Theme, Graph]:
+    """A theme and a graph of the rung's split, with exactly the unseen parts that it asks for."""
+    while True:
+        theme = rng.choice(THEMES)
+        if steps > theme.longest:
+            continue
+        graph = graphs.draw_graph(rng, theme, steps)
+        if graphs.unseen_parts(graph) != set(rung.parts):
+            continue
+        if rung.parts or rung.steps or split_of(graphs.key(theme, graph)) == rung.split:
+            return theme, graph
