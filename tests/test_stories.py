@@ -58,8 +58,7 @@ def test_the_key_does_not_depend_on_the_order_of_what_commutes():
     boxes, rate = Node("boxes", (), 0, "things"), Node("rate", (), 1, "things")
     one = (boxes, rate, Node("together", (0, 1), -1, "things"))
     two = (rate, boxes, Node("together", (1, 0), -1, "things"))
-    assert graphs.key(THEMES[0], one) == graphs.key(THEMES[0], two)
-    assert graphs.key(THEMES[0], one) != graphs.key(THEMES[1], one)
+    assert graphs.key(one) == graphs.key(two)
 
 
 def test_the_key_tells_one_quantity_used_twice_from_two_alike():
@@ -68,7 +67,7 @@ def test_the_key_tells_one_quantity_used_twice_from_two_alike():
     shared = (boxes, Node("more", (0,), 1, "things"), Node("together", (0, 1), -1, "things"))
     other = Node("boxes", (), 2, "things")
     apart = (boxes, other, Node("more", (0,), 1, "things"), Node("together", (1, 2), -1, "things"))
-    assert graphs.key(THEMES[0], shared) != graphs.key(THEMES[0], apart)
+    assert graphs.key(shared) != graphs.key(apart)
 
 
 def test_every_axis_varies_in_training(training):
@@ -95,7 +94,7 @@ def test_training_has_no_unseen_part(training):
     for _ in range(4000):
         theme = rng.choice(THEMES[:5])
         graph = graphs.draw_graph(rng, theme, rng.choice((2, 3, 4, 5)))
-        found[graphs.key(theme, graph)] = graphs.unseen_parts(graph)
+        found[graphs.key(graph)] = graphs.unseen_parts(graph)
     held_out = {key for key, parts in found.items() if parts}
     assert len(held_out) > 100 and not held_out & {p.key for p in training}
 
@@ -111,9 +110,8 @@ def test_rungs_of_pairs_and_shapes_have_what_they_say(rungs):
 
 
 def test_a_graph_is_read_back_from_its_key(training):
-    themes = {theme.name: theme for theme in THEMES}
     for key in {p.key for p in training}:
-        assert graphs.key(themes[key.partition(":")[0]], graph_of(key)) == key
+        assert graphs.key(graph_of(key)) == key
 
 
 def graph_of(key: str) -> tuple[Node, ...]:
@@ -138,7 +136,7 @@ def graph_of(key: str) -> tuple[Node, ...]:
             text = text[len(number[0]) :]
         return len(nodes) - 1, text
 
-    assert read(key.partition(":")[2])[1] == ""
+    assert read(key)[1] == ""
     return tuple(nodes)
 
 
@@ -149,7 +147,7 @@ def test_rungs_of_words_and_sentences_have_what_they_say(rungs, training):
     common = {w for w in names(training) if not is_seen(w)}  # "This", "Then", "Today", ...
     assert len(common) < 60
     invented = [w for w in names(rungs["new words"]) if w not in names(training)]
-    assert len(invented) > 40 and not any(is_seen(w) for w in invented if w not in common)
+    assert len(invented) > 25 and not any(is_seen(w) for w in invented if w not in common)
     for book, language in ((LANGUAGES["en"], "en"), (LANGUAGES["es"], "es")):
         kept_out = [w[-1] for kind in ("TELL", "TELL_YEARS", "TELL_DOING")
                     for w in getattr(book, kind).values()]  # fmt: skip
