@@ -76,7 +76,7 @@ ASK = {
     "share": (
         "How many {T} does each friend get?",
         "How many {T} are there for each friend?",
-        "What is the share of one friend in {T}?",
+        "How many {T} go to each friend?",
     ),
     "pack": (
         "How many {boxes} {do} {S} fill?",

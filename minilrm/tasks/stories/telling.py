@@ -170,10 +170,11 @@ Sentences = list[tuple[int, str]]  # the node that each one tells
 def reorder(sentences: Sentences, graph: Graph, rng: random.Random) -> Sentences:
     """One sentence moved to another place. Only what is so at any time may move: what nobody gains
     or loses, prices, sizes; never a change, and nothing about people whose quantity changes."""
-    changing = {node.owner for node in graph if node.relation in CHANGES}
-    touched = {
-        i for i, node in enumerate(graph) for j in (i, *node.inputs) if graph[j].owner in changing
-    }
+    touched: set[int] = set()
+    for i in reversed(range(len(graph))):  # what a change needs, and what needs a change
+        if graph[i].relation in CHANGES or i in touched:
+            touched |= {i, *graph[i].inputs}
+    touched |= {i for i, node in enumerate(graph) if touched & set(node.inputs)}
     moves = [
         (place, to)
         for place, (i, _) in enumerate(sentences)
