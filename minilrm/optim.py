@@ -86,10 +86,12 @@ def falling(step: int, warmup: int, hold: int) -> float:
     return min(1.0, (step + 1) / warmup if warmup else 1.0, hold / (step + 1) if hold else 1.0)
 
 
-def add_gradients(parameters: Iterable[nn.Parameter], gradients: Iterable[Tensor]) -> None:
-    """Add a micro-batch's gradients to what the parameters have; in a fixed order the sum is the
-    same bit for bit."""
+def add_gradients(parameters: Iterable[nn.Parameter], gradients: Iterable[Tensor | None]) -> None:
+    """Add a micro-batch's gradients to what the parameters have (None: it has no use for this one);
+    in a fixed order the sum is the same bit for bit."""
     for parameter, gradient in zip(parameters, gradients, strict=True):
+        if gradient is None:
+            continue
         if parameter.grad is None:
             parameter.grad = gradient
         else:

@@ -46,7 +46,7 @@ from torch import Tensor, nn
 from minilrm import cli, devices, loop, machine, objectives, rl
 from minilrm.batches import pad
 from minilrm.model import ScalarHead, Transformer
-from minilrm.optim import Guard, adamw, falling, set_lr
+from minilrm.optim import Guard, adamw, add_gradients, falling, set_lr
 from minilrm.options import option
 from minilrm.rewards import RewardFunction
 from minilrm.rl import means, reference_model
@@ -198,11 +198,18 @@ class Trainer(rl.Trainer):
         """One step of both optimizers on whole groups (of the critic's alone while it warms up)."""
         episodes = valid_episodes(groups)
         tokens = max(1, devices.total(sum(e.length for e in episodes)))
-        totals: dict[str, float] = {"loss": 0.0}
-        for batch in micro_batches(episodes, self.options.max_tokens_per_batch):
+        parameters = [*self.critic.parameters(), *(self.model.parameters() if policy_too else ())]
+
+        def gradient(batch: list[Episode]) -> tuple[tuple[Tensor | None, ...], dict[str, Tensor]]:
             loss, stats = self.loss(batch, tokens, policy_too)
-            loss.backward()
-            totals["loss"] += float(loss.detach())
+            # A critic with a trunk of its own has no use for that trunk's output layer.
+            found = torch.autograd.grad(loss, parameters, allow_unused=True)
+            return found, {"loss": loss.detach(), **stats}
+
+        totals: dict[str, float] = {"loss": 0.0}
+        batches = micro_batches(episodes, self.options.max_tokens_per_batch // self.together)
+        for gradients, stats in machine.side_by_side(gradient, batches, self.device):
+            add_gradients(parameters, gradients)
             for key, value in stats.items():
                 totals[key] = totals.get(key, 0.0) + float(value)
         totals = devices.totals(totals)
