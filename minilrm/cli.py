@@ -28,6 +28,7 @@ MENDABLE = {
     errno.EACCES: "choose another folder, or change its permissions",
     errno.EPERM: "choose another folder, or change its permissions",
     errno.EROFS: "choose a folder that can be written to",
+    errno.ENAMETOOLONG: "choose a shorter name",
 }
 INTERRUPTED = 130  # 128 + SIGINT: what the shell says of any program that ends so
 BROKEN_PIPE = 141  # 128 + SIGPIPE

@@ -84,6 +84,11 @@ class RunLog:
         if not (folder / "config.json").is_file():
             raise UserError(f"{folder} is not a run folder: it has no config.json")
         log = cls(folder, read_json(folder / "config.json"))
+        if not isinstance(log.config.get("command"), str):
+            raise UserError(
+                f"{folder}/config.json does not say which command made the run; restore the file, "
+                "or start the run anew"
+            )
         if command not in (None, log.config.get("command")):
             raise UserError(
                 f"{folder} is a run of {log.config.get('command')}, not of {command}; name "

@@ -320,7 +320,7 @@ def test_check_passes_what_is_right():
         (
             grpo,
             {"reward": {"acuracy": 1.0}},
-            "no reward is called 'acuracy'; did you mean accuracy?",
+            "no reward is called 'acuracy'; did you mean accuracy? (there are accuracy, format",
         ),
         (ppo, {"critic": "none"}, "--critic cannot be 'none'"),
         (sft, {"threads": 10**9}, "--threads must be at most 1024"),
