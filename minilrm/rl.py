@@ -137,7 +137,7 @@ class Trainer(loop.Trainer):
     reference: Transformer | None = None
 
     @classmethod
-    def kept(cls, options: Options) -> Sequence[str]:
+    def kept(cls, options: Any) -> Sequence[str]:
         # A KL term needs the model of step 0, whose folder may have moved.
         return ("task", "scale") if options.kl_coef else ("task", "scale", "init")
 
