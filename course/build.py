@@ -15,7 +15,6 @@ from dataclasses import field as dataclass_field
 from pathlib import Path
 
 from course import grade, sources
-from course.console import escape_what_cannot_be_shown
 from course.grade.lecture import LECTURES
 from course.proofs import leaks, problems
 from minilrm import cli
@@ -83,7 +82,6 @@ def check(folders: Sequence[Path]) -> bool:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """The command line."""
-    escape_what_cannot_be_shown()
     cli.run_command(
         run,
         Options,

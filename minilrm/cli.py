@@ -28,6 +28,7 @@ MENDABLE = {
     errno.EACCES: "choose another folder, or change its permissions",
     errno.EPERM: "choose another folder, or change its permissions",
     errno.EROFS: "choose a folder that can be written to",
+    errno.ENAMETOOLONG: "choose a shorter name",
 }
 INTERRUPTED = 130  # 128 + SIGINT: what the shell says of any program that ends so
 BROKEN_PIPE = 141  # 128 + SIGPIPE
@@ -173,6 +174,14 @@ def open_closed_streams() -> None:
             setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))
 
 
+def escape_what_cannot_be_shown() -> None:
+    """A character outside the console's encoding (a name, a folder, a model's text, under Windows'
+    code pages) is printed as its escape (`\\u0141`), on stdout as on stderr, and is no error."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # a notebook's streams have none, and show all
+            stream.reconfigure(errors="backslashreplace")
+
+
 def silence_stdout() -> None:
     """After the reader of our output has gone: what is still to be flushed goes nowhere, without a
     complaint."""
@@ -197,6 +206,7 @@ def run_command(
     its traceback.
     """
     open_closed_streams()
+    escape_what_cannot_be_shown()
     words = list(sys.argv[1:] if argv is None else argv)
     if first and words and not words[0].startswith("-"):
         words.insert(0, f"--{first}")

@@ -15,6 +15,7 @@ process group of torch.distributed was started, the same calls go through it.
 """
 
 import json
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar
 
@@ -99,10 +100,16 @@ def totals(numbers: Mapping[str, float]) -> dict[str, float]:
 def moments(values: Tensor) -> Moments:
     """Mean and standard deviation of the values of all processes; `values` [N] are this one's."""
     if count() == 1:
-        return Moments(values.mean(), values.std())
+        return Moments(values.mean(), std(values))
     n = total(len(values))
     mean = added(values.sum()) / n
     return Moments(mean, (added((values - mean).square().sum()) / (n - 1)).sqrt())
+
+
+def std(values: Tensor) -> Tensor:
+    """Standard deviation of values [N] with Bessel's correction: NaN of fewer than two, as torch
+    has it, without torch's warning."""
+    return values.std() if len(values) > 1 else values.new_full((), math.nan)
 
 
 def sum_gradients(parameters: Iterable[nn.Parameter]) -> None:

@@ -65,7 +65,7 @@ def pass_at_k(n: int, c: int, k: int) -> float:
     """
     if not 1 <= k <= n:
         raise ValueError(
-            f"pass@{k} needs at least {max(k, 1)} samples a problem and k >= 1; there are {n} "
+            f"pass@{k} needs at least {max(k, 1)} samples per problem and k >= 1; there are {n} "
             "samples"
         )
     return 1.0 - math.comb(n - c, k) / math.comb(n, k)
@@ -103,7 +103,7 @@ def majority_at_k(keys: Sequence[Hashable | None], correct: Sequence[bool], k: i
     """
     if not 1 <= k <= len(keys):
         raise ValueError(
-            f"a vote of {k} needs that many samples a problem, and k >= 1; there are {len(keys)}"
+            f"a vote of {k} needs that many samples per problem, and k >= 1; there are {len(keys)}"
         )
     starts = range(0, len(keys) - k + 1, k)
     return mean([majority_is_right(keys[i : i + k], correct[i : i + k]) for i in starts])

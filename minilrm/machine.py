@@ -41,7 +41,7 @@ def raise_malloc_thresholds() -> bool:
 
     By default, malloc takes big buffers fresh from the kernel (mmap) and gives them back at once,
     so each training step pays for the same page faults again: on two busy cores we measured 2.9k
-    tokens a second so, and 19k without. Linux with glibc only.
+    tokens per second so, and 19k without. Linux with glibc only.
     """
     if not sys.platform.startswith("linux"):
         return False

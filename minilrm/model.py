@@ -260,7 +260,7 @@ class Transformer(nn.Module):
         if positions is None:
             positions = torch.arange(past, past + T, device=ids.device)
         rope = rope_tables(positions, self.config.head_dim, self.config.rope_theta)
-        if positions.dim() == 2:  # one row of positions a sequence: add the head dimension
+        if positions.dim() == 2:  # one row of positions per sequence: add the head dimension
             rope = rope[0].unsqueeze(1), rope[1].unsqueeze(1)
         if mask is None and past:
             mask = cached_mask(past, T, ids.device)

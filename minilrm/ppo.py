@@ -68,7 +68,7 @@ class Options(rl.Options):
 
     group_size: int = option(
         8,
-        "completions a question; PPO compares none of them, so 1 will do",
+        "completions per question; PPO compares none of them, so 1 will do",
         minimum=1,
         group="rollout",
     )
@@ -91,7 +91,11 @@ class Options(rl.Options):
         group="critic",
     )
     gamma: float = option(
-        1.0, "discount: what a reward a token later is worth", minimum=0, maximum=1, group="critic"
+        1.0,
+        "discount: what a reward one token later is worth",
+        minimum=0,
+        maximum=1,
+        group="critic",
     )
     lam: float = option(
         0.95,

@@ -99,6 +99,10 @@ class Trainer(loop.Trainer):
     log_every = 25
 
     @classmethod
+    def kept(cls, options: Options) -> Sequence[str]:
+        return ("task", "scale")
+
+    @classmethod
     def complete(cls, options: Options, saved: Mapping[str, Any]) -> Options:
         """The scale's own numbers."""
         return fill(options, SCALE[options.scale])

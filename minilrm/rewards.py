@@ -96,9 +96,9 @@ def imported(name: str) -> RewardFunction:
     module, colon, attribute = name.partition(":")
     if not colon:
         raise UserError(
-            f"no reward is called {name!r}{nearest(name, REWARDS)} There are "
-            f"{', '.join(REWARDS)}; one of your own is named module:function, or passed in Python: "
-            "train(options, rewards={name: function})"
+            f"no reward is called {name!r}{nearest(name, REWARDS)} (there are "
+            f"{', '.join(REWARDS)}); one of your own is named module:function, or passed in "
+            "Python: train(options, rewards={name: function})"
         )
     try:
         function = getattr(importlib.import_module(module), attribute)

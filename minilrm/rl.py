@@ -136,6 +136,11 @@ class Trainer(loop.Trainer):
 
     reference: Transformer | None = None
 
+    @classmethod
+    def kept(cls, options: Any) -> Sequence[str]:
+        # A KL term needs the model of step 0, whose folder may have moved.
+        return ("task", "scale") if options.kl_coef else ("task", "scale", "init")
+
     def __init__(
         self, options: Options, rewards: Mapping[str, rewards.RewardFunction] | None = None
     ):
@@ -393,7 +398,7 @@ def reference_model(options: Options, policy: Transformer) -> Transformer:
         reference = beginning(options)[0].to(next(policy.parameters()).device)
     except UserError as error:
         raise UserError(
-            f"this run has a KL term, whose reference model is the one it began with (--init "
-            f"{options.init}): {error}"
+            "this run has a KL term, whose reference model is the one it began with (--init "
+            f"{options.init}): {error}; if it has moved, name its folder with --init"
         ) from error
     return reference.eval().requires_grad_(False)

@@ -188,7 +188,7 @@ def valid_episodes(groups: Sequence[Sequence[Episode]]) -> list[Episode]:
 
 
 def stack(batch: Sequence[Episode], name: str, like: Tensor) -> Tensor:
-    """What the episodes keep under a field's name, a row each, as one matrix [B, T] padded like
+    """What the episodes keep under a field's name, one row each, as one matrix [B, T] padded like
     another."""
     out = torch.zeros_like(like)
     for i, e in enumerate(batch):
@@ -224,7 +224,7 @@ def group_metrics(groups: Sequence[Sequence[Episode]]) -> dict:
         if thinking
         else None,
         # Minus the mean log-prob of what was sampled is an unbiased estimate of the policy's
-        # entropy a token.
+        # entropy per token.
         "entropy": float(-logps.mean()),
         "invalid": len(episodes) - len(valid),
     }

@@ -3,7 +3,7 @@ one line.
 
     runs/grpo-gsm8k-mini-20250131-142500/
         config.json      command, options, version, machine, start: enough to do it again
-        metrics.jsonl    one line a step; evaluations are lines with "event": "eval"
+        metrics.jsonl    one line per step; evaluations are lines with "event": "eval"
         samples.jsonl    what the model wrote, with its prompt and its grade
         checkpoints/     step-000123/ ...
         summary.json     the outcome, written once at the end
@@ -84,6 +84,11 @@ class RunLog:
         if not (folder / "config.json").is_file():
             raise UserError(f"{folder} is not a run folder: it has no config.json")
         log = cls(folder, read_json(folder / "config.json"))
+        if command and not isinstance(log.config.get("command"), str):
+            raise UserError(
+                f"{folder}/config.json does not say which command made the run; restore the file, "
+                "or start the run anew"
+            )
         if command not in (None, log.config.get("command")):
             raise UserError(
                 f"{folder} is a run of {log.config.get('command')}, not of {command}; name "
@@ -138,7 +143,7 @@ class RunLog:
     def log(self, step: int, metrics: dict, event: str = "train") -> None:
         """Append one line to metrics.jsonl. Floats keep 6 significant digits; NaN and infinity
         become null."""
-        # No fsync: a line a step must stay cheap, and a line handed to the system survives the
+        # No fsync: one line per step must stay cheap, and a line handed to the system survives the
         # death of the process.
         line = json_ready({"step": step, "event": event, **metrics}, digits=6)
         append_jsonl(self.folder / "metrics.jsonl", line, sync=False)

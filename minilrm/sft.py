@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import random
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -58,6 +59,10 @@ class State(loop.State):
 
 class Trainer(loop.Trainer):
     command = "sft"
+
+    @classmethod
+    def kept(cls, options: Options) -> Sequence[str]:
+        return ("task", "init")
 
     def __init__(self, options: Options):
         super().__init__(options)

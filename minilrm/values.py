@@ -1,9 +1,9 @@
 """The mathematics of an actor with a critic, as pure functions on tensors: from rewards and values
 to advantages.
 
-    reward a completion -> token_rewards -> gae (with the critic's values) -> whiten -> policy_loss
-    (objectives/)
-                                             \\-> returns -> value_loss, what the critic learns from
+    reward per completion -> token_rewards -> gae (with the critic's values)
+        -> whiten -> policy_loss (objectives/)
+        -> returns -> value_loss, what the critic learns from
 
 Shapes: B sequences, T tokens. `mask[B, T]` is 1 on the tokens that the policy itself sampled, EOS
 included, and 0 on padding and on text that a tool wrote. `values[b, t]` = V(prompt, o_<t): the
@@ -21,6 +21,8 @@ model or a loop.
 
 import torch
 from torch import Tensor
+
+from minilrm import devices
 
 
 def token_rewards(
@@ -102,7 +104,7 @@ def whiten(
     """
     mask = mask.bool()
     inside = advantages[mask]
-    mean, std = (inside.mean(), inside.std()) if moments is None else moments
+    mean, std = (inside.mean(), devices.std(inside)) if moments is None else moments
     if len(inside) < 2 and not std > 0:
         return torch.zeros_like(advantages)
     return torch.where(mask, (advantages - mean) / (std + eps), 0.0)

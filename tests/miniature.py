@@ -16,6 +16,7 @@ from minilrm.runlog import RunLog
 from minilrm.tasks.gsm8k_mini import GSM8KMini
 
 LOOPS = {"pretrain": pretrain, "sft": sft, "grpo": grpo, "ppo": ppo, "distill": distill}
+WRITE_REPORT = loop_run.write_report
 SUMMARY_KEYS = set(
     "task seed steps eval_n accuracy_before accuracy_before_ci accuracy_after accuracy_after_ci "
     "greedy_before greedy_after length_before length_after tokens_generated tokens_trained seconds "
@@ -124,7 +125,10 @@ def runs(base, tmp_path_factory):
 
     def run(name):
         if name not in made:
-            with miniature():
+            with (
+                miniature() as patch
+            ):  # with its page, even where a test that is `small` asks first
+                patch.setattr(loop_run, "write_report", WRITE_REPORT)
                 made[name] = (
                     LOOPS[name]
                     .train(options(name, base, tmp_path_factory.mktemp(name) / "run"))

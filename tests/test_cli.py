@@ -2,6 +2,7 @@
 
 import dataclasses
 import errno
+import io
 import json
 import os
 import subprocess
@@ -319,7 +320,7 @@ def test_check_passes_what_is_right():
         (
             grpo,
             {"reward": {"acuracy": 1.0}},
-            "no reward is called 'acuracy'; did you mean accuracy?",
+            "no reward is called 'acuracy'; did you mean accuracy? (there are accuracy, format",
         ),
         (ppo, {"critic": "none"}, "--critic cannot be 'none'"),
         (sft, {"threads": 10**9}, "--threads must be at most 1024"),
@@ -459,6 +460,29 @@ def test_a_command_runs_where_all_streams_are_closed(monkeypatch):
         monkeypatch.setattr(sys, name, None)
     with pytest.raises(SystemExit) as end:
         run_command(talk, Options, [], prog="", description="")
+    assert end.value.code == 2
+
+
+@pytest.mark.parametrize(
+    "encoding, shown", [("cp1252", r"\u0141ukasz \u674e\u96f7 Zoë"), ("utf-8", "")]
+)
+def test_any_name_is_printed_on_any_console(monkeypatch, encoding, shown):
+    """As on Windows, where output that goes to a file has the old code page: a run's folder, a file
+    of problems, a model's text. Catches: a UnicodeEncodeError after hours of training."""
+    name = "Łukasz 李雷 Zoë"
+    out, err = (io.TextIOWrapper(io.BytesIO(), encoding=encoding) for _ in range(2))
+    monkeypatch.setattr(sys, "stdout", out)
+    monkeypatch.setattr(sys, "stderr", err)
+
+    def talk(options):
+        print(name)
+        raise UserError(name)
+
+    with pytest.raises(SystemExit) as end:
+        run_command(talk, Options, [], prog="", description="")
+    for stream in (out, err):
+        stream.flush()
+        assert (shown or name) in stream.buffer.getvalue().decode(encoding)
     assert end.value.code == 2
 
 

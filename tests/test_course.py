@@ -133,6 +133,20 @@ def test_a_quotation_may_leave_the_docstring_out_and_nothing_else(tmp_path):
     assert not proofs.is_quotation("\n", file, "f")
 
 
+def test_a_stale_quotation_says_what_to_do(tmp_path):
+    file = tmp_path / "a.py"
+    file.write_text('import os\n\n\ndef f(x):\n    """What it does."""\n    y = x\n    return y\n')
+    assert proofs.remedy("y = x + 1\nreturn y\n", file, "f") == (
+        "it no longer has the line 'y = x + 1': copy today's lines from a.py, line 4, into the "
+        "README"
+    )
+    assert proofs.remedy("return y\ny = x\n", file, "f").startswith(
+        "its lines are in no such order"
+    )
+    for missing, name in ((file, "g"), (tmp_path / "b.py", "f")):
+        assert "no such function or class now" in proofs.remedy("return y\n", missing, name)
+
+
 @pytest.mark.parametrize("module", [sources, leaks])
 def test_the_examples_in_the_docstrings_hold(module):
     found = doctest.testmod(module)

@@ -5,6 +5,7 @@ import copy
 import doctest
 import functools
 import threading
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 
 import miniature
@@ -345,6 +346,9 @@ def test_one_process_gets_back_what_it_gave():
     assert devices.total(3) == 3 and devices.totals(figures) == figures
     mean, std = devices.moments(values)
     assert mean.equal(values.mean()) and std.equal(values.std())
+    with warnings.catch_warnings(action="error"):  # torch warns of the spread of one value
+        mean, std = devices.moments(values[:1])
+    assert mean.equal(values[0]) and std.isnan() and std.shape == () and std.dtype == values.dtype
     assert devices.share([3, 1]) == devices.joined([3, 1]) == [3, 1]
     assert devices.local([4, 0]) == [4, 0]
     weight = torch.nn.Parameter(torch.ones(2))

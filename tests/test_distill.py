@@ -557,7 +557,7 @@ def refused(capsys, tmp_path, monkeypatch):
 
 
 def test_a_teacher_must_be_named_and_be_there_and_a_run_keeps_its_way(refused, whole, tmp_path):
-    assert "that run learns by on-policy" in refused("--resume", whole, "--way", "logits")
+    assert "that run began with on-policy" in refused("--resume", whole, "--way", "logits")
     assert "--teacher must be given" in refused()
     assert "no checkpoint 'nobody' is shipped" in refused("--teacher", "nobody")
     assert "where" in refused("--teacher", tmp_path / "no" / "where")

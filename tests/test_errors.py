@@ -3,6 +3,7 @@ traceback, ever."""
 
 import json
 import os
+import runpy
 import shutil
 import subprocess
 import sys
@@ -126,6 +127,33 @@ def test_from_a_shell_it_is_one_line_too(tmp_path):
 
 
 # -- where to start --------------------------------------------------------------------------------
+
+
+@pytest.mark.filterwarnings("ignore:.*found in sys.modules")
+@pytest.mark.parametrize("name", ["x" * 300, "a\0b", "\udcff", "x" * 300 + "/y"], ids=range(4))
+@pytest.mark.parametrize(
+    "command, words",
+    [
+        ("ask", ["--question", "2 + 2?", "--checkpoint"]),
+        ("distill", ["--teacher"]),
+        ("distill", ["--student"]),
+        ("doctor", ["--run"]),
+        ("evaluate", ["--checkpoint"]),
+        ("grpo", ["--init"]),
+        ("ppo", ["--init"]),
+        ("reflection", ["--checkpoint"]),
+        ("report", ["--run"]),
+        ("sft", ["--init"]),
+    ],
+)
+def test_a_name_that_no_file_can_have(command, words, name, capsys, monkeypatch):
+    """Of a checkpoint or a run, in every command. Catches: a traceback of the operating system."""
+    monkeypatch.setattr(sys, "argv", [command, *words, name])
+    with pytest.raises(SystemExit) as stopped:
+        runpy.run_module(f"minilrm.{command}", run_name="__main__")
+    err = capsys.readouterr().err
+    assert stopped.value.code == 2 and err.startswith("error: ") and err.count("\n") == 1
+    assert len(err) < 500 and "Traceback" not in err
 
 
 @pytest.mark.parametrize("command", ["grpo", "sft"])

@@ -140,8 +140,9 @@ def graded(folder, bodies):
         "link": str(file.parent / "data.txt"),
         "new": str(folder / "new"),
         "pid": os.getpid(),
-        "source": str(ROOT / "minilrm" / "objectives.py"),
+        "source": str(ROOT / "minilrm" / "objectives" / "policy.py"),
     }
+    assert all(map(os.path.isfile, map(filled.get, ("solutions", "other", "source"))))
     functions = (
         f"def {name}():\n" + textwrap.indent(body.format(**filled), "    ")
         for name, body in zip(names, bodies.values(), strict=True)

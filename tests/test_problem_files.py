@@ -233,7 +233,8 @@ BAD_LINES = {
     "1" * 5000: "not JSON",
     '{"question": "Who?"}': "\"answer\" is missing; given: 'question'",
     '{"answer": "#### 1"}': '"question" is missing',
-    '{"input": "Q", "output": "1"}': "\"question\" is missing; given: 'input, output'",
+    '{"input": "Q", "output": "1"}': "\"question\" is missing; given: 'input, output'; rename what "
+    'holds it to "question" ("problem" or "prompt" will do too)',
     '{"question": "  ", "answer": "#### 1"}': '"question" is no text',
     '{"question": null, "answer": "#### 1"}': '"question" is missing',
     '{"question": 5, "answer": "#### 1"}': '"question" is no text',

@@ -2,8 +2,10 @@
 
 import doctest
 import re
+import warnings
 from html.parser import HTMLParser
 
+import matplotlib
 import pytest
 
 from minilrm import curves, report
@@ -298,6 +300,15 @@ def test_panels_follow_what_was_logged(log):
         "Zero-std groups",
     ]
     assert page == page_of(log)  # the same folder, the same page
+
+
+@pytest.mark.parametrize("layout", ["figure.constrained_layout.use", "figure.autolayout"])
+def test_the_page_is_drawn_without_a_warning(log, layout):
+    """Whatever the user's matplotlibrc says. Catches: a layout engine that is not let go before
+    the margins are set, of which matplotlib complains in the midst of a run's last lines."""
+    with warnings.catch_warnings(), matplotlib.rc_context({layout: True}):
+        warnings.simplefilter("error")
+        assert page_of(log).count("<svg") >= 6
 
 
 def test_a_panel_suits_a_dark_page_as_well(log):

@@ -155,6 +155,9 @@ def test_a_resumed_run_with_a_kl_term_says_why_it_needs_that_folder(
     said = str(refused.value)
     assert said.startswith("this run has a KL term, whose reference model is the one it began with")
     assert f"no checkpoint folder {tmp_path / 'start'}" in said and "\n" not in said
+    assert said.endswith("if it has moved, name its folder with --init")
+    moved = shutil.copytree(base, tmp_path / "moved")
+    assert LOOPS[name].train(LOOPS[name].Options(resume=folder, init=str(moved))).finished
 
 
 def questions(path):
@@ -244,6 +247,44 @@ def test_a_resumed_run_cannot_move(runs, small, tmp_path, capsys):
     assert command("sft", "--resume", runs("sft"), "--out", tmp_path / "elsewhere") == 2
     assert "--out and --resume exclude each other" in capsys.readouterr().err
     assert not (tmp_path / "elsewhere").exists()
+
+
+@pytest.mark.parametrize(
+    "name, option",
+    [
+        ("pretrain", "scale"),
+        ("sft", "init"),
+        ("sft", "task"),
+        ("grpo", "init"),
+        ("grpo", "scale"),
+        ("ppo", "task"),
+        ("distill", "student"),
+        ("distill", "student_scale"),
+        ("distill", "way"),
+    ],
+)
+def test_a_resumed_run_cannot_have_begun_elsewhere(runs, small, tmp_path, name, option):
+    """Catches: `--resume R --init X`, which trains R's own weights and says that they are from X;
+    and another task in the same curves."""
+    folder, asked = (
+        tmp_path / "run",
+        {"task": "countdown", "way": "traces", "student_scale": "pico"}.get(option, "nano"),
+    )
+    shutil.copytree(runs(name), folder)
+    before = (folder / "config.json").read_text()
+    with pytest.raises(UserError) as refused:
+        LOOPS[name].train(LOOPS[name].Options(resume=folder, **{option: asked}))
+    flag = "--" + option.replace("_", "-")
+    assert str(refused.value).startswith(f"{flag} {asked}: that run began with ")
+    assert f"leave {flag} away, or start another run" in str(refused.value)
+    assert (folder / "config.json").read_text() == before
+
+
+def test_a_resumed_run_may_be_told_its_own_beginning(runs, small, base, tmp_path):
+    folder = tmp_path / "run"
+    shutil.copytree(runs("sft"), folder)
+    small.chdir(base.parent)
+    assert sft.train(sft.Options(resume=folder, init=base.name, task="gsm8k-mini")).finished
 
 
 @pytest.mark.parametrize("name", ["sft", "grpo"])

@@ -80,6 +80,9 @@ def test_open_says_what_is_wrong(tmp_path):
     (tmp_path / "config.json").write_text('{"command": "gr')
     with pytest.raises(UserError, match="config.json is not valid JSON"):
         RunLog.open(tmp_path)
+    (tmp_path / "config.json").write_text('{"options": {}}')
+    with pytest.raises(UserError, match="does not say which command made the run; restore the f"):
+        RunLog.open(tmp_path, "grpo")
     (tmp_path / "config.json").write_text("[1]")
     with pytest.raises(UserError, match="JSON object"):
         RunLog.open(tmp_path)

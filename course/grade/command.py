@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
-from course.console import escape_what_cannot_be_shown
 from course.grade import classroom
 from course.grade.lecture import Lecture, find_lecture, load_lecture
 from course.grade.results import grade_file, gradescope, nothing, table
@@ -106,7 +105,6 @@ def opened(csv: Path | None) -> contextlib.AbstractContextManager[TextIO]:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """The command line."""
-    escape_what_cannot_be_shown()
     cli.run_command(
         run,
         Options,

@@ -16,6 +16,7 @@ from minilrm.checkpoint.record import Info
 from minilrm.checkpoint.saving import WEIGHTS
 from minilrm.errors import UserError
 from minilrm.model import Transformer
+from minilrm.options import problem_with_path
 from minilrm.tokenizer import Tokenizer
 
 # What makes a shipped checkpoint anew, for anyone who has none. (minilrm.json beside each says what
@@ -69,6 +70,9 @@ def open_model(where: str | Path, device: str | torch.device = "cpu") -> Opened:
 def resolve(where: str | Path) -> Path:
     """A checkpoint by what a user calls it: its folder, a run's folder (its newest checkpoint), or
     a shipped name."""
+    problem = problem_with_path(where)
+    if problem:
+        raise UserError(f"the name of a checkpoint {problem}")
     path = Path(where)
     if (path / "checkpoints").is_dir():
         advice = "choose another run, or a checkpoint"

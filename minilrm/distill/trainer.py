@@ -115,13 +115,12 @@ class Trainer(loop.Trainer):
     command = "distill"
 
     @classmethod
+    def kept(cls, options: Options) -> Sequence[str]:
+        return ("task", "way", "student", "student_scale")
+
+    @classmethod
     def complete(cls, options: Options, saved: Mapping[str, Any]) -> Options:
         """The teacher's own folder, and the numbers of the way."""
-        if options.way != saved.get("way", options.way):
-            raise UserError(
-                f"--way {options.way}: that run learns by {saved['way']}; leave --way away, or "
-                "start another run"
-            )
         if options.teacher is None:
             raise UserError(
                 "--teacher must be given: the model to learn from, a checkpoint, a run folder or a "

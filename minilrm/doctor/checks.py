@@ -50,7 +50,7 @@ def reward_noise(run: Run) -> Finding | None:
         f"the reward is on average {off:.2f} away from what accuracy and format allow, and only "
         f"{explained:.0%} of its changes from step to step go with accuracy and length",
         "check the grader by hand on twenty completions, right and wrong ones; a flaky one has "
-        "to be mended, more completions a question (--group-size) only average the noise out",
+        "to be mended, more completions per question (--group-size) only average the noise out",
     )
 
 
@@ -82,14 +82,14 @@ def sampler_mismatch(run: Run) -> Finding | None:
         return None
     return problem(
         "sampler_mismatch",
-        f"sampler and trainer differ by {first:.3f} nats a token in the first steps, "
+        f"sampler and trainer differ by {first:.3f} nats per token in the first steps, "
         "before anything could have moved apart",
         "compute the log-probs at the temperature the tokens were sampled at, without top-p or "
         "top-k, with the same weights and the same shift; precision alone makes 0.01 at most",
     )
 
 
-# With several updates a batch, the share of tokens outside the clip range: always, and where
+# With several updates per batch, the share of tokens outside the clip range: always, and where
 # accuracy broke down.
 OFF_POLICY, BROKE_OFF = 0.1, 0.02
 # Nats per token from the policy that sampled, on average over the updates of a batch; healthy: 0.01
@@ -107,19 +107,19 @@ def stale_policy(run: Run) -> Finding | None:
             return None
         return problem(
             "stale_policy",
-            f"{clipped:.0%} of the tokens lie outside the clip range, {drift:.3f} nats a token "
+            f"{clipped:.0%} of the tokens lie outside the clip range, {drift:.3f} nats per token "
             f"from the sampler's on average, accuracy went {course(run, 'accuracy')}: within the "
-            f"{run.steps_per_batch:g} optimizer steps a batch the policy moves far from the one "
+            f"{run.steps_per_batch:g} optimizer steps per batch the policy moves far from the one "
             "that sampled",
-            "fewer --updates and --epochs a batch, or a lower --lr",
+            "fewer --updates and --epochs per batch, or a lower --lr",
         )
     later = run.values("sampling/logp_difference")[FIRST:]
     if not len(later) or not later.mean() > DISAGREE:
         return None
     return problem(
         "stale_policy",
-        f"sampler and trainer differ by {later.mean():.3f} nats a token on average, and did not at "
-        "the start: the sampler works with old weights",
+        f"sampler and trainer differ by {later.mean():.3f} nats per token on average, and did not "
+        "at the start: the sampler works with old weights",
         "give the sampler the new weights after every step, or keep the old log-probs and let "
         "the ratio be clipped",
     )
@@ -228,7 +228,7 @@ def too_hard(run: Run) -> Finding | None:
         f"{accuracy:.1%} of all completions were right; {run.mean('frac_reward_zero_std'):.0%} of "
         "the groups had equal rewards",
         "start where one answer in five is right: easier questions, a better base (pretrain or "
-        "sft on worked solutions), or more completions a question (--group-size)",
+        "sft on worked solutions), or more completions per question (--group-size)",
     )
 
 
@@ -249,8 +249,8 @@ def saturated(run: Run) -> Finding | None:
     )
 
 
-HELD = 0.02  # nats a token from the reference at the end
-DEAR = 0.1  # what they cost a completion, in parts of the reward for a right answer
+HELD = 0.02  # nats per token from the reference at the end
+DEAR = 0.1  # what they cost per completion, in parts of the reward for a right answer
 
 
 def kl_pinning(run: Run) -> Finding | None:
@@ -262,8 +262,8 @@ def kl_pinning(run: Run) -> Finding | None:
         return None
     return problem(
         "kl_pinning",
-        f"kl_coef is {weight:g}; the policy ended {distance:.4f} nats a token from its reference, "
-        f"and accuracy went {course(run, 'accuracy')}",
+        f"kl_coef is {weight:g}; the policy ended {distance:.4f} nats per token from its "
+        f"reference, and accuracy went {course(run, 'accuracy')}",
         "lower --kl-coef to 0.01 or 0: a verifiable reward needs no leash",
     )
 
@@ -305,7 +305,7 @@ def entropy_collapse(run: Run) -> Finding | None:
         return None
     return problem(
         "entropy_collapse",
-        f"entropy went from {before:.3f} to {after:.3f} nats a token and {equal:.0%} of the "
+        f"entropy went from {before:.3f} to {after:.3f} nats per token and {equal:.0%} of the "
         f"groups have equal rewards, with accuracy {course(run, 'accuracy')}",
         "compare within groups (no --normalize reward), a lower --lr, a higher --temperature, "
         "clip-higher (--clip-high 0.28); see that no entropy term has the wrong sign",

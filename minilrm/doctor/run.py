@@ -20,7 +20,7 @@ FIRST = 3  # steps before anything can have moved far
 
 @dataclass(frozen=True)
 class Run:
-    """A run as the checks see it. `train`: figure -> one value a step, None where it was not
+    """A run as the checks see it. `train`: figure -> one value per step, None where it was not
     logged.
 
     START and END of a figure are its means over the first and over the last fifth of the steps,

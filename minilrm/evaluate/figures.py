@@ -147,8 +147,8 @@ def firsts(groups: Groups) -> list[list[Episode]]:
 
 
 def outcome(groups: Groups) -> str:
-    """Who was right, a character a problem: "0110..."; `[int(c) for c in ...]` goes into
-    `paired_bootstrap`."""
+    """Which problems were right, one character per problem: "0110..."; `[int(c) for c in ...]`
+    goes into `paired_bootstrap`."""
     return "".join(str(int(group[0].grade.correct)) for group in groups)
 
 
@@ -161,7 +161,7 @@ def fingerprint(problems: Sequence[Problem]) -> str:
 
 
 def short(groups: Groups) -> dict:
-    """The figures of a baseline: one answer a problem."""
+    """The figures of a baseline: one answer per problem."""
     scores = Scores.of(groups)
     return {
         **rate([group[0].grade.correct for group in groups]),
@@ -172,7 +172,7 @@ def short(groups: Groups) -> dict:
 
 
 def sampled_figures(first: Groups) -> dict:
-    """The main figures, from one sample a problem."""
+    """The main figures, from one sample per problem."""
     episodes = [group[0] for group in first]
     figures = Scores.of(first).as_dict()
     for name, thinks in (("thinking", True), ("reflex", False)):

@@ -230,7 +230,7 @@ def stale_rollouts(delay: int = 10) -> AbstractContextManager:
                 return super().update(groups)
 
             def record_logprobs(self, groups, old: bool) -> None:
-                """With several updates a batch, the ratio is to the copy that wrote: a loop that
+                """With several updates per batch, the ratio is to the copy that wrote: a loop that
                 knows mends half of it."""
                 self.model = self.sampling
                 super().record_logprobs(groups, old)

@@ -159,7 +159,7 @@ FAILURES = [
         "taken after the multiplication: PPO stops pushing a bad answer down once it is 20 % "
         "less likely, but never stops if it became more likely. The inverted form does the "
         "opposite: no bound on the way down, and no gradient where a bad answer has grown more "
-        "likely. It needs several optimizer steps a batch to show, as here, eight: the policy "
+        "likely. It needs several optimizer steps per batch to show, as here, eight: the policy "
         "then strays further from its samples within a batch, until it collapses.",
         faults.inverted_clip,
         options={"epochs": 8, "lr": 7e-4},

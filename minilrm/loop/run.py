@@ -12,7 +12,7 @@ from minilrm import cli
 from minilrm.errors import UserError
 from minilrm.loop.trainer import Evaluation, Options, Trainer
 from minilrm.model import count_parameters
-from minilrm.options import check, options_table, resumed, to_dict, with_recipe
+from minilrm.options import check, flag, options_table, resumed, to_dict, with_recipe
 from minilrm.progress import Interrupt, Progress
 from minilrm.report import write_report
 from minilrm.runlog import RunLog, refuse_taken
@@ -78,12 +78,26 @@ def final_options(make: type[Trainer], options: Any) -> tuple[Any, RunLog | None
             )
         log = RunLog.open(options.resume, make.command)
         saved = log.config.get("options", {})
+        refuse_another_beginning(make, options, saved)
         return make.complete(resumed(options, saved).replace(out=None), saved), log
     if options.data and "task" not in options.given:
         options = options.replace(task=FILE_TASK)
     options = with_recipe(options, task_class(options.task).recipe)
     check(options)
     return make.complete(with_absolute_paths(options), {}), None
+
+
+def refuse_another_beginning(make: type[Trainer], options: Any, saved: dict[str, Any]) -> None:
+    """UserError for an option that a resumed run could only have taken when it began. Taken now, it
+    would change nothing but what the run says of itself."""
+    asked = with_absolute_paths(options)
+    for name in make.kept(resumed(options, saved)):
+        value = getattr(asked, name)
+        if name in options.given and value != saved.get(name, value):
+            raise UserError(
+                f"{flag(name)} {value}: that run began with {saved[name]}, and a resumed run keeps "
+                f"it; leave {flag(name)} away, or start another run"
+            )
 
 
 def with_absolute_paths(options: Any) -> Any:

@@ -116,6 +116,11 @@ class Trainer:
         that is resumed."""
         return options
 
+    @classmethod
+    def kept(cls, options: Any) -> Sequence[str]:
+        """Options that say what a run is and where it began: a resumed run cannot take others."""
+        return ("task",)
+
     def __init__(self, options: Any):
         self.options = options
         self.device = machine.choose_device(options.device)

@@ -6,7 +6,7 @@ the order of use:
     rewards -> group_advantages -> policy_loss(token_logprobs(...), ...) -> aggregate -> a scalar to
     call backward() on
 
-Shapes: P prompts, G completions a prompt, B sequences (B = P * G), T tokens, V vocabulary. `mask`
+Shapes: P prompts, G completions per prompt, B sequences (B = P * G), T tokens, V vocabulary. `mask`
 is 1 (or True) on the tokens that the policy itself sampled, **EOS included**, and 0 on the prompt,
 on padding and on text that a tool wrote. Where it is 0 an input may hold anything, NaN included: it
 gets a gradient of exactly 0.

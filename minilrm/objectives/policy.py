@@ -196,15 +196,15 @@ def clipped(ratio: Tensor, advantages: Tensor, low: float, high: float) -> dict[
 def importance_ratio(
     logp: Tensor, old_logp: Tensor, mask: Tensor, per_sequence: bool = False
 ) -> Tensor:
-    """rho = pi(o_t) / pi_old(o_t) a token, or GSPO's (2507.18071) one for the whole sequence:
+    """rho = pi(o_t) / pi_old(o_t) per token, or GSPO's (2507.18071) one for the whole sequence:
     `[B, T]` x3 -> `[B, T]`.
 
         token     rho_t = exp(logp_t - old_logp_t)            a difference of logs, no quotient
         sequence  s = exp(1/|o| sum_t (logp_t - old_logp_t))  the geometric mean, for each token
 
     The sequence form is the paper's GSPO-token: value s, gradient s * grad logp_t. With one
-    advantage a sequence it is GSPO itself; with advantages a token, each token's gradient keeps its
-    own advantage.
+    advantage per sequence it is GSPO itself; with advantages per token, each token's gradient keeps
+    its own advantage.
 
     >>> d = torch.tensor([[0.2, -0.1, 0.05]])
     >>> ratio = importance_ratio(d, torch.zeros(1, 3), torch.ones(1, 3), per_sequence=True)

@@ -169,7 +169,7 @@ def measures(task: Task, answers: Groups | Sequence[Episode]) -> dict[str, Any]:
     Corrected and spoiled compare the first try with the answer, whatever stands between: an answer
     copied wrongly from a right attempt is spoiled too.
 
-    `entropy`: nats a token, estimated by the mean of -logprob of what was sampled; None where
+    `entropy`: nats per token, estimated by the mean of -logprob of what was sampled; None where
     nothing was left to chance.
     """
     episodes = flatten(answers)

@@ -46,7 +46,7 @@ def plot_run(folder: str | Path, path: str | Path, *, title: str = "") -> Path:
 
 @dataclass
 class Options:
-    run: str = option(MISSING, "the run folder, for example runs/grpo-countdown-20250131-142500")
+    run: Path = option(MISSING, "the run folder, for example runs/grpo-countdown-20250131-142500")
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -48,7 +48,7 @@ def accuracy_sentences(facts: dict) -> list[str]:
     if not is_number(before) or not is_number(after):
         return []
     if is_number(n) and n < FEWEST:
-        return [f"Accuracy was measured on {n:,} problems, which are too few for a rate."]
+        return [f"Accuracy was measured on too few problems for a rate (n = {n:,})."]
     first, last = (interval(facts.get(f"accuracy_{when}_ci")) for when in ("before", "after"))
     asked = f" on {n:,} problems" if is_number(n) else ""
     said = [

@@ -2,7 +2,7 @@
 
 generation.py   generate: completions of prompts; what most callers need
 engine.py       Engine: prefill, step, and caches to fork; what a search is made of
-decoding.py     a batch of rows, a token at a time; rows leave as they finish
+decoding.py     a batch of rows, one token at a time; rows leave as they finish
 picking.py      from logits to a token: temperature, top-k, top-p
 hooks.py        banned, forced and inserted tokens; stop strings; streams
 cache.py        the engine's key-value cache

@@ -119,7 +119,7 @@ def begin(engine: Engine, prompts: Sequence[Sequence[int]], n: int) -> tuple[Cac
 
 
 class Batch:
-    """Rows that are decoded together, a token each at a time.
+    """Rows that are decoded together, one token each at a time.
 
     A *row* is a completion, for good; a *slot* is its place in the batch (its row of the cache),
     which changes as finished rows leave. u [slots, max_new]: random numbers. The hooks know row 0
@@ -192,7 +192,7 @@ class Batch:
                     f"the `allowed` hook answers Ban, Force or None, not {type(rule).__name__}"
                 )
         if logits.amax(-1).isneginf().any():
-            raise ValueError("the `allowed` hook left a row no token to sample")
+            raise ValueError("the `allowed` hook left no token to sample in a row")
         return logits
 
     def feed_inserted(self, t: int, new: Tensor, logp: Tensor) -> set[int]:

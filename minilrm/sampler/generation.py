@@ -44,7 +44,8 @@ def generate(
     dtype: torch.dtype | None = None,
     workers: Workers | Literal["auto"] | None = "auto",
 ) -> list[list[Completion]]:
-    """`n` completions for each prompt (a text, or token ids).
+    """`n` completions for each prompt (a text, or token ids). A text never makes a special token:
+    for a task's own texts that hold solved examples, pass `task.encode(tokenizer, text)`.
 
     model: a model, or an `Engine` of it, which saves many small calls the laying out of weights.
     temperature 0 is greedy. top_p, top_k: sample from the smallest set of tokens that holds this

@@ -279,8 +279,8 @@ def work_carelessly(steps: list[str], rng: random.Random) -> list[tuple[str, str
 
 
 def write(problem: Problem, chain: list[tuple[str, str]], planned: bool = False) -> str:
-    """The worked steps, one a line. `planned` names them first, numbers them, and undoes the sum as
-    a check."""
+    """The worked steps, one per line. `planned` names them first, numbers them, and undoes the sum
+    as a check."""
     lines = [f"<<{expression}={result}>>{result}" for expression, result in chain]
     if planned:
         words = PHRASES[problem.meta["language"]]

@@ -198,7 +198,7 @@ def write_chain(problem: Problem, chain: list[tuple[str, str]], planned: bool = 
 
 
 def scribble(chain: list[tuple[str, str]]) -> str:
-    """The chain without words, on one line, as who is in a hurry jots it down."""
+    """The chain without words, on one line, as anyone in a hurry jots it down."""
     return "\n" + ", ".join(f"<<{e}={v}>>{v}" for e, v in chain) + f"\n#### {chain[-1][1]}"
 
 

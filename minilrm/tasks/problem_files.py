@@ -6,7 +6,7 @@ many. It is known by its first bytes, whatever its name:
     JSON lines       one object a line
     JSON array       [{...}, {...}], on one line or on many
     indented JSON    objects one after another, each on many lines
-    CSV              a row a problem, under a heading; commas, semicolons or tabs between fields
+    CSV              one row per problem, under a heading; commas, semicolons or tabs between fields
     gzip             any of these, compressed
     parquet          where the package `datasets` is installed
 
@@ -42,7 +42,7 @@ FOREIGN = {
     b"\xff\xff\xff\xff": ("an Arrow stream", FROM_ARROW),
     b"\x80": ("a Python pickle, which is never opened", "write JSON lines where it was made"),
     b"SQLite": ("an SQLite database", "export the table as CSV: sqlite3 -csv -header FILE QUERY"),
-    b"%PDF": ("a PDF", "take the text out of it, one JSON object a problem"),
+    b"%PDF": ("a PDF", "take the text out of it, one JSON object per problem"),
     b"version https://git-lfs": (
         "a pointer of Git LFS, not the file itself",
         "fetch it: git lfs pull",

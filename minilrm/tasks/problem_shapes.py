@@ -36,6 +36,7 @@ from minilrm.tasks.calculator import format_number
 
 QUESTION = ("question", "problem", "prompt")
 WORKED = ("solution", "completion")
+KNOWN_AS = {"question": QUESTION[1:], "answer": WORKED}
 
 
 def read_problem(record: object, task: str) -> Problem:
@@ -71,7 +72,11 @@ def one_of(given: dict[str, object], names: tuple[str, ...]) -> str | None:
 
 def text_field(given: dict[str, object], name: str) -> str:
     if name not in given:
-        raise ValueError(f'the field "{name}" is missing; given: {", ".join(given)[:100]!r}')
+        others = " or ".join(f'"{other}"' for other in KNOWN_AS.get(name, ()))
+        remedy = f'; rename what holds it to "{name}" ({others} will do too)' if others else ""
+        raise ValueError(
+            f'the field "{name}" is missing; given: {", ".join(given)[:100]!r}{remedy}'
+        )
     value = given[name]
     if isinstance(value, dict):
         hint = 'with pandas: to_json(FILE, orient="records", lines=True)'
