@@ -142,6 +142,11 @@ def set_threads(n: int | None = None) -> int:
     return threads
 
 
+def together(device: torch.device) -> int:
+    """How many pieces `side_by_side` works on at a time."""
+    return torch.get_num_threads() if device.type == "cpu" else 1
+
+
 def side_by_side(
     function: Callable[[Item], Result], items: Iterable[Item], device: torch.device
 ) -> Iterator[Result]:
@@ -156,11 +161,10 @@ def side_by_side(
     >>> list(side_by_side(lambda x: x * x, [1, 2, 3], torch.device("cpu")))
     [1, 4, 9]
     """
-    threads = torch.get_num_threads()
-    if device.type != "cpu" or threads == 1:
+    if together(device) == 1:
         yield from map(function, items)
         return
-    with ThreadPoolExecutor(threads, initializer=work_alone) as pool:
+    with ThreadPoolExecutor(together(device), initializer=work_alone) as pool:
         yield from pool.map(function, items)
 
 

@@ -211,7 +211,9 @@ class Trainer(rl.Trainer):
             return found, {"loss": loss.detach(), **stats}
 
         totals: dict[str, float] = {"loss": 0.0}
-        batches = micro_batches(episodes, self.options.max_tokens_per_batch // self.together)
+        batches = micro_batches(
+            episodes, self.options.max_tokens_per_batch // machine.together(self.device)
+        )
         for gradients, stats in machine.side_by_side(gradient, batches, self.device):
             add_gradients(parameters, gradients)
             for key, value in stats.items():

@@ -297,7 +297,7 @@ def backward(
         return float(loss.detach()), torch.autograd.grad(loss, parameters)
 
     total = 0.0
-    parts = torch.get_num_threads() if device.type == "cpu" else 1
+    parts = machine.together(device)
     for loss, gradients in machine.side_by_side(
         gradient, [part for ids in batch for part in ids.chunk(parts)], device
     ):

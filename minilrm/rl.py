@@ -251,17 +251,13 @@ class Trainer(loop.Trainer):
                     logps, _ = episode_logprobs(model, batch, self.options.temperature, self.device)
                     unstack(batch, name, logps)
 
-    @property
-    def together(self) -> int:
-        """How many micro-batches are worked on side by side."""
-        return torch.get_num_threads() if self.device.type == "cpu" else 1
-
     def micro_batches(self, episodes: Sequence[Episode]) -> Iterator[list[Episode]]:
         """Batches of like length within the limit on memory, which those that are worked on side by
         side share."""
+        together = machine.together(self.device)
         # A little work is shared, too; 1.1: padding.
-        share = 1.1 * sum(len(e.completion_ids) for e in episodes) / self.together
-        limit = min(self.options.max_tokens_per_batch // self.together, math.ceil(share))
+        share = 1.1 * sum(len(e.completion_ids) for e in episodes) / together
+        limit = min(self.options.max_tokens_per_batch // together, math.ceil(share))
         return micro_batches(episodes, limit)
 
     def shares(self, groups: list[list[Episode]]) -> Iterator[list[list[Episode]]]:
