@@ -14,7 +14,7 @@ import safetensors.torch
 import torch
 from conftest import judge, parity_of, pay
 
-from minilrm import checkpoint, cli, ppo, rollout
+from minilrm import checkpoint, cli, machine, ppo, rollout
 from minilrm.errors import UserError
 from minilrm.loop import run as loop_run
 from minilrm.rollout import episode_states
@@ -470,3 +470,29 @@ def test_a_mistake_on_the_command_line_is_one_line(capsys, argv, words):
         cli.run_command(ppo.train, ppo.Options, argv, prog="python -m minilrm.ppo", description="")
     err = capsys.readouterr().err
     assert end.value.code == 2 and err.count("\n") == 1 and words in err
+
+
+@BOTH
+def test_on_two_threads_each_micro_batch_is_worked_on_by_one(make_trainer, kind, monkeypatch):
+    """Catches: one backward pass on two threads, which add what a gather sends back in the order in
+    which they happen to come: the same seed gave other weights each time."""
+    # rounding to 8 bits would hide a small difference
+    monkeypatch.setattr(machine, "bfloat16_pays", lambda device: False)
+    trainer = make_trainer(critic=kind, max_tokens_per_batch=80)
+    groups = answered(trainer)
+    alone, _ = caught_gradients(trainer, groups)
+    threads, loss = [], trainer.loss
+
+    def watched(*args):
+        threads.append(torch.get_num_threads())
+        return loss(*args)
+
+    trainer.loss = watched
+    torch.set_num_threads(2)
+    try:
+        together, _ = caught_gradients(trainer, groups)
+    finally:
+        torch.set_num_threads(1)
+    assert len(threads) > 1 and set(threads) == {1}
+    for name in ("policy", "critic"):
+        agree(together[name], alone[name], 1e-5)
