@@ -1,0 +1,1 @@
+"""Composed stories: how far does reasoning carry, before and after GRPO?"""

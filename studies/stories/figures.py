@@ -1,0 +1,124 @@
+"""The ladder before and after GRPO, drawn from data/results/stories.jsonl by code.
+
+    python -m studies.stories.figures
+
+It writes
+
+    data/results/stories.json    every number: rung by rung, each seed with its interval
+    data/results/ladder.png      the ladder as a picture
+    data/results/ladder.md       the ladder as a table
+
+What has not been measured is left out. Rungs stand in their own order, from the easiest change to
+another author.
+"""
+
+from pathlib import Path
+from typing import Any
+
+from matplotlib.ticker import PercentFormatter
+
+from minilrm import curves
+from minilrm.files import write_bytes_atomic, write_json_atomic
+from studies import common
+
+WAYS = ("greedy", "greedy_forced", "sampled")
+BEFORE, AFTER = curves.LOOKS[1], curves.LOOKS[0]
+LABELS = {
+    "new stories": "new stories",
+    "seen stories": "stories whose plan was seen",
+    "new pairs": "new pairs of relations",
+    "new shapes": "new shapes of graph",
+    "new wording": "one sentence worded anew",
+    "new words": "new names and things",
+    "other order": "told in another order",
+    "irrelevant number": "a number that does not matter",
+    "6 steps": "one step longer",
+    "7 steps": "two steps longer",
+    "to 600": "numbers up to 600 (seen: 300)",
+    "to 1000": "numbers up to 1,000",
+    "to 2000": "numbers up to 2,000",
+    "hand-written": "stories of another author",
+}
+
+
+def summarise(records: list[dict[str, Any]]) -> dict[str, Any]:
+    """rung -> {"meaning", "base": way -> figures, "grpo": way -> {"mean", "seeds"}}."""
+    base = next((r for r in records if r["kind"] == "base"), None)
+    trained = [r for r in records if r["kind"] == "grpo"]
+    rungs = {}
+    for rung in (base or {}).get("ladder", {}):
+        found = base["ladder"][rung]  # type: ignore[index]
+        after = {way: [r["ladder"][rung][way]["accuracy"] for r in trained] for way in WAYS}
+        rungs[rung] = {
+            "meaning": found["meaning"],
+            "base": {way: {k: found[way][k] for k in ("accuracy", "ci", "n")} for way in WAYS},
+            "grpo": {
+                way: {"mean": sum(seeds) / len(seeds), "seeds": seeds}
+                for way, seeds in after.items()
+                if seeds
+            },
+        }
+    return {"rungs": rungs, "seeds": [r["seed"] for r in trained]}
+
+
+@curves.style()
+def draw_ladder(summary: dict[str, Any], path: Path) -> None:
+    """A row a rung: the base with thinking forced, and the policy after GRPO, both greedy."""
+    rungs = summary["rungs"]
+    figure, [axes] = curves.panels(1, height=0.32 * len(rungs) + 0.9)
+    for row, rung in enumerate(rungs.values()):
+        before = rung["base"]["greedy_forced"]
+        axes.plot(
+            before["ci"], [row, row], color=BEFORE.color, linewidth=4, alpha=0.3, linestyle="-"
+        )
+        axes.plot(before["accuracy"], row, BEFORE.marker, color=BEFORE.color)
+        if after := rung["grpo"].get("greedy"):
+            axes.plot(
+                [min(after["seeds"]), max(after["seeds"])], [row, row], color=AFTER.color,
+                linewidth=1.2, linestyle="-",
+            )  # fmt: skip
+            axes.plot(after["mean"], row, AFTER.marker, color=AFTER.color)
+    axes.set_yticks(range(len(rungs)), [LABELS.get(name, name) for name in rungs])
+    axes.set_ylim(len(rungs) - 0.5, -0.5)  # the first rung at the top
+    axes.set(title="Right answers, greedy", xlim=(-0.02, 1.02))
+    axes.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0, symbol=" %"))
+    axes.plot([], [], BEFORE.marker, color=BEFORE.color, label="base, thinking forced")
+    axes.plot([], [], AFTER.marker, color=AFTER.color, label="after GRPO")
+    axes.legend(loc="lower right")
+    write_bytes_atomic(path, curves.png(figure))
+
+
+def table(summary: dict[str, Any]) -> str:
+    """The ladder in Markdown."""
+    seeds = summary["seeds"]
+    heads = "".join(f" GRPO, seed {seed} |" for seed in seeds)
+    lines = [
+        f"| rung | base | base, thinking forced |{heads}",
+        "|---|---:|---:|" + "---:|" * len(seeds),
+    ]
+    for name, rung in summary["rungs"].items():
+        base = rung["base"]
+        cells = [with_interval(base[way]) for way in ("greedy", "greedy_forced")]
+        cells += [f"{value:.1%}" for value in rung["grpo"].get("greedy", {}).get("seeds", ())]
+        lines.append(f"| {LABELS.get(name, name)}: {rung['meaning']} | " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def with_interval(figures: dict[str, Any]) -> str:
+    low, high = figures["ci"]
+    return f"{figures['accuracy']:.1%} ({low:.0%} to {high:.0%})"
+
+
+def main() -> None:
+    common.parser("studies.stories.figures", __doc__).parse_args()
+    summary = summarise(common.load_results("stories"))
+    folder = common.results_folder()
+    write_json_atomic(folder / "stories.json", summary)
+    if summary["rungs"]:
+        draw_ladder(summary, folder / "ladder.png")
+        write_bytes_atomic(folder / "ladder.md", table(summary).encode())
+    print(f"written: {folder / 'stories.json'}")
+
+
+if __name__ == "__main__":
+    common.command(main)
