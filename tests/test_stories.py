@@ -182,6 +182,12 @@ def test_rungs_of_order_length_and_numbers_have_what_they_say(rungs):
 def test_a_rung_is_the_same_set_each_time():
     assert TASK.rung_problems("6 steps", 5) == TASK.rung_problems("6 steps", 5)
     assert TASK.rung_problems("6 steps", 5) == TASK.rung_problems("6 steps", 9)[:5]
+    for rung in TASK.rungs:  # what is tuned on is nothing that figures stand on
+        tuned_on = TASK.rung_problems(rung, 20, "validation")
+        assert not {p.prompt for p in tuned_on} & {p.prompt for p in TASK.rung_problems(rung, 20)}
+    assert {split_of(p.key) for p in TASK.rung_problems("new words", 20, "validation")} == {
+        "validation"
+    }
 
 
 # -- solutions -------------------------------------------------------------------------------------

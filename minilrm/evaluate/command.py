@@ -22,6 +22,8 @@ def choose_task(options: Options, info: checkpoint.Info) -> Task:
             f"the checkpoint does not say what it is for; choose with --task: {', '.join(TASKS)}"
         )
     if options.ladder:
+        if options.split not in ("test", "validation"):
+            raise UserError("--ladder has two sets of problems: --split test, or validation")
         return task_with_ladder(name)
     if options.data and not task_class(name).reads_file:
         raise UserError(f"--data goes with --task gsm8k; the problems of {name} are its own")

@@ -30,7 +30,8 @@ def rungs_of(task: Task, options: Options) -> dict[str, tuple[Task, str, Sequenc
     user's own file, if there is one."""
     n = options.n if "n" in options.given else PROBLEMS
     found: dict[str, tuple[Task, str, Sequence[Problem]]] = {
-        name: (task, meaning, task.rung_problems(name, n)) for name, meaning in task.rungs.items()
+        name: (task, meaning, task.rung_problems(name, n, options.split))
+        for name, meaning in task.rungs.items()
     }
     if options.data:
         file_task = get_task(FILE_TASK, data=options.data, split_all=True)
@@ -70,7 +71,7 @@ def climb(
             figures[way] = {**short(groups), "outcomes": outcome(groups)}
         figures["problems_sha256"] = fingerprint(evaluator.problems)
         rungs[name] = figures
-    return {"task": task.name, "seed": options.seed, "rungs": rungs}
+    return {"task": task.name, "split": options.split, "seed": options.seed, "rungs": rungs}
 
 
 def ladder_table(result: dict[str, Any]) -> str:

@@ -135,8 +135,9 @@ class Task:
         found = self.read_shipped(file) if file else []
         return found[:n] if file and len(found) >= n else self.make(split, n, seed)
 
-    def rung_problems(self, rung: str, n: int, seed: int = 0) -> list[Problem]:
-        """A fixed set of `n` problems of a rung of the ladder."""
+    def rung_problems(self, rung: str, n: int, split: str = "test") -> list[Problem]:
+        """A fixed set of `n` problems of a rung of the ladder, for final figures (`test`) or for
+        tuning (`validation`)."""
         raise NotImplementedError
 
     def make(self, split: str, n: int, seed: int = 0) -> list[Problem]:

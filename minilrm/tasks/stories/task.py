@@ -7,6 +7,7 @@ training has seen, in whatever theme and with whatever numbers.
 """
 
 import random
+from dataclasses import replace
 
 from minilrm.tasks.base import Problem, Task, problem_rng, split_of
 from minilrm.tasks.gsm8k_mini import GSM8KMini, right_chain, scribble, slip, write_chain
@@ -46,22 +47,22 @@ class Stories(Task):
             return self.sample_rung(rng, rng.choice(list(self.rungs)[2:]))
         return self.draw(rng, Rung("", split))
 
-    def sample_rung(self, rng: random.Random, rung: str) -> Problem:
-        """A problem of one rung of the ladder."""
+    def sample_rung(self, rng: random.Random, rung: str, split: str = "test") -> Problem:
+        """A problem of one rung of the ladder; a new story is one of that split."""
         if rung == HAND_WRITTEN:
             problem = GSM8KMini(self.spanish).sample(rng, "test")
             return Problem(
                 self.name, problem.prompt, problem.answer, problem.key, problem.difficulty,
                 problem.meta | {"ood": rung},
             )  # fmt: skip
-        problem = self.draw(rng, LADDER[rung])
+        chosen = LADDER[rung]
+        problem = self.draw(rng, replace(chosen, split=split) if chosen.split == "test" else chosen)
         problem.meta["ood"] = rung
         return problem
 
-    def rung_problems(self, rung: str, n: int, seed: int = 0) -> list[Problem]:
-        """A fixed set of `n` problems of a rung."""
-        rngs = (problem_rng(seed, i, f"{self.name}/ladder/{rung}") for i in range(n))
-        return [self.sample_rung(rng, rung) for rng in rngs]
+    def rung_problems(self, rung: str, n: int, split: str = "test") -> list[Problem]:
+        rngs = (problem_rng(0, i, f"{self.name}/ladder/{rung}/{split}") for i in range(n))
+        return [self.sample_rung(rng, rung, split) for rng in rngs]
 
     def draw(self, rng: random.Random, rung: Rung) -> Problem:
         """A story of a rung: structure, numbers, words."""
