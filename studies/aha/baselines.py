@@ -1,6 +1,6 @@
 """What the bases do without any training: the rivals of the policies that studies/aha trains.
 
-    python -m studies.aha.baselines countdown forced       "wait" put in behind each rejected attempt
+    python -m studies.aha.baselines countdown forced       "wait" put in behind each failed attempt
     python -m studies.aha.baselines countdown unrepeated   the same, repeated attempts refused
     python -m studies.aha.baselines countdown draws        up to 16 independent answers, the first
                                                            that its own check accepts; pass@k
@@ -123,24 +123,21 @@ def draws(task_name: str, seeded: bool, split: str, temperature: float, seed: in
 
 def constant(task_name: str) -> dict:
     """Of all rules that give every problem the same expression in its numbers (countdown: a, b, c
-    as they stand, or x >= y >= z by size) or the same answer (multiplication), the one that is
-    right most often on validation; and its rate on test."""
-    task = get_task(task_name)
+    as they stand, or x >= y >= z by size) or the same answer (multiplication), the best: `chosen`
+    on validation, and `best` on the test itself, which is the most that any of them could have."""
+    task, count = get_task(task_name), {"countdown": rules_right}.get(task_name, answers_right)
     sets = {split: task.problems(split, N) for split in SPLITS}
-    found = {
-        split: rules_right(problems) if task_name == "countdown" else answers_right(problems)
-        for split, problems in sets.items()
-    }
-    best = max(found["validation"], key=found["validation"].__getitem__)
-    on_test = found["test"][best]
+    found = {split: count(problems) for split, problems in sets.items()}
+    winner = {split: max(found[split], key=found[split].__getitem__) for split in SPLITS}
+
+    def on_test(rule: str) -> dict:
+        hits = found["test"][rule]
+        return {"rule": rule, **intervals.rate([i < hits for i in range(N)])}
+
     return {
-        "rule": best,
         "rules": len(found["validation"]),
-        **{
-            split: intervals.rate([i < found[split][best] for i in range(N)]) for split in SPLITS
-        },
-        "best on test": max(found["test"].values()),
-        "on test": on_test,
+        "chosen": on_test(winner["validation"]),
+        "best": on_test(winner["test"]),
         "problems_sha256": fingerprint(sets["test"]),
     }
 
