@@ -79,8 +79,8 @@ def tables(s: dict, whole: bool = False) -> str:
         f"Test, n = {s['n']}, {len(s['seeds'])} seeds, {s['tokens']:,} generated tokens a run; "
         "behind a mean, in brackets, the least and the greatest seed. Differences: 95 % intervals "
         "by bootstrap over problems *and* seeds (of three seeds they come out too narrow, by up to "
-        "a fifth). A difference: the interval does not hold 0, and all seeds have the same sign. Of "
-        f"{len(s['arms']) - 1} comparisons one in twenty would pass the first test by chance."
+        "a fifth). A difference: the interval does not hold 0, and all seeds have the same sign. "
+        f"Of {len(s['arms']) - 1} comparisons one in twenty would pass the first test by chance."
     ]
     for task, found in s["tasks"].items():
         shown = {
