@@ -159,7 +159,9 @@ def test_two_seeds_make_no_claim(draw):
 def test_too_few_cases_are_neither_yes_nor_no(draw):
     records = [arm("unseeded", s, retry=0.0, failed=12) for s in range(3)]
     summary, page = draw([base(seeded=False), *records])
-    assert holds(summary, "unseeded control: retry rate") is None and "too few cases" in page
+    assert (
+        holds(summary, "control without reflection: retry rate") is None and "too few cases" in page
+    )
 
 
 def test_more_than_ten_minutes_on_one_thread_prove_nothing(draw):

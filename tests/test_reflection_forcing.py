@@ -65,14 +65,17 @@ def test_every_failed_check_is_followed_by_another_attempt(doubter, tokenizer):
 def says(monkeypatch, tokenizer, choose):
     """`generate` in the place of a model: `choose(text so far, rng)` is the next piece."""
 
-    def generate(engine, tokenizer, prompts, *, seed, stop, **how):
+    def generate(engine, tokenizer, prompts, *, n, seed, stop, **how):
         rng, rows = random.Random(seed), []
         for prompt in prompts:
-            text = choose(tokenizer.decode(prompt).partition("Answer:")[2], rng)
-            ids, ends = tokenizer.encode(text), "stop" if text.endswith(stop) else "eos"
-            ids += [tokenizer.eos_id] * (ends == "eos")
-            rows.append([Completion(text, text, ids, [1] * len(ids), [-1.0] * len(ids), ends)])
+            rows.append([said(prompt, rng, stop) for _ in range(n)])
         return rows
+
+    def said(prompt, rng, stop):
+        text = choose(tokenizer.decode(prompt).partition("Answer:")[2], rng)
+        ids, ends = tokenizer.encode(text), "stop" if text.endswith(stop) else "eos"
+        ids += [tokenizer.eos_id] * (ends == "eos")
+        return Completion(text, text, ids, [1] * len(ids), [-1.0] * len(ids), ends)
 
     monkeypatch.setattr(forcing, "generate", generate)
     monkeypatch.setattr(forcing, "Engine", lambda model, dtype: SimpleNamespace())
@@ -121,7 +124,7 @@ def test_where_there_is_nothing_new_a_repeat_is_kept_and_the_limit_ends_it(monke
     assert len(e.completion_ids) == len(e.mask) == len(e.logprobs) == 20
     assert e.finish_reason == "length" and not e.grade.correct
     assert len({a.content for a in TOY.parse_trace(e.text).attempts}) == 1
-    assert refused % (forcing.REDRAWN - 1) == 0 and refused > 0
+    assert refused % forcing.REDRAWN == 0 and refused > 0
 
 
 def test_greedily_there_is_nothing_to_draw_again(tokenizer):

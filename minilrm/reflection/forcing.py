@@ -23,7 +23,8 @@ from minilrm.tasks.traces import ACCEPT, AGAIN, REJECT, TracedTask
 from minilrm.tokenizer import Tokenizer
 
 LONGEST = 96  # tokens of one attempt, at most: those of both tasks have fewer than 70
-REDRAWN = 30  # draws of one attempt, at most; then a repeat is kept
+AT_ONCE = 8  # draws side by side of an attempt that has been refused: fewer rounds, same odds
+REDRAWN = 4 * AT_ONCE  # draws of one attempt besides the first, at most; then a repeat is kept
 
 
 def insert_again(tokenizer: Tokenizer) -> Intervene:
@@ -122,7 +123,7 @@ def without_repeats(
     """(an answer to each problem as by `force`, none of whose attempts equals an earlier one;
     tokens of the attempts that were refused, answer by answer).
 
-    An attempt that is drawn `REDRAWN` times and never new is kept. At temperature 0 there is
+    An attempt that is drawn again `REDRAWN` times and never new is kept. At temperature 0 there is
     nothing to draw again: ValueError.
     """
     if temperature <= 0:
@@ -131,34 +132,39 @@ def without_repeats(
     answers = [Answer(p, task.encode(tokenizer, task.render(p))) for p in problems]
     turn = 0
     while going := [a for a in answers if not a.ended]:
-        pieces = generate(
-            engine,
-            tokenizer,
-            [a.prompt + a.ids for a in going],
-            max_new_tokens=LONGEST,
-            temperature=temperature,
-            seed=seed * 100_003 + turn,
-            stop=(f" {ACCEPT}", f" {REJECT}"),
-        )
-        for answer, (piece,) in zip(going, pieces, strict=True):
-            take(answer, piece, task, tokenizer)
-            answer.cut(max_new_tokens)
-        turn += 1
+        fresh, refused = [a for a in going if not a.draws], [a for a in going if a.draws]
+        for n, rows in ((1, fresh), (AT_ONCE, refused)):
+            pieces = generate(
+                engine,
+                tokenizer,
+                [a.prompt + a.ids for a in rows],
+                n=n,
+                max_new_tokens=LONGEST,
+                temperature=temperature,
+                seed=seed * 100_003 + turn,
+                stop=(f" {ACCEPT}", f" {REJECT}"),
+            )
+            turn += 1
+            for answer, candidates in zip(rows, pieces, strict=True):
+                # the first that is taken, as if they had been drawn one by one
+                any(take(answer, piece, task, tokenizer) for piece in candidates)
+                answer.cut(max_new_tokens)
     finished = [episode_of(answer, task, tokenizer) for answer in answers]
     return finished, [answer.refused for answer in answers]
 
 
-def take(answer: Answer, piece: Completion, task: TracedTask, tokenizer: Tokenizer) -> None:
-    """Append a piece to its answer, or refuse it if its attempt was made before."""
+def take(answer: Answer, piece: Completion, task: TracedTask, tokenizer: Tokenizer) -> bool:
+    """Append a piece to its answer, or refuse it if its attempt was made before; whether it was
+    taken."""
     text = tokenizer.decode([*answer.ids, *piece.token_ids])
     attempts = task.parse_trace(text).attempts
     judged = [a.content for a in attempts if a.accepted is not None]
     fresh = judged[len(answer.tried) :]
-    answer.draws += 1
     repeats = piece.finish_reason == "stop" and any(content in answer.tried for content in fresh)
     if repeats and answer.draws < REDRAWN:
+        answer.draws += 1
         answer.refused += len(piece.token_ids)
-        return
+        return False
     answer.draws = 0
     answer.tried += fresh
     answer.add(piece.token_ids, piece.logprobs, sampled=True)
@@ -167,6 +173,7 @@ def take(answer: Answer, piece: Completion, task: TracedTask, tokenizer: Tokeniz
     elif text.endswith(f" {REJECT}"):
         again = tokenizer.encode(AGAIN)
         answer.add(again, [0.0] * len(again), sampled=False)
+    return True
 
 
 def episode_of(answer: Answer, task: TracedTask, tokenizer: Tokenizer) -> Episode:

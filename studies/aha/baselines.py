@@ -29,6 +29,7 @@ STUDY = "aha-baselines"
 HEAT = (0.0, 0.3, 0.6, 0.8, 1.0)
 WARM = HEAT[1:]  # where there is nothing to draw at temperature 0
 SPLITS = ("validation", "test")
+BLOCK = 250  # problems asked at a time, each block with random numbers of its own
 #: kind: (of the unseeded bases too?, the temperatures that validation chooses from)
 KINDS: dict[str, tuple[bool, tuple[float, ...]]] = {
     "forced": (True, HEAT),
@@ -69,11 +70,25 @@ def forced(task_name: str, seeded: bool, split: str, temperature: float, seed: i
     return figures(task, problems, [g[0] for g in groups])
 
 
+def blocks(problems: list[Problem], seed: int) -> Iterator[tuple[list[Problem], int]]:
+    """(problems, seed) of each block."""
+    for i, start in enumerate(range(0, len(problems), BLOCK)):
+        yield problems[start : start + BLOCK], 1000 * seed + i
+
+
 def unrepeated(task_name: str, seeded: bool, split: str, temperature: float, seed: int) -> dict:
     task, model, tokenizer, problems = ask(task_name, seeded, split)
-    how = {"temperature": temperature, **sampling(task, model, seed)}
-    episodes, refused = reflection.without_repeats(model, tokenizer, task, problems, **how)
-    return {**figures(task, problems, episodes), "refused": intervals.mean(refused)}
+    episodes, refused = [], []
+    for part, its_seed in blocks(problems, seed):
+        how = {"temperature": temperature, **sampling(task, model, its_seed)}
+        answers, thrown = reflection.without_repeats(model, tokenizer, task, part, **how)
+        episodes += answers
+        refused += thrown
+    return {
+        **figures(task, problems, episodes),
+        "refused": intervals.mean(refused),
+        "refused_each": refused,
+    }
 
 
 def figures(task: TracedTask, problems: list[Problem], episodes: Sequence[Episode]) -> dict:
@@ -96,8 +111,10 @@ def draws(task_name: str, seeded: bool, split: str, temperature: float, seed: in
     problem. `tokens`: where it stops at the answer that its check accepts; `tokens_all`: where all
     n are written."""
     task, model, tokenizer, problems = ask(task_name, seeded, split)
-    how = {"temperature": temperature, **sampling(task, model, seed)}
-    many = rollout(model, tokenizer, task, problems, group_size=MOST, **how)
+    many = []
+    for part, its_seed in blocks(problems, seed):
+        how = {"temperature": temperature, **sampling(task, model, its_seed)}
+        many += rollout(model, tokenizer, task, part, group_size=MOST, **how)
     rows = []
     for n in range(1, MOST + 1):
         chosen = [self_checked(task, g[:n]) for g in many]

@@ -26,6 +26,7 @@ from pathlib import Path
 from minilrm import files
 from studies import common, markdown
 from studies.aha import rivals
+from studies.aha.claims import rival_claims
 from studies.aha.numbers import read_results, summarise
 from studies.aha.plots import draw_arms, draw_pretraining
 from studies.aha.plots_tokens import draw_tokens
@@ -44,7 +45,7 @@ def draw(results: dict, summary: dict, folder: Path) -> list[Path]:
     """The plots of what has been measured."""
     trained = {task: k for task, k in results.items() if any(k[arm] for arm in ARMS)}
     pretrained = {task: s["pretraining"] for task, s in summary.items() if s["pretraining"]}
-    beside = {task: s for task, s in summary.items() if s["rivals"]["draws"]}
+    beside = {task: s for task, s in summary.items() if s["rivals"]["forced"]["seeded"]}
     drawn = []
     for draw_one, found, name in (
         (draw_arms, trained, "aha.png"),
@@ -66,6 +67,7 @@ def main() -> None:
     summary = summarise(results)
     for task, parts in baselines.items():
         summary[task]["rivals"] = rivals.summarise(results[task], parts)
+        summary[task]["claims"] += rival_claims(summary[task])
     folder = common.results_folder()
     folder.mkdir(exist_ok=True)
     written = markdown.fill(into, lambda page: fill(page, summary))

@@ -36,8 +36,8 @@ def block(summary: dict, whole: bool = False) -> str:
     parts = [task_block(task, s, whole) for task, s in summary.items()]
     if any(s["arms"] for s in summary.values()):
         parts.append(
-            "Reflection is amplified here from a seed in the corpus, not created from nothing: the "
-            "control without the seed is the test of that."
+            "Reflection is amplified here from what the corpus holds, not created from nothing: "
+            "the control whose corpus held none is the test of that."
         )
     parts.append(
         "All measures of each arm, seed by seed: data/results/aha.md; every number: "
