@@ -11,7 +11,7 @@ The temperature is chosen on validation (one seed), n = 1000; the test, n = 1000
 one alone, with three seeds of sampling. (pass@k is at T = 1, as that of the policies is.) Each
 finished part is a line of data/results/aha-baselines.jsonl; what stands there is not run again.
 One thread. Tokens: all that stand behind the prompt, inserted ones included, as each costs a step
-of decoding.
+of decoding; those of attempts that were refused are counted apart.
 """
 
 from collections import Counter

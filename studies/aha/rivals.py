@@ -107,18 +107,26 @@ def figures(rows: Rows, tokens: Sequence[float]) -> dict:
     }
 
 
+def spent(part: dict) -> list[int]:
+    """Tokens that each answer cost: its own, and those of attempts that were refused on its way."""
+    refused = part.get("refused_each", [0] * len(part["lengths"]))
+    return [kept + thrown for kept, thrown in zip(part["lengths"], refused, strict=True)]
+
+
 def cut(parts: Sequence[dict], limit: float) -> tuple[Rows, list[float]]:
     """(who is right, mean tokens) of answers that are cut off behind `limit` tokens: one that had
     not come to its end by then is wrong."""
-    lengths = np.array([p["lengths"] for p in parts])
+    lengths = np.array([spent(p) for p in parts])
     rows = np.array([common.bits(p["right"]) for p in parts]) * (lengths <= limit)
     return rows.tolist(), np.minimum(lengths, limit).mean(1).tolist()
 
 
-def limit_for(part: dict, tokens: float) -> int:
-    """The longest limit at which the answers of this part cost at most so many tokens on
-    average."""
-    lengths = np.array(part["lengths"])
+def limit_for(part: dict, tokens: float) -> int | None:
+    """The longest limit at which the answers of this part cost at most so many tokens on average;
+    None where they cost no more without any."""
+    lengths = np.array(spent(part))
+    if lengths.mean() <= tokens:
+        return None
     limits = range(int(lengths.max()), 0, -1)
     return next((n for n in limits if np.minimum(lengths, n).mean() <= tokens), 1)
 
@@ -130,30 +138,36 @@ def rival(found: dict[str, list[dict]], policy: dict | None) -> dict | None:
     if not tried or not test:
         return None
     best = max(tried, key=lambda p: p["accuracy"])
-    lengths = [p["tokens"] for p in test]
+    lengths = [mean(spent(p)) for p in test]
     right = [common.bits(p["right"]) for p in test]
     out: dict = {
         "base": best["base"],
         "temperature": best["temperature"],
-        "validation": {
-            f"{p['temperature']:g}": {key: p[key] for key in ("accuracy", "ci", "n", "tokens")}
-            for p in tried
-        },
+        "validation": by_temperature(tried),
         **figures(right, lengths),
         "measures": [p["measures"] for p in test],
         "refused": mean([p["refused"] for p in test]) if "refused" in best else None,
     }
-    if policy:
-        limit = limit_for(best, mean(policy["tokens"]))
+    if policy and (limit := limit_for(best, mean(policy["tokens"]))):
         rows, tokens = cut(test, limit)
         out["equal"] = {"limit": limit, **figures(rows, tokens)}
-    most = max(max(p["lengths"]) for p in test)
+    most = max(max(spent(p)) for p in test)
     curve = [(n, *cut(test, n)) for n in range(20, most + 1, 4)]
     out["curve"] = [
         {"limit": n, "accuracy": float(np.mean(rows)), "tokens": mean(tokens)}
         for n, rows, tokens in curve
     ]
     return out
+
+
+def by_temperature(tried: Sequence[dict]) -> dict[str, dict]:
+    return {
+        f"{p['temperature']:g}": {
+            **{key: p[key] for key in ("accuracy", "ci", "n")},
+            "tokens": p["tokens"] + p.get("refused", 0.0),
+        }
+        for p in tried
+    }
 
 
 def drawn(found: dict[str, list[dict]], policy: dict | None) -> dict | None:
@@ -167,10 +181,7 @@ def drawn(found: dict[str, list[dict]], policy: dict | None) -> dict | None:
     out = {
         "base": best["base"],
         "temperature": best["temperature"],
-        "validation": {
-            f"{p['temperature']:g}": {key: p[key] for key in ("accuracy", "ci", "n", "tokens")}
-            for p in tried
-        },
+        "validation": by_temperature(tried),
         **rows[-1],
         "curve": rows,
     }
@@ -231,8 +242,8 @@ def differences(kinds: dict, parts: Sequence[dict]) -> dict[str, dict]:
         rows[words] = [common.bits(p["right"]) for p in mine["test"]]
         if policy:
             best = max(mine["validation"], key=lambda p: p["accuracy"])
-            limit = limit_for(best, mean(policy["tokens"]))
-            rows[f"{words}, equal tokens"] = cut(mine["test"], limit)[0]
+            if limit := limit_for(best, mean(policy["tokens"])):
+                rows[f"{words}, equal tokens"] = cut(mine["test"], limit)[0]
     draws = of(parts, "draws", True)
     if draws["test"]:
         rows[f"best of {MOST}"] = [common.bits(p["parallel"][-1]["right"]) for p in draws["test"]]

@@ -119,7 +119,7 @@ def forced_rows(r: dict) -> list[list[str]]:
             less = r["differences"].get(f"GRPO less {long}") if name == "seeded" else None
             title = f"the base{about}, {words} (T = {f['temperature']:g})"
             if f["refused"] is not None:
-                title += f"; {f['refused']:.0f} tokens refused besides"
+                title += f"; {f['refused']:.0f} tokens of them refused"
             rows.append(row(title, over(f), f["tokens"], less))
             if name == "seeded" and f.get("equal"):
                 less = r["differences"].get(f"GRPO less {long}, equal tokens")
