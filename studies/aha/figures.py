@@ -30,7 +30,7 @@ from studies.aha.claims import rival_claims
 from studies.aha.numbers import read_results, summarise
 from studies.aha.plots import draw_arms, draw_pretraining
 from studies.aha.plots_tokens import draw_tokens
-from studies.aha.study import ARMS
+from studies.aha.study import ARMS, TASKS
 from studies.aha.text import block, headline, page
 
 
@@ -45,7 +45,8 @@ def draw(results: dict, summary: dict, folder: Path) -> list[Path]:
     """The plots of what has been measured."""
     trained = {task: k for task, k in results.items() if any(k[arm] for arm in ARMS)}
     pretrained = {task: s["pretraining"] for task, s in summary.items() if s["pretraining"]}
-    beside = {task: s for task, s in summary.items() if s["rivals"]["forced"]["seeded"]}
+    first = summary[TASKS[0]]
+    beside = first if first["rivals"]["forced"]["seeded"] else None
     drawn = []
     for draw_one, found, name in (
         (draw_arms, trained, "aha.png"),

@@ -26,7 +26,12 @@ def block(task: str, s: dict) -> list[str]:
     r = s.get("rivals")
     if not r:
         return []
-    parts = ["*What comes without training, and what it costs.*", rivals_table(s, r)]
+    parts = [
+        "*What comes without training, and what it costs.* Differences: over problems and seeds (of "
+        "training for a policy, of sampling for a base). The policies were asked at T = 1, as they "
+        "were trained, and greedily; no temperature was chosen for them.",
+        rivals_table(s, r),
+    ]
     if heat := heat_table(r):
         parts += [
             "*Validation, from which the temperatures were chosen* (n = 1000, one seed):",
@@ -51,7 +56,7 @@ def block(task: str, s: dict) -> list[str]:
 def rivals_table(s: dict, r: dict) -> str:
     """Accuracy, tokens, and what GRPO has above it, of everything that could explain it away."""
     head = [
-        "test, mean (least to greatest of the seeds)",
+        "test; mean (least to greatest of the seeds)",
         "right",
         "tokens per answer",
         "GRPO less this",
@@ -80,8 +85,11 @@ def before_rows(s: dict, r: dict) -> list[list[str]]:
     """The best constant rule, and the base as it is."""
     rows = []
     if r["constant"]:
-        rule = r["constant"]["best"]
-        name = f"the best of {r['constant']['rules']} rules that read no target: `{rule['rule']}`"
+        rule, other = r["constant"]["best"], r["constant"]["chosen"]
+        name = (
+            f"the best of {r['constant']['rules']} rules that read no target: `{rule['rule']}` "
+            f"(chosen on validation: `{other['rule']}`, {percent(other['accuracy'])})"
+        )
         rows.append(row(name, rate(rule["accuracy"], rule["ci"]), None, None))
     if base := s["bases"].get("seeded"):
         heat, best = base["temperatures"], base["best"]
