@@ -70,7 +70,7 @@ def test_a_whole_study(draw, tmp_path):
     summary, page = draw(whole())
     claims = {c["claim"]: c["holds"] for c in summary["claims"]}
     assert claims.pop("the same: at least 95 % (the aim)") is False
-    assert set(claims.values()) == {True, "stated"} and len(claims) == 20
+    assert set(claims.values()) == {True, "stated"} and len(claims) == 22
     assert page.count("| load-bearing |") >= 2 and "all measures, seed by seed" not in page
     whole_page = (tmp_path / "results" / "aha.md").read_text(encoding="utf-8")
     assert "*Control: rewards handed out at random*: all measures, seed by seed" in whole_page

@@ -254,6 +254,8 @@ def differences(kinds: dict, parts: Sequence[dict]) -> dict[str, dict]:
             ]
     if kinds["unseeded"]:
         rows["GRPO without reflection"] = policy_rows(kinds["unseeded"])["right"]
+    if kinds["hot"]:
+        rows["GRPO, rollouts at T = 1.25"] = policy_rows(kinds["hot"])["right"]
     if base := kinds["bases"].get("seeded"):
         rows["base, best temperature"] = [common.bits(best_of(base)["right"])]
     for name in rows:

@@ -27,9 +27,9 @@ def block(task: str, s: dict) -> list[str]:
     if not r:
         return []
     parts = [
-        "*What comes without training, and what it costs.* Differences: over problems and seeds (of "
-        "training for a policy, of sampling for a base). The policies were asked at T = 1, as they "
-        "were trained, and greedily; no temperature was chosen for them.",
+        "*What comes without training, and what it costs.* Differences: over problems and seeds "
+        "(of training for a policy, of sampling for a base). The policies were asked at T = 1, as "
+        "they were trained, and greedily; no temperature was chosen for them.",
         rivals_table(s, r),
     ]
     if heat := heat_table(r):

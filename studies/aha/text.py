@@ -86,9 +86,13 @@ def task_block(task: str, s: dict, whole: bool = False) -> str:
 
 def hot_line(s: dict) -> str:
     seeds = "; ".join(f"seed {seed} {points(d)}" for seed, d in s["hot less default"].items())
+    both = s.get("rivals", {}).get("differences", {}).get("GRPO less GRPO, rollouts at T = 1.25")
+    low, high = both["ci"] if both else (0.0, 0.0)
+    over = both and f" Over seeds and problems: {-100 * both['difference']:+.1f} points "
+    ends = f"({-100 * high:.1f} to {-100 * low:.1f})."
     return (
         "Rollouts at T = 1.25 less those at T = 1, both tested at T = 1 on the same problems: "
-        f"{seeds or MISSING}."
+        f"{seeds or MISSING}.{over + ends if over else ''}"
     )
 
 
