@@ -67,7 +67,8 @@ def main() -> None:
     results, baselines = read_results(), rivals.load()
     summary = summarise(results)
     for task, parts in baselines.items():
-        summary[task]["rivals"] = rivals.summarise(results[task], parts)
+        weights = common.records("aha-steps", task=task)
+        summary[task]["rivals"] = rivals.summarise(results[task], parts, weights)
         summary[task]["claims"] += rival_claims(summary[task])
     folder = common.results_folder()
     folder.mkdir(exist_ok=True)

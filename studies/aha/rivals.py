@@ -35,9 +35,9 @@ def load() -> dict[str, list[dict]]:
     return found
 
 
-def summarise(kinds: dict, parts: Sequence[dict]) -> dict:
+def summarise(kinds: dict, parts: Sequence[dict], steps: Sequence[dict] = ()) -> dict:
     """All numbers of one task. kinds: its parts of aha.jsonl, as `numbers.read_results` has them;
-    parts: those of the baselines."""
+    parts: those of the baselines; steps: of the weight of a solution's numbers (`steps.py`)."""
     same_problems(kinds, parts)
     policy = policy_rows(kinds["seeded"])
     found: dict = {
@@ -54,6 +54,7 @@ def summarise(kinds: dict, parts: Sequence[dict]) -> dict:
     found["draws"] = drawn(of(parts, "draws", True), policy)
     found["without reflection"] = parallel_curve(kinds["parallel"])
     found["differences"] = differences(kinds, parts)
+    found["steps"] = {r["model"]: r for r in steps}
     return files.json_ready(found, digits=6)
 
 

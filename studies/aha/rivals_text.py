@@ -1,5 +1,6 @@
 """What stands beside the trained policies -> tables in Markdown; `rivals.py` has the numbers."""
 
+from minilrm.intervals import TOO_FEW
 from minilrm.reflection.command import points
 from studies.aha.baselines import HEAT
 from studies.aha.study import MOST
@@ -44,6 +45,13 @@ def block(task: str, s: dict) -> list[str]:
             f"*pass@k*, T = 1, {MOST} draws a problem (policies: mean, least and greatest of the "
             "seeds):",
             pass_table(r["pass_at_k"]),
+        ]
+    if r.get("steps"):
+        parts += [
+            "*Which numbers carry weight?* One number of a right greedy answer is changed. "
+            "*Direct*: all that follows stays; how much the probability of the right answer falls, "
+            "in points. *Total*: the model goes on by itself; share still right.",
+            steps_table(r["steps"]),
         ]
     if not (r["forced"]["seeded"] and r["draws"]):
         parts.append(f"Not all measured yet: `python -m studies.aha.baselines {task} all`.")
@@ -213,3 +221,28 @@ def pass_table(found: dict) -> str:
         ["any of k right", *(f"k = {k}" for k in ks)],
         [[names[name], *(cell(values[k]) for k in ks)] for name, values in shown.items()],
     )
+
+
+def steps_table(found: dict[str, dict]) -> str:
+    """Direct and total effect of a changed number, model by model."""
+    head, kinds = ["what is changed"], {k for m in found.values() for k in m["kinds"]}
+    for name in found:
+        head += [f"{name}: direct", "total, right", "tries again"]
+    order = [k for m in found.values() for k in m["kinds"]]
+    rows = []
+    for kind in sorted(kinds, key=order.index):
+        cells = [kind]
+        for model in found.values():
+            f = model["kinds"].get(kind)
+            cells += steps_cells(f) if f else [DASH] * 3
+        rows.append(cells)
+    return table(head, rows)
+
+
+def steps_cells(f: dict) -> list[str]:
+    if f["n"] < TOO_FEW:
+        return [f"too few (n = {f['n']})", DASH, DASH]
+    low, high = f["direct"]["ci"]
+    value = 100 * f["direct"]["difference"]
+    direct = f"{value:.1f} ({100 * low:.1f} to {100 * high:.1f}, n = {f['n']})"
+    return [direct, rate(f["total"]["accuracy"], f["total"]["ci"]), percent(f["retried"])]

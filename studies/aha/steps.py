@@ -212,7 +212,8 @@ def short_run(task_name: str) -> Path:
     """The last checkpoint of the first steps of the default run, seed 0."""
     where = common.folder("aha", task_name, "short", 0)
     how = {"task": task_name, "seed": 0, "init": base_of(task_name), "threads": 1}
-    log = common.run(grpo.train, grpo.Options, where, steps=SHORT, eval_every=SHORT, **how)
+    how |= {"steps": SHORT, "eval_every": SHORT, "eval_n": 100}  # of its evaluations none is used
+    log = common.run(grpo.train, grpo.Options, where, **how)
     return common.last(log)
 
 
