@@ -5,6 +5,8 @@
     python -m studies.aha.baselines countdown draws        up to 16 independent answers, the first
                                                            that its own check accepts; pass@k
     python -m studies.aha.baselines countdown constant     the best rule that reads no target
+    python -m studies.aha.baselines countdown short        the same of a policy: 40 steps of GRPO
+                                                           (`python -m studies.aha.steps` makes it)
     python -m studies.aha.baselines countdown all          everything that is missing
 
 The temperature is chosen on validation (one seed), n = 1000; the test, n = 1000, is asked at that
@@ -17,10 +19,13 @@ of decoding; those of attempts that were refused are counted apart.
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from itertools import permutations, product
+from pathlib import Path
 
 from minilrm import intervals, reflection
+from minilrm.errors import UserError
 from minilrm.evaluate import fingerprint
 from minilrm.rollout import Episode, fitting, rollout
+from minilrm.runlog import RunLog
 from minilrm.tasks import Problem, TracedTask, expressions, get_task
 from studies import common
 from studies.aha.study import MOST, SEEDS, TASKS, N, base_of, right, sampling, self_checked
@@ -36,6 +41,8 @@ KINDS: dict[str, tuple[bool, tuple[float, ...]]] = {
     "unrepeated": (False, WARM),
     "draws": (False, WARM),
 }
+#: of the policy of the short run: kind, and the temperatures that validation chooses from
+SHORT: dict[str, tuple[float, ...]] = {"plain": (0.6, 1.0), "unrepeated": (0.3, 0.6)}
 MEASURES = (
     "first_try_accuracy",
     "retry_rate",
@@ -54,16 +61,34 @@ def records(task: str, kind: str, **fields) -> list[dict]:
 # -- one pass --------------------------------------------------------------------------------------
 
 
-def ask(task_name: str, seeded: bool, split: str) -> tuple:
+def asked_model(task: str, seeded: bool | None) -> str | Path:
+    """A base with reflection (seeded), one without, or the policy of the short run (None)."""
+    if seeded is not None:
+        return base_of(task, seeded)
+    where = common.folder("aha", task, "short", 0)
+    if not (where / "summary.json").is_file():
+        raise UserError(f"make the short run first: python -m studies.aha.steps {task} --short")
+    return common.last(RunLog.open(where))
+
+
+def ask(task_name: str, seeded: bool | None, split: str) -> tuple:
     """(task, model, tokenizer, the problems that fit)."""
     task = get_task(task_name)
     assert isinstance(task, TracedTask)
-    model, tokenizer = common.open_model(base_of(task_name, seeded))
+    model, tokenizer = common.open_model(asked_model(task_name, seeded))
     room = model.config.max_seq_len - task.max_new_tokens
     return task, model, tokenizer, fitting(task, tokenizer, task.problems(split, N), room)
 
 
-def forced(task_name: str, seeded: bool, split: str, temperature: float, seed: int) -> dict:
+def plain(task_name: str, seeded: bool | None, split: str, temperature: float, seed: int) -> dict:
+    """Nothing put in, nothing refused."""
+    task, model, tokenizer, problems = ask(task_name, seeded, split)
+    how = {"temperature": temperature, **sampling(task, model, seed)}
+    groups = rollout(model, tokenizer, task, problems, **how)
+    return figures(task, problems, [g[0] for g in groups])
+
+
+def forced(task_name: str, seeded: bool | None, split: str, temperature: float, seed: int) -> dict:
     task, model, tokenizer, problems = ask(task_name, seeded, split)
     how = {"temperature": temperature, **sampling(task, model, seed)}
     groups = reflection.force(model, tokenizer, task, problems, **how)
@@ -76,7 +101,9 @@ def blocks(problems: list[Problem], seed: int) -> Iterator[tuple[list[Problem], 
         yield problems[start : start + BLOCK], 1000 * seed + i
 
 
-def unrepeated(task_name: str, seeded: bool, split: str, temperature: float, seed: int) -> dict:
+def unrepeated(
+    task_name: str, seeded: bool | None, split: str, temperature: float, seed: int
+) -> dict:
     task, model, tokenizer, problems = ask(task_name, seeded, split)
     episodes, refused = [], []
     for part, its_seed in blocks(problems, seed):
@@ -106,7 +133,7 @@ def figures(task: TracedTask, problems: list[Problem], episodes: Sequence[Episod
     }
 
 
-def draws(task_name: str, seeded: bool, split: str, temperature: float, seed: int) -> dict:
+def draws(task_name: str, seeded: bool | None, split: str, temperature: float, seed: int) -> dict:
     """Best of n by its own check, n = 1 to MOST, and how many of all MOST are right, problem by
     problem. `tokens`: where it stops at the answer that its check accepts; `tokens_all`: where all
     n are written."""
@@ -200,18 +227,27 @@ def answers_right(problems: Sequence[Problem]) -> Counter[str]:
 
 # -- which -----------------------------------------------------------------------------------------
 
-PARTS: dict[str, Callable[..., dict]] = {"forced": forced, "unrepeated": unrepeated, "draws": draws}
+PARTS: dict[str, Callable[..., dict]] = {
+    "plain": plain,
+    "forced": forced,
+    "unrepeated": unrepeated,
+    "draws": draws,
+}
 
 
-def chosen(task: str, kind: str, seeded: bool) -> float | None:
+def chosen(task: str, kind: str, seeded: bool | None) -> float | None:
     """The temperature that is right most often on validation (of equals the lowest); None as long
     as one has not been tried there."""
     tried = {
         r["temperature"]: r["accuracy"]
         for r in records(task, kind, seeded=seeded, split="validation")
     }
-    heat = KINDS[kind][1]
+    heat = SHORT[kind] if seeded is None else KINDS[kind][1]
     return max(heat, key=lambda t: tried[t]) if all(t in tried for t in heat) else None
+
+
+def name_of(task: str, seeded: bool | None) -> str:
+    return "GRPO, 40 steps, seed 0" if seeded is None else base_of(task, seeded)
 
 
 def missing(task: str, what: str) -> Iterator[tuple]:
@@ -221,6 +257,12 @@ def missing(task: str, what: str) -> Iterator[tuple]:
             yield from ((kind, seeded, "validation", t, 0) for t in heat)
             if (best := chosen(task, kind, seeded)) is not None:
                 yield from ((kind, seeded, "test", best, seed) for seed in SEEDS)
+    if what == "short":  # not a part of `all`: it needs a run
+        for kind, heat in SHORT.items():
+            yield from ((kind, None, "validation", t, 0) for t in heat)
+            if (best := chosen(task, kind, None)) is not None:
+                yield from ((kind, None, "test", best, seed) for seed in SEEDS)
+        yield ("draws", None, "test", 1.0, 0)
     if what in ("draws", "all"):  # for pass@k
         yield from (("draws", seeded, "test", 1.0, 0) for seeded in (True, False))
 
@@ -240,7 +282,7 @@ def next_part(task: str, what: str) -> tuple | None:
 def main() -> None:
     parser = common.parser("studies.aha.baselines", __doc__)
     parser.add_argument("task", choices=TASKS)
-    parser.add_argument("what", choices=(*KINDS, "constant", "all"))
+    parser.add_argument("what", choices=(*KINDS, "constant", "short", "all"))
     asked = parser.parse_args()
     common.one_thread()
     task, what = asked.task, asked.what
@@ -250,7 +292,7 @@ def main() -> None:
         kind, seeded, split, temperature, seed = part
         found = PARTS[kind](task, seeded, split, temperature, seed)
         how = {"split": split, "temperature": temperature, "seed": seed}
-        about = {"task": task, "kind": kind, "base": base_of(task, seeded), "seeded": seeded}
+        about = {"task": task, "kind": kind, "base": name_of(task, seeded), "seeded": seeded}
         common.append_result(STUDY, {**about, **how, **found})
         print(f"{kind}, {how}: {found['accuracy']:.1%}, {found['tokens']:.1f} tokens", flush=True)
 
