@@ -28,6 +28,7 @@ from minilrm.rollout import Episode, fitting, rollout
 from minilrm.runlog import RunLog
 from minilrm.tasks import Problem, TracedTask, expressions, get_task
 from studies import common
+from studies.aha.steps import POLICY
 from studies.aha.study import MOST, SEEDS, TASKS, N, base_of, right, sampling, self_checked
 
 STUDY = "aha-baselines"
@@ -247,7 +248,7 @@ def chosen(task: str, kind: str, seeded: bool | None) -> float | None:
 
 
 def name_of(task: str, seeded: bool | None) -> str:
-    return "GRPO, 40 steps, seed 0" if seeded is None else base_of(task, seeded)
+    return POLICY if seeded is None else base_of(task, seeded)
 
 
 def missing(task: str, what: str) -> Iterator[tuple]:

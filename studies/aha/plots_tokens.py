@@ -27,8 +27,9 @@ POINTS: dict[str, tuple[str, Look, dict]] = {
 }
 PASS: dict[str, tuple[str, Look]] = {
     "base, seeded": ("base with reflection", LOOKS[2]),
+    "short": ("base with, after 40 steps of GRPO", LOOKS[0]),
     "base, unseeded": ("base without", LOOKS[1]),
-    "RL, unseeded": ("base without, after GRPO", LOOKS[3]),
+    "RL, unseeded": ("base without, after GRPO (3 seeds)", LOOKS[3]),
 }
 
 

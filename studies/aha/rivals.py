@@ -15,7 +15,7 @@ from minilrm.errors import UserError
 from minilrm.evaluate import TEMPERATURES
 from minilrm.intervals import crossed_bootstrap, mean, pass_at_k, wilson_interval
 from studies import common
-from studies.aha.baselines import KINDS, STUDY
+from studies.aha.baselines import KINDS, SHORT, STUDY
 from studies.aha.study import MOST, SEEDS, TASKS
 
 AT = (1, 2, 4, 8, 16)  # the k of pass@k
@@ -26,7 +26,11 @@ def load() -> dict[str, list[dict]]:
     """task -> the finished parts of the baselines."""
     found: dict[str, list[dict]] = {task: [] for task in TASKS}
     for record in common.load_results(STUDY):
-        if record.get("task") not in found or record.get("kind") not in (*KINDS, "constant"):
+        if record.get("task") not in found or record.get("kind") not in (
+            *KINDS,
+            "plain",
+            "constant",
+        ):
             raise UserError(
                 f"data/results/{STUDY}.jsonl has a line of kind {record.get('kind')!r}, task "
                 f"{record.get('task')!r}, which `python -m studies.aha.baselines` does not write"
@@ -51,6 +55,7 @@ def summarise(kinds: dict, parts: Sequence[dict], steps: Sequence[dict] = ()) ->
             name: rival(of(parts, kind, seeded), policy)
             for name, seeded in (("seeded", True), ("unseeded", False))
         }
+    found["short"] = {kind: rival(of(parts, kind, None), policy) for kind in SHORT}
     found["draws"] = drawn(of(parts, "draws", True), policy)
     found["without reflection"] = parallel_curve(kinds["parallel"])
     found["differences"] = differences(kinds, parts)
@@ -69,8 +74,9 @@ def same_problems(kinds: dict, parts: Sequence[dict]) -> None:
         )
 
 
-def of(parts: Sequence[dict], kind: str, seeded: bool) -> dict[str, list[dict]]:
-    """{"validation": by temperature, "test": at the chosen one, by seed}."""
+def of(parts: Sequence[dict], kind: str, seeded: bool | None) -> dict[str, list[dict]]:
+    """{"validation": by temperature, "test": at the chosen one, by seed}. seeded None: of the
+    policy of the short run."""
     mine = [p for p in parts if p["kind"] == kind and p["seeded"] is seeded]
     tried = sorted((p for p in mine if p["split"] == "validation"), key=lambda p: p["temperature"])
     best = max(tried, key=lambda p: p["accuracy"], default=None)
@@ -255,6 +261,9 @@ def differences(kinds: dict, parts: Sequence[dict]) -> dict[str, dict]:
             ]
     if kinds["unseeded"]:
         rows["GRPO without reflection"] = policy_rows(kinds["unseeded"])["right"]
+    for kind, words in (("plain", "short run"), ("unrepeated", "short run, repeats refused")):
+        if short := of(parts, kind, None)["test"]:
+            rows[words] = [common.bits(p["right"]) for p in short]
     if kinds["hot"]:
         rows["GRPO, rollouts at T = 1.25"] = policy_rows(kinds["hot"])["right"]
     if base := kinds["bases"].get("seeded"):
@@ -265,6 +274,7 @@ def differences(kinds: dict, parts: Sequence[dict]) -> dict[str, dict]:
     again, equal = "forced, repeats refused", ", equal tokens"
     for ours, theirs in (
         (again, "forced"),
+        ("short run, repeats refused", again),
         (again + equal, "best of n" + equal),
         ("forced" + equal, "best of n" + equal),
     ):
@@ -310,7 +320,7 @@ def pass_figures(kinds: dict, parts: Sequence[dict]) -> dict:
     """pass@k at T = 1 of the bases (16 draws a problem), and of the policies trained without
     reflection (any of the first k of 16 draws; of these the problems one by one were not kept)."""
     found: dict = {}
-    for name, seeded in (("seeded", True), ("unseeded", False)):
+    for name, seeded in (("base, seeded", True), ("base, unseeded", False), ("short", None)):
         drawn_at_1 = [
             p
             for p in parts
@@ -319,7 +329,7 @@ def pass_figures(kinds: dict, parts: Sequence[dict]) -> dict:
             and (p["split"], p["temperature"], p["seed"]) == ("test", 1.0, 0)
         ]
         for part in drawn_at_1:
-            found[f"base, {name}"] = {
+            found[name] = {
                 str(k): mean([pass_at_k(MOST, c, k) for c in part["counts"]]) for k in AT
             }
     each = {

@@ -3,6 +3,7 @@
 from minilrm.intervals import TOO_FEW
 from minilrm.reflection.command import points
 from studies.aha.baselines import HEAT
+from studies.aha.steps import POLICY
 from studies.aha.study import MOST
 from studies.aha.tables import rate
 from studies.markdown import DASH, MISSING, percent, table
@@ -70,7 +71,8 @@ def rivals_table(s: dict, r: dict) -> str:
         "GRPO less this",
         "a difference?",
     ]
-    return table(head, [*before_rows(s, r), *drawn_rows(r), *forced_rows(r), *policy_rows(s, r)])
+    rows = [*before_rows(s, r), *drawn_rows(r), *forced_rows(r), *policy_rows(s, r), *short_rows(r)]
+    return table(head, rows)
 
 
 def row(name: str, right: str, tokens: float | None, less: dict | None) -> list[str]:
@@ -161,6 +163,18 @@ def policy_rows(s: dict, r: dict) -> list[list[str]]:
     return rows
 
 
+def short_rows(r: dict) -> list[list[str]]:
+    """The policy of the short run, of one seed of training: what refused repeats do for it."""
+    rows = []
+    for kind, words in (("plain", ""), ("unrepeated", ", repeats refused")):
+        if f := r["short"][kind]:
+            title = f"{POLICY}{words} (T = {f['temperature']:g})"
+            if f["refused"] is not None:
+                title += f"; {f['refused']:.0f} tokens of them refused"
+            rows.append(row(title, over(f), f["tokens"], None))
+    return rows
+
+
 def heat_table(r: dict) -> str:
     """Accuracy and tokens on validation at each temperature."""
     lines = {
@@ -168,6 +182,8 @@ def heat_table(r: dict) -> str:
         "the same, the base without reflection": r["forced"]["unseeded"],
         "repeats refused": r["unrepeated"]["seeded"],
         f"first of {MOST} that its check accepts": r["draws"],
+        POLICY: r["short"]["plain"],
+        f"{POLICY}, repeats refused": r["short"]["unrepeated"],
     }
     heat = [f"{t:g}" for t in HEAT]
     rows = []
@@ -208,6 +224,7 @@ def pass_table(found: dict) -> str:
         "base, unseeded": "base, no reflection in its corpus",
         "RL, unseeded": "... after GRPO",
         "base, seeded": "base, with reflection",
+        "short": f"... after {POLICY}",
     }
     shown = {name: found[name] for name in names if name in found}
     ks = list(next(iter(shown.values())))

@@ -41,6 +41,7 @@ STUDY = "aha-steps"
 SOLUTIONS = 300
 ASKED = 1000  # test problems, of which the right answers are taken
 SHORT = 40  # steps of the short run
+POLICY = f"GRPO, {SHORT} steps, seed 0"
 ROWS = 128  # solutions in one forward pass
 NUMBER = re.compile("[0-9]+")
 # The numbers of an attempt by their place in it.
@@ -223,7 +224,7 @@ def main() -> None:
     parser.add_argument("--short", action="store_true", help=f"after {SHORT} steps of GRPO")
     asked = parser.parse_args()
     common.one_thread()
-    name = f"GRPO, {SHORT} steps, seed 0" if asked.short else "base"
+    name = POLICY if asked.short else "base"
     if common.records(STUDY, task=asked.task, model=name):
         print("measured before")
         return
