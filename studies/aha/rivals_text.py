@@ -259,7 +259,8 @@ def steps_table(found: dict[str, dict]) -> str:
 def steps_cells(f: dict) -> list[str]:
     if f["n"] < TOO_FEW:
         return [f"too few (n = {f['n']})", DASH, DASH]
-    low, high = f["direct"]["ci"]
-    value = 100 * f["direct"]["difference"]
-    direct = f"{value:.1f} ({100 * low:.1f} to {100 * high:.1f}, n = {f['n']})"
+    # 0.0 is added so that -0.0 is written as 0.0
+    ends = (f["direct"]["difference"], *f["direct"]["ci"])
+    value, low, high = (round(100 * x, 1) + 0.0 for x in ends)
+    direct = f"{value:.1f} ({low:.1f} to {high:.1f}, n = {f['n']})"
     return [direct, rate(f["total"]["accuracy"], f["total"]["ci"]), percent(f["retried"])]
