@@ -179,7 +179,7 @@ def by_temperature(tried: Sequence[dict]) -> dict[str, dict]:
 
 def drawn(found: dict[str, list[dict]], policy: dict | None) -> dict | None:
     """Best of n by its own check, n = 1 to MOST, that stops at the first answer it accepts; at
-    the policy's tokens: the least n that costs as much, or the most there is."""
+    the policy's tokens: the least n that costs as much, where MOST cost more."""
     tried, test = found["validation"], found["test"]
     if not tried or not test:
         return None
@@ -192,9 +192,9 @@ def drawn(found: dict[str, list[dict]], policy: dict | None) -> dict | None:
         **rows[-1],
         "curve": rows,
     }
-    if policy:
-        aim = mean(policy["tokens"])
-        out["equal"] = next((row for row in rows if row["tokens"] >= aim), rows[-1])
+    aim = mean(policy["tokens"]) if policy else rows[-1]["tokens"]
+    if rows[-1]["tokens"] > aim:
+        out["equal"] = next(row for row in rows if row["tokens"] >= aim)
     return out
 
 
@@ -254,8 +254,8 @@ def differences(kinds: dict, parts: Sequence[dict]) -> dict[str, dict]:
     draws = of(parts, "draws", True)
     if draws["test"]:
         rows[f"best of {MOST}"] = [common.bits(p["parallel"][-1]["right"]) for p in draws["test"]]
-        if policy:
-            n = drawn(draws, policy)["equal"]["samples"]
+        if policy and (equal := drawn(draws, policy).get("equal")):
+            n = equal["samples"]
             rows["best of n, equal tokens"] = [
                 common.bits(p["parallel"][n - 1]["right"]) for p in draws["test"]
             ]
@@ -271,12 +271,12 @@ def differences(kinds: dict, parts: Sequence[dict]) -> dict[str, dict]:
     for name in rows:
         if name != "GRPO" and policy:
             found[f"GRPO less {name}"] = difference(policy["right"], rows[name])
-    again, equal = "forced, repeats refused", ", equal tokens"
+    again, alike = "forced, repeats refused", ", equal tokens"
     for ours, theirs in (
         (again, "forced"),
         ("short run, repeats refused", again),
-        (again + equal, "best of n" + equal),
-        ("forced" + equal, "best of n" + equal),
+        (again + alike, "best of n" + alike),
+        ("forced" + alike, "best of n" + alike),
     ):
         if ours in rows and theirs in rows:
             found[f"{ours} less {theirs}"] = difference(rows[ours], rows[theirs])

@@ -119,7 +119,7 @@ def drawn_rows(r: dict) -> list[list[str]]:
     rows = [row(name, over(d), d["tokens"], r["differences"].get(f"GRPO less best of {MOST}"))]
     if equal := d.get("equal"):
         less = r["differences"].get("GRPO less best of n, equal tokens")
-        words = f"... first of {equal['samples']}: as many tokens as GRPO, or the most there is"
+        words = f"... first of {equal['samples']}: as many tokens as GRPO"
         rows.append(row(words, over(equal), equal["tokens"], less))
     return rows
 
