@@ -59,7 +59,7 @@ def summarise(kinds: dict, parts: Sequence[dict], steps: Sequence[dict] = ()) ->
     found["draws"] = drawn(of(parts, "draws", True), policy)
     found["without reflection"] = parallel_curve(kinds["parallel"])
     found["differences"] = differences(kinds, parts)
-    found["steps"] = {r["model"]: r for r in steps}
+    found["steps"] = {r["model"]: {key: r[key] for key in ("solutions", "kinds")} for r in steps}
     return files.json_ready(found, digits=6)
 
 
@@ -159,7 +159,7 @@ def rival(found: dict[str, list[dict]], policy: dict | None) -> dict | None:
         rows, tokens = cut(test, limit)
         out["equal"] = {"limit": limit, **figures(rows, tokens)}
     most = max(max(spent(p)) for p in test)
-    curve = [(n, *cut(test, n)) for n in range(20, most + 1, 4)]
+    curve = [(n, *cut(test, n)) for n in range(20, most + 8, 8)]  # the last: no limit at all
     out["curve"] = [
         {"limit": n, "accuracy": float(np.mean(rows)), "tokens": mean(tokens)}
         for n, rows, tokens in curve

@@ -118,7 +118,7 @@ def headline(summary: dict) -> str:
         for seed in arm["seeds"].values()
     )
     head = [
-        f"test, n = {n}; mean (least to greatest of the seeds)",
+        f"test, n = {n}, policies at T = 1; mean (least to greatest of the seeds)",
         "base",
         "base at its best temperature",
         "base made to try again",
