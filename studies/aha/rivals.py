@@ -159,7 +159,8 @@ def rival(found: dict[str, list[dict]], policy: dict | None) -> dict | None:
         rows, tokens = cut(test, limit)
         out["equal"] = {"limit": limit, **figures(rows, tokens)}
     most = max(max(spent(p)) for p in test)
-    curve = [(n, *cut(test, n)) for n in range(20, most + 8, 8)]  # the last: no limit at all
+    limits = np.unique(np.geomspace(20, most, 60).astype(int))  # the last: no limit at all
+    curve = [(n, *cut(test, n)) for n in limits.tolist()]
     out["curve"] = [
         {"limit": n, "accuracy": float(np.mean(rows)), "tokens": mean(tokens)}
         for n, rows, tokens in curve
