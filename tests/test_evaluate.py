@@ -17,6 +17,7 @@ from minilrm.errors import UserError
 from minilrm.files import json_ready
 from minilrm.intervals import (
     calibration,
+    crossed_bootstrap,
     majority,
     majority_at_k,
     mean,
@@ -125,6 +126,24 @@ def test_pairing_narrows_the_interval_and_equal_models_differ_by_nothing():
     assert paired_bootstrap(a, b) == paired_bootstrap(a, b)  # the seed is fixed
     with pytest.raises(ValueError):
         paired_bootstrap([1, 0], [1])
+
+
+def test_seeds_that_disagree_widen_the_interval_and_single_ones_do_not():
+    """Mistakes: seeds averaged first, as if there were no other trainings; problems of the two arms
+    drawn apart."""
+    rng = random.Random(0)
+    base = [int(rng.random() < 0.5) for _ in range(500)]
+    better = [x or int(rng.random() < 0.3) for x in base]
+    one, paired = crossed_bootstrap([better], [base]), paired_bootstrap(better, base)
+    assert one == pytest.approx(paired, abs=0.006)
+    agree = crossed_bootstrap([better] * 3, [base] * 3)
+    assert agree[1:] == pytest.approx(paired[1:], abs=0.006)
+    differ = crossed_bootstrap([base, base, better], [base])
+    assert differ[0] == pytest.approx(paired[0] / 3) and differ[1] == pytest.approx(0, abs=0.02)
+    assert differ[2] - differ[1] > 2 * (paired[2] - paired[1])
+    for bad in ([], [[]], [1, 0], [[1, 0, 1]]):
+        with pytest.raises(ValueError):
+            crossed_bootstrap(bad, [[1, 0]])
 
 
 # -- pass@k and votes ------------------------------------------------------------------------------

@@ -25,13 +25,16 @@ def draw(tmp_path, monkeypatch):
         lambda a, b: (d := (sum(a) - sum(b)) / len(a), d - 0.05, d + 0.05),
     )
 
-    def run(records, plots=False):
+    def run(records, plots=False, baselines=()):
         if not plots:
-            for name in ("draw_arms", "draw_pretraining"):
+            for name in ("draw_arms", "draw_pretraining", "draw_tokens"):
                 monkeypatch.setattr(figures, name, lambda what, path: None)
         (tmp_path / "results").mkdir(exist_ok=True)
         (tmp_path / "results" / "aha.jsonl").write_text(
             "".join(json.dumps(r) + "\n" for r in records), encoding="utf-8"
+        )
+        (tmp_path / "results" / "aha-baselines.jsonl").write_text(
+            "".join(json.dumps(r) + "\n" for r in baselines), encoding="utf-8"
         )
         page = tmp_path / "page.md"
         page.write_text(PAGE, encoding="utf-8")
@@ -63,15 +66,15 @@ def test_without_results_everything_is_said_to_be_missing(draw, tmp_path):
     )
 
 
-def test_a_whole_study(draw):
+def test_a_whole_study(draw, tmp_path):
     summary, page = draw(whole())
     claims = {c["claim"]: c["holds"] for c in summary["claims"]}
     assert claims.pop("the same: at least 95 % (the aim)") is False
-    assert set(claims.values()) == {True, "stated"} and len(claims) == 20
-    assert (
-        page.count("| load-bearing |") >= 2
-        and "<details><summary>control: rewards handed out at random" in page
-    )
+    assert set(claims.values()) == {True, "stated"} and len(claims) == 22
+    assert page.count("| load-bearing |") >= 2 and "all measures, seed by seed" not in page
+    whole_page = (tmp_path / "results" / "aha.md").read_text(encoding="utf-8")
+    assert "*Control: rewards handed out at random*: all measures, seed by seed" in whole_page
+    assert page.partition("### countdown")[2][:2000] in whole_page
     assert "seed 1 +3.0 points (-2.0 to 8.0, n = 200)" in page and "| absent |" in page
     assert "wait, 2 ok" in page and "### multiplication\n\nnot measured yet" in page
 
@@ -86,7 +89,16 @@ def test_the_same_results_give_the_same_files(draw, tmp_path):
 
     first = files()
     assert (
-        set(first) == {"aha.jsonl", "aha.json", "aha.png", "aha-pretraining.png", "page.md"}
+        set(first)
+        == {
+            "aha.jsonl",
+            "aha-baselines.jsonl",
+            "aha.json",
+            "aha.md",
+            "aha.png",
+            "aha-pretraining.png",
+            "page.md",
+        }
         and files() == first
     )
 
@@ -147,7 +159,9 @@ def test_two_seeds_make_no_claim(draw):
 def test_too_few_cases_are_neither_yes_nor_no(draw):
     records = [arm("unseeded", s, retry=0.0, failed=12) for s in range(3)]
     summary, page = draw([base(seeded=False), *records])
-    assert holds(summary, "unseeded control: retry rate") is None and "too few cases" in page
+    assert (
+        holds(summary, "control without reflection: retry rate") is None and "too few cases" in page
+    )
 
 
 def test_more_than_ten_minutes_on_one_thread_prove_nothing(draw):
@@ -176,12 +190,13 @@ def test_the_readme_has_a_few_lines_of_it_and_the_lecture_all(tmp_path):
         home["seeded" if r["kind"] == "base" else str(r["seed"])] = r
     summary = numbers.summarise(results)
     page, whole_page = figures.fill(short, summary), figures.fill(PAGE, summary)
-    head, _, right, tries = [line for line in page.splitlines() if line.startswith("|")]
+    head, _, right, tokens, tries = [x for x in page.splitlines() if x.startswith("|")]
     assert (
-        "best temperature" in head and page.count("\n") == 8 and "\nold\n" not in page + whole_page
+        "best temperature" in head and page.count("\n") == 9 and "\nold\n" not in page + whole_page
     )
+    assert "made to try again" in head and tokens.split("|")[6].strip() == "60.0 (60.0 to 60.0)"
     best = max(f["accuracy"] for f in records[0]["temperatures"].values())
-    assert f"{100 * best:.1f} %" in right.split("|")[3] and right.split("|")[6].strip() == "–"
+    assert f"{100 * best:.1f} %" in right.split("|")[3] and right.split("|")[8].strip() == "–"
     assert right.rstrip("| ").endswith("*")
     assert "tries again" in tries and "the run stopped itself" in whole_page
     with pytest.raises(UserError, match="marker"):

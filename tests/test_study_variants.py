@@ -16,7 +16,7 @@ from minilrm.loop import run as loop_run
 from minilrm.runlog import RunLog
 from minilrm.tasks.arithmetic import Arithmetic
 from minilrm.tasks.gsm8k_mini import GSM8KMini
-from studies.variants import figures, numbers, plots
+from studies.variants import figures, numbers, plots, text
 from studies.variants import study as study_variants
 
 BUDGET = 150
@@ -269,6 +269,24 @@ def test_what_counts_as_a_difference(table, tmp_path):
         "not measured yet" in printed
         and (tmp_path / "results" / "variants.png").stat().st_size > 5_000
     )
+
+
+def test_one_seed_that_went_well_is_no_difference():
+    """Mistake: an interval over problems alone, which is narrow although the three trainings do not
+    agree on how much is gained."""
+    base = [1, 0] * 500
+    ours = {0: [1, 0] * 500, 1: [1, 1] * 500, 2: [1, 0] * 499 + [1, 1]}
+    found = numbers.compare(ours | {0: [1, 0] * 499 + [1, 1]}, dict.fromkeys(range(3), base))
+    assert found["over problems"][0] > 0.1 and min(found["each"]) > 0
+    assert found["ci"][0] < 0.01 and found["significant"] is False
+
+
+def test_the_lecture_has_five_columns_and_the_page_all(table, tmp_path):
+    summary, _ = table(made_up())
+    short, whole = (text.tables(summary, whole=w).splitlines() for w in (False, True))
+    head = [next(line for line in lines if line.startswith("| arm")) for lines in (short, whole)]
+    assert [line.count("|") - 1 for line in head] == [5, 12]
+    assert (tmp_path / "results" / "variants.md").read_text(encoding="utf-8") == text.page(summary)
 
 
 def test_lengths_of_right_and_wrong_answers(table):

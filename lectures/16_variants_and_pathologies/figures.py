@@ -186,9 +186,10 @@ def weight_of(length: int, how: str) -> float:
 
 
 def draw_recordings(path: Path) -> None:
-    """Eight runs, four curves each and their entropy as an area."""
+    """Eight runs, five curves each and their entropy as an area."""
     figure, panels = curves.panels(len(RUNS), height=1.7, sharey=True)
-    looks = {"accuracy": LOOKS[0], "reward": LOOKS[1], "cut": LOOKS[2], "dull": LOOKS[3]}
+    names = ("accuracy", "reward", "cut", "dull", "clipped")
+    looks = dict(zip(names, LOOKS, strict=False))
     for letter, axes in zip(RUNS, panels, strict=True):
         metrics = read_json(RECORDINGS / f"{letter}.json")["metrics"]
         steps = range(1, len(metrics["accuracy"]) + 1)
@@ -196,6 +197,8 @@ def draw_recordings(path: Path) -> None:
         grey = {"color": REFERENCE.color, "alpha": 0.25, "linewidth": 0}
         axes.fill_between(steps, entropy, label="entropy (1: 0.4 nats)", **grey)
         for metric, look in looks.items():
+            if metric == "clipped" and not any(metrics[metric]):
+                continue  # one optimizer step on each batch, as in all but one of them
             curves.line(axes, steps, metrics[metric], look, metric, linewidth=1.3, markersize=4)
         axes.set_title(letter)
         axes.set(ylim=(-0.03, 1.13))

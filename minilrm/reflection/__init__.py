@@ -21,6 +21,9 @@ do:
    corrected for one that was spoiled, and the ablation gap is above 0; superficial if it rose
    without that; absent if it did not rise.
 
+The baseline beside it (`forcing.py`): the same word put in by hand, behind each rejected attempt of
+a model that was not trained for it.
+
 What it leaves out. A model may try again without the word: the retry rate under the ban is counted
 too, and where it is high the gap is a lower bound. Sharpening is measured at one temperature: the
 base at its best one belongs beside it (`evaluate.py`). And a ban takes a model off the paths that
@@ -40,6 +43,7 @@ from minilrm.reflection.ablation import (
     verdict_over_seeds,
 )
 from minilrm.reflection.command import Options
+from minilrm.reflection.forcing import force, without_repeats
 from minilrm.reflection.reading import Reading, highlight, live, measures, read, share, traced
 
 __all__ = [
@@ -49,6 +53,7 @@ __all__ = [
     "ablation_gap",
     "ban_reflection",
     "decompose",
+    "force",
     "highlight",
     "live",
     "measures",
@@ -58,4 +63,5 @@ __all__ = [
     "traced",
     "verdict",
     "verdict_over_seeds",
+    "without_repeats",
 ]

@@ -66,7 +66,7 @@ def claims(s: dict) -> list[dict]:
             held(tries, lambda v: v <= 0.10),
             needed=1,
         ),
-        *seeded_claims(seeds_of(s, "seeded"), list(s["timing"].values())),
+        *seeded_claims(seeds_of(s, "seeded"), list(s["timing"].values()), s["careless"]),
         *control_claims(s),
         *other_claims(s),
     ]
@@ -76,7 +76,8 @@ def seeds_of(s: dict, arm: str) -> list[dict]:
     return list(s["arms"][arm]["seeds"].values()) if arm in s["arms"] else []
 
 
-def seeded_claims(seeds: Sequence[dict], timed: Sequence[dict]) -> list[dict]:
+def seeded_claims(seeds: Sequence[dict], timed: Sequence[dict], careless: float) -> list[dict]:
+    """careless: the share of wrong attempts that are accepted in the base's corpus."""
     after = [s["after"] for s in seeds]
     right, tries = (
         [a["final_accuracy"]["rate"] for a in after],
@@ -118,14 +119,19 @@ def seeded_claims(seeds: Sequence[dict], timed: Sequence[dict]) -> list[dict]:
             per_spoiled,
             [a["corrected"] >= 20 * a["spoiled"] and a["corrected"] > 0 for a in after],
         ),
-        claim("false accepts fall, intervals apart", "points", *fallen(seeds, "false_accept")),
+        claim(
+            "false accepts fall, intervals apart (from a corpus in which "
+            f"{careless:.0%} of the wrong attempts are accepted)",
+            "points",
+            *fallen(seeds, "false_accept"),
+        ),
         claim(
             "the same, of attempts that their own check shows to be wrong",
             "points",
             fallen(seeds, "careless_accept")[0],
         ),
         claim(
-            "share of the gain that is sharpening",
+            "share of the gain that is left under the ban (sharpening)",
             "share",
             [s["decomposition"]["sharpening"]["share"] for s in seeds],
         ),
@@ -170,13 +176,13 @@ def control_claims(s: dict) -> list[dict]:
     over = [x["over best temperature"] for x in shuffled]
     return [
         claim(
-            "unseeded control: retry rate under 1 %",
+            "control without reflection: retry rate under 1 %",
             "share",
             tries,
             held(tries, lambda v: v < 0.01),
         ),
         claim(
-            "unseeded control: what RL gains without reflection",
+            "control without reflection: what RL gains",
             "points",
             [x["decomposition"]["gain"]["difference"] for x in plain],
         ),
@@ -218,3 +224,33 @@ def other_claims(s: dict) -> list[dict]:
             "one long sample less best-of-n of the unreflecting, equal tokens", "points", against
         ),
     ]
+
+
+def rival_claims(s: dict) -> list[dict]:
+    """What is left of the gain beside a base that is made to try again (`rivals.py`). None where it
+    was not measured."""
+    found = s["rivals"]["differences"]
+    rows = []
+    for name, words in (
+        ("forced", "GRPO less its base made to try again, at the best temperature: above 0"),
+        ("forced, equal tokens", "the same, the base cut off so that tokens are equal: above 0"),
+        (
+            "forced, repeats refused",
+            "GRPO less its base made to try again without repeats: above 0",
+        ),
+    ):
+        if d := found.get(f"GRPO less {name}"):
+            shown = d["significant"] and d["difference"] > 0
+            over = "; over seeds and problems"
+            rows.append(claim(words + over, "points", d["each"], [shown] * len(d["each"])))
+    if worth := s["rivals"]["counterfactuals"].values():
+        shares = [x["share of the gain, trained without"] for x in worth]
+        rows.append(claim("share of the gain that RL reaches without reflection", "share", shares))
+        rows.append(
+            claim(
+                "reflection is worth, in training (less a policy trained without it)",
+                "points",
+                [x["worth in training"] for x in worth],
+            )
+        )
+    return rows

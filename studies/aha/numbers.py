@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from minilrm import files, reflection
 from minilrm.errors import UserError
 from minilrm.intervals import mean, paired_bootstrap
+from minilrm.tasks import get_task
 from studies import common
 from studies.aha.claims import claims
 from studies.aha.study import ARMS, TASKS
@@ -260,6 +261,7 @@ def summarise(results: dict[str, dict]) -> dict:
                 }
                 for seed, part in kinds["timing"].items()
             },
+            "careless": get_task(task).writer.careless,
             "transcript": next(
                 (t for part in kinds["seeded"].values() for t in part["transcripts"]), None
             ),

@@ -15,10 +15,10 @@ from minilrm.curves import LOOKS, Look
 from minilrm.files import write_bytes_atomic
 
 ARMS: dict[str, tuple[str, Look]] = {  # arm: (its name in the key, its look)
-    "seeded": ("seeded base, T = 1", LOOKS[0]),
-    "hot": ("seeded base, T = 1.25", LOOKS[1]),
+    "seeded": ("base with reflection, T = 1", LOOKS[0]),
+    "hot": ("base with reflection, T = 1.25", LOOKS[1]),
     "unseeded": ("base without reflection", LOOKS[2]),
-    "shuffled": ("seeded base, rewards shuffled", LOOKS[3]),
+    "shuffled": ("with reflection, rewards shuffled", LOOKS[3]),
 }
 ROWS = (  # (what a row of panels shows, the key of its curves)
     ("answer right", "accuracy"),

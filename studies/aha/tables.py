@@ -6,7 +6,7 @@ from minilrm.reflection.command import ROWS, cell, points
 from studies.markdown import DASH, LEAST_SEEDS, MISSING, percent, spread, table
 
 ARMS = {
-    "seeded": "GRPO from the seeded base, rollouts at T = 1",
+    "seeded": "GRPO from the base with reflection, rollouts at T = 1",
     "hot": "the same, rollouts at T = 1.25",
     "unseeded": "control: GRPO from a base whose corpus held no reflection",
     "shuffled": "control: rewards handed out at random",
@@ -72,10 +72,10 @@ def claims_table(s: dict) -> str:
 def bases_table(s: dict) -> str:
     """Both bases: accuracy at each temperature, as a lower one alone can look like learning."""
     rows = []
-    for name in ("seeded", "unseeded"):
+    for name, words in (("seeded", "with reflection"), ("unseeded", "without reflection")):
         base = s["bases"].get(name)
         if base is None:
-            rows.append([name, MISSING, *[DASH] * 6])
+            rows.append([words, MISSING, *[DASH] * 6])
             continue
         heat = [
             rate(f["accuracy"], f["accuracy_ci"]) + (" *" if t == base["best"] else "")
@@ -83,7 +83,7 @@ def bases_table(s: dict) -> str:
         ]
         rows.append(
             [
-                f"{name} (`{base['name']}`)",
+                f"{words} (`{base['name']}`)",
                 *heat,
                 cell(base["measures"]["retry_rate"]),
                 cell(base["measures"]["mean_length"]),

@@ -5,7 +5,7 @@
                                                       between the markers <!-- figures:variants -->
                                                       and <!-- /figures:variants -->
 
-It writes data/results/variants.json (every number) and variants.png.
+It writes data/results/variants.json (every number), variants.md (every column) and variants.png.
 """
 
 from pathlib import Path
@@ -15,7 +15,7 @@ from studies import common, markdown
 from studies.variants.numbers import summarise
 from studies.variants.plots import draw
 from studies.variants.study import TASK
-from studies.variants.text import tables
+from studies.variants.text import page, tables
 
 
 def main() -> None:
@@ -26,8 +26,9 @@ def main() -> None:
     summary, folder = summarise(), common.results_folder()
     folder.mkdir(exist_ok=True)
     files.write_json_atomic(folder / "variants.json", summary)
-    markdown.fill(into, lambda page: markdown.put(page, "figures:variants", tables(summary)))
-    print(tables(summary))
+    files.write_bytes_atomic(folder / "variants.md", page(summary).encode())
+    markdown.fill(into, lambda text: markdown.put(text, "figures:variants", tables(summary)))
+    print(page(summary))
     if summary["tasks"][TASK]["arms"]:
         draw(summary, folder / "variants.png")
 

@@ -7,7 +7,14 @@ import numpy as np
 
 from minilrm import files
 from minilrm.errors import UserError
-from minilrm.intervals import TOO_FEW, mean, paired_bootstrap, pass_at_k, wilson_interval
+from minilrm.intervals import (
+    TOO_FEW,
+    crossed_bootstrap,
+    mean,
+    paired_bootstrap,
+    pass_at_k,
+    wilson_interval,
+)
 from minilrm.tasks import get_task
 from studies.common import bits
 from studies.markdown import LEAST_SEEDS
@@ -40,24 +47,23 @@ def average(rows: Sequence[Sequence[float]]) -> dict:
 
 
 def compare(ours: dict[int, list], theirs: dict[int, list]) -> dict | None:
-    """Ours less theirs on the same problems, the seeds that both have averaged; and whether that is
-    a difference.
+    """Ours less theirs on the same problems and the seeds that both have; and whether that is a
+    difference.
 
-    It is one if the interval does not hold 0 and every one of at least three seeds has the same
-    sign. None: no seed yet.
+    It is one if the interval over problems and seeds (`crossed_bootstrap`) does not hold 0 and
+    every one of at least three seeds has the same sign. `over problems`: the interval for these
+    very trainings. None: no seed yet.
     """
     seeds = sorted(ours.keys() & theirs.keys())
     if not seeds:
         return None
-    found = cell(
-        *paired_bootstrap(
-            over_seeds([ours[s] for s in seeds]), over_seeds([theirs[s] for s in seeds])
-        ),
-        n=len(ours[seeds[0]]),
-    )
-    each = [mean(ours[s]) - mean(theirs[s]) for s in seeds]
+    mine, other = [ours[s] for s in seeds], [theirs[s] for s in seeds]
+    found = cell(*crossed_bootstrap(mine, other), n=len(mine[0]))
+    each = [mean(a) - mean(b) for a, b in zip(mine, other, strict=True)]
     apart = found["ci"][0] > 0 and min(each) > 0 or found["ci"][1] < 0 and max(each) < 0
-    return found | {"each": each, "significant": apart if len(seeds) >= LEAST_SEEDS else None}
+    narrow = paired_bootstrap(over_seeds(mine), over_seeds(other))[1:]
+    significant = bool(apart) if len(seeds) >= LEAST_SEEDS else None
+    return found | {"over problems": list(narrow), "each": each, "significant": significant}
 
 
 def mean_length(runs: Sequence[dict], right: int, below: float = math.inf) -> dict:

@@ -14,18 +14,41 @@ def significant(difference: dict | None) -> str:
     ]
 
 
+HEAD = ("arm", "what is other", "right, T = 1", "less the default, points", "a difference?")
+REST = (
+    "greedy",
+    "over problems alone",
+    "rollouts right after 1/3, 2/3, all tokens, %",
+    "tokens, right answers",
+    "tokens, wrong answers",
+    "wrong ones that were not cut",
+    "cut, of 1,000",
+)
+
+
 def row(name: str, change: str, f: dict | None) -> list[str]:
+    """The five columns of the lecture: mean of the seeds, with the least and the greatest."""
     if f is None:
-        return [name, change, MISSING, *[DASH] * 9]
-    seeds = [c["value"] for c in f["seeds"].values()]
+        return [name, change, MISSING, *[DASH] * (len(HEAD) - 3)]
+    against, seeds = f["against default"], [c["value"] for c in f["seeds"].values()]
+    ends = f" ({100 * min(seeds):.1f} to {100 * max(seeds):.1f})" if len(seeds) > 1 else ""
     return [
         name,
         change,
-        show(f["sampled"]),
-        f"{100 * min(seeds):.1f} to {100 * max(seeds):.1f}",
+        f"{100 * f['sampled']['value']:.1f} %{ends}",
+        show(against, points),
+        significant(against),
+    ]
+
+
+def rest(f: dict | None) -> list[str]:
+    """The other columns."""
+    if f is None:
+        return [DASH] * len(REST)
+    against = f["against default"]
+    return [
         show(f["greedy"]),
-        show(f["against default"], points),
-        significant(f["against default"]),
+        DASH if against is None else show({**against, "ci": against["over problems"]}, points),
         thirds(f["on the way"]),
         length(f["length right"]),
         length(f["length wrong"]),
@@ -50,27 +73,14 @@ def length(c: dict) -> str:
     return f"{c['value']:.1f} ({c['ci'][0]:.1f} to {c['ci'][1]:.1f})"
 
 
-def tables(s: dict) -> str:
-    """The table in Markdown, one part a task, and pass@k."""
-    head = (
-        "arm",
-        "what is other",
-        "right, T = 1",
-        "seeds",
-        "greedy",
-        "less the default, points",
-        "a difference?",
-        "rollouts right after 1/3, 2/3, all tokens, %",
-        "tokens, right answers",
-        "tokens, wrong answers",
-        "wrong ones that were not cut",
-        "cut, of 1,000",
-    )
+def tables(s: dict, whole: bool = False) -> str:
+    """A table a task in Markdown, and pass@k. whole: with all columns; else the lecture's five."""
     parts = [
-        f"Test, n = {s['n']}, {len(s['seeds'])} seeds, {s['tokens']:,} generated tokens a run. In "
-        "brackets: 95 % intervals by bootstrap over problems, seeds averaged. A difference: the "
-        "interval does not hold 0, and all seeds have the same sign. Of "
-        f"{len(s['arms']) - 1} comparisons one in twenty would pass the first test by chance."
+        f"Test, n = {s['n']}, {len(s['seeds'])} seeds, {s['tokens']:,} generated tokens a run; "
+        "behind a mean, in brackets, the least and the greatest seed. Differences: 95 % intervals "
+        "by bootstrap over problems *and* seeds (of three seeds they come out too narrow, by up to "
+        "a fifth). A difference: the interval does not hold 0, and all seeds have the same sign. "
+        f"Of {len(s['arms']) - 1} comparisons one in twenty would pass the first test by chance."
     ]
     for task, found in s["tasks"].items():
         shown = {
@@ -81,17 +91,22 @@ def tables(s: dict) -> str:
         order = sorted(
             shown, key=lambda arm: -(shown[arm]["sampled"]["value"] if shown[arm] else -1)
         )
-        parts += [
-            f"**{task}**",
-            table(
-                head,
-                [
-                    row("base", "before RL", found["base"]),
-                    *(row(arm, s["arms"][arm], shown[arm]) for arm in order),
-                ],
-            ),
-        ]
+        lines = [("base", "before RL", found["base"])]
+        lines += [(arm, s["arms"][arm], shown[arm]) for arm in order]
+        head = HEAD + REST * whole
+        rows = [row(*line) + (rest(line[2]) if whole else []) for line in lines]
+        parts += [f"**{task}**", table(head, rows)]
     return "\n\n".join([*parts, pass_table(s["pass_at_k"])])
+
+
+def page(s: dict) -> str:
+    """data/results/variants.md: everything."""
+    return (
+        "# Twelve variants of GRPO: all columns\n\nWritten by `python -m studies.variants.figures` "
+        "from [variants.jsonl](variants.jsonl); [lecture 16]"
+        "(../../lectures/16_variants_and_pathologies/README.md) says what to make of it.\n\n"
+        f"{tables(s, whole=True)}\n"
+    )
 
 
 def pass_table(found: dict | None) -> str:
