@@ -66,9 +66,8 @@ class Stories(Task):
 
     def draw(self, rng: random.Random, rung: Rung) -> Problem:
         """A story of a rung: structure, numbers, words."""
-        steps = rung.draw_steps(rng)
-        while True:
-            theme, graph = draw_structure(rng, rung, steps)
+        while True:  # some short structures have no numbers of the size that a rung asks for
+            theme, graph = draw_structure(rng, rung, rung.draw_steps(rng))
             solved = draw_numbers(graph, rng, rung.largest, rung.above)
             if solved is None:
                 continue
