@@ -7,9 +7,6 @@ from minilrm.corpus.web import Web
 from minilrm.errors import UserError
 from minilrm.tasks import task_class, traced_tasks
 
-#: the tasks whose word problems the web can be full of; the first is that of the other tasks
-WORD_PROBLEMS = ("gsm8k-mini", "stories")
-
 
 def corpus_of(
     task: str,
@@ -33,6 +30,5 @@ def corpus_of(
             "attempts to repeat"
         )
     if name == "web":
-        words = task if task in WORD_PROBLEMS else WORD_PROBLEMS[0]
-        return Web(seed, split, spanish, task=words)
+        return Web(seed, split, spanish, task=task_class(task).web_of)
     return Solved(task, seed, split)

@@ -89,6 +89,8 @@ class Task:
     #: what a base for this task reads: its own "solved" problems, "attempts" or the "web" (see
     #: `corpus.corpus_of`)
     corpus: str = "solved"
+    #: the task whose word problems that web is full of
+    web_of: str = "gsm8k-mini"
     #: options of reinforcement learning that this task wants otherwise than the defaults
     recipe: ClassVar[Mapping[str, Any]] = {}
 

@@ -69,11 +69,7 @@ class GSM8KMini(Task):
         return problem
 
     def solution(self, problem: Problem, rng: random.Random, style: str = "steps") -> str:
-        if style == "reflex":
-            return f" #### {problem.answer}"
-        if style == "careless":
-            return scribble(slip(problem, rng))
-        return write_chain(problem, right_chain(problem), planned=style == "plan_verify")
+        return write_solution(problem, rng, style)
 
     def reword(self, problem: Problem, rng: random.Random) -> Problem:
         meta = problem.meta
@@ -176,6 +172,16 @@ def _carry_on(
         values[f"s{i + 1}"] = value
         chain.append((text, str(value)))
     return chain
+
+
+def write_solution(problem: Problem, rng: random.Random, style: str) -> str:
+    """A solution in one of the styles, for a problem whose `meta` has numbers, expressions and
+    sentences."""
+    if style == "reflex":
+        return f" #### {problem.answer}"
+    if style == "careless":
+        return scribble(slip(problem, rng))
+    return write_chain(problem, right_chain(problem), planned=style == "plan_verify")
 
 
 def write_chain(problem: Problem, chain: list[tuple[str, str]], planned: bool = False) -> str:

@@ -29,7 +29,7 @@ from minilrm.runlog import RunLog
 from minilrm.tasks import Problem, TracedTask, expressions, get_task
 from studies import common
 from studies.aha.steps import POLICY
-from studies.aha.study import MOST, SEEDS, TASKS, N, base_of, right, sampling, self_checked
+from studies.aha.study import MOST, SEEDS, TASKS, N, base_of, by_its_own_check, right, sampling
 
 STUDY = "aha-baselines"
 HEAT = (0.0, 0.3, 0.6, 0.8, 1.0)
@@ -143,18 +143,7 @@ def draws(task_name: str, seeded: bool | None, split: str, temperature: float, s
     for part, its_seed in blocks(problems, seed):
         how = {"temperature": temperature, **sampling(task, model, its_seed)}
         many += rollout(model, tokenizer, task, part, group_size=MOST, **how)
-    rows = []
-    for n in range(1, MOST + 1):
-        chosen = [self_checked(task, g[:n]) for g in many]
-        rows.append(
-            {
-                **intervals.rate([e.grade.correct for e, _ in chosen]),
-                "samples": n,
-                "right": right([e for e, _ in chosen]),
-                "tokens": intervals.mean([spent for _, spent in chosen]),
-                "tokens_all": intervals.mean([sum(e.length for e in g[:n]) for g in many]),
-            }
-        )
+    rows = by_its_own_check(task, many)
     return {
         **{key: rows[-1][key] for key in ("accuracy", "ci", "n", "tokens")},
         "parallel": rows,

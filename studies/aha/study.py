@@ -230,19 +230,7 @@ def study_parallel(task_name: str, seed: int) -> None:
     problems = fitting(task, tokenizer, task.problems("test", N), context - task.max_new_tokens)
     one = [g[0] for g in rollout(long, tokenizer, task, problems, **sampling(task, long, seed))]
     many = rollout(short, tokenizer, task, problems, group_size=MOST, **sampling(task, short, seed))
-    rows = []
-    for n in range(1, MOST + 1):
-        chosen = [self_checked(task, g[:n]) for g in many]
-        rows.append(
-            {
-                **intervals.rate([e.grade.correct for e, _ in chosen]),
-                "samples": n,
-                "right": right([e for e, _ in chosen]),
-                "tokens": intervals.mean([spent for _, spent in chosen]),
-                "tokens_all": intervals.mean([sum(e.length for e in g[:n]) for g in many]),
-                "oracle": intervals.mean([any(e.grade.correct for e in g[:n]) for g in many]),
-            }
-        )
+    rows = by_its_own_check(task, many)
     sequential = {
         **intervals.rate([e.grade.correct for e in one]),
         "right": right(one),
@@ -254,6 +242,25 @@ def study_parallel(task_name: str, seed: int) -> None:
         seed,
         {"sequential": sequential, "parallel": rows, "problems_sha256": fingerprint(problems)},
     )
+
+
+def by_its_own_check(task: TracedTask, groups: Sequence[Sequence[Episode]]) -> list[dict]:
+    """Best of n by the model's own check, n = 1 to MOST. `tokens`: where it stops at the answer
+    that its check accepts; `tokens_all`: where all n are written; `oracle`: any of n is right."""
+    rows = []
+    for n in range(1, MOST + 1):
+        chosen = [self_checked(task, g[:n]) for g in groups]
+        rows.append(
+            {
+                **intervals.rate([e.grade.correct for e, _ in chosen]),
+                "samples": n,
+                "right": right([e for e, _ in chosen]),
+                "tokens": intervals.mean([spent for _, spent in chosen]),
+                "tokens_all": intervals.mean([sum(e.length for e in g[:n]) for g in groups]),
+                "oracle": intervals.mean([any(e.grade.correct for e in g[:n]) for g in groups]),
+            }
+        )
+    return rows
 
 
 def self_checked(task: TracedTask, group: Sequence[Episode]) -> tuple[Episode, int]:

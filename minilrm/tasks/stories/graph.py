@@ -14,6 +14,7 @@ the same split.
 """
 
 import random
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from minilrm.tasks.problem import split_of
@@ -141,8 +142,6 @@ def conversions(graph: list[Node], at: int, theme: Theme) -> list[Node]:
         follows = ("gets", "loses") if node.owner != THEY and node.relation not in CHANGES else ()
     elif node.owner == THEY and node.kind == theme.kind:
         follows = (*follows, *CHANGES)
-    elif node.kind == "money" and node.relation == "has":
-        follows = ()
     if node.relation == "longer":  # one pause is enough
         follows = ()
     if node.relation in TAKES_AWAY:
@@ -184,7 +183,7 @@ def shape(graph: Graph) -> str:
     return written(graph, lambda relation: SHAPES.get(relation, "then"))
 
 
-def written(graph: Graph, name) -> str:  # type: ignore[no-untyped-def]
+def written(graph: Graph, name: Callable[[str], str]) -> str:
     """The graph as a formula of names. A node that is needed twice is written once, with a number,
     and afterwards as that number."""
     needed = [i for node in graph for i in node.inputs]

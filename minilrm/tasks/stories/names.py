@@ -6,6 +6,7 @@ the word says whether training may use it; the others belong to the rung of unse
 """
 
 import random
+from collections.abc import Sequence
 from functools import cache
 
 from minilrm.tasks.problem import split_of
@@ -42,7 +43,9 @@ def is_seen(word: str) -> bool:
     return split_of(f"word:{word.lower()}") == "train"
 
 
-def draw_word(rng: random.Random, common: list[str], ending: str, share: float, seen: bool) -> str:
+def draw_word(
+    rng: random.Random, common: Sequence[str], ending: str, share: float, seen: bool
+) -> str:
     """A common word or an invented one; `seen`: one of training, or one that it never uses."""
     while True:
         word = invented(rng, ending) if rng.random() < share else rng.choice(common)
@@ -68,7 +71,7 @@ def thing(rng: random.Random, things: tuple[str, ...], language: str, seen: bool
     """
     if len(things) <= 2:
         return rng.choice(things)
-    word = draw_word(rng, list(things), language, INVENTED_THINGS, seen)
+    word = draw_word(rng, things, language, INVENTED_THINGS, seen)
     if " " in word:
         return word
     return f"{word} {word}s" + ((" f" if word.endswith("a") else " m") if language == "es" else "")

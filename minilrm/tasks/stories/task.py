@@ -10,7 +10,7 @@ import random
 from dataclasses import replace
 
 from minilrm.tasks.base import Problem, Task, problem_rng, split_of
-from minilrm.tasks.gsm8k_mini import GSM8KMini, right_chain, scribble, slip, write_chain
+from minilrm.tasks.gsm8k_mini import GSM8KMini, write_solution
 from minilrm.tasks.stories import graph as graphs
 from minilrm.tasks.stories.graph import Graph
 from minilrm.tasks.stories.ladder import HAND_WRITTEN, HAND_WRITTEN_MEANING, LADDER, Rung
@@ -32,6 +32,7 @@ class Stories(Task):
     max_new_tokens = 288
     base = None  # none is shipped yet
     corpus = "web"
+    web_of = "stories"
     repeats = True  # a structure may come again with other numbers
     rungs = {name: rung.meaning for name, rung in LADDER.items()} | {
         HAND_WRITTEN: HAND_WRITTEN_MEANING
@@ -44,7 +45,8 @@ class Stories(Task):
 
     def sample(self, rng: random.Random, split: str = "train") -> Problem:
         if split == "ood":
-            return self.sample_rung(rng, rng.choice(list(self.rungs)[2:]))
+            unseen = [rung for rung in self.rungs if rung not in ("new stories", "seen stories")]
+            return self.sample_rung(rng, rng.choice(unseen))
         return self.draw(rng, Rung("", split))
 
     def sample_rung(self, rng: random.Random, rung: str, split: str = "test") -> Problem:
@@ -98,11 +100,7 @@ class Stories(Task):
     # -- solutions ---------------------------------------------------------------------------------
 
     def solution(self, problem: Problem, rng: random.Random, style: str = "steps") -> str:
-        if style == "reflex":
-            return f" #### {problem.answer}"
-        if style == "careless":
-            return scribble(slip(problem, rng))
-        return write_chain(problem, right_chain(problem), planned=style == "plan_verify")
+        return write_solution(problem, rng, style)
 
     def drill(self, rng: random.Random, split: str) -> Problem:
         """A problem without words, whose single steps are worth learning as bare sums: half of the

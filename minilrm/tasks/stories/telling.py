@@ -22,7 +22,7 @@ from minilrm.tasks.stories.graph import (
 )
 from minilrm.tasks.stories.names import people, thing
 from minilrm.tasks.stories.numbers import Solved
-from minilrm.tasks.stories.themes import DOING, THEMES, Theme
+from minilrm.tasks.stories.themes import THEMES, Theme
 
 LANGUAGES: dict[str, ModuleType] = {"en": english, "es": spanish}
 MONEY = next(theme for theme in THEMES if theme.kind == "money")
@@ -79,7 +79,7 @@ def tell(
     unseen = rng.choice(told_nodes) if not telling.seen_wordings else -1
     sentences = []
     for i in told_nodes:
-        *wordings, kept_out = wordings_of(book, "TELL", theme, graph[i])
+        *wordings, kept_out = book_entry(book, "TELL", theme, graph[i].relation)
         wording = kept_out if i == unseen else rng.choice(fitting(wordings, slots[i]))
         sentences.append((i, fill(wording, slots[i])))
     in_order = sentences
@@ -95,7 +95,7 @@ def tell(
     question = " ".join([*texts, fill(ask, slots[last])])
     told = Told(question, irrelevant=irrelevant, reordered=sentences != in_order)
     for i, node in enumerate(graph):
-        for sentence in wordings_of(book, "WORK", theme, node):
+        for sentence in book_entry(book, "WORK", theme, node.relation):
             told.working.append(fill(sentence, slots[i] | {"c": "{calc}"}))
         told.plan += [fill(book.PLAN[name], slots[i], False) for name in planned(node)]
     return told
@@ -111,12 +111,8 @@ def is_told(node: Node, last: bool) -> bool:
 
 def book_entry(book: ModuleType, kind: str, theme: Theme, name: str) -> tuple[str, ...]:
     """Sentences of a book: those for ages, or for what is done and not held, where they differ."""
-    special = "YEARS" if theme.kind == "years" else "DOING" if theme.relations is DOING else ""
+    special = "YEARS" if theme.kind == "years" else "DOING" if theme.is_done else ""
     return getattr(book, f"{kind}_{special}", {}).get(name) or getattr(book, kind)[name]
-
-
-def wordings_of(book: ModuleType, kind: str, theme: Theme, node: Node) -> tuple[str, ...]:
-    return book_entry(book, kind, theme, node.relation)
 
 
 def fitting(wordings: list[str], slots: Slots) -> list[str]:
@@ -132,7 +128,7 @@ def asked(theme: Theme, graph: Graph) -> str:
     node = graph[-1]
     if node.relation in TAKES_AWAY:
         return "left"
-    if node.relation == "gets" and theme.relations is DOING:
+    if node.relation == "gets" and theme.is_done:
         return "made"
     if node.relation in ("rate", "each"):
         return "made"
@@ -208,19 +204,17 @@ def shared_words(theme: Theme, rng: random.Random, language: str, telling: Telli
     words, book = theme.words[language], LANGUAGES[language]
 
     def one(name: str) -> str:
-        found = words.get(name, "")
-        return found if isinstance(found, str) else rng.choice(found)  # type: ignore[arg-type]
+        return rng.choice(words[name]) if name in words else ""
 
-    source = one("sources").split()
     verbs = {name: one(name) for name in ("have", "get", "lose", "make")}
-    if theme.relations is DOING:
+    if theme.is_done:
         verbs |= {"get": verbs["have"], "make": verbs["have"]}
     return {
-        "thing": thing(rng, tuple(words["things"]), language, telling.seen_words).split(),  # type: ignore[arg-type]
+        "thing": thing(rng, words["things"], language, telling.seen_words).split(),
         "verbs": verbs,
         "boxes": one("boxes").split() or ["", ""],
-        "source": source or ["", "", ""],
-        "handle": one("handle").split("|") if words.get("handle") else ["", "", ""],
+        "source": one("sources").split() or ["", "", ""],
+        "handle": one("handle").split("|") if "handle" in words else ["", "", ""],
         "hour": rng.choice(book.WORDS["hours"]),
         "object": rng.choice(book.WORDS["objects"]),
         "percent": rng.random() < 0.4,
@@ -242,13 +236,12 @@ def node_slots(
     things, verbs = shared["thing"], shared["verbs"]
     if about in ("money", "bill") and theme.kind != "money":
         words = MONEY.words[language]
-        things = words["things"][0].split()  # type: ignore[index]
-        verbs = {"have": words["have"], "get": words["get"][0], "lose": words["lose"][0],  # type: ignore[index]
-                 "make": words["make"][0]}  # type: ignore[index]  # fmt: skip
+        things = words["things"][0].split()
+        verbs = {name: words[name][0] for name in verbs}
     elif about == "boxes":
         things = [*shared["boxes"], "f"]
     several = node.owner == THEY
-    numbers = {name[:-1]: value for name, value in solved.numbers.items() if name[-1] == str(i)}
+    numbers = {name[0]: value for name, value in solved.numbers.items() if name[1:] == str(i)}
     owner = book.WORDS["they"].lower() if several else cast[node.owner]
     slots: Slots = {
         "S": owner, "So": {"They": "them"}.get(book.WORDS["they"], owner) if several else owner,
@@ -302,11 +295,10 @@ def comparison_slots(
     other = graph[node.inputs[0]]
     changed = other.relation in CHANGES and node.owner != other.owner
     have = conjugate(verbs["have"], False)
-    doing = theme.relations is DOING
     if language == "en":
-        now, short = (f" {have} in all", "") if doing else (f" {have} now", " now")
+        now, short = (f" {have} in all", "") if theme.is_done else (f" {have} now", " now")
     else:
-        now, short = (" en total", "") if doing else (" ahora", " ahora")
+        now, short = (" en total", "") if theme.is_done else (" ahora", " ahora")
     return {
         "R": cast[other.owner], "Rhave": have, "changed": changed,
         "now": now if changed else "", "rnow": short if changed else "",

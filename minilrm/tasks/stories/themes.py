@@ -1,8 +1,8 @@
 """Where a story takes place: things, verbs, containers and sources that go together.
 
-A verb is written "eats|eat" (one person, several), a thing "cookie cookies" in English and
-"galleta galletas f" in Spanish with its gender. Containers are feminine in Spanish, so that every
-sentence can say "cada una".
+Every entry lists what may be chosen. A verb is written "eats|eat" (one person, several), a thing
+"cookie cookies" in English and "galleta galletas f" in Spanish with its gender. Containers are
+feminine in Spanish, so that every sentence can say "cada una".
 """
 
 from collections.abc import Mapping
@@ -21,23 +21,34 @@ AGES = frozenset("has more fewer times part gets loses together together3 differ
 MONEY = HOLDING - {"boxes", "sell", "cost", "change", "pack", "takes", "longer"}
 
 
+Words = dict[str, tuple[str, ...]]
+
+
 @dataclass(frozen=True)
 class Theme:
-    """name: part of a story's key. relations: those that make sense. words: language -> the slots
-    that the sentences may use; lists are chosen from. kind: "things", "money" or "years".
-    longest: steps of its longest story."""
+    """name: for `meta`. relations: those that make sense. words: language -> the slots that the
+    sentences may use. kind: "things", "money" or "years". longest: steps of its longest story."""
 
     name: str
     relations: frozenset[str]
-    words: Mapping[str, Mapping[str, object]]
+    words: Mapping[str, Words]
     kind: str = "things"
     longest: int = 9
+
+    @property
+    def is_done(self) -> bool:
+        """Whether something is done, and nothing held."""
+        return self.relations is DOING
+
+
+def many(words: str) -> tuple[str, ...]:
+    return tuple(words.split("|"))
 
 
 def theme(
     name: str,
-    en: dict[str, object],
-    es: dict[str, object],
+    en: Words,
+    es: Words,
     relations: frozenset[str] = HOLDING,
     kind: str = "things",
     longest: int = 9,
@@ -49,9 +60,11 @@ THEMES = (
     theme(
         "shop",
         dict(
-            things="shirt shirts|hat hats|lamp lamps|ball balls|cup cups|toy toys|chair chairs|"
-            "candle candles|bowl bowls|clock clocks|scarf scarves|doll dolls".split("|"),
-            have="has|have",
+            things=many(
+                "shirt shirts|hat hats|lamp lamps|ball balls|cup cups|toy toys|chair chairs|"
+                "candle candles|bowl bowls|clock clocks|scarf scarves|doll dolls"
+            ),
+            have=("has|have",),
             get=("buys|buy", "orders|order"),
             lose=("sells|sell", "gives away|give away", "breaks|break"),
             make=("paints|paint", "repairs|repair", "buys|buy"),
@@ -60,10 +73,12 @@ THEMES = (
             handle=("wrap|wraps|wrap", "clean|cleans|clean"),
         ),
         dict(
-            things="camisa camisas f|gorro gorros m|lámpara lámparas f|pelota pelotas f|"
-            "taza tazas f|juguete juguetes m|silla sillas f|vela velas f|plato platos m|"
-            "reloj relojes m|bufanda bufandas f|muñeca muñecas f".split("|"),
-            have="tiene|tienen",
+            things=many(
+                "camisa camisas f|gorro gorros m|lámpara lámparas f|pelota pelotas f|"
+                "taza tazas f|juguete juguetes m|silla sillas f|vela velas f|plato platos m|"
+                "reloj relojes m|bufanda bufandas f|muñeca muñecas f"
+            ),
+            have=("tiene|tienen",),
             get=("compra|compran", "encarga|encargan"),
             lose=("vende|venden", "regala|regalan", "rompe|rompen"),
             make=("pinta|pintan", "repara|reparan", "compra|compran"),
@@ -75,9 +90,11 @@ THEMES = (
     theme(
         "kitchen",
         dict(
-            things="cookie cookies|muffin muffins|roll rolls|pancake pancakes|cake cakes|"
-            "sandwich sandwiches|waffle waffles|bun buns|dumpling dumplings|pie pies".split("|"),
-            have="has|have",
+            things=many(
+                "cookie cookies|muffin muffins|roll rolls|pancake pancakes|cake cakes|"
+                "sandwich sandwiches|waffle waffles|bun buns|dumpling dumplings|pie pies"
+            ),
+            have=("has|have",),
             get=("bakes|bake", "makes|make", "gets|get"),
             lose=("eats|eat", "burns|burn", "gives away|give away"),
             make=("bakes|bake", "makes|make"),
@@ -86,10 +103,12 @@ THEMES = (
             handle=("fill|fills|fill", "decorate|decorates|decorate"),
         ),
         dict(
-            things="galleta galletas f|pastel pasteles m|bollo bollos m|tortita tortitas f|"
-            "tarta tartas f|bocadillo bocadillos m|empanada empanadas f|panecillo panecillos m|"
-            "croqueta croquetas f|rosquilla rosquillas f".split("|"),
-            have="tiene|tienen",
+            things=many(
+                "galleta galletas f|pastel pasteles m|bollo bollos m|tortita tortitas f|"
+                "tarta tartas f|bocadillo bocadillos m|empanada empanadas f|panecillo panecillos m|"
+                "croqueta croquetas f|rosquilla rosquillas f"
+            ),
+            have=("tiene|tienen",),
             get=("hornea|hornean", "hace|hacen", "recibe|reciben"),
             lose=("come|comen", "quema|queman", "regala|regalan"),
             make=("hornea|hornean", "hace|hacen"),
@@ -101,10 +120,12 @@ THEMES = (
     theme(
         "garden",
         dict(
-            things="tomato tomatoes|apple apples|rose roses|pumpkin pumpkins|carrot carrots|"
-            "lemon lemons|onion onions|pear pears|tulip tulips|melon melons|plum plums|"
-            "berry berries".split("|"),
-            have="has|have",
+            things=many(
+                "tomato tomatoes|apple apples|rose roses|pumpkin pumpkins|carrot carrots|"
+                "lemon lemons|onion onions|pear pears|tulip tulips|melon melons|plum plums|"
+                "berry berries"
+            ),
+            have=("has|have",),
             get=("picks|pick", "finds|find", "gathers|gather"),
             lose=("eats|eat", "gives away|give away", "cooks|cook", "throws away|throw away"),
             make=("picks|pick", "gathers|gather"),
@@ -113,10 +134,12 @@ THEMES = (
             handle=("wash|washes|wash", "peel|peels|peel"),
         ),
         dict(
-            things="tomate tomates m|manzana manzanas f|rosa rosas f|calabaza calabazas f|"
-            "zanahoria zanahorias f|limón limones m|cebolla cebollas f|pera peras f|"
-            "tulipán tulipanes m|melón melones m|ciruela ciruelas f|fresa fresas f".split("|"),
-            have="tiene|tienen",
+            things=many(
+                "tomate tomates m|manzana manzanas f|rosa rosas f|calabaza calabazas f|"
+                "zanahoria zanahorias f|limón limones m|cebolla cebollas f|pera peras f|"
+                "tulipán tulipanes m|melón melones m|ciruela ciruelas f|fresa fresas f"
+            ),
+            have=("tiene|tienen",),
             get=("recoge|recogen", "encuentra|encuentran", "corta|cortan"),
             lose=("come|comen", "regala|regalan", "cocina|cocinan", "tira|tiran"),
             make=("recoge|recogen", "corta|cortan"),
@@ -128,10 +151,12 @@ THEMES = (
     theme(
         "school",
         dict(
-            things="pencil pencils|sticker stickers|book books|crayon crayons|card cards|"
-            "stamp stamps|marble marbles|notebook notebooks|ruler rulers|pen pens|"
-            "picture pictures|puzzle puzzles".split("|"),
-            have="has|have",
+            things=many(
+                "pencil pencils|sticker stickers|book books|crayon crayons|card cards|"
+                "stamp stamps|marble marbles|notebook notebooks|ruler rulers|pen pens|"
+                "picture pictures|puzzle puzzles"
+            ),
+            have=("has|have",),
             get=("finds|find", "buys|buy", "gets|get"),
             lose=("loses|lose", "gives away|give away", "lends out|lend out"),
             make=("collects|collect", "gets|get"),
@@ -140,10 +165,12 @@ THEMES = (
             handle=("mark|marks|mark", "sort|sorts|sort"),
         ),
         dict(
-            things="lápiz lápices m|cromo cromos m|libro libros m|cera ceras f|carta cartas f|"
-            "sello sellos m|canica canicas f|cuaderno cuadernos m|regla reglas f|"
-            "bolígrafo bolígrafos m|dibujo dibujos m|goma gomas f".split("|"),
-            have="tiene|tienen",
+            things=many(
+                "lápiz lápices m|cromo cromos m|libro libros m|cera ceras f|carta cartas f|"
+                "sello sellos m|canica canicas f|cuaderno cuadernos m|regla reglas f|"
+                "bolígrafo bolígrafos m|dibujo dibujos m|goma gomas f"
+            ),
+            have=("tiene|tienen",),
             get=("encuentra|encuentran", "compra|compran", "recibe|reciben"),
             lose=("pierde|pierden", "regala|regalan", "presta|prestan"),
             make=("reúne|reúnen", "recibe|reciben"),
@@ -155,9 +182,11 @@ THEMES = (
     theme(
         "work",
         dict(
-            things="table tables|letter letters|basket baskets|pot pots|sign signs|shelf shelves|"
-            "bench benches|page pages|door doors|window windows|bracelet bracelets".split("|"),
-            have="has|have",
+            things=many(
+                "table tables|letter letters|basket baskets|pot pots|sign signs|shelf shelves|"
+                "bench benches|page pages|door doors|window windows|bracelet bracelets"
+            ),
+            have=("has|have",),
             get=("makes|make", "finishes|finish", "gets|get"),
             lose=("sells|sell", "sends off|send off", "breaks|break"),
             make=("makes|make", "finishes|finish"),
@@ -166,10 +195,12 @@ THEMES = (
             handle=("check|checks|check", "paint|paints|paint"),
         ),
         dict(
-            things="mesa mesas f|carta cartas f|cesto cestos m|jarrón jarrones m|"
-            "cartel carteles m|estante estantes m|banco bancos m|página páginas f|"
-            "puerta puertas f|ventana ventanas f|pulsera pulseras f".split("|"),
-            have="tiene|tienen",
+            things=many(
+                "mesa mesas f|carta cartas f|cesto cestos m|jarrón jarrones m|"
+                "cartel carteles m|estante estantes m|banco bancos m|página páginas f|"
+                "puerta puertas f|ventana ventanas f|pulsera pulseras f"
+            ),
+            have=("tiene|tienen",),
             get=("hace|hacen", "termina|terminan", "recibe|reciben"),
             lose=("vende|venden", "envía|envían", "rompe|rompen"),
             make=("hace|hacen", "termina|terminan"),
@@ -218,7 +249,7 @@ THEMES = (
         "savings",
         dict(
             things=("dollar dollars",),
-            have="has|have",
+            have=("has|have",),
             get=("saves|save", "earns|earn", "gets|get"),
             lose=("spends|spend", "gives away|give away"),
             make=("earns|earn", "saves|save"),
@@ -226,7 +257,7 @@ THEMES = (
         ),
         dict(
             things=("euro euros m",),
-            have="tiene|tienen",
+            have=("tiene|tienen",),
             get=("ahorra|ahorran", "gana|ganan", "recibe|reciben"),
             lose=("gasta|gastan", "regala|regalan"),
             make=("gana|ganan", "ahorra|ahorran"),
@@ -237,8 +268,8 @@ THEMES = (
     ),
     theme(
         "family",
-        dict(things=("year years",), have="has|have"),
-        dict(things=("año años m",), have="tiene|tienen"),
+        dict(things=("year years",), have=("has|have",)),
+        dict(things=("año años m",), have=("tiene|tienen",)),
         AGES,
         "years",
         4,
