@@ -245,10 +245,11 @@ def study_parallel(task_name: str, seed: int) -> None:
 
 
 def by_its_own_check(task: TracedTask, groups: Sequence[Sequence[Episode]]) -> list[dict]:
-    """Best of n by the model's own check, n = 1 to MOST. `tokens`: where it stops at the answer
-    that its check accepts; `tokens_all`: where all n are written; `oracle`: any of n is right."""
+    """Best of n by the model's own check, for n up to the size of a group. `tokens`: where it
+    stops at the answer that its check accepts; `tokens_all`: where all n are written; `oracle`: any
+    of n is right."""
     rows = []
-    for n in range(1, MOST + 1):
+    for n in range(1, len(groups[0]) + 1):
         chosen = [self_checked(task, g[:n]) for g in groups]
         rows.append(
             {
