@@ -11,7 +11,7 @@ from minilrm import machine, objectives
 from minilrm.batches import fill_batches, pad
 from minilrm.kernels import SharedPrefix
 from minilrm.model import Transformer
-from minilrm.sampler import generate
+from minilrm.sampler import Engine, generate
 from minilrm.tasks.base import Grade, Problem, Task
 from minilrm.tokenizer import Tokenizer
 
@@ -64,7 +64,7 @@ def fitting(
 
 
 def rollout(
-    model: Transformer,
+    model: Transformer | Engine,
     tokenizer: Tokenizer,
     task: Task,
     problems: Sequence[Problem],

@@ -14,6 +14,7 @@ from minilrm.errors import UserError
 from minilrm.tasks import get_task
 from minilrm.tasks.base import Problem, problem_rng
 from minilrm.tasks.gsm8k_mini import worked_steps
+from minilrm.tasks.stories import Stories
 
 # kind of document -> (share of all documents, what it is)
 MIX: dict[str, tuple[float, str]] = {
@@ -35,6 +36,23 @@ MIX: dict[str, tuple[float, str]] = {
     "chat": (0.034, "requests that need no reasoning: greet, copy, capital of, rewrite"),
     "text": (0.018, "facts and little stories, no question asked"),
 }
+# The same for stories that are composed anew. Nobody can blurt out the answer to a story of five
+# steps, so fewer try; which number belongs to whom is learnt on pages that ask for nothing else.
+STORIES_MIX: dict[str, tuple[float, str]] = {
+    "reflex": (0.140, MIX["reflex"][1]),
+    "careless": (0.013, MIX["careless"][1]),
+    "steps": (0.043, MIX["steps"][1]),
+    "plan_verify": (0.010, MIX["plan_verify"][1]),
+    "nudged": (0.030, MIX["nudged"][1]),
+    "textbook": (0.400, MIX["textbook"][1]),
+    "reading": (0.140, "facts about a few people, and who has how many, written down again"),
+    "drill": (0.120, MIX["drill"][1]),
+    "several": (0.030, MIX["several"][1]),
+    "sums": (0.030, MIX["sums"][1]),
+    "chat": (0.034, MIX["chat"][1]),
+    "text": (0.010, MIX["text"][1]),
+}
+MIXES = {"gsm8k-mini": MIX, "stories": STORIES_MIX}
 TEXTBOOK = {"en": ("Problem", "Solution"), "es": ("Problema", "Solución")}
 
 
@@ -54,11 +72,12 @@ class Web:
         task: str = "gsm8k-mini",
     ):
         self.seed, self.split = seed, split
-        mix = mix or {kind: share for kind, (share, _) in MIX.items()}
-        unknown = [kind for kind in mix if kind not in MIX]
+        known = MIXES[task]
+        mix = mix or {kind: share for kind, (share, _) in known.items()}
+        unknown = [kind for kind in mix if kind not in known]
         if unknown:
             raise UserError(
-                f"no kind of document is called {unknown[0]!r}; there are {', '.join(MIX)}"
+                f"no kind of document is called {unknown[0]!r}; there are {', '.join(known)}"
             )
         self.kinds, self.weights = list(mix), list(mix.values())
         self.words = get_task(task, spanish=spanish)
@@ -113,6 +132,11 @@ def drill(corpus: Web, rng: random.Random) -> tuple[str, list[Problem]]:
     return "\n".join(lines), problems
 
 
+def reading(corpus: Web, rng: random.Random) -> tuple[str, list[Problem]]:
+    assert isinstance(corpus.words, Stories)
+    return corpus.words.reading(rng), []
+
+
 def several(corpus: Web, rng: random.Random) -> tuple[str, list[Problem]]:
     task = corpus.words
     problems = [task.sample(rng, corpus.split) for _ in range(rng.choice((2, 2, 3, 4)))]
@@ -153,6 +177,7 @@ WRITERS: dict[str, PageWriter] = {
     "plan_verify": forum("plan_verify"),
     "nudged": forum("steps", "cot"),
     "textbook": textbook,
+    "reading": reading,
     "drill": drill,
     "several": several,
     "sums": sums,

@@ -75,6 +75,8 @@ class Task:
     name: str = ""
     #: the tokens that a completion may need; training and evaluation use it unless told otherwise
     max_new_tokens: int = 128
+    #: the characters that end a step of a completion: a search goes on from there
+    step_ends: str = "\n"
     #: what announces the answer in a completion; "": nothing does, all of it is the answer
     mark: str = answers.MARK
     #: how an answer is read as a number: strictly, or as larger models write it (`answers.py`)
@@ -204,6 +206,17 @@ class Task:
     def thinks(self, completion: str) -> bool:
         """Whether the completion works towards its answer instead of blurting it out."""
         return answers.thinks(completion)
+
+    def step_labels(self, problem: Problem, completion: str) -> list[bool]:
+        """For each step of a completion (what ends with one of `step_ends`, or with the text):
+        whether the right answer can still be reached after it. Exact. UserError where a task cannot
+        tell."""
+        raise UserError(f"the task {self.name} does not judge single steps")
+
+    def gives_up(self, completion: str) -> bool:
+        """Whether a completion has just rejected what it tried, so that a search goes on
+        elsewhere."""
+        return False
 
     # Reading needs no options, so it is the class that reads: the doctor has a run's transcripts,
     # and perhaps no longer its data.

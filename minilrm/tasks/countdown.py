@@ -38,8 +38,16 @@ from minilrm.tasks.countdown_traces import (
     read_step,
     transcript,
 )
-from minilrm.tasks.expressions import Tree
-from minilrm.tasks.traces import Attempt, Trace, TracedTask, Writer
+from minilrm.tasks.expressions import Step, Tree
+from minilrm.tasks.traces import (
+    ACCEPT,
+    REFLECTION_WORD,
+    REJECT,
+    Attempt,
+    Trace,
+    TracedTask,
+    Writer,
+)
 
 # Of the problems that are drawn; `make_problem` takes any target within reach.
 SMALLEST_TARGET, LARGEST_TARGET = 1, 99
@@ -57,6 +65,7 @@ class Countdown(TracedTask):
 
     name = "countdown"
     mark = OPEN
+    step_ends = ",\n"
     special_tokens = True
     base = "countdown-base"
     # Tuned on validation (LOG.md).
@@ -157,6 +166,14 @@ class Countdown(TracedTask):
     def fails_check(self, problem: Problem, attempt: Attempt) -> bool:
         """What came out is compared with the target; a false sum that ends in it passes."""
         return attempt.content.rpartition("=")[2] != str(problem.meta["target"])
+
+    def step_labels(self, problem: Problem, completion: str) -> list[bool]:
+        """Whether the target is still within reach of the numbers that are left. Not whether it is
+        near: 19-2=17 is the only way to 17+18=35."""
+        return step_labels(problem, completion)
+
+    def gives_up(self, completion: str) -> bool:
+        return completion.rstrip("\n").endswith(f" {REJECT}")
 
     def grade(self, problem: Problem, completion: str) -> Grade:
         return grade(problem, completion)
@@ -301,6 +318,41 @@ def grade(problem: Problem, completion: str) -> Grade:
     right = verdict == "right"
     reason = "text after the answer" if right and not given.ends else verdict
     return Grade(right, given.ends, given.answer, reason)
+
+
+def step_labels(problem: Problem, completion: str) -> list[bool]:
+    r"""For each step: is the target still within reach? An attempt that is announced ("wait,")
+    begins with all numbers again; one that its writer rejects is over; the answer is right or not.
+
+    >>> p = make_problem([4, 7, 25], 53)
+    >>> step_labels(p, " 25-7=18, 18+4=22 no\nwait, 4*7=28, 28+25=53 ok\n<answer>4*7+25</answer>")
+    [False, False, True, True, True, True]
+    """
+    numbers, target = problem.meta["numbers"], problem.meta["target"]
+    left, alive, labels = Counter(numbers), True, []
+    for part in re.findall(r"[^,\n]*[,\n]|[^,\n]+\Z", completion):
+        words = part.strip(", \n")
+        if words == REFLECTION_WORD:
+            left, alive = Counter(numbers), True
+        elif OPEN in words:
+            alive = grade(problem, words).correct
+        else:
+            step = read_step(words.removesuffix(f" {ACCEPT}").removesuffix(f" {REJECT}"))
+            alive = alive and step is not None and use(left, step)
+            alive = alive and target in expressions.reachable(tuple(sorted(left.elements())))
+            alive = alive and not words.endswith(f" {REJECT}")
+        labels.append(alive)
+    return labels
+
+
+def use(left: Counter[int], step: Step) -> bool:
+    """Put a step's result in the place of its operands; False if it is wrong or uses a number that
+    is not there."""
+    if not expressions.is_true(step) or not expressions.runs([step], left):
+        return False
+    left.subtract((step.a, step.b))
+    left[step.result] += 1
+    return True
 
 
 def judge(tree: Tree, numbers: list[int], target: int) -> str:

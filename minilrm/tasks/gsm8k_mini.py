@@ -71,6 +71,9 @@ class GSM8KMini(Task):
     def solution(self, problem: Problem, rng: random.Random, style: str = "steps") -> str:
         return write_solution(problem, rng, style)
 
+    def step_labels(self, problem: Problem, completion: str) -> list[bool]:
+        return chain_labels(problem, completion)
+
     def reword(self, problem: Problem, rng: random.Random) -> Problem:
         meta = problem.meta
         return fill(
@@ -124,6 +127,32 @@ def worked_steps(problem: Problem) -> list[tuple[str, int | Fraction]]:
 def right_chain(problem: Problem) -> list[tuple[str, str]]:
     """The right chain as it is written: (expression, result) for each step."""
     return [(expression, str(result)) for expression, result in worked_steps(problem)]
+
+
+def chain_labels(problem: Problem, completion: str) -> list[bool]:
+    """For each line of a solution: is all so far as the right chain has it, in any order?
+
+    A sum counts if the right chain has it, its operands in either order where that does not matter;
+    the check of a planned solution may undo any of them.
+    """
+    right = right_chain(problem)
+    undone = [tuple(check_last(e, v)[2:].split(">>")[0].split("=")) for e, v in right]
+    wanted = {in_order(e, v) for e, v in (*right, *undone)}
+    alive, labels = True, []
+    for line in completion.splitlines():
+        alive = alive and all(in_order(e, v) in wanted for e, v in answers.equations(line))
+        alive = alive and all(said == problem.answer for said in answers.extract(line))
+        labels.append(alive)
+    return labels
+
+
+def in_order(expression: str, result: str) -> tuple[str, str]:
+    """A sum with the operands of + and * in one order: ("12+3", "15") and ("3+12", "15") are
+    alike."""
+    for op in "+*":
+        if op in expression:
+            expression = op.join(sorted(expression.split(op)))
+    return expression, result
 
 
 def slip(problem: Problem, rng: random.Random) -> list[tuple[str, str]]:

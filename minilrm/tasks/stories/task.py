@@ -10,12 +10,12 @@ import random
 from dataclasses import replace
 
 from minilrm.tasks.base import Problem, Task, problem_rng, split_of
-from minilrm.tasks.gsm8k_mini import GSM8KMini, write_solution
+from minilrm.tasks.gsm8k_mini import GSM8KMini, chain_labels, worked_steps, write_solution
 from minilrm.tasks.stories import graph as graphs
-from minilrm.tasks.stories.graph import Graph
+from minilrm.tasks.stories.graph import PEOPLE, PRODUCTS, Graph, Node
 from minilrm.tasks.stories.ladder import HAND_WRITTEN, HAND_WRITTEN_MEANING, LADDER, Rung
 from minilrm.tasks.stories.numbers import LARGEST, Solved, draw_numbers
-from minilrm.tasks.stories.telling import Telling, tell
+from minilrm.tasks.stories.telling import Telling, recall, tell
 from minilrm.tasks.stories.themes import THEMES, Theme
 from minilrm.tasks.templates.template import solve
 
@@ -102,6 +102,9 @@ class Stories(Task):
     def solution(self, problem: Problem, rng: random.Random, style: str = "steps") -> str:
         return write_solution(problem, rng, style)
 
+    def step_labels(self, problem: Problem, completion: str) -> list[bool]:
+        return chain_labels(problem, completion)
+
     def drill(self, rng: random.Random, split: str) -> Problem:
         """A problem without words, whose single steps are worth learning as bare sums: half of the
         time with larger numbers than stories have."""
@@ -112,6 +115,27 @@ class Stories(Task):
             if solved := draw_numbers(graph, rng, largest):
                 meta = {"numbers": solved.numbers, "expressions": solved.steps}
                 return Problem(self.name, "", "", graphs.key(graph), meta=meta)
+
+    def reading(self, rng: random.Random) -> str:
+        """A page on which facts are read and written down again: who has how many. Nothing on it is
+        a problem, so it belongs to no split."""
+        theme = rng.choice(THEMES)
+        told = ["has", "has", "has", *(r for r in PRODUCTS if r in theme.relations)]
+        graph = tuple(Node(rng.choice(told), (), i, theme.kind) for i in range(PEOPLE))
+        while (solved := draw_numbers(graph, rng)) is None:
+            pass
+        language = "es" if rng.random() < self.spanish else "en"
+        text, facts = recall(theme, graph, solved, rng, language)
+        meta = {"numbers": solved.numbers, "expressions": solved.steps}
+        sums = iter(worked_steps(Problem(self.name, "", "", "", meta=meta)))
+        lines = []
+        for fact in facts:
+            if "{calc}" in fact:
+                expression, result = next(sums)
+                fact = fact.replace("{calc}", f"<<{expression}={result}>>{result}")
+            lines.append(fact)
+        rng.shuffle(lines)
+        return text + "\n" + "\n".join(lines)
 
 
 def draw_structure(rng: random.Random, rung: Rung, steps: int) -> tuple[Theme, Graph]:

@@ -101,6 +101,26 @@ def tell(
     return told
 
 
+def recall(
+    theme: Theme, graph: Graph, solved: Solved, rng: random.Random, language: str
+) -> tuple[str, list[str]]:
+    """A text of facts about several people, and what it says of each of them, in another order; a
+    product of two told numbers has {calc} in its place.
+
+    Returns the text, and per node its sentence.
+    """
+    book = LANGUAGES[language]
+    cast, shared = people(rng, language, 4), shared_words(theme, rng, language, Telling())
+    slots = [node_slots(i, theme, graph, solved, cast, shared, language) for i in range(len(graph))]
+    told, found = [], []
+    for node, words in zip(graph, slots, strict=True):
+        *wordings, _ = book_entry(book, "TELL", theme, node.relation)
+        told.append(fill(rng.choice(wordings), words))
+        plainly = wordings[:1] if node.relation == "has" else book.WORK[node.relation]
+        found.append(fill(plainly[0], words | {"c": "{calc}"}))
+    return " ".join(told), found
+
+
 # -- which sentences -------------------------------------------------------------------------------
 
 

@@ -1,0 +1,87 @@
+"""Verifiers: who says how good a step is.
+
+A scorer is called with (problem, piece) pairs and gives each piece a score for every step that
+ended among its new tokens, in [0, 1], higher is better; `reads` says whether it reads the tokens
+that it judges, and so has to be paid for them.
+
+    ByChecker    the task's exact check: can the answer still be reached?     free, knows the truth
+    ByLikelihood how likely the model found the step itself                    free
+    ByModel      a reward model (`minilrm.reward_model`)                       a token per token
+"""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import torch
+from torch import nn
+
+from minilrm.batches import pad
+from minilrm.inference.requests import Piece
+from minilrm.model import Transformer
+from minilrm.tasks.base import Problem, Task
+from minilrm.tokenizer import Tokenizer
+
+Judged = Sequence[tuple[Problem, Piece]]
+AT_ONCE = 256  # rows that a reward model reads side by side
+
+
+class Scorer(Protocol):
+    reads: bool
+
+    def __call__(self, rows: Judged) -> list[tuple[float, ...]]: ...
+
+
+class ByLikelihood:
+    """The geometric mean of the probabilities that the model gave to the new tokens."""
+
+    reads = False
+
+    def __call__(self, rows: Judged) -> list[tuple[float, ...]]:
+        return [(float(torch.tensor(p.logprob / max(1, p.new)).exp()),) for _, p in rows]
+
+
+class ByChecker:
+    """1.0 for a step after which the answer can still be reached, 0.0 for all behind one after
+    which it cannot: exact, by the task's own rule. What no model can beat."""
+
+    reads = False
+
+    def __init__(self, task: Task):
+        self.task = task
+
+    def __call__(self, rows: Judged) -> list[tuple[float, ...]]:
+        return [(float(self.task.step_labels(problem, piece.text)[-1]),) for problem, piece in rows]
+
+
+class ByModel:
+    """A reward model: a transformer with a head that gives one number per token. A step's score is
+    the sigmoid of the number at the step's last token."""
+
+    reads = True
+
+    def __init__(self, model: Transformer, head: nn.Module, tokenizer: Tokenizer, task: Task):
+        self.model, self.head, self.tokenizer, self.task = model, head, tokenizer, task
+        texts = [tokenizer.decode([i]) for i in range(len(tokenizer))]
+        self.ends_step = [any(c in text for c in task.step_ends) for text in texts]
+        self.ends_step[tokenizer.eos_id] = True
+
+    def __call__(self, rows: Judged) -> list[tuple[float, ...]]:
+        found: dict[int, tuple[float, ...]] = {}
+        whole = [
+            [*self.task.encode(self.tokenizer, self.task.render(problem)), *piece.ids]
+            for problem, piece in rows
+        ]
+        order = sorted(range(len(rows)), key=lambda i: len(whole[i]))
+        for start in range(0, len(order), AT_ONCE):
+            part = order[start : start + AT_ONCE]
+            ids = pad([whole[i] for i in part], value=-1)
+            with torch.inference_mode():
+                numbers = self.head(self.model.hidden(ids.clamp(min=0))).sigmoid()
+            for row, i in enumerate(part):
+                found[i] = self.of_new(numbers[row].tolist(), whole[i], rows[i][1].new)
+        return [found[i] for i in range(len(rows))]
+
+    def of_new(self, numbers: list[float], ids: Sequence[int], new: int) -> tuple[float, ...]:
+        """The scores at the ends of the new steps; at the last token if none has ended."""
+        places = [p for p in range(len(ids) - new, len(ids)) if self.ends_step[ids[p]]]
+        return tuple(numbers[p] for p in places or [len(ids) - 1])

@@ -1,0 +1,349 @@
+"""Reward models: a judge of whole answers (outcome) or of single steps (process).
+
+    minimise  - sum_k  y_k log s_k + (1 - y_k) log(1 - s_k)      s_k = sigmoid(w . h(end of step k))
+
+over the steps k of answers that a policy wrote. What a step's label y_k says:
+
+    exact    whether the right answer can still be reached after it: the task's own rule knows
+    soft     the share of continuations from there that end right      (Math-Shepherd, 2312.08935)
+    hard     whether one of them does. With a chance of .25 each, 8 continuations make 9 labels in
+             10 positive: a hard label says little where the policy is not weak
+    outcome  whether the whole answer is right, on its last token alone       (2110.14168)
+
+The policy's answers are drawn anew for each step of training; the judge begins as a copy of the
+policy, which can read already, with a head of its own.
+
+    python -m minilrm.reward_model --task countdown-4 --labels exact
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+import random
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from minilrm import checkpoint, cli, devices, loop, machine
+from minilrm.batches import fill_batches, pad
+from minilrm.errors import UserError
+from minilrm.inference.requests import Piece
+from minilrm.inference.scorers import ByModel
+from minilrm.measure import Scores
+from minilrm.model import ScalarHead, Transformer
+from minilrm.optim import adamw, lr_factor, set_lr
+from minilrm.options import option
+from minilrm.rollout import Episode, rollout
+from minilrm.sampler import Engine, generate
+from minilrm.tasks import Problem, Task
+from minilrm.tasks.base import problem_rng
+from minilrm.tokenizer import Tokenizer
+
+LABELS = ("exact", "soft", "hard", "outcome")
+HEAD = "reward"  # the head's name in a checkpoint
+
+
+@dataclass
+class Options(loop.Options):
+    """Train a judge of answers or of their steps."""
+
+    init: str | None = option(
+        None,
+        "the policy that writes the answers, and from whose weights the judge begins: a shipped "
+        "model, a checkpoint or a run folder; the task's base if not given",
+    )
+    labels: str = option("exact", "who says what is right", choices=LABELS)
+    rollouts: int = option(8, "continuations from each step, for soft and hard labels", minimum=1)
+    noise: float = option(0.0, "share of labels that are turned round", minimum=0, maximum=1)
+    steps: int = option(300, "optimizer steps", minimum=1)
+    prompts: int = option(32, "problems per step", minimum=1)
+    samples: int = option(4, "answers to each", minimum=1)
+    temperature: float = option(1.0, "at which they are written", exclusive_minimum=0)
+    lr: float = option(1e-3, "highest learning rate of AdamW", exclusive_minimum=0)
+    warmup: int = option(10, "steps over which the learning rate rises", minimum=0)
+    clip: float = option(1.0, "largest gradient norm", exclusive_minimum=0)
+    max_tokens_per_batch: int = option(8192, "tokens in a micro-batch, padding included", minimum=1)
+    eval_n: int = option(
+        500, "validation problems whose answers are judged", minimum=1, group="evaluation"
+    )
+
+
+@dataclass(frozen=True)
+class Judged:
+    """An answer with its labels: ids of prompt and completion, the places of the tokens that end a
+    step, and a label in [0, 1] for each."""
+
+    ids: list[int]
+    places: list[int]
+    labels: list[float]
+
+
+class Trainer(loop.Trainer):
+    command = "reward_model"
+
+    @classmethod
+    def kept(cls, options: Options) -> Sequence[str]:
+        return ("task", "init", "labels")
+
+    def __init__(self, options: Options):
+        super().__init__(options)
+        start = options.init or self.task.base
+        if start is None:
+            raise UserError(f"no base is shipped for {self.task.name}; name the policy with --init")
+        _, self.policy, self.tokenizer, _ = checkpoint.open_model(start, self.device)
+        if options.labels != "outcome":
+            self.task.step_labels(
+                self.task.problems("validation", 1)[0], ""
+            )  # refused now, if ever
+        self.origin = str(start)
+        self.model = copy.deepcopy(self.policy)
+        self.head = ScalarHead(self.model.config.dim).to(self.device)
+        self.heads = {HEAD: self.head}
+        self.judge = ByModel(self.model, self.head, self.tokenizer, self.task)
+        self.optimizers = adamw(torch.nn.ModuleList([self.model, self.head]), options.lr)
+        self.engine = Engine(self.policy, self.decoding_dtype)
+
+    # -- the algorithm box -----------------------------------------------------------------------
+
+    def step(self, step: int) -> dict[str, Any]:
+        """Answers are written, labelled and learnt from."""
+        o, started = self.options, time.perf_counter()
+        problems = [
+            self.task.sample(
+                problem_rng(o.seed, step * o.prompts + i, f"{self.task.name}/reward_model"), "train"
+            )
+            for i in range(o.prompts)
+        ]
+        answers = [e for group in self.write(problems, o.samples, step) for e in group]
+        judged = devices.share(self.label(answers, step))
+        count = devices.total(sum(len(j.places) for j in judged))
+        set_lr(self.optimizers, lr_factor(step, o.steps, o.warmup, final=0.05))
+        loss, norm = self.descend(
+            judging_loss(self.model, self.head, batch, count, self.device)
+            for batch in micro_batches(judged, o.max_tokens_per_batch)
+        )
+        self.state.tokens_generated += sum(e.length for e in answers)
+        self.state.tokens_trained += sum(len(j.ids) for j in judged)
+        self.state.seconds += time.perf_counter() - started
+        labels = [label for j in judged for label in j.labels]
+        return {
+            "loss": loss,
+            "grad_norm": norm,
+            "label_mean": sum(labels) / max(1, len(labels)),
+            "steps_per_answer": len(labels) / max(1, len(judged)),
+            "learning_rate": self.learning_rate(),
+            "seconds": self.state.seconds,
+        }
+
+    def write(self, problems: Sequence[Problem], samples: int, seed: int) -> list[list[Episode]]:
+        """The policy's answers."""
+        o = self.options
+        fitting = [p for p in problems if self.fits(p)]
+        return rollout(
+            self.engine,
+            self.tokenizer,
+            self.task,
+            fitting,
+            group_size=samples,
+            max_new_tokens=self.max_new_tokens,
+            temperature=o.temperature,
+            seed=o.seed * 1_000_003 + seed,
+            workers=self.workers,
+        )
+
+    def label(self, answers: Sequence[Episode], step: int) -> list[Judged]:
+        """Every answer with its labels, some of them turned round where noise is asked for."""
+        o = self.options
+        rng = random.Random(f"{o.seed}/{step}/noise")
+        judged = []
+        places = [step_places(e, self.judge) for e in answers]
+        if o.labels == "outcome":
+            places = [found[-1:] for found in places]
+        labels = self.labels(answers, places, step)
+        for e, where, found in zip(answers, places, labels, strict=True):
+            turned = [1 - y if rng.random() < o.noise else y for y in found]
+            judged.append(Judged([*e.prompt_ids, *e.completion_ids], where, turned))
+        return judged
+
+    def labels(
+        self, answers: Sequence[Episode], places: Sequence[Sequence[int]], step: int
+    ) -> list[list[float]]:
+        o = self.options
+        if o.labels == "outcome":
+            return [[float(e.grade.correct)] for e in answers]
+        if o.labels == "exact":
+            return [
+                [exact_label(self.task, self.tokenizer, e, p) for p in where]
+                for e, where in zip(answers, places, strict=True)
+            ]
+        shares = self.continue_from(answers, places, step)
+        return shares if o.labels == "soft" else [[float(s > 0) for s in of] for of in shares]
+
+    def continue_from(
+        self, answers: Sequence[Episode], places: Sequence[Sequence[int]], step: int
+    ) -> list[list[float]]:
+        """The share of right ones among continuations from the end of each step; where the text
+        ends, whether it is right."""
+        o = self.options
+        shares: list[list[float]] = [[0.0] * len(where) for where in places]
+        asked = []
+        for a, (e, where) in enumerate(zip(answers, places, strict=True)):
+            whole = [*e.prompt_ids, *e.completion_ids]
+            for k, place in enumerate(where):
+                if place + 1 >= len(whole):
+                    shares[a][k] = float(e.grade.correct)
+                else:
+                    asked.append((a, k, whole[: place + 1]))
+        longest = self.model.config.max_seq_len
+        groups = (
+            generate(
+                self.engine,
+                self.tokenizer,
+                [prefix for _, _, prefix in asked],
+                n=o.rollouts,
+                max_new_tokens=min(
+                    self.max_new_tokens, longest - max((len(p) for _, _, p in asked), default=0)
+                ),
+                temperature=o.temperature,
+                seed=o.seed * 7_000_003 + step,
+            )
+            if asked
+            else []
+        )
+        for (a, k, prefix), group in zip(asked, groups, strict=True):
+            e = answers[a]
+            begun = self.tokenizer.decode(prefix[len(e.prompt_ids) :])
+            right = [self.task.grade(e.problem, begun + c.text).correct for c in group]
+            shares[a][k] = sum(right) / len(right)
+        return shares
+
+    # -- around it -------------------------------------------------------------------------------
+
+    def evaluate(self, full: bool) -> loop.Evaluation:
+        """How the judge does against the exact labels, on answers to validation problems."""
+        problems = self.task.problems("validation", self.options.eval_n)
+        answers = [group[0] for group in self.write(problems, 1, -1)]
+        return loop.Evaluation(figures=against_the_truth(self.judge, answers))
+
+    def summary(self, after: Scores | None, last: Path) -> dict[str, Any]:
+        found = self.evaluate(full=True).figures
+        return super().summary(after, last) | {"labels": self.options.labels} | dict(found)
+
+
+# -- pure pieces -----------------------------------------------------------------------------------
+
+
+def step_places(e: Episode, judge: ByModel) -> list[int]:
+    """Where the steps of an answer end, as places in prompt and completion together; its last token
+    always does."""
+    ids = [*e.prompt_ids, *e.completion_ids]
+    found = [p for p in range(len(e.prompt_ids), len(ids)) if judge.ends_step[ids[p]]]
+    return found if found and found[-1] == len(ids) - 1 else [*found, len(ids) - 1]
+
+
+def exact_label(task: Task, tokenizer: Tokenizer, e: Episode, place: int) -> float:
+    """Whether the right answer can still be reached after the token at this place."""
+    ids = e.completion_ids[: place + 1 - len(e.prompt_ids)]
+    ended = ids[-1] == tokenizer.eos_id
+    if ended:
+        return float(e.grade.correct)
+    labels = task.step_labels(e.problem, tokenizer.decode(ids))
+    return float(bool(labels) and labels[-1])
+
+
+def judging_loss(
+    model: Transformer,
+    head: ScalarHead,
+    batch: Sequence[Judged],
+    count: int,
+    device: torch.device,
+) -> Tensor:
+    """Binary cross-entropy at the ends of the steps, summed and divided by `count` of them."""
+    ids = pad([j.ids for j in batch]).to(device)
+    with machine.autocast(device):
+        numbers = head(model.hidden(ids)).float()
+    rows = torch.tensor([row for row, j in enumerate(batch) for _ in j.places], device=device)
+    places = torch.tensor([p for j in batch for p in j.places], device=device)
+    labels = torch.tensor([y for j in batch for y in j.labels], device=device)
+    chosen = numbers[rows, places]
+    return F.binary_cross_entropy_with_logits(chosen, labels, reduction="sum") / max(1, count)
+
+
+def micro_batches(judged: Sequence[Judged], max_tokens: int) -> list[list[Judged]]:
+    ordered = sorted(judged, key=lambda j: len(j.ids))
+    lengths = [len(j.ids) for j in ordered]
+    import numpy as np
+
+    rows = fill_batches(np.arange(len(ordered)), np.asarray(lengths), max_tokens)
+    return [[ordered[i] for i in part] for part in rows]
+
+
+def against_the_truth(judge: ByModel, answers: Sequence[Episode]) -> dict[str, float]:
+    """How a judge of steps does against the exact labels.
+
+    error_accuracy: of the wrong answers, the share whose first wrong step is the first that the
+    judge holds for wrong (score below 1/2). right_accuracy: of the right ones, the share of which
+    it holds no step for wrong. f1: their harmonic mean (ProcessBench, 2412.06559). step_accuracy:
+    of all steps up to the first wrong one. brier: mean squared error of their scores.
+    """
+    task, tokenizer = judge.task, judge.tokenizer
+    pieces = [
+        Piece(tuple(e.completion_ids), e.text, len(e.completion_ids), 0.0, (), e.finish_reason)
+        for e in answers
+    ]
+    found = judge([(e.problem, piece) for e, piece in zip(answers, pieces, strict=True)])
+    wrong, right, steps, errors = [], [], [], []
+    for e, scores in zip(answers, found, strict=True):
+        places = [p for p in step_places(e, judge)][: len(scores)]
+        truth = [exact_label(task, tokenizer, e, p) > 0.5 for p in places]
+        said = [score > 0.5 for score in scores]
+        until = truth.index(False) + 1 if False in truth else len(truth)
+        steps += [a == b for a, b in zip(said[:until], truth[:until], strict=True)]
+        errors += [(s - t) ** 2 for s, t in zip(scores[:until], truth[:until], strict=True)]
+        if False in truth:
+            wrong.append(False in said and said.index(False) == truth.index(False))
+        else:
+            right.append(all(said))
+    low, high = share(wrong), share(right)
+    return {
+        "error_accuracy": low,
+        "right_accuracy": high,
+        "f1": 2 * low * high / (low + high) if low + high else math.nan,
+        "step_accuracy": share(steps),
+        "brier": sum(errors) / max(1, len(errors)),
+        "n_wrong": len(wrong),
+        "n_right": len(right),
+    }
+
+
+def share(verdicts: Sequence[bool]) -> float:
+    return sum(verdicts) / len(verdicts) if verdicts else math.nan
+
+
+def open_judge(where: str, task: Task, device: torch.device | None = None) -> ByModel:
+    """A trained judge from its checkpoint or run folder, ready to score. UserError if it has no
+    reward head."""
+    folder, model, tokenizer, _ = checkpoint.open_model(where, device or torch.device("cpu"))
+    head = ScalarHead(model.config.dim).to(next(model.parameters()).device)
+    checkpoint.load_heads(folder, {HEAD: head})
+    return ByModel(model, head, tokenizer, task)
+
+
+def train(options: Options) -> loop.Result:
+    """A whole run, or the rest of one."""
+    return loop.train(Trainer, options)
+
+
+def main(options: Options) -> int:
+    return loop.train(Trainer, options, show_options=True).exit_code
+
+
+if __name__ == "__main__":
+    cli.run_command(main, Options, prog="python -m minilrm.reward_model", description=__doc__)
