@@ -27,6 +27,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -34,6 +35,8 @@ from torch import Tensor
 from minilrm import checkpoint, cli, devices, loop, machine
 from minilrm.batches import fill_batches, pad
 from minilrm.errors import UserError
+from minilrm.feedback import VALUES, standing
+from minilrm.files import read_jsonl
 from minilrm.inference.requests import Piece
 from minilrm.inference.scorers import ByModel
 from minilrm.measure import Scores
@@ -60,6 +63,9 @@ class Options(loop.Options):
         "model, a checkpoint or a run folder; the task's base if not given",
     )
     labels: str = option("exact", "who says what is right", choices=LABELS)
+    feedback: Path | None = option(
+        None, "people's labels, a file that minilrm.feedback wrote; then --labels does not count"
+    )
     rollouts: int = option(8, "continuations from each step, for soft and hard labels", minimum=1)
     noise: float = option(0.0, "share of labels that are turned round", minimum=0, maximum=1)
     steps: int = option(300, "optimizer steps", minimum=1)
@@ -109,27 +115,20 @@ class Trainer(loop.Trainer):
         self.judge = ByModel(self.model, self.head, self.tokenizer, self.task)
         self.optimizers = adamw(torch.nn.ModuleList([self.model, self.head]), options.lr)
         self.engine = Engine(self.policy, self.decoding_dtype)
+        self.thumbs = read_feedback(options.feedback, self.task) if options.feedback else []
 
     # -- the algorithm box -----------------------------------------------------------------------
 
     def step(self, step: int) -> dict[str, Any]:
         """Answers are written, labelled and learnt from."""
         o, started = self.options, time.perf_counter()
-        problems = [
-            self.task.sample(
-                problem_rng(o.seed, step * o.prompts + i, f"{self.task.name}/reward_model"), "train"
-            )
-            for i in range(o.prompts)
-        ]
-        answers = [e for group in self.write(problems, o.samples, step) for e in group]
-        judged = devices.share(self.label(answers, step))
+        judged = devices.share(self.labelled(step))
         count = devices.total(sum(len(j.places) for j in judged))
         set_lr(self.optimizers, lr_factor(step, o.steps, o.warmup, final=0.05))
         loss, norm = self.descend(
             judging_loss(self.model, self.head, batch, count, self.device)
             for batch in micro_batches(judged, o.max_tokens_per_batch)
         )
-        self.state.tokens_generated += sum(e.length for e in answers)
         self.state.tokens_trained += sum(len(j.ids) for j in judged)
         self.state.seconds += time.perf_counter() - started
         labels = [label for j in judged for label in j.labels]
@@ -141,6 +140,22 @@ class Trainer(loop.Trainer):
             "learning_rate": self.learning_rate(),
             "seconds": self.state.seconds,
         }
+
+    def labelled(self, step: int) -> list[Judged]:
+        """What this step learns from: fresh answers, or a draw of what people have judged."""
+        o = self.options
+        if self.thumbs:
+            return random.Random(f"{o.seed}/{step}/thumbs").choices(
+                self.thumbs, k=min(len(self.thumbs), o.prompts * o.samples)
+            )
+        name, first = f"{self.task.name}/reward_model", step * o.prompts
+        problems = [
+            self.task.sample(problem_rng(o.seed, first + i, name), "train")
+            for i in range(o.prompts)
+        ]
+        answers = [e for group in self.write(problems, o.samples, step) for e in group]
+        self.state.tokens_generated += sum(e.length for e in answers)
+        return self.label(answers, step)
 
     def write(self, problems: Sequence[Problem], samples: int, seed: int) -> list[list[Episode]]:
         """The policy's answers."""
@@ -279,8 +294,6 @@ def judging_loss(
 def micro_batches(judged: Sequence[Judged], max_tokens: int) -> list[list[Judged]]:
     ordered = sorted(judged, key=lambda j: len(j.ids))
     lengths = [len(j.ids) for j in ordered]
-    import numpy as np
-
     rows = fill_batches(np.arange(len(ordered)), np.asarray(lengths), max_tokens)
     return [[ordered[i] for i in part] for part in rows]
 
@@ -325,6 +338,28 @@ def against_the_truth(judge: ByModel, answers: Sequence[Episode]) -> dict[str, f
 
 def share(verdicts: Sequence[bool]) -> float:
     return sum(verdicts) / len(verdicts) if verdicts else math.nan
+
+
+def read_feedback(path: Path, task: Task) -> list[Judged]:
+    """The answers that people have judged, each with the labels of its steps. UserError for a file
+    of another task, and one without labels."""
+    answers: dict[tuple[Any, ...], Judged] = {}
+    for record in standing(read_jsonl(path)):
+        if record.get("task") != task.name:
+            raise UserError(f"{path} holds labels for {record.get('task')}, not for {task.name}")
+        if record["label"] not in VALUES:
+            continue
+        prompt, ids = record["prompt_ids"], record["ids"]
+        name = (record["labeller"], record["answer"], tuple(prompt))
+        known = answers.get(name, Judged([], [], []))
+        answers[name] = Judged(
+            max(known.ids, [*prompt, *ids], key=len),
+            [*known.places, len(prompt) + len(ids) - 1],
+            [*known.labels, VALUES[record["label"]]],
+        )
+    if not answers:
+        raise UserError(f"{path} holds no labels to learn from")
+    return list(answers.values())
 
 
 def open_judge(where: str, task: Task, device: torch.device | None = None) -> ByModel:

@@ -237,7 +237,7 @@ def answer_all(
     """The answers of each pass: before, after, and after with the word banned."""
     started, device = time.perf_counter(), next(model_after.parameters()).device
     dtype = torch.bfloat16 if machine.bfloat16_pays(device) else None
-    passes = {
+    passes: dict[str, tuple[Callable[..., Any], Transformer | None]] = {
         "before": (rollout, model_before),
         "after": (rollout, model_after),
         "after_banned": (ablate, model_after),
