@@ -93,6 +93,7 @@ class Judged:
 
 class Trainer(loop.Trainer):
     command = "reward_model"
+    takes_recipe = False  # a task's recipe is one for its policy
 
     @classmethod
     def kept(cls, options: Options) -> Sequence[str]:
@@ -283,7 +284,8 @@ def judging_loss(
     """Binary cross-entropy at the ends of the steps, summed and divided by `count` of them."""
     ids = pad([j.ids for j in batch]).to(device)
     with machine.autocast(device):
-        numbers = head(model.hidden(ids)).float()
+        states = model.hidden(ids)
+    numbers = head(states.float())
     rows = torch.tensor([row for row, j in enumerate(batch) for _ in j.places], device=device)
     places = torch.tensor([p for j in batch for p in j.places], device=device)
     labels = torch.tensor([y for j in batch for y in j.labels], device=device)

@@ -82,7 +82,8 @@ def final_options(make: type[Trainer], options: Any) -> tuple[Any, RunLog | None
         return make.complete(resumed(options, saved).replace(out=None), saved), log
     if options.data and "task" not in options.given:
         options = options.replace(task=FILE_TASK)
-    options = with_recipe(options, task_class(options.task).recipe)
+    if make.takes_recipe:
+        options = with_recipe(options, task_class(options.task).recipe)
     check(options)
     return make.complete(with_absolute_paths(options), {}), None
 

@@ -109,6 +109,7 @@ class Trainer:
     origin: str
     collapse = 0.0  # a run stops when its accuracy falls below this share of its best; 0: never
     log_every = 1  # steps
+    takes_recipe = True  # whether the task's recipe fills in what was not given
 
     @classmethod
     def complete(cls, options: Any, saved: Mapping[str, Any]) -> Any:
