@@ -16,6 +16,7 @@ file which is only ever added to: `b` adds a line too. `minilrm.reward_model --f
 from it.
 """
 
+import importlib
 import random
 import sys
 import time
@@ -228,9 +229,7 @@ def read_key() -> str:
         import termios
         import tty
     except ImportError:  # Windows
-        import msvcrt
-
-        return msvcrt.getwch()
+        return importlib.import_module("msvcrt").getwch()
     before = termios.tcgetattr(sys.stdin)
     try:
         tty.setcbreak(sys.stdin)

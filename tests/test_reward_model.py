@@ -117,8 +117,15 @@ def test_the_loss_is_the_mean_over_steps_however_it_is_cut(opened):
 def test_a_judge_learns_saves_and_opens_again(tmp_path, opened):
     run = reward_model.train(
         reward_model.Options(
-            task="countdown", init="countdown-base", steps=12, prompts=16, lr=2e-3, warmup=2,
-            eval_n=40, threads=1, out=tmp_path / "run",
+            task="countdown",
+            init="countdown-base",
+            steps=12,
+            prompts=16,
+            lr=2e-3,
+            warmup=2,
+            eval_n=40,
+            threads=1,
+            out=tmp_path / "run",
         )  # fmt: skip
     )
     losses = [json.loads(line) for line in (run.folder / "metrics.jsonl").open() if "loss" in line]
@@ -223,8 +230,6 @@ def test_which_steps_are_gold_does_not_depend_on_the_session(tmp_path, opened):
     e = written(opened.tokenizer, TEXT)
     first, second = (feedback.steps_of(TASK, opened.tokenizer, e, 3) for _ in range(2))
     assert first == second
-    shares = [
-        s.gold for i in range(300) for s in feedback.steps_of(TASK, opened.tokenizer, e, i)
-    ]
+    shares = [s.gold for i in range(300) for s in feedback.steps_of(TASK, opened.tokenizer, e, i)]
     assert 0.05 < sum(shares) / len(shares) < 0.15
     assert random.Random(0)  # nothing of it draws from a shared source

@@ -15,8 +15,8 @@ Every formula is proved in tests/test_objectives.py and tests/test_policy_gradie
 tests/mutants.py lists the famous wrong versions, each of which those tests reject. An equation's
 source stands in its docstring with its arXiv number.
 
-`likelihood.py` is what logits say of tokens, `advantages.py` how rewards become advantages, and
-`policy.py` has the losses that weigh tokens with them.
+`likelihood.py` is what logits say of tokens, `advantages.py` how rewards become advantages,
+`policy.py` has the losses that weigh tokens with them, `preferences.py` those of pairs.
 """
 
 from minilrm.objectives.advantages import NORMALIZATIONS, group_advantages, soft_overlong_penalty
@@ -37,6 +37,7 @@ from minilrm.objectives.policy import (
     policy_loss,
     surrogate_terms,
 )
+from minilrm.objectives.preferences import bradley_terry_loss, dpo_loss
 
 __all__ = [
     "AGGREGATIONS",
@@ -44,7 +45,9 @@ __all__ = [
     "NORMALIZATIONS",
     "OBJECTIVES",
     "aggregate",
+    "bradley_terry_loss",
     "cross_entropy",
+    "dpo_loss",
     "generalized_jsd",
     "group_advantages",
     "importance_ratio",

@@ -33,10 +33,11 @@ from minilrm.tasks.base import SOLUTION_STYLES, SPLITS, Grade, Problem, split_of
 from minilrm.tasks.countdown_traces import (
     answer_line,
     content,
-    draw_attempt,
     parse_trace,
     read_step,
+    right_attempt,
     transcript,
+    wrong_attempt,
 )
 from minilrm.tasks.expressions import Step, Tree
 from minilrm.tasks.traces import (
@@ -121,8 +122,8 @@ class Countdown(TracedTask):
         plan_verify: a wrong one first."""
         if style not in SOLUTION_STYLES:
             raise ValueError(f"no solution style is called {style!r}")
-        wrong = draw_attempt(problem, rng, right=False, tried=set())
-        right = draw_attempt(problem, rng, right=True, tried=set())
+        wrong = self.draw_attempt(problem, rng, right=False, tried=set())
+        right = self.draw_attempt(problem, rng, right=True, tried=set())
         if style == "reflex":
             return answer_line(right)
         return transcript(
@@ -133,13 +134,26 @@ class Countdown(TracedTask):
             }[style]
         )
 
+    def draw_attempt(
+        self, problem: Problem, rng: random.Random, right: bool, tried: set[str]
+    ) -> Tree:
+        """A right attempt, or a wrong one that is not among those tried; a right one where wrong
+        ones have run out."""
+        wrong = None if right else wrong_attempt(problem, rng, tried)
+        return wrong or self.right_attempt(problem, rng)
+
+    def right_attempt(self, problem: Problem, rng: random.Random) -> Tree:
+        """Each way as likely as any other."""
+        return right_attempt(problem, rng)
+
     def write(self, problem: Problem, rng: random.Random, writer: Writer) -> str:
         """What this writer puts down. The sums are always right; it is what is tried that may be
         wrong."""
         tried: set[str] = set()
         attempts: list[tuple[Tree, bool]] = []
         while True:
-            tree = draw_attempt(problem, rng, rng.random() < writer.chance(len(attempts)), tried)
+            right = rng.random() < writer.chance(len(attempts))
+            tree = self.draw_attempt(problem, rng, right, tried)
             accepted = (
                 expressions.value(tree) == problem.meta["target"] or rng.random() < writer.careless
             )

@@ -12,7 +12,9 @@ search is for (`inference/`). The rules, the grammar and the split by the number
 import random
 from dataclasses import replace
 
+from minilrm.tasks import expressions
 from minilrm.tasks.countdown import Countdown, puzzle, split_of_numbers, targets
+from minilrm.tasks.expressions import Tree
 from minilrm.tasks.problem import Problem
 
 EASIER = 0.3  # share of training problems with three numbers
@@ -34,4 +36,16 @@ class Countdown4(Countdown):
         while True:
             numbers = [rng.randint(1, largest) for _ in range(count)]
             if split_of_numbers(numbers) == split and (within_reach := targets(numbers)):
-                return replace(puzzle(numbers, rng.choice(within_reach)), task=self.name)
+                target = rng.choice(within_reach)
+                answer = expressions.write(way(numbers, target, rng))
+                return replace(puzzle(numbers, target, answer), task=self.name)
+
+    def right_attempt(self, problem: Problem, rng: random.Random) -> Tree:
+        """Found from the target backwards: to list the ways of four numbers takes long."""
+        return way(problem.meta["numbers"], problem.meta["target"], rng)
+
+
+def way(numbers: list[int], target: int, rng: random.Random) -> Tree:
+    found = expressions.random_way(tuple(sorted(numbers)), target, rng)
+    assert found is not None  # the target is within reach
+    return expressions.shuffled(found, rng)

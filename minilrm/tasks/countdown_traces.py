@@ -37,18 +37,20 @@ ANSWER = re.compile(rf"\n{OPEN}([^<>\n]*){CLOSE}")
 # -- writing ---------------------------------------------------------------------------------------
 
 
-def draw_attempt(problem: Problem, rng: random.Random, right: bool, tried: set[str]) -> Tree:
-    """A right attempt, each way as likely as any other; or a wrong one that is not among those
-    tried.
-
-    Two numbers can be combined in five ways at most, so wrong ones may run out; then a right one
-    comes.
-    """
+def wrong_attempt(problem: Problem, rng: random.Random, tried: set[str]) -> Tree | None:
+    """A wrong attempt that is not among those tried; None if none turns up: two numbers can be
+    combined in five ways at most."""
     numbers, target = problem.meta["numbers"], problem.meta["target"]
-    for _ in range(0 if right else 200):
+    for _ in range(200):
         tree = expressions.random_tree(numbers, rng)
         if expressions.value(tree) != target and content(tree) not in tried:
             return tree
+    return None
+
+
+def right_attempt(problem: Problem, rng: random.Random) -> Tree:
+    """A right attempt, each way as likely as any other."""
+    numbers, target = problem.meta["numbers"], problem.meta["target"]
     return expressions.shuffled(rng.choice(expressions.trees(tuple(sorted(numbers)), target)), rng)
 
 

@@ -318,13 +318,18 @@ def reachable(numbers: tuple[int, ...]) -> frozenset[int]:
 def search(numbers: tuple[int, ...]) -> frozenset[int]:
     if len(numbers) == 1:
         return frozenset(numbers)
-    return frozenset(
-        step.result
-        for left, right in halves(numbers)
-        for a in reachable(left)
-        for b in reachable(right)
-        for step in moves(a, b)
-    )
+    found: set[int] = set()
+    for left, right in halves(numbers):
+        for a in reachable(left):
+            for b in reachable(right):
+                # the results of `moves(a, b)`, without making the steps
+                low, high = (a, b) if a < b else (b, a)
+                found.update((high + low, high - low, high * low))
+                if low and high % low == 0:
+                    found.add(high // low)
+                elif high and not low:
+                    found.add(0)
+    return frozenset(found)
 
 
 reachable_kept = lru_cache(maxsize=8192)(search)
@@ -356,6 +361,42 @@ def all_trees(numbers: tuple[int, ...], target: int) -> list[Tree]:
                         (step.op, x, y) for x in all_trees(*first) for y in all_trees(*second)
                     ]
     return found
+
+
+def partners(target: int, b: int) -> set[int]:
+    """The values from which one step with b makes the target.
+
+    >>> sorted(partners(12, 4))
+    [3, 8, 16, 48]
+    """
+    found = {target - b, target + b, b - target, target * b}
+    if b and target % b == 0:
+        found.add(target // b)
+    if target and b % target == 0:
+        found.add(b // target)
+    return {a for a in found if a >= 0 and any(s.result == target for s in moves(a, b))}
+
+
+def random_way(numbers: tuple[int, ...], target: int, rng: random.Random) -> Tree | None:
+    """An expression of that value, found from the target backwards; None if there is none. Quicker
+    than to list all of them, and not each as likely as any other: each way to make the last step
+    is, and then each way to make its operands."""
+    if len(numbers) == 1:
+        return numbers[0] if numbers[0] == target else None
+    ways = []
+    for left, right in sorted(halves(numbers)):
+        # the side with fewer values is tried value by value
+        few, many = sorted((left, right), key=len)
+        within = reachable(many)
+        for b in sorted(reachable(few)):
+            ways += [(few, b, many, a) for a in sorted(partners(target, b) & within)]
+    if not ways:
+        return None
+    few, b, many, a = rng.choice(ways)
+    first, second = random_way(many, a, rng), random_way(few, b, rng)
+    assert first is not None and second is not None
+    step = rng.choice([s for s in moves(a, b) if s.result == target])
+    return (step.op, first, second) if step.a == a else (step.op, second, first)
 
 
 def solve(numbers: list[int] | tuple[int, ...], target: int) -> list[str]:

@@ -1,0 +1,183 @@
+"""Direct preference optimisation: learning from pairs, without a reward model (arXiv 2305.18290).
+
+    minimise  - log sigma(beta [log pi/pi_ref (y_w | x) - log pi/pi_ref (y_l | x)])
+
+over pairs of a better and a worse answer to one question. Here the verdict is the grader's: the
+model that training starts from answers each question several times, and a right answer is paired
+with a wrong one. Questions without both teach nothing and are drawn past. That model is also the
+reference, as in the paper. Bigger recipes take people's verdicts, many pairs a question, and label
+smoothing. This leaves them out.
+
+    python -m minilrm.dpo --task gsm8k-mini
+"""
+
+from __future__ import annotations
+
+import copy
+import random
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from minilrm import checkpoint, cli, devices, loop, objectives
+from minilrm.errors import UserError
+from minilrm.model import Transformer
+from minilrm.optim import adamw, lr_factor, set_lr
+from minilrm.options import option
+from minilrm.rollout import Episode, episode_logprobs, rollout
+from minilrm.sampler import Engine
+from minilrm.tasks.base import problem_rng
+
+Pair = tuple[Episode, Episode]  # the better answer, and the worse one
+PATIENCE = 20  # rounds of questions that are asked for the pairs of one step
+
+
+@dataclass
+class Options(loop.Options):
+    """Learn from pairs of a right and a wrong answer."""
+
+    init: str | None = option(
+        None,
+        "where to start, and the reference: a shipped model, a checkpoint or a run folder; the "
+        "task's base if not given",
+    )
+    steps: int = option(60, "optimizer steps", minimum=1)
+    pairs: int = option(64, "pairs per step", minimum=1)
+    samples: int = option(
+        8, "answers to each question, among which a pair is looked for", minimum=2
+    )
+    beta: float = option(0.1, "how dear the distance to the reference is", exclusive_minimum=0)
+    lr: float = option(1e-4, "highest learning rate of AdamW", exclusive_minimum=0)
+    warmup: int = option(5, "steps over which the learning rate rises", minimum=0)
+    clip: float = option(1.0, "largest gradient norm", exclusive_minimum=0)
+    pairs_per_batch: int = option(16, "pairs in a micro-batch", minimum=1)
+
+
+class Trainer(loop.Trainer):
+    command = "dpo"
+    takes_recipe = False  # a task's recipe is one for online reinforcement learning
+
+    @classmethod
+    def kept(cls, options: Options) -> Sequence[str]:
+        return ("task", "init")
+
+    def __init__(self, options: Options):
+        super().__init__(options)
+        start = options.init or self.task.base
+        if start is None:
+            raise UserError(f"no base is shipped for {self.task.name}; name a model with --init")
+        _, self.reference, self.tokenizer, _ = checkpoint.open_model(start, self.device)
+        self.reference.requires_grad_(False)
+        self.model = copy.deepcopy(self.reference).requires_grad_(True)
+        self.origin = str(start)
+        self.optimizers = adamw(self.model, options.lr)
+        self.engine = Engine(self.reference, self.decoding_dtype)
+
+    # -- the algorithm box -----------------------------------------------------------------------
+
+    def step(self, step: int) -> dict[str, Any]:
+        """Pairs are drawn and learnt from."""
+        o, started = self.options, time.perf_counter()
+        pairs = devices.share(self.draw(step))
+        count = devices.total(len(pairs))
+        set_lr(self.optimizers, lr_factor(step, o.steps, o.warmup, final=0.1))
+        margins: list[Tensor] = []
+
+        def losses():
+            for start in range(0, len(pairs), o.pairs_per_batch):
+                part = pairs[start : start + o.pairs_per_batch]
+                loss, margin = pair_loss(self.model, self.reference, part, o.beta, self.device)
+                margins.append(margin)
+                yield loss * len(part) / count
+
+        loss, norm = self.descend(losses())
+        whole = torch.cat(margins)
+        self.state.tokens_trained += sum(e.length for pair in pairs for e in pair)
+        self.state.seconds += time.perf_counter() - started
+        return {
+            "loss": loss,
+            "grad_norm": norm,
+            "rewards/margins": float(whole.mean()),
+            "rewards/accuracies": float((whole > 0).float().mean()),
+            "learning_rate": self.learning_rate(),
+            "seconds": self.state.seconds,
+        }
+
+    def draw(self, step: int) -> list[Pair]:
+        """As many pairs as a step takes, one a question."""
+        o, found = self.options, list[Pair]()
+        for turn in range(PATIENCE):
+            first = (step * PATIENCE + turn) * o.pairs
+            problems = [
+                self.task.sample(problem_rng(o.seed, first + i, f"{self.task.name}/dpo"), "train")
+                for i in range(o.pairs)
+            ]
+            groups = rollout(
+                self.engine,
+                self.tokenizer,
+                self.task,
+                [p for p in problems if self.fits(p)],
+                group_size=o.samples,
+                max_new_tokens=self.max_new_tokens,
+                seed=o.seed * 1_000_003 + step * PATIENCE + turn,
+                workers=self.workers,
+            )
+            self.state.tokens_generated += sum(e.length for group in groups for e in group)
+            rng = random.Random(f"{o.seed}/{step}/{turn}/pairs")
+            found += [pair for group in groups if (pair := pair_of(group, rng))]
+            if len(found) >= o.pairs:
+                return found[: o.pairs]
+        if not found:
+            raise UserError(
+                f"{self.origin} answers no question of {self.task.name} both rightly and wrongly "
+                f"in {o.samples} samples: there are no pairs to learn from"
+            )
+        return found
+
+
+# -- pure pieces -----------------------------------------------------------------------------------
+
+
+def pair_of(group: Sequence[Episode], rng: random.Random) -> Pair | None:
+    """A right and a wrong answer to one question, at random; None where there are not both."""
+    right = [e for e in group if e.grade.correct]
+    wrong = [e for e in group if not e.grade.correct]
+    return (rng.choice(right), rng.choice(wrong)) if right and wrong else None
+
+
+def pair_loss(
+    model: Transformer,
+    reference: Transformer,
+    pairs: Sequence[Pair],
+    beta: float,
+    device: torch.device,
+) -> tuple[Tensor, Tensor]:
+    """The mean loss of some pairs, and their margins."""
+    episodes = [e for pair in pairs for e in pair]
+    logp = summed(model, episodes, device)
+    with torch.no_grad():
+        ref = summed(reference, episodes, device)
+    return objectives.dpo_loss(logp[0::2], logp[1::2], ref[0::2], ref[1::2], beta)
+
+
+def summed(model: Transformer, episodes: Sequence[Episode], device: torch.device) -> Tensor:
+    """log p(completion | prompt) of each episode, [B]: the sum over its tokens."""
+    logprobs, mask = episode_logprobs(model, episodes, 1.0, device)
+    return torch.where(mask.bool(), logprobs, 0.0).sum(1)
+
+
+def train(options: Options) -> loop.Result:
+    """A whole run, or the rest of one."""
+    return loop.train(Trainer, options)
+
+
+def main(options: Options) -> int:
+    return loop.train(Trainer, options, show_options=True).exit_code
+
+
+if __name__ == "__main__":
+    cli.run_command(main, Options, prog="python -m minilrm.dpo", description=__doc__)

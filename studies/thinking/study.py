@@ -1,0 +1,180 @@
+"""What more thinking buys on countdown with four numbers: many chains, verifiers, search, budgets.
+
+    python -m studies.thinking judge-exact 0     a process model of exact labels; so judge-soft,
+                                                 judge-hard, judge-outcome, judge-noise-10, -30
+    python -m studies.thinking compare           every method with that judge, at equal tokens
+    python -m studies.thinking checker           the searches with the exact checker
+    python -m studies.thinking likelihood        the searches without a verifier
+    python -m studies.thinking budgets           more for hard problems, less for easy ones
+    python -m studies.thinking all               everything that is missing, one after another
+
+Each finished part is a line of data/results/thinking.jsonl; what stands there is not run again.
+Test split, n = 1000; what was tuned was tuned on validation. One thread.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from minilrm import checkpoint, inference, reward_model
+from minilrm.compare import BUDGETS, compare, numbers, worth
+from minilrm.inference import METHODS, Driver
+from minilrm.inference.difficulty import PROBES, allocate, binned, guess
+from minilrm.intervals import mean, wilson_interval
+from minilrm.sampler import Engine
+from minilrm.tasks import get_task
+from studies import common
+
+TASK, BASE, N, VALIDATION = "countdown-4", "countdown-4-base", 1000, 1000
+SEARCHES = [name for name, (_, judged) in METHODS.items() if judged == "steps"]
+JUDGES: dict[str, dict[str, Any]] = {
+    "judge-exact": {"labels": "exact"},
+    "judge-soft": {"labels": "soft"},
+    "judge-hard": {"labels": "hard"},
+    "judge-outcome": {"labels": "outcome"},
+    "judge-noise-10": {"labels": "exact", "noise": 0.1},
+    "judge-noise-30": {"labels": "exact", "noise": 0.3},
+}
+
+
+def judge_folder(kind: str, seed: int) -> Path:
+    return common.folder("thinking", kind, seed)
+
+
+def study_judge(kind: str, seed: int) -> dict[str, Any]:
+    """A judge, and how it does against the exact labels on validation."""
+    log = common.run(
+        reward_model.train,
+        reward_model.Options,
+        judge_folder(kind, seed),
+        task=TASK,
+        init=BASE,
+        seed=seed,
+        threads=1,
+        **JUDGES[kind],
+    )
+    return {
+        "losses": common.curves(log, ("loss",))["loss"],
+        "evals": log.metrics("eval"),
+        "summary": common.summary(log),
+    }
+
+
+def driver(scorer: inference.Scorer | None) -> Driver:
+    model, tokenizer = common.open_model(BASE)
+    return Driver(Engine(model), tokenizer, get_task(TASK), scorer)
+
+
+def study_compare(scorer: inference.Scorer | None, names: list[str]) -> dict[str, Any]:
+    """Methods on the test split, from 1 to 64 samples' worth of tokens."""
+    machine = driver(scorer)
+    unit = worth(machine, get_task(TASK).problems("validation", 200))
+    budgets = [round(k * unit) for k in numbers(BUDGETS)]
+    found = compare(machine, get_task(TASK).problems("test", N), names, budgets)
+    return {"unit": unit, **found}
+
+
+def judge(seed: int = 0) -> inference.ByModel:
+    where = judge_folder("judge-exact", seed)
+    return reward_model.open_judge(str(checkpoint.resolve(where)), get_task(TASK))
+
+
+# -- budgets by difficulty -------------------------------------------------------------------------
+
+
+def study_budgets(seed: int) -> dict[str, Any]:
+    """Tokens by difficulty against the same for all, where any right chain is found by the model's
+    own check. Each way of guessing a problem's chance is fitted on validation."""
+    task, machine = get_task(TASK), driver(None)
+    sets = {split: task.problems(split, N) for split in ("validation", "test")}
+    chains = {split: outcomes(machine, problems, 64) for split, problems in sets.items()}
+    price = mean([t for of in chains["validation"] for _, t in of])
+    value = judge(seed)
+    features = {
+        "probes": lambda i, split: -mean([right for right, _ in chains[split][i][:PROBES]]),
+        "length": lambda i, split: float(len(sets[split][i].prompt)),
+        "judge": lambda i, split: -question_value(value, sets[split][i]),
+        "known": lambda i, split: -mean([right for right, _ in chains[split][i]]),
+    }
+    found: dict[str, Any] = {"price": price, "uniform": {}, "by": {}}
+    for k in (1, 2, 4, 8, 16, 32):
+        right = [any(r for r, _ in chain[:k]) for chain in chains["test"]]
+        found["uniform"][k] = {"accuracy": mean(right), "tokens": k * price}
+    for name, feature in features.items():
+        table = binned(
+            [feature(i, "validation") for i in range(N)],
+            [mean([r for r, _ in of]) for of in chains["validation"]],
+            bins=5 if name == "probes" else 10,
+        )
+        chances = [guess(table, feature(i, "test")) for i in range(N)]
+        paid = PROBES if name == "probes" else 0
+        rows = {}
+        for k in (1, 2, 4, 8, 16, 32):
+            extra = allocate(chances, max(0.0, (k - paid) * N * price), price)
+            right = [
+                any(r for r, _ in chains["test"][i][: min(64, paid + extra[i])]) for i in range(N)
+            ]
+            tokens = (paid + mean([min(64 - paid, e) for e in extra])) * price
+            rows[k] = {
+                "accuracy": mean(right),
+                "ci": wilson_interval(sum(right), N),
+                "tokens": tokens,
+            }
+        found["by"][name] = rows
+    return found
+
+
+def outcomes(machine: Driver, problems: Any, n: int) -> list[list[tuple[bool, int]]]:
+    """(accepted by the model's own check and right, tokens) of n chains of each problem."""
+    answers = machine.solve(drawn, problems, 10**9, n=n)
+    return [
+        [(machine.task.grade(p, chain.text).correct, chain.new) for chain in a.trace]
+        for p, a in zip(problems, answers, strict=True)
+    ]
+
+
+def drawn(run: inference.Run, n: int) -> inference.Method:
+    """n chains, whatever they say."""
+    chains = yield run.chain(n=n)
+    return run.answer(chains[0], chains)
+
+
+@torch.inference_mode()
+def question_value(value: inference.ByModel, problem: Any) -> float:
+    """What the process model says of a question before anything is written."""
+    ids = value.task.encode(value.tokenizer, value.task.render(problem))
+    return float(value.head(value.model.hidden(torch.tensor([ids])))[0, -1].sigmoid())
+
+
+# -- the command -----------------------------------------------------------------------------------
+
+STUDIES: dict[str, Callable[[int], dict[str, Any]]] = {
+    **{kind: (lambda seed, kind=kind: study_judge(kind, seed)) for kind in JUDGES},
+    "compare": lambda seed: study_compare(judge(seed), list(METHODS)),
+    "checker": lambda seed: study_compare(
+        inference.ByChecker(get_task(TASK)), ["weighted", *SEARCHES]
+    ),
+    "likelihood": lambda seed: study_compare(inference.ByLikelihood(), ["weighted", *SEARCHES]),
+    "budgets": study_budgets,
+}
+SEEDS = {"judge-exact": (0, 1, 2)}
+
+
+def main() -> None:
+    parser = common.parser("studies.thinking", __doc__)
+    parser.add_argument("what", choices=(*STUDIES, "all"))
+    parser.add_argument("seed", nargs="?", type=int)
+    chosen = parser.parse_args()
+    common.one_thread()
+    for kind in STUDIES if chosen.what == "all" else (chosen.what,):
+        for seed in SEEDS.get(kind, (0,)) if chosen.seed is None else (chosen.seed,):
+            if common.records("thinking", kind=kind, seed=seed):
+                print(f"{kind} {seed}: done before")
+                continue
+            common.append_result("thinking", {"kind": kind, "seed": seed, **STUDIES[kind](seed)})
+
+
+if __name__ == "__main__":
+    common.command(main)
