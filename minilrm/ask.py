@@ -10,9 +10,7 @@ the cursor, rename the window, or paint over what stands there) is shown as a sy
 the terminal.
 """
 
-import os
 import sys
-import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -23,15 +21,17 @@ import torch
 from minilrm import cli, files, machine
 from minilrm.checkpoint import newest_valid, open_model
 from minilrm.errors import UserError
+from minilrm.inference import METHODS, Driver
+from minilrm.inference.shown import cost_line, trace_lines
 from minilrm.intervals import majority
-from minilrm.model import Transformer
+from minilrm.model import Transformer, count_parameters
 from minilrm.options import option
-from minilrm.sampler import Completion, generate
+from minilrm.painter import DIM, Painter, neutralise
+from minilrm.reward_model import verifier
+from minilrm.sampler import Completion, Engine, generate
 from minilrm.tasks import TASKS, Task, task_class
 from minilrm.tasks.base import Problem
 from minilrm.tokenizer import StreamDecoder, Tokenizer
-
-DIM, BOLD, RESET = "\x1b[2m", "\x1b[1m", "\x1b[0m"
 
 
 @dataclass
@@ -47,6 +47,12 @@ class Options:
     question: str | None = option(None, "ask this one question, then end")
     temperature: float | None = option(None, "0 (greedy) if not given; with --samples 1", minimum=0)
     samples: int = option(1, "answer so many times and take a vote", minimum=1, maximum=512)
+    method: str | None = option(
+        None, "think longer: a method of minilrm.inference", choices=tuple(METHODS)
+    )
+    budget: int = option(400, "tokens that a method may spend", minimum=1)
+    scorer: str = option("likelihood", "its verifier: likelihood, or the folder of a reward model")
+    price: float | None = option(None, "money for a million tokens, for the cost line", minimum=0)
     think: bool = option(
         False, 'force thinking: begin the answer with "Let\'s think step by step."'
     )
@@ -156,7 +162,9 @@ class Asker:
                 f"the question is too long: {len(prompt)} tokens, and {longest} leave room for an "
                 f"answer of {room}; ask it in fewer words"
             )
-        if self.options.samples > 1:
+        if self.options.method:
+            self.think_longer(problem, seed)
+        elif self.options.samples > 1:
             self.vote(problem, prompt, room, seed)
         else:
             self.stream(prompt, room, seed)
@@ -210,6 +218,20 @@ class Asker:
         tally = ", ".join(f"{key} x{count}" for key, count in counts.most_common(8))
         self.painter.paint(f"votes: {tally or 'none'} (of {len(keys)})\n")
         self.painter.answer(majority(keys))
+
+    def think_longer(self, problem: Problem, seed: int) -> None:
+        """A method of inference: what it tried, its answer, and what that cost."""
+        method, _ = METHODS[self.options.method or ""]
+        device = next(self.model.parameters()).device
+        scorer = verifier(self.options.scorer, self.task, self.tokenizer, device)
+        driver = Driver(Engine(self.model), self.tokenizer, self.task, scorer, seed)
+        [answer] = driver.solve(method, [problem], self.options.budget)
+        if not self.options.hide_thinking:
+            for line in trace_lines(self.task, problem, answer):
+                self.painter.paint(line + "\n", DIM)
+        self.painter.answer(answer.answer)
+        cost = cost_line(answer, count_parameters(self.model), self.options.price)
+        self.painter.paint(cost + "\n")
 
 
 def questions(given: str | None) -> Iterator[str]:
@@ -272,51 +294,6 @@ class Thinking:
         """No more will come: what was held back was no mark."""
         if not self.over and self.held.strip():
             self.show(self.held.rstrip())
-
-
-@dataclass
-class Painter:
-    """Writes to the terminal: styles of our own, and no control character of anybody else's."""
-
-    coloured: bool | None = None
-
-    def __post_init__(self) -> None:
-        if self.coloured is None:
-            self.coloured = (
-                sys.stdout.isatty()
-                and not os.environ.get("NO_COLOR")
-                and os.environ.get("TERM") != "dumb"
-            )
-
-    def paint(self, text: str, style: str = "") -> None:
-        text = neutralise(text)
-        # The style ends with every piece, so that Ctrl-C in the middle leaves the terminal as it
-        # was.
-        sys.stdout.write(f"{style}{text}{RESET}" if self.coloured and style else text)
-        sys.stdout.flush()
-
-    def answer(self, answer: object | None) -> None:
-        self.paint("no answer" if answer is None else str(answer), BOLD)
-        self.paint("\n")
-
-
-def neutralise(text: str) -> str:
-    """Text that a terminal can only show. Line ends and tabs stay; other control characters become
-    symbols.
-
-    >>> neutralise("a\\x1b[31mb\\rc\\x07\\u202ed")
-    'a␛[31mb␍c␇\\ufffdd'
-    """
-    return "".join(map(visible, text))
-
-
-def visible(char: str) -> str:
-    if char in "\n\t" or unicodedata.category(char) not in ("Cc", "Cf", "Zl", "Zp", "Cs"):
-        return char
-    # U+2400.. are pictures of the 32 control characters of ASCII; others (C1, bidirectional
-    # overrides ...) get the sign for "no such character". Most C1 controls do in one byte what ESC
-    # does in two.
-    return chr(0x2400 + ord(char)) if ord(char) < 32 else "␡" if char == "\x7f" else "\ufffd"
 
 
 if __name__ == "__main__":

@@ -18,15 +18,14 @@ from typing import Any
 
 from minilrm import checkpoint, cli, curves, files, inference, machine
 from minilrm.errors import UserError
-from minilrm.inference import METHODS, Answer, Driver, Scorer
+from minilrm.inference import METHODS, Answer, Driver
 from minilrm.intervals import mean, wilson_interval
 from minilrm.options import device_option, option, options_table, threads_option
-from minilrm.reward_model import open_judge
+from minilrm.reward_model import verifier
 from minilrm.rollout import fitting
 from minilrm.sampler import Engine
 from minilrm.tasks import TASKS, Problem, Task, get_task
 
-FREE = ("checker", "likelihood")  # verifiers that are no model
 BUDGETS = "1,2,4,8,16,32,64"
 PROBES = 200  # validation problems whose answers say what a sample is worth
 
@@ -67,7 +66,7 @@ def main(options: Options) -> None:
     if where is None:
         raise UserError(f"no base is shipped for {task.name}; name a model with --checkpoint")
     _, model, tokenizer, _ = checkpoint.open_model(where, device)
-    scorer = make_scorer(options.scorer, task, tokenizer, device)
+    scorer = verifier(options.scorer, task, tokenizer, device)
     print(options_table(options), flush=True)
     driver = Driver(Engine(model), tokenizer, task, scorer, options.seed)
     room = model.config.max_seq_len - task.max_new_tokens
@@ -106,20 +105,6 @@ def numbers(budgets: str) -> list[float]:
             f"--budgets {budgets}: numbers above 0, with commas between, such as 1,4,16"
         )
     return found
-
-
-def make_scorer(name: str, task: Task, tokenizer: Any, device: Any) -> Scorer:
-    if name == "likelihood":
-        return inference.ByLikelihood()
-    if name == "checker":
-        task.step_labels(task.problems("validation", 1)[0], "")  # UserError for tasks without steps
-        return inference.ByChecker(task)
-    judge = open_judge(name, task, device)
-    if judge.tokenizer.merges != tokenizer.merges:
-        raise UserError(
-            f"the reward model {name} has another tokenizer than the model it would judge"
-        )
-    return judge
 
 
 # -- the comparison --------------------------------------------------------------------------------

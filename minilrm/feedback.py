@@ -26,17 +26,17 @@ from pathlib import Path
 from typing import Any
 
 from minilrm import checkpoint, cli, machine
-from minilrm.ask import DIM, Painter, neutralise
 from minilrm.errors import UserError
 from minilrm.files import append_jsonl, read_log
 from minilrm.intervals import TOO_FEW
+from minilrm.labels import VALUES, standing
 from minilrm.options import device_option, option, seed_option, threads_option
+from minilrm.painter import DIM, Painter, neutralise
 from minilrm.rollout import Episode, fitting, rollout
 from minilrm.tasks import TASKS, Task, get_task
 from minilrm.tokenizer import Tokenizer
 
 LABELS = {"u": "up", "n": "no progress", "d": "down", "?": "unsure"}
-VALUES = {"up": 1.0, "no progress": 1.0, "down": 0.0}  # what a reward model learns; unsure: nothing
 GOLD = 0.1  # share of steps on which the labeller is compared with the truth
 
 
@@ -187,22 +187,6 @@ class Session:
 
     def keep(self, record: dict[str, Any]) -> None:
         append_jsonl(self.options.out, record)
-
-
-def standing(records: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The labels that were not taken back.
-
-    >>> label = {"answer": 0, "step": 1, "label": "up"}
-    >>> standing([label, {"undo": [0, 1]}])
-    []
-    """
-    kept: list[dict[str, Any]] = []
-    for record in records:
-        if "undo" in record:
-            kept = [r for r in kept if [r["answer"], r["step"]] != record["undo"]]
-        elif "label" in record:
-            kept.append(record)
-    return kept
 
 
 def words(said: Sequence[dict[str, Any]]) -> str:

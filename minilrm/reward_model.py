@@ -19,7 +19,6 @@ policy, which can read already, with a head of its own.
 from __future__ import annotations
 
 import copy
-import math
 import random
 import time
 from collections.abc import Sequence
@@ -35,16 +34,14 @@ from torch import Tensor
 from minilrm import checkpoint, cli, devices, loop, machine
 from minilrm.batches import fill_batches, pad
 from minilrm.errors import UserError
-from minilrm.feedback import VALUES, standing
-from minilrm.files import read_jsonl
-from minilrm.inference.requests import Piece
-from minilrm.inference.scorers import ByModel
+from minilrm.labels import Judged, against_the_truth, exact_label, read_feedback, step_places
 from minilrm.measure import Scores
 from minilrm.model import ScalarHead, Transformer
 from minilrm.optim import adamw, lr_factor, set_lr
 from minilrm.options import option
 from minilrm.rollout import Episode, rollout
 from minilrm.sampler import Engine, generate
+from minilrm.scorers import ByChecker, ByLikelihood, ByModel, Scorer
 from minilrm.tasks import Problem, Task
 from minilrm.tasks.base import problem_rng
 from minilrm.tokenizer import Tokenizer
@@ -81,16 +78,6 @@ class Options(loop.Options):
     )
 
 
-@dataclass(frozen=True)
-class Judged:
-    """An answer with its labels: ids of prompt and completion, the places of the tokens that end a
-    step, and a label in [0, 1] for each."""
-
-    ids: list[int]
-    places: list[int]
-    labels: list[float]
-
-
 class Trainer(loop.Trainer):
     command = "reward_model"
     takes_recipe = False  # a task's recipe is one for its policy
@@ -106,9 +93,8 @@ class Trainer(loop.Trainer):
             raise UserError(f"no base is shipped for {self.task.name}; name the policy with --init")
         _, self.policy, self.tokenizer, _ = checkpoint.open_model(start, self.device)
         if options.labels != "outcome":
-            self.task.step_labels(
-                self.task.problems("validation", 1)[0], ""
-            )  # refused now, if ever
+            # refused now, if ever
+            self.task.step_labels(self.task.problems("validation", 1)[0], "")
         self.origin = str(start)
         self.model = copy.deepcopy(self.policy)
         self.head = ScalarHead(self.model.config.dim).to(self.device)
@@ -256,24 +242,6 @@ class Trainer(loop.Trainer):
 # -- pure pieces -----------------------------------------------------------------------------------
 
 
-def step_places(e: Episode, judge: ByModel) -> list[int]:
-    """Where the steps of an answer end, as places in prompt and completion together; its last token
-    always does."""
-    ids = [*e.prompt_ids, *e.completion_ids]
-    found = [p for p in range(len(e.prompt_ids), len(ids)) if judge.ends_step[ids[p]]]
-    return found if found and found[-1] == len(ids) - 1 else [*found, len(ids) - 1]
-
-
-def exact_label(task: Task, tokenizer: Tokenizer, e: Episode, place: int) -> float:
-    """Whether the right answer can still be reached after the token at this place."""
-    ids = e.completion_ids[: place + 1 - len(e.prompt_ids)]
-    ended = ids[-1] == tokenizer.eos_id
-    if ended:
-        return float(e.grade.correct)
-    labels = task.step_labels(e.problem, tokenizer.decode(ids))
-    return float(bool(labels) and labels[-1])
-
-
 def judging_loss(
     model: Transformer,
     head: ScalarHead,
@@ -300,70 +268,6 @@ def micro_batches(judged: Sequence[Judged], max_tokens: int) -> list[list[Judged
     return [[ordered[i] for i in part] for part in rows]
 
 
-def against_the_truth(judge: ByModel, answers: Sequence[Episode]) -> dict[str, float]:
-    """How a judge of steps does against the exact labels.
-
-    error_accuracy: of the wrong answers, the share whose first wrong step is the first that the
-    judge holds for wrong (score below 1/2). right_accuracy: of the right ones, the share of which
-    it holds no step for wrong. f1: their harmonic mean (ProcessBench, 2412.06559). step_accuracy:
-    of all steps up to the first wrong one. brier: mean squared error of their scores.
-    """
-    task, tokenizer = judge.task, judge.tokenizer
-    pieces = [
-        Piece(tuple(e.completion_ids), e.text, len(e.completion_ids), 0.0, (), e.finish_reason)
-        for e in answers
-    ]
-    found = judge([(e.problem, piece) for e, piece in zip(answers, pieces, strict=True)])
-    wrong, right, steps, errors = [], [], [], []
-    for e, scores in zip(answers, found, strict=True):
-        places = [p for p in step_places(e, judge)][: len(scores)]
-        truth = [exact_label(task, tokenizer, e, p) > 0.5 for p in places]
-        said = [score > 0.5 for score in scores]
-        until = truth.index(False) + 1 if False in truth else len(truth)
-        steps += [a == b for a, b in zip(said[:until], truth[:until], strict=True)]
-        errors += [(s - t) ** 2 for s, t in zip(scores[:until], truth[:until], strict=True)]
-        if False in truth:
-            wrong.append(False in said and said.index(False) == truth.index(False))
-        else:
-            right.append(all(said))
-    low, high = share(wrong), share(right)
-    return {
-        "error_accuracy": low,
-        "right_accuracy": high,
-        "f1": 2 * low * high / (low + high) if low + high else math.nan,
-        "step_accuracy": share(steps),
-        "brier": sum(errors) / max(1, len(errors)),
-        "n_wrong": len(wrong),
-        "n_right": len(right),
-    }
-
-
-def share(verdicts: Sequence[bool]) -> float:
-    return sum(verdicts) / len(verdicts) if verdicts else math.nan
-
-
-def read_feedback(path: Path, task: Task) -> list[Judged]:
-    """The answers that people have judged, each with the labels of its steps. UserError for a file
-    of another task, and one without labels."""
-    answers: dict[tuple[Any, ...], Judged] = {}
-    for record in standing(read_jsonl(path)):
-        if record.get("task") != task.name:
-            raise UserError(f"{path} holds labels for {record.get('task')}, not for {task.name}")
-        if record["label"] not in VALUES:
-            continue
-        prompt, ids = record["prompt_ids"], record["ids"]
-        name = (record["labeller"], record["answer"], tuple(prompt))
-        known = answers.get(name, Judged([], [], []))
-        answers[name] = Judged(
-            max(known.ids, [*prompt, *ids], key=len),
-            [*known.places, len(prompt) + len(ids) - 1],
-            [*known.labels, VALUES[record["label"]]],
-        )
-    if not answers:
-        raise UserError(f"{path} holds no labels to learn from")
-    return list(answers.values())
-
-
 def open_judge(where: str, task: Task, device: torch.device | None = None) -> ByModel:
     """A trained judge from its checkpoint or run folder, ready to score. UserError if it has no
     reward head."""
@@ -371,6 +275,20 @@ def open_judge(where: str, task: Task, device: torch.device | None = None) -> By
     head = ScalarHead(model.config.dim).to(next(model.parameters()).device)
     checkpoint.load_heads(folder, {HEAD: head})
     return ByModel(model, head, tokenizer, task)
+
+
+def verifier(name: str, task: Task, tokenizer: Tokenizer, device: torch.device) -> Scorer:
+    """The verifier that a user names: "likelihood", "checker", or a reward model's folder.
+    UserError for a reward model whose tokens are not those of the model that it would judge."""
+    if name == "likelihood":
+        return ByLikelihood()
+    if name == "checker":
+        task.step_labels(task.problems("validation", 1)[0], "")  # refused now, if ever
+        return ByChecker(task)
+    judge = open_judge(name, task, device)
+    if judge.tokenizer.merges != tokenizer.merges:
+        raise UserError(f"the reward model {name} has another tokenizer than the model it judges")
+    return judge
 
 
 def train(options: Options) -> loop.Result:

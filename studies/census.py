@@ -7,7 +7,7 @@ It goes through all of them. The docstring of minilrm/tasks/countdown.py gives t
 
 from itertools import combinations_with_replacement
 
-from minilrm.tasks import countdown, expressions
+from minilrm.tasks import countdown, expressions, reach
 from minilrm.tasks.base import SPLITS
 
 
@@ -29,7 +29,7 @@ def overlap(numbers: int = 3, largest: int = 25) -> tuple[float, float]:
     seen: dict[str, list[tuple[set, set]]] = {split: [] for split in SPLITS}
     for chosen in combinations_with_replacement(range(1, largest + 1), numbers):
         for target in countdown.targets(chosen):
-            found = expressions.trees(chosen, target)
+            found = reach.trees(chosen, target)
             seen[countdown.split_of_numbers(chosen)].append(
                 (
                     {expressions.normal(tree) for tree in found},

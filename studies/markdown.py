@@ -3,10 +3,10 @@
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from minilrm.ask import neutralise
 from minilrm.errors import UserError
 from minilrm.files import write_bytes_atomic
 from minilrm.intervals import TOO_FEW
+from minilrm.painter import neutralise
 
 LEAST_SEEDS = 3  # fewer make no claim
 MISSING, DASH = "not measured yet", "–"

@@ -14,10 +14,11 @@ import pytest
 import torch
 
 from minilrm import ask, checkpoint, machine
-from minilrm.ask import Painter, Thinking, default_checkpoint, neutralise
+from minilrm.ask import Thinking, default_checkpoint
 from minilrm.cli import run_command
 from minilrm.errors import UserError
 from minilrm.model import ModelConfig, Transformer
+from minilrm.painter import Painter, neutralise
 from minilrm.sampler import Completion
 from minilrm.tasks import get_task
 from minilrm.tasks.frames import guess_language

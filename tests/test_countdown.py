@@ -23,7 +23,7 @@ from hypothesis import strategies as st
 
 from minilrm import machine
 from minilrm.errors import UserError
-from minilrm.tasks import countdown, expressions, get_task, split_of
+from minilrm.tasks import countdown, expressions, get_task, reach, split_of
 from minilrm.tasks.base import Problem
 from minilrm.tasks.countdown import Countdown, make_problem
 from studies.census import census
@@ -121,20 +121,39 @@ def test_the_solver_finds_what_trying_everything_finds(numbers):
     """Caught: a split of the numbers left out, a quotient that does not come out even, 0/7
     forgotten, doubles."""
     ends = brute_force(numbers)
-    assert expressions.reachable(numbers) == {end for _, end in ends}
+    assert reach.reachable(numbers) == {end for _, end in ends}
     for target in {end for _, end in ends} | {-1, 1000}:
         found = [
             tuple(sorted(map(str, tidy(expressions.steps(tree)))))
-            for tree in expressions.trees(numbers, target)
+            for tree in reach.trees(numbers, target)
         ]
         assert sorted(found) == sorted(steps for steps, end in ends if end == target)
-        for text in expressions.solve(numbers, target):
+        for text in reach.solve(numbers, target):
             value, used = oracle(text)
             assert value == target and sorted(used) == list(numbers)
 
 
 def tidy(steps):
     return [s._replace(a=max(s.a, s.b), b=min(s.a, s.b)) if s.op in "+*" else s for s in steps]
+
+
+def test_a_way_that_is_found_backwards_makes_the_target_and_is_found_wherever_there_is_one():
+    rng = random.Random(0)
+    for _ in range(60):
+        numbers = tuple(sorted(rng.randint(1, 13) for _ in range(rng.choice((2, 3, 4)))))
+        target = rng.randint(0, 60)
+        found = reach.random_way(numbers, target, rng)
+        assert (found is not None) == (target in reach.reachable(numbers))
+        if found is not None:
+            assert expressions.value(found) == target
+            assert Counter(expressions.leaves(found)) == Counter(numbers)
+            assert all(map(expressions.is_true, expressions.steps(found)))
+
+
+def test_partners_are_the_values_from_which_one_step_makes_the_target():
+    for target, b in itertools.product(range(13), range(13)):
+        expected = {a for a in range(200) if any(s.result == target for s in reach.moves(a, b))}
+        assert {a for a in reach.partners(target, b) if a < 200} == expected
 
 
 def test_five_numbers_are_solved_too():
@@ -176,7 +195,7 @@ def test_expressions_are_written_and_read_without_loss(tree):
 @repeatable
 @given(trees, st.randoms(use_true_random=False))
 def test_order_does_not_change_the_vote(tree, rng):
-    assert expressions.normal(expressions.shuffled(tree, rng)) == expressions.normal(tree)
+    assert expressions.normal(reach.shuffled(tree, rng)) == expressions.normal(tree)
 
 
 def test_votes():
@@ -543,7 +562,7 @@ def test_a_damaged_file_says_what_to_do(tmp_path, monkeypatch):
             TASK.problems("test", 1)
 
 
-@pytest.mark.parametrize("name", ["countdown", "expressions"])
+@pytest.mark.parametrize("name", ["countdown", "expressions", "reach"])
 def test_the_examples_in_the_docstrings(name):
     failed, run = doctest.testmod(importlib.import_module(f"minilrm.tasks.{name}"))
     assert run and not failed

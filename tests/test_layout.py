@@ -14,10 +14,10 @@ FLOORS = [
     {"model", "kernels", "tokenizer", "objectives", "values", "intervals", "tasks"},
     {"checkpoint", "sampler", "tools", "corpus", "optim", "batches"},
     {"rollout", "scorers"},
-    {"rewards", "measure"},
+    {"rewards", "measure", "labels"},
     {"loop", "evaluate", "reflection", "traces"},
     {"inference", "pretrain", "sft", "reward_model", "rl"},
-    {"grpo", "ppo", "distill"},
+    {"grpo", "ppo", "dpo", "distill"},
     {"pipeline"},
     {"speedrun"},
     {"ask", "compare", "feedback", "page", "doctor", "failures"},
@@ -37,6 +37,7 @@ SIDE = {
     "runlog": {"errors", "files", "machine"},
     "progress": {"errors", "files"},
     "curves": set(),
+    "painter": set(),
     "report": {"errors", "files", "machine", "options", "cli", "runlog", "curves"},
 }
 EXEMPT = {"__init__", "__main__"}

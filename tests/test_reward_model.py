@@ -10,11 +10,12 @@ import torch
 from minilrm import checkpoint, feedback, machine, reward_model
 from minilrm.errors import UserError
 from minilrm.inference.requests import Piece
-from minilrm.inference.scorers import ByModel
+from minilrm.labels import Judged, exact_label, read_feedback, standing, step_places
 from minilrm.model import ScalarHead
-from minilrm.reward_model import Judged, exact_label, judging_loss, micro_batches, step_places
+from minilrm.reward_model import judging_loss, micro_batches
 from minilrm.rollout import episode
 from minilrm.sampler.decoding import Completion
+from minilrm.scorers import ByModel
 from minilrm.tasks import get_task
 from minilrm.tasks.countdown import make_problem
 
@@ -173,7 +174,7 @@ def session(tmp_path, opened, keys: str, texts=(TEXT, TEXT)):
 
 def labels(path) -> list[tuple[int, int, str]]:
     records = [json.loads(line) for line in path.read_text().splitlines()]
-    return [(r["answer"], r["step"], r["label"]) for r in feedback.standing(records)]
+    return [(r["answer"], r["step"], r["label"]) for r in standing(records)]
 
 
 def test_an_answer_ends_at_its_first_wrong_step(tmp_path, opened):
@@ -204,7 +205,7 @@ def labels_of_whole_lines(path):
             records.append(json.loads(line))
         except ValueError:
             continue
-    return [(r["answer"], r["step"], r["label"]) for r in feedback.standing(records)]
+    return [(r["answer"], r["step"], r["label"]) for r in standing(records)]
 
 
 def test_agreement_is_shown_where_there_are_enough_test_steps(tmp_path, opened, monkeypatch):
@@ -215,15 +216,15 @@ def test_agreement_is_shown_where_there_are_enough_test_steps(tmp_path, opened, 
 
 def test_a_reward_model_learns_from_the_labels_that_stand(tmp_path, opened):
     _, path = session(tmp_path, opened, "u?bnd")
-    [judged] = reward_model.read_feedback(path, TASK)
+    [judged] = read_feedback(path, TASK)
     assert judged.labels == [1.0, 1.0, 0.0] and len(judged.places) == 3
     assert judged.places[-1] == len(judged.ids) - 1
     with pytest.raises(UserError, match="not for gsm8k-mini"):
-        reward_model.read_feedback(path, get_task("gsm8k-mini"))
+        read_feedback(path, get_task("gsm8k-mini"))
     empty = tmp_path / "empty.jsonl"
     empty.write_text(json.dumps({"undo": [0, 0]}) + "\n")
     with pytest.raises(UserError, match="no labels"):
-        reward_model.read_feedback(empty, TASK)
+        read_feedback(empty, TASK)
 
 
 def test_which_steps_are_gold_does_not_depend_on_the_session(tmp_path, opened):

@@ -2,7 +2,6 @@
 
 requests.py   what a method may ask for, and what it gives back
 driver.py     answers the requests of many problems together
-scorers.py    verifiers: the exact check, the model's own likelihood, a reward model
 chains.py     one chain: plain, or made to think
 voting.py     many chains, and a choice among them
 search.py     step by step, with a verifier: beam, DVTS, best first with backtracking, MCTS
@@ -13,9 +12,9 @@ from collections.abc import Callable
 from minilrm.inference.chains import direct, sample, step_by_step
 from minilrm.inference.driver import Driver
 from minilrm.inference.requests import Answer, Method, Piece, Run, Write
-from minilrm.inference.scorers import ByChecker, ByLikelihood, ByModel, Scorer
 from minilrm.inference.search import beam, dvts, mcts, tree
 from minilrm.inference.voting import adaptive, best_of_n, majority, weighted
+from minilrm.scorers import ByChecker, ByLikelihood, ByModel, Scorer
 
 #: name -> (the method, who judges in it: "" nobody, "chains" whole answers, "steps" every step)
 METHODS: dict[str, tuple[Callable[..., Method], str]] = {

@@ -22,11 +22,11 @@ import torch
 from torch import Tensor
 
 from minilrm.inference.requests import Answer, Method, Piece, Run, Write
-from minilrm.inference.scorers import Scorer
 from minilrm.sampler.decoding import MAX_ROWS, Batch, Completion
 from minilrm.sampler.engine import Engine
 from minilrm.sampler.hooks import Hooks
 from minilrm.sampler.picking import Picker
+from minilrm.scorers import Scorer
 from minilrm.tasks.base import Problem, Task
 from minilrm.tokenizer import Tokenizer
 

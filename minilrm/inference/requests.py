@@ -19,6 +19,7 @@ from collections.abc import Generator
 from dataclasses import dataclass, field
 from typing import Any
 
+from minilrm.scorers import Written
 from minilrm.tasks.base import Problem, Task
 from minilrm.tokenizer import Tokenizer
 
@@ -43,19 +44,14 @@ class Write:
 
 
 @dataclass(frozen=True)
-class Piece:
-    """What was written in answer to one request.
+class Piece(Written):
+    """What was written in answer to one request; `ids` and `text` hold what it went on from, too.
 
-    ids, text: all tokens behind the prompt, those that it went on from included. new: how many of
-    them are new. logprob: the sum over the new ones. scores: the verifier's, one a step that ended
-    among the new tokens; empty if it was not asked. finish: "eos", "step" (more is to come),
+    scores: the verifier's, one a step that ended among the new tokens; empty if it was not asked.
+    finish: "eos", "step" (more is to come),
     "length" (the task's own limit), or "budget" (cut off where the budget ended).
     """
 
-    ids: tuple[int, ...]
-    text: str
-    new: int
-    logprob: float
     scores: tuple[float, ...]
     finish: str
 

@@ -27,7 +27,7 @@ from dataclasses import replace
 from typing import Any
 
 from minilrm.errors import UserError
-from minilrm.tasks import expressions
+from minilrm.tasks import expressions, reach
 from minilrm.tasks.answers import CLOSE, OPEN, read_tags
 from minilrm.tasks.base import SOLUTION_STYLES, SPLITS, Grade, Problem, split_of
 from minilrm.tasks.countdown_traces import (
@@ -260,7 +260,7 @@ def targets(numbers: list[int] | tuple[int, ...]) -> list[int]:
     `[3, 4, 8, 12]`."""
     return [
         n
-        for n in sorted(expressions.reachable(tuple(sorted(numbers))))
+        for n in sorted(reach.reachable(tuple(sorted(numbers))))
         if SMALLEST_TARGET <= n <= LARGEST_TARGET
     ]
 
@@ -271,7 +271,7 @@ def ask(numbers: list[int], target: int) -> str:
 
 def puzzle(numbers: list[int], target: int, answer: str | None = None) -> Problem:
     """The problem with the numbers in the order given. The target must be within reach."""
-    answer = answer or expressions.solve(numbers, target)[0]
+    answer = answer or reach.solve(numbers, target)[0]
     return Problem(
         "countdown",
         ask(numbers, target),
@@ -297,7 +297,7 @@ def make_problem(numbers: list[int], target: int) -> Problem:
         raise UserError(
             f"the target of a countdown problem is a whole number from 0 to {MAX_TARGET}"
         )
-    within_reach = expressions.reachable(tuple(sorted(numbers)))
+    within_reach = reach.reachable(tuple(sorted(numbers)))
     if target not in within_reach:
         nearest = min(within_reach, key=lambda n: (abs(n - target), n))
         raise UserError(
@@ -353,7 +353,7 @@ def step_labels(problem: Problem, completion: str) -> list[bool]:
         else:
             step = read_step(words.removesuffix(f" {ACCEPT}").removesuffix(f" {REJECT}"))
             alive = alive and step is not None and use(left, step)
-            alive = alive and target in expressions.reachable(tuple(sorted(left.elements())))
+            alive = alive and target in reach.reachable(tuple(sorted(left.elements())))
             alive = alive and not words.endswith(f" {REJECT}")
         labels.append(alive)
     return labels

@@ -12,7 +12,7 @@ search is for (`inference/`). The rules, the grammar and the split by the number
 import random
 from dataclasses import replace
 
-from minilrm.tasks import expressions
+from minilrm.tasks import expressions, reach
 from minilrm.tasks.countdown import Countdown, puzzle, split_of_numbers, targets
 from minilrm.tasks.expressions import Tree
 from minilrm.tasks.problem import Problem
@@ -46,6 +46,6 @@ class Countdown4(Countdown):
 
 
 def way(numbers: list[int], target: int, rng: random.Random) -> Tree:
-    found = expressions.random_way(tuple(sorted(numbers)), target, rng)
+    found = reach.random_way(tuple(sorted(numbers)), target, rng)
     assert found is not None  # the target is within reach
-    return expressions.shuffled(found, rng)
+    return reach.shuffled(found, rng)

@@ -10,7 +10,7 @@ An attempt is its steps, comma between, then the writer's verdict (`traces.py` h
 import random
 import re
 
-from minilrm.tasks import expressions
+from minilrm.tasks import expressions, reach
 from minilrm.tasks.answers import CLOSE, OPEN
 from minilrm.tasks.base import Problem
 from minilrm.tasks.expressions import Step, Tree
@@ -42,7 +42,7 @@ def wrong_attempt(problem: Problem, rng: random.Random, tried: set[str]) -> Tree
     combined in five ways at most."""
     numbers, target = problem.meta["numbers"], problem.meta["target"]
     for _ in range(200):
-        tree = expressions.random_tree(numbers, rng)
+        tree = reach.random_tree(numbers, rng)
         if expressions.value(tree) != target and content(tree) not in tried:
             return tree
     return None
@@ -51,7 +51,7 @@ def wrong_attempt(problem: Problem, rng: random.Random, tried: set[str]) -> Tree
 def right_attempt(problem: Problem, rng: random.Random) -> Tree:
     """A right attempt, each way as likely as any other."""
     numbers, target = problem.meta["numbers"], problem.meta["target"]
-    return expressions.shuffled(rng.choice(expressions.trees(tuple(sorted(numbers)), target)), rng)
+    return reach.shuffled(rng.choice(reach.trees(tuple(sorted(numbers)), target)), rng)
 
 
 def content(tree: Tree) -> str:

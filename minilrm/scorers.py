@@ -1,6 +1,6 @@
 """Verifiers: who says how good a step is.
 
-A scorer is called with (problem, piece) pairs and gives each piece a score for every step that
+A scorer is called with (problem, text) pairs and gives each text a score for every step that
 ended among its new tokens, in [0, 1], higher is better; `reads` says whether it reads the tokens
 that it judges, and so has to be paid for them.
 
@@ -10,25 +10,40 @@ that it judges, and so has to be paid for them.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 import torch
 from torch import nn
 
 from minilrm.batches import pad
-from minilrm.inference.requests import Piece
 from minilrm.model import Transformer
 from minilrm.tasks.base import Problem, Task
 from minilrm.tokenizer import Tokenizer
 
-Judged = Sequence[tuple[Problem, Piece]]
+
+@dataclass(frozen=True)
+class Written:
+    """What a verifier is shown.
+
+    ids, text: all tokens behind the prompt. new: how many of them, at the end, are to be judged.
+    logprob: the sum over the new ones.
+    """
+
+    ids: tuple[int, ...]
+    text: str
+    new: int
+    logprob: float
+
+
+Rows = Sequence[tuple[Problem, Written]]
 AT_ONCE = 256  # rows that a reward model reads side by side
 
 
 class Scorer(Protocol):
     reads: bool
 
-    def __call__(self, rows: Judged) -> list[tuple[float, ...]]: ...
+    def __call__(self, rows: Rows) -> list[tuple[float, ...]]: ...
 
 
 class ByLikelihood:
@@ -36,7 +51,7 @@ class ByLikelihood:
 
     reads = False
 
-    def __call__(self, rows: Judged) -> list[tuple[float, ...]]:
+    def __call__(self, rows: Rows) -> list[tuple[float, ...]]:
         return [(float(torch.tensor(p.logprob / max(1, p.new)).exp()),) for _, p in rows]
 
 
@@ -49,7 +64,7 @@ class ByChecker:
     def __init__(self, task: Task):
         self.task = task
 
-    def __call__(self, rows: Judged) -> list[tuple[float, ...]]:
+    def __call__(self, rows: Rows) -> list[tuple[float, ...]]:
         return [(float(self.task.step_labels(problem, piece.text)[-1]),) for problem, piece in rows]
 
 
@@ -65,7 +80,7 @@ class ByModel:
         self.ends_step = [any(c in text for c in task.step_ends) for text in texts]
         self.ends_step[tokenizer.eos_id] = True
 
-    def __call__(self, rows: Judged) -> list[tuple[float, ...]]:
+    def __call__(self, rows: Rows) -> list[tuple[float, ...]]:
         found: dict[int, tuple[float, ...]] = {}
         whole = [
             [*self.task.encode(self.tokenizer, self.task.render(problem)), *piece.ids]

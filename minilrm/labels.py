@@ -1,0 +1,133 @@
+"""Labels of steps: what a judge of steps learns from, and what it is measured by.
+
+An answer is cut into steps where a token ends one (`Task.step_ends`). A label in [0, 1] says of
+each whether the right answer can still be reached behind it. It comes from the task's own rule, or
+from a person.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from minilrm.errors import UserError
+from minilrm.files import read_jsonl
+from minilrm.rollout import Episode
+from minilrm.scorers import ByModel, Written
+from minilrm.tasks import Task
+from minilrm.tokenizer import Tokenizer
+
+#: what a person's verdict is worth; of a step on which they are unsure nothing is learnt
+VALUES = {"up": 1.0, "no progress": 1.0, "down": 0.0}
+
+
+@dataclass(frozen=True)
+class Judged:
+    """An answer with its labels: ids of prompt and completion, the places of the tokens that end a
+    step, and a label in [0, 1] for each."""
+
+    ids: list[int]
+    places: list[int]
+    labels: list[float]
+
+
+# -- the truth -------------------------------------------------------------------------------------
+
+
+def step_places(e: Episode, judge: ByModel) -> list[int]:
+    """Where the steps of an answer end, as places in prompt and completion together; its last token
+    always does."""
+    ids = [*e.prompt_ids, *e.completion_ids]
+    found = [p for p in range(len(e.prompt_ids), len(ids)) if judge.ends_step[ids[p]]]
+    return found if found and found[-1] == len(ids) - 1 else [*found, len(ids) - 1]
+
+
+def exact_label(task: Task, tokenizer: Tokenizer, e: Episode, place: int) -> float:
+    """Whether the right answer can still be reached after the token at this place."""
+    ids = e.completion_ids[: place + 1 - len(e.prompt_ids)]
+    ended = ids[-1] == tokenizer.eos_id
+    if ended:
+        return float(e.grade.correct)
+    labels = task.step_labels(e.problem, tokenizer.decode(ids))
+    return float(bool(labels) and labels[-1])
+
+
+def against_the_truth(judge: ByModel, answers: Sequence[Episode]) -> dict[str, float]:
+    """How a judge of steps does against the exact labels.
+
+    error_accuracy: of the wrong answers, the share whose first wrong step is the first that the
+    judge holds for wrong (score below 1/2). right_accuracy: of the right ones, the share of which
+    it holds no step for wrong. f1: their harmonic mean (ProcessBench, 2412.06559). step_accuracy:
+    of all steps up to the first wrong one. brier: mean squared error of their scores.
+    """
+    task, tokenizer = judge.task, judge.tokenizer
+    pieces = [Written(tuple(e.completion_ids), e.text, len(e.completion_ids), 0.0) for e in answers]
+    found = judge([(e.problem, piece) for e, piece in zip(answers, pieces, strict=True)])
+    wrong, right, steps, errors = [], [], [], []
+    for e, scores in zip(answers, found, strict=True):
+        places = [p for p in step_places(e, judge)][: len(scores)]
+        truth = [exact_label(task, tokenizer, e, p) > 0.5 for p in places]
+        said = [score > 0.5 for score in scores]
+        until = truth.index(False) + 1 if False in truth else len(truth)
+        steps += [a == b for a, b in zip(said[:until], truth[:until], strict=True)]
+        errors += [(s - t) ** 2 for s, t in zip(scores[:until], truth[:until], strict=True)]
+        if False in truth:
+            wrong.append(False in said and said.index(False) == truth.index(False))
+        else:
+            right.append(all(said))
+    low, high = share(wrong), share(right)
+    return {
+        "error_accuracy": low,
+        "right_accuracy": high,
+        "f1": 2 * low * high / (low + high) if low + high else math.nan,
+        "step_accuracy": share(steps),
+        "brier": sum(errors) / max(1, len(errors)),
+        "n_wrong": len(wrong),
+        "n_right": len(right),
+    }
+
+
+def share(verdicts: Sequence[bool]) -> float:
+    return sum(verdicts) / len(verdicts) if verdicts else math.nan
+
+
+# -- people ----------------------------------------------------------------------------------------
+
+
+def read_feedback(path: Path, task: Task) -> list[Judged]:
+    """The answers that people have judged, each with the labels of its steps. UserError for a file
+    of another task, and one without labels."""
+    answers: dict[tuple[Any, ...], Judged] = {}
+    for record in standing(read_jsonl(path)):
+        if record.get("task") != task.name:
+            raise UserError(f"{path} holds labels for {record.get('task')}, not for {task.name}")
+        if record["label"] not in VALUES:
+            continue
+        prompt, ids = record["prompt_ids"], record["ids"]
+        name = (record["labeller"], record["answer"], tuple(prompt))
+        known = answers.get(name, Judged([], [], []))
+        answers[name] = Judged(
+            max(known.ids, [*prompt, *ids], key=len),
+            [*known.places, len(prompt) + len(ids) - 1],
+            [*known.labels, VALUES[record["label"]]],
+        )
+    if not answers:
+        raise UserError(f"{path} holds no labels to learn from")
+    return list(answers.values())
+
+
+def standing(records: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The labels that were not taken back.
+
+    >>> label = {"answer": 0, "step": 1, "label": "up"}
+    >>> standing([label, {"undo": [0, 1]}])
+    []
+    """
+    kept: list[dict[str, Any]] = []
+    for record in records:
+        if "undo" in record:
+            kept = [r for r in kept if [r["answer"], r["step"]] != record["undo"]]
+        elif "label" in record:
+            kept.append(record)
+    return kept
