@@ -7,6 +7,7 @@ the television show; a division must come out even.
 """
 
 import random
+from collections.abc import Collection
 from functools import lru_cache
 from itertools import product
 
@@ -110,18 +111,20 @@ def all_trees(numbers: tuple[int, ...], target: int) -> list[Tree]:
     return found
 
 
-def partners(target: int, b: int) -> set[int]:
-    """The values from which one step with b makes the target.
+def partners(target: int, b: int, within: Collection[int]) -> list[int]:
+    """Those of some values from which one step with b makes the target, in order.
 
-    >>> sorted(partners(12, 4))
-    [3, 8, 16, 48]
+    >>> partners(12, 4, range(20))
+    [3, 8, 16]
     """
+    if target == b == 0:
+        return sorted(within)  # times 0
     found = {target - b, target + b, b - target, target * b}
     if b and target % b == 0:
         found.add(target // b)
     if target and b % target == 0:
         found.add(b // target)
-    return {a for a in found if a >= 0 and any(s.result == target for s in moves(a, b))}
+    return sorted(a for a in found if a in within and any(s.result == target for s in moves(a, b)))
 
 
 def random_way(numbers: tuple[int, ...], target: int, rng: random.Random) -> Tree | None:
@@ -136,7 +139,7 @@ def random_way(numbers: tuple[int, ...], target: int, rng: random.Random) -> Tre
         few, many = sorted((left, right), key=len)
         within = reachable(many)
         for b in sorted(reachable(few)):
-            ways += [(few, b, many, a) for a in sorted(partners(target, b) & within)]
+            ways += [(few, b, many, a) for a in partners(target, b, within)]
     if not ways:
         return None
     few, b, many, a = rng.choice(ways)
