@@ -8,6 +8,7 @@ It reads data/results/main.jsonl and timing.jsonl (`python -m studies.main` writ
     data/results/main.json     every number: each seed with its interval; mean, least and greatest
     data/results/main.png      R1-Zero's figure in miniature: thinking, length and accuracy
     data/results/hold.png      the same run, five times as long (once that is measured)
+    data/results/main.md       all tables
     README.md                  what stands between <!-- figures:main -->, <!-- figures:plot -->,
                                <!-- transcript --> and their closing markers
 
@@ -21,7 +22,7 @@ from minilrm import files
 from studies import common
 from studies.main.numbers import read_results, summarise
 from studies.main.plots import draw_hold, draw_main
-from studies.main.text import fill_readme, verdict_lines
+from studies.main.text import details, fill_readme, verdict_lines
 
 README = Path(__file__).resolve().parents[2] / "README.md"
 
@@ -36,7 +37,8 @@ def main() -> None:
     folder = common.results_folder()
     folder.mkdir(exist_ok=True)
     files.write_json_atomic(folder / "main.json", summary)
-    written = [str(readme), str(folder / "main.json")]
+    files.write_bytes_atomic(folder / "main.md", details(summary).encode())
+    written = [str(readme), str(folder / "main.json"), str(folder / "main.md")]
     for kind, name, draw in (("grpo", "main.png", draw_main), ("hold", "hold.png", draw_hold)):
         if results[kind]:
             draw(results[kind], folder / name)

@@ -17,6 +17,7 @@ DIFFERENCES = {  # what is subtracted: whose outcomes of GRPO, whose of the base
     "GRPO sampled, base with thinking forced, T = 0": ("sampled", "forced 0"),
     "both with thinking forced, T = 1": ("forced 1", "forced 1"),
     "both greedy": ("greedy", "greedy"),
+    "GRPO greedy, base greedy with thinking forced": ("greedy", "forced 0"),
 }
 
 

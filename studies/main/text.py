@@ -40,7 +40,7 @@ ROWS = {
 }
 
 
-def accuracy_table(s: dict, seeds: Sequence[str]) -> str:
+def accuracy_table(s: dict, seeds: Sequence[str], rows: Sequence[str] = tuple(ROWS)) -> str:
     def row(name: str) -> list[str]:
         form = plain_number if name == "mean length" else percent
         cells = [s["base"], *(s["grpo"].get(seed) for seed in seeds)]
@@ -52,7 +52,7 @@ def accuracy_table(s: dict, seeds: Sequence[str]) -> str:
 
     return table(
         ["", "base", *(f"GRPO, seed {seed}" for seed in seeds), "mean (least to greatest)"],
-        map(row, ROWS),
+        map(row, rows),
     )
 
 
@@ -125,7 +125,7 @@ def hold_table(s: dict) -> str:
                 ["seed", "best, validation", "last, validation", "last / best", "last, test"], rows
             ),
             same_run_line(s),
-            "![accuracy, length and entropy over the long run](data/results/hold.png)",
+            "![accuracy, length and entropy over the long run](hold.png)",
         ]
     )
 
@@ -227,20 +227,55 @@ def runs_line(costs: dict[str, dict], name: str) -> str:
     return f"- {name}, on one thread, not alone on the machine: {each}."
 
 
-def main_block(s: dict) -> str:
-    """The README's tables."""
+#: what a newcomer should see first; all rows stand in data/results/main.md
+FIRST = ("sampled", "greedy", "forced 0", "thinks", "new story", "larger numbers", "mean length")
+EQUAL_DECODING = "GRPO greedy, base greedy with thinking forced"
+
+
+def short_block(s: dict) -> str:
+    """The README's table, and what is left of the gain at equal decoding."""
     if not s["base"] and not s["grpo"]:
         return (
             f"Figures: {MISSING}. `python -m studies.main all` measures, "
             "`python -m studies.main.figures` writes them here."
         )
-    seeds = sorted({*s["seeds"], *map(str, range(LEAST_SEEDS))}, key=int)
+    seeds = all_seeds(s)
+    equal = s["differences"].get(EQUAL_DECODING, {})
+    each = "; ".join(show(equal.get(seed), points) for seed in seeds)
+    return "\n\n".join(
+        [
+            heading(s),
+            accuracy_table(s, seeds, FIRST),
+            "At equal decoding, GRPO greedy against the base greedy with thinking forced, the gain "
+            f"in points is {each}: what is learnt is *when* to think. All rows, claims, "
+            "differences, costs, the long run and expert iteration: "
+            "[data/results/main.md](data/results/main.md).",
+        ]
+    )
+
+
+def heading(s: dict) -> str:
     steps = f"{s['steps']} steps" if s["steps"] else "some steps"
-    longer = s["long_steps"] or "five times as many"
-    parts = [
+    return (
         f"gsm8k-mini, test split, n = {s['n']} problems, the same for all; base and GRPO after "
         f"{steps}, {len(s['seeds'])} seeds, last checkpoint. In brackets: 95 % Wilson interval "
-        f"over problems; in the last column: least and greatest of the seeds. A dash: {MISSING}.",
+        f"over problems; in the last column: least and greatest of the seeds. A dash: {MISSING}."
+    )
+
+
+def all_seeds(s: dict) -> list[str]:
+    return sorted({*s["seeds"], *map(str, range(LEAST_SEEDS))}, key=int)
+
+
+def details(s: dict) -> str:
+    """data/results/main.md: everything that was measured."""
+    if not s["base"] and not s["grpo"]:
+        return f"# The main job\n\nFigures: {MISSING}.\n"
+    seeds = all_seeds(s)
+    longer = s["long_steps"] or "five times as many"
+    parts = [
+        "# The main job: GRPO on gsm8k-mini",
+        heading(s),
         accuracy_table(s, seeds),
         "*What this was to show.* A claim holds if it holds in every seed.",
         verdict_table(s),
@@ -255,9 +290,9 @@ def main_block(s: dict) -> str:
         "*Costs.*",
         "\n".join(cost_lines(s)),
         f"Measured by `python -m studies.main all` ({machine_words(s['machine'])}); every number: "
-        "[data/results/main.json](data/results/main.json).",
+        "[main.json](main.json).",
     ]
-    return "\n\n".join(parts)
+    return "\n\n".join(parts) + "\n"
 
 
 def plot_block(s: dict) -> str:
@@ -282,7 +317,7 @@ def transcript_block(record: dict | None) -> str:
 
 
 def fill_readme(text: str, summary: dict, transcript: dict | None) -> str:
-    bodies = (plot_block(summary), transcript_block(transcript), main_block(summary))
+    bodies = (plot_block(summary), transcript_block(transcript), short_block(summary))
     for name, body in zip(BLOCKS, bodies, strict=True):
         text = put(text, name, body)
     return text
