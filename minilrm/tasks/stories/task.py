@@ -30,7 +30,7 @@ class Stories(Task):
 
     name = "stories"
     max_new_tokens = 288
-    base = None  # none is shipped yet
+    base = "stories-base"
     corpus = "web"
     web_of = "stories"
     repeats = True  # a structure may come again with other numbers
