@@ -9,6 +9,10 @@ COMMANDS = {
     "sft": "fine-tune a model on chains of thought (supervised)",
     "grpo": "teach a model to reason by reinforcement learning from rule-based rewards (GRPO)",
     "ppo": "the same with a critic that values every token (actor-critic, PPO)",
+    "dpo": "learn from pairs of a better and a worse answer (DPO)",
+    "reward_model": "train a judge of whole answers, or of single steps",
+    "feedback": "be that judge: thumbs up or down, a step at a time",
+    "compare": "every method of thinking longer, at equal tokens",
     "distill": "teach a small model what a larger one can do: traces, logits, or on-policy",
     "reflection": "measure whether a model thinks again, and what that is worth",
     "evaluate": "measure a checkpoint: pass@1, pass@k, majority vote, with intervals",
@@ -27,7 +31,7 @@ def available() -> dict[str, str]:
 
 def listing() -> str:
     """The page that a bare `python -m minilrm` prints."""
-    lines = [f"  python -m minilrm.{verb:<10}  {line}" for verb, line in available().items()]
+    lines = [f"  python -m minilrm.{verb:<12}  {line}" for verb, line in available().items()]
     return "\n".join(
         [
             "minilrm: large reasoning models from scratch. The commands; each has a --help:",

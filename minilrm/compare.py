@@ -1,6 +1,6 @@
 """What does more thinking buy? Every method of inference on the same problems, at equal tokens.
 
-    python -m minilrm.compare --task countdown-4 --scorer runs/MY-JUDGE
+    python -m minilrm.compare --task countdown --scorer runs/MY-JUDGE
     python -m minilrm.compare --task countdown --scorer checker --methods majority,weighted,tree
 
 A budget is so many *samples' worth*: the tokens of as many answers of mean length as the policy
@@ -34,7 +34,7 @@ PROBES = 200  # validation problems whose answers say what a sample is worth
 class Options:
     """Compare methods of inference at equal tokens."""
 
-    task: str = option("countdown-4", "whose problems", choices=TASKS)
+    task: str = option("countdown", "whose problems", choices=TASKS)
     checkpoint: str | None = option(
         None,
         "who answers: a shipped model, a checkpoint or a run folder; the task's base if not given",
@@ -205,4 +205,4 @@ def draw(result: dict[str, Any]) -> bytes:
 
 
 if __name__ == "__main__":
-    cli.run_command(main, Options, prog="python -m minilrm.compare", description=__doc__)
+    cli.run_command(main, Options, prog="python -m minilrm.compare", description=Options.__doc__)

@@ -180,4 +180,4 @@ def main(options: Options) -> int:
 
 
 if __name__ == "__main__":
-    cli.run_command(main, Options, prog="python -m minilrm.dpo", description=__doc__)
+    cli.run_command(main, Options, prog="python -m minilrm.dpo", description=Options.__doc__)

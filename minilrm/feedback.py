@@ -1,6 +1,6 @@
 """Thumbs up, thumbs down: a person says which step of an answer is right.
 
-    python -m minilrm.feedback --task countdown-4 --out thumbs.jsonl
+    python -m minilrm.feedback --task countdown --out thumbs.jsonl
 
 The question and its right answer stand at the top, and the answer of a policy appears step by step.
 One key a step:
@@ -44,7 +44,7 @@ GOLD = 0.1  # share of steps on which the labeller is compared with the truth
 class Options:
     """Judge the steps of a policy's answers, one key a step."""
 
-    task: str = option("countdown-4", "whose problems", choices=TASKS)
+    task: str = option("countdown", "whose problems", choices=TASKS)
     checkpoint: str | None = option(
         None,
         "who writes the answers: a shipped model, a checkpoint or a run folder; the task's base "
@@ -234,4 +234,4 @@ def main(options: Options) -> None:
 
 
 if __name__ == "__main__":
-    cli.run_command(main, Options, prog="python -m minilrm.feedback", description=__doc__)
+    cli.run_command(main, Options, prog="python -m minilrm.feedback", description=Options.__doc__)

@@ -13,7 +13,7 @@ over the steps k of answers that a policy wrote. What a step's label y_k says:
 The policy's answers are drawn anew for each step of training; the judge begins as a copy of the
 policy, which can read already, with a head of its own.
 
-    python -m minilrm.reward_model --task countdown-4 --labels exact
+    python -m minilrm.reward_model --task countdown --labels exact
 """
 
 from __future__ import annotations
@@ -301,4 +301,4 @@ def main(options: Options) -> int:
 
 
 if __name__ == "__main__":
-    cli.run_command(main, Options, prog="python -m minilrm.reward_model", description=__doc__)
+    cli.run_command(main, Options, prog="python -m minilrm.reward_model", description=Options.__doc__)

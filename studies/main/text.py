@@ -254,10 +254,10 @@ def short_block(s: dict) -> str:
     )
 
 
-def heading(s: dict) -> str:
+def heading(s: dict, task: str = "gsm8k-mini") -> str:
     steps = f"{s['steps']} steps" if s["steps"] else "some steps"
     return (
-        f"gsm8k-mini, test split, n = {s['n']} problems, the same for all; base and GRPO after "
+        f"{task}, test split, n = {s['n']} problems, the same for all; base and GRPO after "
         f"{steps}, {len(s['seeds'])} seeds, last checkpoint. In brackets: 95 % Wilson interval "
         f"over problems; in the last column: least and greatest of the seeds. A dash: {MISSING}."
     )

@@ -7,6 +7,7 @@ It writes
     data/results/stories.json    every number: rung by rung, each seed with its interval
     data/results/ladder.png      the ladder as a picture
     data/results/ladder.md       the ladder as a table
+    README.md                    what stands between <!-- figures:stories --> and its end
 
 What has not been measured is left out. Rungs stand in their own order, from the easiest change to
 another author.
@@ -20,7 +21,10 @@ from matplotlib.ticker import PercentFormatter
 from minilrm import curves
 from minilrm.files import write_bytes_atomic, write_json_atomic
 from studies import common
+from studies.markdown import put
+from studies.stories.text import comparison, readme_block
 
+README = Path(__file__).resolve().parents[2] / "README.md"
 WAYS = ("greedy", "greedy_forced", "sampled")
 BEFORE, AFTER = curves.LOOKS[1], curves.LOOKS[0]
 LABELS = {
@@ -111,12 +115,18 @@ def with_interval(figures: dict[str, Any]) -> str:
 
 def main() -> None:
     common.parser("studies.stories.figures", __doc__).parse_args()
-    summary = summarise(common.load_results("stories"))
+    parts = common.load_results("stories")
+    summary = summarise(parts)
     folder = common.results_folder()
     write_json_atomic(folder / "stories.json", summary)
     if summary["rungs"]:
         draw_ladder(summary, folder / "ladder.png")
         write_bytes_atomic(folder / "ladder.md", table(summary).encode())
+    base = next((r for r in parts if r["kind"] == "base"), None)
+    runs = {str(r["seed"]): r for r in parts if r["kind"] == "grpo"}
+    compared = comparison(base, runs) if base else None
+    text = put(README.read_text(encoding="utf-8"), "figures:stories", readme_block(compared))
+    write_bytes_atomic(README, text.encode())
     print(f"written: {folder / 'stories.json'}")
 
 
