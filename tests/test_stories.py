@@ -243,3 +243,16 @@ def test_a_problem_survives_json(training):
     for problem in training[:50]:
         again = TASK.from_record(json.loads(json.dumps(TASK.to_record(problem))))
         assert again == problem
+
+
+def test_a_page_to_read_says_of_each_person_what_its_text_says():
+    task = get_task("stories", spanish=0.5)
+    for i in range(200):
+        text, *facts = task.reading(random.Random(i)).split("\n")
+        assert len(facts) == 3
+        for fact in facts:
+            told = re.findall(r"\d+", fact.split("=")[0])  # of a product its two numbers
+            assert told and set(told) <= set(re.findall(r"\d+", text)), (text, fact)
+            assert any(word in text for word in fact.split() if word[0].isupper()), (text, fact)
+        for a, b, c in re.findall(r"<<(\d+)\*(\d+)=(\d+)>>", " ".join(facts)):
+            assert int(a) * int(b) == int(c)

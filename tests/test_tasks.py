@@ -255,7 +255,7 @@ def test_a_file_of_ones_own_is_asked_for_but_a_question_needs_none():
 
 
 def test_traced_is_a_kind_of_task_and_no_list_of_names():
-    assert traced_tasks() == ["countdown", "multiplication"]
+    assert traced_tasks() == ["countdown", "countdown-4", "multiplication"]
     for name in TASKS:
         traced = issubclass(task_class(name), TracedTask)
         assert traced == (name in traced_tasks()) == hasattr(task_class(name), "parse_trace")

@@ -26,7 +26,7 @@ def corpus_of(
         return Attempts(task, seed, split, REFLECTION if reflection is None else reflection)
     if reflection is not None:
         raise UserError(
-            f"--reflection is for the corpora of {' and '.join(traced_tasks())}; {task} has no "
+            f"--reflection is for the corpora of {', '.join(traced_tasks())}; {task} has no "
             "attempts to repeat"
         )
     if name == "web":
