@@ -1,6 +1,8 @@
 """Programs to trace: Python itself gives the same answers, no structure of a test program stands in
 training, each rung varies what it says, and solutions are judged line by line."""
 
+import doctest
+import importlib
 import json
 import random
 import re
@@ -44,6 +46,12 @@ def everything(training, rungs):
 
 def tree_of(problem):
     return parse(problem.meta["program"])
+
+
+@pytest.mark.parametrize("name", ["language", "interpreter", "solutions", "task"])
+def test_the_examples_in_the_text_are_true(name):
+    failed, run = doctest.testmod(importlib.import_module(f"minilrm.tasks.program.{name}"))
+    assert run and not failed
 
 
 # -- answers ---------------------------------------------------------------------------------------

@@ -80,7 +80,9 @@ class Database:
         try:
             with closing(self.connect()) as connection:
                 cursor = connection.execute(query.strip())
-                names = [column[0] for column in cursor.description or ()]
+                if cursor.description is None:
+                    raise ToolFailed("this is no question; ask with SELECT")
+                names = [column[0] for column in cursor.description]
                 rows = cursor.fetchmany(MOST_ROWS + 1)
         except (sqlite3.Error, sqlite3.Warning, ValueError, OverflowError, MemoryError) as error:
             stopped = str(error) == "interrupted"

@@ -91,7 +91,7 @@ def run(code: str, limits: Limits | None = None, allow_weaker: bool = False) -> 
     if importlib.util.find_spec("resource") is None:
         raise SandboxRefused("the sandbox needs limits (`resource`), which this system has not")
     limits = limits or Limits()
-    missing = ("namespaces: only Linux has them",)
+    missing: tuple[str, ...] = ("namespaces: only Linux has them",)
     if sys.platform == "linux":
         result = start(code, limits, isolated=True)
         if not result.missing:
@@ -106,12 +106,12 @@ def run(code: str, limits: Limits | None = None, allow_weaker: bool = False) -> 
     return Result(result.stdout, result.stderr, result.ended, not_cut())
 
 
-def run_code(code: str) -> str:
+def run_code(code: str, limits: Limits | None = None) -> str:
     """The sandbox as a tool: what a program prints. ToolFailed with the last line of its error.
 
     A model's program is never run behind weaker walls."""
     try:
-        result = run(code.strip("\n"))
+        result = run(code.strip("\n"), limits)
     except (SandboxRefused, ValueError) as error:
         raise ToolFailed(str(error)) from error
     if result.ended == "finished":
@@ -207,8 +207,9 @@ def watch(process: subprocess.Popen[bytes], reading: int, limits: Limits) -> tup
     got: Pipes = {"stdout": b"", "stderr": b"", "report": b""}
     until, why, ended = time.monotonic() + limits.seconds, "", False
     with selectors.DefaultSelector() as pipes:
-        for name, pipe in zip(got, (process.stdout, process.stderr, reading), strict=True):
-            pipes.register(pipe, selectors.EVENT_READ, name)
+        pipes.register(process.stdout, selectors.EVENT_READ, "stdout")
+        pipes.register(process.stderr, selectors.EVENT_READ, "stderr")
+        pipes.register(reading, selectors.EVENT_READ, "report")
         while pipes.get_map():
             for key, _ in pipes.select(max(0.0, until - time.monotonic())):
                 chunk = os.read(key.fd, CHUNK)
