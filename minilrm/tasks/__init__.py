@@ -34,6 +34,7 @@ TASKS: dict[str, str | type[Task]] = {
     "countdown": "minilrm.tasks.countdown:Countdown",
     "countdown-4": "minilrm.tasks.countdown4:Countdown4",
     "multiplication": "minilrm.tasks.multiplication:Multiplication",
+    "program": "minilrm.tasks.program:Program",
 }
 
 FILE_TASK = "gsm8k"  # of a user's own file, where no task is named
