@@ -301,4 +301,6 @@ def main(options: Options) -> int:
 
 
 if __name__ == "__main__":
-    cli.run_command(main, Options, prog="python -m minilrm.reward_model", description=Options.__doc__)
+    cli.run_command(
+        main, Options, prog="python -m minilrm.reward_model", description=Options.__doc__
+    )

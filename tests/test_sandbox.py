@@ -314,8 +314,10 @@ def test_without_walls_these_programs_escape(no_namespaces, outside, name):
 
 def test_the_mark_would_be_seen():
     """A search that finds nothing proves nothing."""
-    code = "import sys; sys.stdin.read()"
-    with subprocess.Popen([sys.executable, "-c", code, MARK], stdin=subprocess.PIPE) as process:
+    code = "import sys; print('up', flush=True); sys.stdin.read()"
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen([sys.executable, "-c", code, MARK], **pipes) as process:
+        process.stdout.readline()  # it has its own command line by now
         assert alive()
         process.stdin.close()
         process.wait()
