@@ -102,6 +102,7 @@ class Trainer(loop.Trainer):
         self.judge = ByModel(self.model, self.head, self.tokenizer, self.task)
         self.optimizers = adamw(torch.nn.ModuleList([self.model, self.head]), options.lr)
         self.engine = Engine(self.policy, self.decoding_dtype)
+        self.found: dict[str, float] = {}  # by the last evaluation
         self.thumbs = read_feedback(options.feedback, self.task) if options.feedback else []
 
     # -- the algorithm box -----------------------------------------------------------------------
@@ -232,11 +233,11 @@ class Trainer(loop.Trainer):
         """How the judge does against the exact labels, on answers to validation problems."""
         problems = self.task.problems("validation", self.options.eval_n)
         answers = [group[0] for group in self.write(problems, 1, -1)]
-        return loop.Evaluation(figures=against_the_truth(self.judge, answers))
+        self.found = against_the_truth(self.judge, answers)
+        return loop.Evaluation(figures=self.found)
 
     def summary(self, after: Scores | None, last: Path) -> dict[str, Any]:
-        found = self.evaluate(full=True).figures
-        return super().summary(after, last) | {"labels": self.options.labels} | dict(found)
+        return super().summary(after, last) | {"labels": self.options.labels} | self.found
 
 
 # -- pure pieces -----------------------------------------------------------------------------------

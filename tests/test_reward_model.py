@@ -116,19 +116,11 @@ def test_the_loss_is_the_mean_over_steps_however_it_is_cut(opened):
 
 
 def test_a_judge_learns_saves_and_opens_again(tmp_path, opened):
-    run = reward_model.train(
-        reward_model.Options(
-            task="countdown",
-            init="countdown-base",
-            steps=12,
-            prompts=16,
-            lr=2e-3,
-            warmup=2,
-            eval_n=40,
-            threads=1,
-            out=tmp_path / "run",
-        )  # fmt: skip
-    )
+    options = reward_model.Options(
+        task="countdown", init="countdown-base", steps=10, prompts=8, lr=3e-3, warmup=2, eval_n=20,
+        threads=1, out=tmp_path / "run",
+    )  # fmt: skip
+    run = reward_model.train(options)
     losses = [json.loads(line) for line in (run.folder / "metrics.jsonl").open() if "loss" in line]
     assert losses[-1]["loss"] < 0.9 * losses[0]["loss"]
     judge = reward_model.open_judge(str(run.folder), TASK)
