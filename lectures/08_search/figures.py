@@ -26,7 +26,7 @@ from studies.lecture import main, save
 HERE = Path(__file__).resolve().parent
 
 N, SEED = 200, 0
-WORTHS = (0.5, 1, 2, 4, 8)  # samples' worth of tokens
+WORTHS = (1, 2, 4, 8, 16)  # samples' worth of tokens
 METHODS = ("weighted", "beam", "dvts", "tree", "mcts")
 STEPS, RIGHT, WAYS = 3, 0.3, 4  # of the arithmetic in section 2
 
