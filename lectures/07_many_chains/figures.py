@@ -17,7 +17,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # this clone, inst
 
 from minilrm import checkpoint, curves, inference
 from minilrm.compare import compare, figures, worth
-from minilrm.curves import LOOKS
+from minilrm.curves import LOOKS, REFERENCE
 from minilrm.inference import Driver, sequential
 from minilrm.intervals import mean
 from minilrm.sampler import Engine
@@ -125,7 +125,7 @@ def measure() -> dict:
 
 
 def draw(result: dict) -> None:
-    figure, (left, right) = curves.panels(2, height=3.5)
+    figure, (left, right) = curves.panels(2, height=4.0)
     for (name, values), look in zip(result["votes"].items(), LOOKS, strict=False):
         curves.line(left, [int(k) for k in values], [*values.values()], look, name)
     curves.frame(left, "A vote of k, exactly", x="k chains", share=True)
@@ -136,9 +136,16 @@ def draw(result: dict) -> None:
         rows = result["methods"][name]
         x = [row["tokens"] + row["verifier_tokens"] for row in rows]
         curves.line(right, x, [row["accuracy"] for row in rows], look, name)
+    greedy = result["methods"]["direct"][0]
+    once = {"linestyle": "", "marker": "*", "markersize": 10}
+    curves.line(
+        right, [greedy["tokens"]], [greedy["accuracy"]], REFERENCE, "one greedy chain", **once
+    )
     right.set_xscale("log", base=2)
     curves.frame(right, f"countdown, n = {result['n']}", x="tokens a problem", share=True)
-    right.legend(loc="upper left", fontsize=7.5)
+    right.set_ylim(-0.45, 1.03)
+    right.set_yticks([0, 0.2, 0.4, 0.6, 0.8, 1.0])
+    right.legend(loc="lower right", fontsize=7.5)
     save(figure, HERE / "chains.png")
 
 

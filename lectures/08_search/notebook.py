@@ -42,9 +42,9 @@ print(f"a sampled answer has {unit:.1f} tokens on average; that is the unit of a
 # %% [markdown]
 # ## 1. What is a good step?
 #
-# A step of countdown is good if the target can still be reached with what is left. Not if it is
-# near: of 2, 18 and 19 the step 19-2=17 leads to 35, and 18+19=37, which is nearer, does, too; but
-# 18*2=36, the nearest of all, does not.
+# A step of countdown is good if the target can still be reached with what is left, not if it is
+# near. Make 35 of 2, 18 and 19: 19-2=17 leads there, and so does 18+19=37. But 18*2=36, which is
+# nearest, does not.
 
 # %%
 problem = task.question("Make 35 with 2, 19, 18.")
@@ -109,15 +109,16 @@ steps = range(1, 9)
 curves.line(axis, steps, [t / q**t for t in steps], curves.LOOKS[1], "whole chains: T / q^T")
 curves.line(axis, steps, [t / q for t in steps], curves.LOOKS[0], "search, exact judge: T / q")
 axis.set_yscale("log")
-curves.frame(axis, f"Steps written until an answer is right, q = {q}", x="T, steps of an answer")
+title = f"Steps written until an answer is right, q = {q}"
+curves.frame(axis, title, x="T, steps of an answer", y="steps")
 axis.legend()
 plt.show()
 
 # %% [markdown]
 # ## 5. Curiosity
 #
-# Monte-Carlo tree search with more or less of it. With an exact judge there is nothing to be curious
-# about; with a poor one there may be.
+# Monte-Carlo tree search with more or less of it. With an exact judge there is nothing to be
+# curious about; with a poor one there may be.
 
 # %%
 for curiosity in (0.0, 0.5, 2.0):
