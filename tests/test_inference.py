@@ -276,6 +276,18 @@ def test_each_problem_may_have_a_budget_of_its_own(driver):
         driver.solve(inf.majority, problems, 0)
 
 
+@pytest.mark.parametrize("beyond", [0, 2])
+def test_a_text_that_fills_the_task_s_limit_is_not_written_on(driver, beyond):
+    """Catches: a crash of a chain that is told to wait in its last tokens."""
+
+    def method(run: Run) -> inf.Method:
+        pieces = yield run.step((5,) * (TASK.max_new_tokens + beyond))
+        return run.answer(None, pieces)
+
+    [answer] = driver.solve(method, TASK.problems("validation", 1), 50)
+    assert answer.tokens == 0 and [(p.new, p.finish) for p in answer.trace] == [(0, "length")]
+
+
 def test_the_exact_checker_finds_more_than_the_likelihood(opened):
     problems = TASK.problems("validation", 40)
 

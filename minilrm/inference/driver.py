@@ -150,6 +150,10 @@ class Driver:
         pieces: dict[int, Piece] = {}
         kinds: dict[Any, list[int]] = {}
         for place, (_, request, _) in enumerate(asks):
+            if len(request.ids) >= self.task.max_new_tokens:  # "wait" was put in at the very end
+                text = self.tokenizer.decode(list(request.ids))
+                pieces[place] = Piece(request.ids, text, 0, 0.0, (), "length")
+                continue
             kinds.setdefault((request.temperature, request.steps), []).append(place)
         with torch.inference_mode():
             for places in kinds.values():
