@@ -24,7 +24,7 @@ from minilrm.options import device_option, option, options_table, threads_option
 from minilrm.reward_model import verifier
 from minilrm.rollout import fitting
 from minilrm.sampler import Engine
-from minilrm.tasks import TASKS, Problem, Task, get_task
+from minilrm.tasks import TASKS, Problem, Task, get_task, traced_tasks
 
 BUDGETS = "1,2,4,8,16,32,64"
 PROBES = 200  # validation problems whose answers say what a sample is worth
@@ -44,7 +44,9 @@ class Options:
         "the verifier: checker (the task's exact rule), likelihood (the model's own), or the "
         "checkpoint or run folder of a reward model",
     )
-    methods: str = option(",".join(METHODS), "which, with commas between")
+    methods: str | None = option(
+        None, "which, with commas between; if not given, all that the task allows"
+    )
     budgets: str = option(BUDGETS, "in samples' worth of tokens, with commas between")
     split: str = option("test", "of the problems", choices=("validation", "test"))
     n: int = option(1000, "problems", minimum=1)
@@ -57,7 +59,7 @@ class Options:
 def main(options: Options) -> None:
     if options.out and options.out.exists():
         raise UserError(f"--out {options.out} is there already; choose another folder")
-    names, worths = chosen(options.methods), numbers(options.budgets)
+    names, worths = chosen(options), numbers(options.budgets)
     device = machine.choose_device(options.device)
     machine.raise_malloc_thresholds()
     machine.set_threads(options.threads)
@@ -87,8 +89,12 @@ def main(options: Options) -> None:
         print(f"written: {options.out / 'compare.json'} and compare.png")
 
 
-def chosen(methods: str) -> list[str]:
-    names = [name.strip() for name in methods.split(",")]
+def chosen(options: Options) -> list[str]:
+    """The methods that were asked for; else all, `retry` where answers have attempts to repeat."""
+    traced = options.task in traced_tasks()
+    if options.methods is None:
+        return [name for name in METHODS if traced or name != "retry"]
+    names = [name.strip() for name in options.methods.split(",")]
     for name in names:
         if name not in METHODS:
             raise UserError(f"no method is called {name!r}; there are {', '.join(METHODS)}")

@@ -4,6 +4,7 @@ requests.py   what a method may ask for, and what it gives back
 driver.py     answers the requests of many problems together
 chains.py     one chain: plain, or made to think
 voting.py     many chains, and a choice among them
+sequential.py one chain made longer: try again, budget forcing
 search.py     step by step, with a verifier: beam, DVTS, best first with backtracking, MCTS
 """
 
@@ -13,6 +14,7 @@ from minilrm.inference.chains import direct, sample, step_by_step
 from minilrm.inference.driver import Driver
 from minilrm.inference.requests import Answer, Method, Piece, Run, Write
 from minilrm.inference.search import beam, dvts, mcts, tree
+from minilrm.inference.sequential import budget_forcing, retry
 from minilrm.inference.voting import adaptive, best_of_n, majority, weighted
 from minilrm.scorers import ByChecker, ByLikelihood, ByModel, Scorer
 
@@ -25,6 +27,7 @@ METHODS: dict[str, tuple[Callable[..., Method], str]] = {
     "adaptive": (adaptive, ""),
     "best-of-n": (best_of_n, "chains"),
     "weighted": (weighted, "chains"),
+    "retry": (retry, ""),
     "beam": (beam, "steps"),
     "dvts": (dvts, "steps"),
     "tree": (tree, "steps"),
@@ -46,10 +49,12 @@ __all__ = [
     "adaptive",
     "beam",
     "best_of_n",
+    "budget_forcing",
     "direct",
     "dvts",
     "majority",
     "mcts",
+    "retry",
     "sample",
     "step_by_step",
     "tree",

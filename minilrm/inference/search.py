@@ -81,26 +81,27 @@ def walk(root: Node) -> list[Node]:
     return [root, *itertools.chain.from_iterable(map(walk, root.children))]
 
 
-def beam(run: Run, width: int = 4, ways: int = 4) -> Method:
-    """Keep the best `width` unfinished answers; each goes on in `ways` ways.
+def beam(run: Run, width: int = 2, ways: int = 4) -> Method:
+    """Keep the best `width` answers so far; each that is unfinished goes on in `ways` ways.
 
-    The beam narrows as answers finish. It starts anew, with other draws, while the budget lasts.
+    An answer that finishes leaves the beam, which is narrower from then on: its place is not filled
+    with one that was worse. When no place is left, or nothing goes on, the beam starts anew with
+    other draws, while the budget lasts.
     """
-    root, alive = Node(None), list[Node]()
-    while run.left > 0:
+    root, alive, places = Node(None), list[Node](), width
+    while run.left > 0 and (alive or not settled(root)):
         if not alive:
-            if settled(root):
-                break
-            alive = [root]
+            alive, places = [root], width
         grown: list[Node] = []
         for node in alive:
             n = width * ways if node is root else ways
             pieces = yield run.step(node.ids, n, judge=True)
             grown += grow(run, node, pieces)
-        going = sorted((n for n in grown if n.state == "open"), key=lambda n: -n.score)
-        alive = going[:width]
-        for node in going[width:]:
-            node.state = "pruned"
+        ranked = sorted((n for n in grown if n.state != "pruned"), key=lambda n: -n.score)
+        alive = [node for node in ranked[:places] if node.state == "open"]
+        for node in ranked[places:]:
+            node.state = "pruned" if node.state == "open" else node.state
+        places = len(alive)
     return run.answer(choose(root), [root])
 
 

@@ -3,7 +3,6 @@
     retry            an attempt that the model itself rejects is followed by another one
     budget_forcing   the end of thinking is replaced by "wait" until `least` tokens are written,
                      and forced with an answer at `most`                       (s1, 2501.19393)
-    revise           retry, then a vote over all attempts of the chain
 
 For tasks whose completions are traces (`tasks/traces.py`): they have attempts, a check, and a word
 that announces another attempt.
