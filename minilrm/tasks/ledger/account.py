@@ -51,9 +51,8 @@ class Account:
 
     @property
     def key(self) -> str:
-        """The entries up to the wrong one, and how many come behind it."""
-        upto = ",".join(self.kinds[: self.wrong + 1])
-        return f"ledger:wrong:{upto}:{len(self.kinds) - self.wrong - 1} more"
+        """The entries up to the wrong one: those that the answer needs."""
+        return "ledger:wrong:" + ",".join(self.kinds[: self.wrong + 1])
 
     @property
     def steps(self) -> int:
