@@ -31,6 +31,8 @@ TASKS: dict[str, str | type[Task]] = {
     "gsm8k": "minilrm.tasks.gsm8k:GSM8K",
     "gsm8k-mini": "minilrm.tasks.gsm8k_mini:GSM8KMini",
     "stories": "minilrm.tasks.stories:Stories",
+    "logic": "minilrm.tasks.logic:Logic",
+    "ledger": "minilrm.tasks.ledger:Ledger",
     "countdown": "minilrm.tasks.countdown:Countdown",
     "countdown-4": "minilrm.tasks.countdown4:Countdown4",
     "multiplication": "minilrm.tasks.multiplication:Multiplication",
