@@ -225,11 +225,22 @@ def test_an_answer_that_is_cut_off_is_not_finished():
     assert grow(run, Node(None), [cut]) == []
 
 
-def test_mcts_looks_less_far_around_as_the_budget_ends():
-    model = Tree(4, lambda ids: 0.9 if set(ids) == {0} else 0.5)
-    search(inf.mcts, 400, model, ways=2, curiosity=0.5)
-    late = [request.ids for request in model.asked][-3:]
-    assert all(set(ids) <= {0} for ids in late)
+def test_mcts_looks_around_while_there_is_budget_and_then_goes_where_the_values_are():
+    def on_the_best_way(curiosity: float) -> list[bool]:
+        model = Tree(5, lambda ids: 0.9 if set(ids) == {0} else 0.6)
+        search(inf.mcts, 900, model, ways=2, curiosity=curiosity)
+        return [set(request.ids) <= {0} for request in model.asked]
+
+    never, curious = on_the_best_way(0.0), on_the_best_way(2.0)
+    half = len(curious) // 2
+    assert sum(curious[:half]) < sum(never[:half])  # it looks elsewhere first
+    assert sum(curious[:half]) / half < sum(curious[half:]) / (len(curious) - half)
+
+
+def test_mcts_opens_a_place_again_as_it_is_passed_more_often():
+    """The first ways on are not all: here only the seventh leads anywhere."""
+    answer, _ = search(inf.mcts, 3000, Tree(2, lambda ids: 0.96 if ids[0] == 6 else 0.1), ways=2)
+    assert answer.text.startswith("<answer>6+")
 
 
 # -- the driver ------------------------------------------------------------------------------------

@@ -25,7 +25,8 @@ FORGETS = 0.0  # an answer that the model itself rejects
 class Node:
     """A place in a search: the answer so far.
 
-    score: of its last step. state: "open", "explored", "pruned", "finished" or "chosen".
+    score: of its last step. state: "open", "explored", "pruned", "finished" or "chosen". visits,
+    opened, total: what the searches count.
     """
 
     piece: Piece | None
@@ -34,6 +35,7 @@ class Node:
     state: str = "open"
     children: list["Node"] = field(default_factory=list)
     visits: int = 0
+    opened: int = 0  # how often ways on were drawn here
     total: float = 0.0
 
     @property
@@ -154,25 +156,29 @@ def mcts(run: Run, ways: int = 4, curiosity: float = 0.5) -> Method:
 
     to a leaf, which is opened; the best score of its children is the value of the leaf and goes
     into the mean of all above it. Curiosity falls with the budget that is left: at the end the
-    search goes where the values are best.
+    search goes where the values are best. A place that has been passed n times has been opened
+    sqrt(n) times (progressive widening, Coulom 2007): the first ways on are not all there are.
     """
     root = Node(None)
     while run.left > 0 and not settled(root):
-        share = run.left / run.budget
-        node = root
-        while node.visits and (open_ := [c for c in node.children if c.state != "pruned"
-                                         and c.state != "finished"]):  # fmt: skip
-            node = max(open_, key=lambda c: puct(c, share * curiosity))
+        share, node = run.left / run.budget, root
+        while node.opened >= math.isqrt(node.visits) and (going := open_children(node)):
+            node = max(going, key=lambda child: puct(child, share * curiosity))
         pieces = yield run.step(node.ids, ways, judge=True)
+        node.opened += 1
         grown = grow(run, node, pieces)
         value = max((child.score for child in grown if child.state != "pruned"), default=0.0)
-        while True:
-            node.visits += 1
-            node.total += value
-            if node.parent is None:
-                break
-            node = node.parent
+        above: Node | None = node
+        while above is not None:
+            above.visits += 1
+            above.total += value
+            above = above.parent
     return run.answer(choose(root), [root])
+
+
+def open_children(node: Node) -> list[Node]:
+    """The children from which the search can go on."""
+    return [child for child in node.children if child.state not in ("pruned", "finished")]
 
 
 def puct(node: Node, curiosity: float) -> float:
