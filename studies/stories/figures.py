@@ -48,7 +48,7 @@ LABELS = {
 def summarise(records: list[dict[str, Any]]) -> dict[str, Any]:
     """rung -> {"meaning", "base": way -> figures, "grpo": way -> {"mean", "seeds"}}."""
     base = next((r for r in records if r["kind"] == "base"), None)
-    trained = [r for r in records if r["kind"] == "grpo"]
+    trained = sorted((r for r in records if r["kind"] == "grpo"), key=lambda r: r["seed"])
     rungs = {}
     for rung in (base or {}).get("ladder", {}):
         found = base["ladder"][rung]  # type: ignore[index]
@@ -63,6 +63,16 @@ def summarise(records: list[dict[str, Any]]) -> dict[str, Any]:
             },
         }
     return {"rungs": rungs, "seeds": [r["seed"] for r in trained]}
+
+
+def beyond(summary: dict[str, Any]) -> list[str]:
+    """The rungs on which every seed lies above the interval of the base with thinking forced."""
+    return [
+        LABELS.get(name, name)
+        for name, rung in summary["rungs"].items()
+        if (seeds := rung["grpo"].get("greedy", {}).get("seeds"))
+        and min(seeds) > rung["base"]["greedy_forced"]["ci"][1]
+    ]
 
 
 @curves.style()
@@ -123,9 +133,14 @@ def main() -> None:
         draw_ladder(summary, folder / "ladder.png")
         write_bytes_atomic(folder / "ladder.md", table(summary).encode())
     base = next((r for r in parts if r["kind"] == "base"), None)
-    runs = {str(r["seed"]): r for r in parts if r["kind"] == "grpo"}
+    trained = sorted((r for r in parts if r["kind"] == "grpo"), key=lambda r: r["seed"])
+    runs = {str(r["seed"]): r for r in trained}
     compared = comparison(base, runs) if base else None
-    text = put(README.read_text(encoding="utf-8"), "figures:stories", readme_block(compared))
+    text = put(
+        README.read_text(encoding="utf-8"),
+        "figures:stories",
+        readme_block(compared, beyond(summary)),
+    )
     write_bytes_atomic(README, text.encode())
     print(f"written: {folder / 'stories.json'}")
 

@@ -28,8 +28,9 @@ def comparison(base: dict[str, Any], runs: dict[str, dict[str, Any]]) -> dict[st
     }
 
 
-def readme_block(s: dict[str, Any] | None) -> str:
-    """The ladder as a picture, the table, and what is left at equal decoding."""
+def readme_block(s: dict[str, Any] | None, beyond: list[str]) -> str:
+    """The ladder as a picture, the table, and what is left at equal decoding. beyond: the rungs on
+    which every seed is above the base's interval."""
     if not s or not s["grpo"]:
         return f"Figures: {MISSING}. `python -m studies.stories all` measures."
     each = "; ".join(show(cell, points) for cell in s["equal"].values())
@@ -38,7 +39,9 @@ def readme_block(s: dict[str, Any] | None) -> str:
             "![right answers, rung by rung, base and after GRPO](data/results/ladder.png)",
             heading(s, "stories (the test split has structures that no training story has)"),
             accuracy_table(s, all_seeds(s), ROWS),
-            f"At equal decoding ({EQUAL_DECODING}) the gain in points is {each}. Each rung with "
-            "its definition and its intervals: [data/results/ladder.md](data/results/ladder.md).",
+            f"At equal decoding ({EQUAL_DECODING}) the gain in points is {each}. So the policy has "
+            "learnt *when* to think. Every seed lies above the base's interval on these rungs "
+            f"alone: {', '.join(beyond) or 'none'}. Each rung with its definition and its "
+            "intervals: [data/results/ladder.md](data/results/ladder.md).",
         ]
     )
