@@ -165,7 +165,7 @@ def pareto(result: dict[str, Any]) -> list[tuple[float, float, str]]:
     )
     front: list[tuple[float, float, str]] = []
     for tokens, loss, name in points:
-        if not front or -loss > front[-1][1]:
+        if -loss > (front[-1][1] if front else 0.0):  # never right is no bargain
             front.append((tokens, -loss, name))
     return front
 
@@ -188,7 +188,7 @@ def draw(result: dict[str, Any]) -> bytes:
     """Accuracy over tokens: chains at the left, search at the right, the front behind both."""
     figure, panels = curves.panels(2, height=3.2)
     groups = {
-        "Many chains": ("direct", "majority", "adaptive", "best-of-n", "weighted"),
+        "Many chains": ("direct", "retry", "majority", "adaptive", "best-of-n", "weighted"),
         "Search": ("weighted", "beam", "dvts", "tree", "mcts"),
     }
     front = pareto(result)

@@ -68,7 +68,7 @@ class Countdown(TracedTask):
     mark = OPEN
     step_ends = ",\n"
     special_tokens = True
-    base = "countdown-base"
+    base: str | None = "countdown-base"
     # Tuned on validation (LOG.md).
     recipe = {"steps": 100, "group_size": 16, "lr": 5e-4, "lr_hold": 40, "eval_every": 25}
     # RL needs these (LOG.md). Low skill behind a failure makes long pages: a model that has read
