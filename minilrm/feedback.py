@@ -33,6 +33,7 @@ from minilrm.labels import VALUES, standing
 from minilrm.options import device_option, option, seed_option, threads_option
 from minilrm.painter import DIM, Painter, neutralise
 from minilrm.rollout import Episode, fitting, rollout
+from minilrm.scorers import step_enders
 from minilrm.tasks import TASKS, Task, get_task
 from minilrm.tokenizer import Tokenizer
 
@@ -97,12 +98,8 @@ def write_answers(options: Options) -> tuple[Task, Tokenizer, list[Episode]]:
 def steps_of(task: Task, tokenizer: Tokenizer, episode: Episode, answer: int) -> list[Step]:
     """An answer cut into its steps. Which of them are gold depends on the answer and the step
     alone."""
-    ids = episode.completion_ids
-    ends = [
-        i + 1
-        for i, token in enumerate(ids)
-        if any(c in tokenizer.decode([token]) for c in task.step_ends) or i + 1 == len(ids)
-    ]
+    ids, ends_step = episode.completion_ids, step_enders(task, tokenizer)
+    ends = [i + 1 for i, token in enumerate(ids) if ends_step[token] or i + 1 == len(ids)]
     steps, start = [], 0
     for number, end in enumerate(ends):
         text = tokenizer.decode(ids[start:end])
@@ -133,6 +130,12 @@ class Session:
     painter: Painter
     key: Callable[[], str]
 
+    def __post_init__(self) -> None:
+        self.steps = [
+            steps_of(self.task, self.tokenizer, episode, answer)
+            for answer, episode in enumerate(self.answers)
+        ]
+
     def run(self) -> None:
         """Until all answers are judged, or q."""
         said = standing(read_log(self.options.out))
@@ -162,11 +165,9 @@ class Session:
         """The steps that are still to be judged, in order."""
         done = {(r["answer"], r["step"]) for r in said}
         over = {r["answer"] for r in said if r["label"] == "down"}
-        for answer, episode in enumerate(self.answers):
+        for answer, steps in enumerate(self.steps):
             if answer not in over:
-                for step in steps_of(self.task, self.tokenizer, episode, answer):
-                    if (answer, step.number) not in done:
-                        yield step
+                yield from (step for step in steps if (answer, step.number) not in done)
 
     def show(self, step: Step) -> None:
         problem = self.answers[step.answer].problem

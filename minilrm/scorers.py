@@ -46,6 +46,12 @@ class Scorer(Protocol):
     def __call__(self, rows: Rows) -> list[tuple[float, ...]]: ...
 
 
+def step_enders(task: Task, tokenizer: Tokenizer) -> list[bool]:
+    """For each token of the vocabulary, whether it ends a step of the task's solutions."""
+    texts = [tokenizer.decode([i]) for i in range(len(tokenizer))]
+    return [any(c in text for c in task.step_ends) for text in texts]
+
+
 class ByLikelihood:
     """The geometric mean of the probabilities that the model gave to the new tokens."""
 
@@ -76,8 +82,7 @@ class ByModel:
 
     def __init__(self, model: Transformer, head: nn.Module, tokenizer: Tokenizer, task: Task):
         self.model, self.head, self.tokenizer, self.task = model, head, tokenizer, task
-        texts = [tokenizer.decode([i]) for i in range(len(tokenizer))]
-        self.ends_step = [any(c in text for c in task.step_ends) for text in texts]
+        self.ends_step = step_enders(task, tokenizer)
         self.ends_step[tokenizer.eos_id] = True
 
     def __call__(self, rows: Rows) -> list[tuple[float, ...]]:

@@ -2,7 +2,6 @@
 judge."""
 
 import json
-import random
 
 import pytest
 import torch
@@ -225,4 +224,3 @@ def test_which_steps_are_gold_does_not_depend_on_the_session(tmp_path, opened):
     assert first == second
     shares = [s.gold for i in range(300) for s in feedback.steps_of(TASK, opened.tokenizer, e, i)]
     assert 0.05 < sum(shares) / len(shares) < 0.15
-    assert random.Random(0)  # nothing of it draws from a shared source

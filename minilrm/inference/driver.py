@@ -26,7 +26,7 @@ from minilrm.sampler.decoding import MAX_ROWS, Batch, Completion
 from minilrm.sampler.engine import Engine
 from minilrm.sampler.hooks import Hooks
 from minilrm.sampler.picking import Picker
-from minilrm.scorers import Scorer
+from minilrm.scorers import Scorer, step_enders
 from minilrm.tasks.base import Problem, Task
 from minilrm.tokenizer import Tokenizer
 
@@ -85,8 +85,7 @@ class Driver:
     judged: dict[Any, tuple[float, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        texts = [self.tokenizer.decode([i]) for i in range(len(self.tokenizer))]
-        self.ends_step = [any(c in text for c in self.task.step_ends) for text in texts]
+        self.ends_step = step_enders(self.task, self.tokenizer)
 
     def solve(
         self,

@@ -18,7 +18,6 @@ from dataclasses import dataclass, field
 from minilrm.inference.requests import Method, Piece, Run
 
 GOOD_ENOUGH = 0.95  # a finished answer with this score ends a search
-FORGETS = 0.0  # an answer that the model itself rejects
 
 
 @dataclass

@@ -11,7 +11,7 @@ from collections.abc import Collection
 from functools import lru_cache
 from itertools import product
 
-from minilrm.tasks.expressions import Step, Tree, normal, normal_form, steps, write  # noqa: F401 (in an example)
+from minilrm.tasks.expressions import Step, Tree, normal, normal_form, steps
 
 # -- finding ---------------------------------------------------------------------------------------
 
@@ -87,8 +87,8 @@ def trees(numbers: tuple[int, ...], target: int) -> list[Tree]:
     """The expressions of that value, one for each way of working it out (in the sense of
     `normal_form`), in fixed order.
 
-    >>> [write(tree) for tree in trees((2, 3, 6), 12)]
-    ['3*2+6', '(6-2)*3']
+    >>> [normal(tree) for tree in trees((2, 3, 6), 12)]
+    ['2*3+6', '(6-2)*3']
     """
     found = {normal_form(steps(tree)): tree for tree in all_trees(numbers, target)}
     return [found[form] for form in sorted(found)]
