@@ -142,6 +142,11 @@ class Task:
     def rung_problems(self, rung: str, n: int, split: str = "test") -> list[Problem]:
         """A fixed set of `n` problems of a rung of the ladder, for final figures (`test`) or for
         tuning (`validation`)."""
+        rngs = (problem_rng(0, i, f"{self.name}/ladder/{rung}/{split}") for i in range(n))
+        return [self.sample_rung(rng, rung, split) for rng in rngs]
+
+    def sample_rung(self, rng: random.Random, rung: str, split: str = "test") -> Problem:
+        """A random problem of a rung; what the rung leaves open is as in that split."""
         raise NotImplementedError
 
     def make(self, split: str, n: int, seed: int = 0) -> list[Problem]:

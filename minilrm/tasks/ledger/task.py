@@ -20,7 +20,7 @@ import re
 from dataclasses import replace
 
 from minilrm.tasks import answers
-from minilrm.tasks.base import SOLUTION_STYLES, Grade, Problem, Task, problem_rng
+from minilrm.tasks.base import SOLUTION_STYLES, Grade, Problem, Task
 from minilrm.tasks.calculator import MAX_LENGTH
 from minilrm.tasks.gsm8k_mini import right_chain
 from minilrm.tasks.ledger import working
@@ -47,11 +47,9 @@ class Ledger(Task):
             return draw_problem(rng, LADDER[rng.choice(unseen)])
         return draw_problem(rng, Rung("", split))
 
-    def rung_problems(self, rung: str, n: int, split: str = "test") -> list[Problem]:
+    def sample_rung(self, rng: random.Random, rung: str, split: str = "test") -> Problem:
         chosen = LADDER[rung]
-        chosen = replace(chosen, split=split) if chosen.split == "test" else chosen
-        rngs = (problem_rng(0, i, f"{self.name}/ladder/{rung}/{split}") for i in range(n))
-        return [draw_problem(rng, chosen) for rng in rngs]
+        return draw_problem(rng, replace(chosen, split=split) if chosen.split == "test" else chosen)
 
     # -- solutions ---------------------------------------------------------------------------------
 

@@ -17,7 +17,7 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from minilrm.tasks import answers
-from minilrm.tasks.base import SOLUTION_STYLES, Grade, Problem, Task, problem_rng, split_of
+from minilrm.tasks.base import SOLUTION_STYLES, Grade, Problem, Task, split_of
 from minilrm.tasks.calculator import MAX_LENGTH
 from minilrm.tasks.logic import categories, knights, order
 from minilrm.tasks.logic.ladder import LADDER, Rung
@@ -47,11 +47,9 @@ class Logic(Task):
             return self.draw(rng, LADDER[rng.choice(unseen)])
         return self.draw(rng, Rung("", split))
 
-    def rung_problems(self, rung: str, n: int, split: str = "test") -> list[Problem]:
+    def sample_rung(self, rng: random.Random, rung: str, split: str = "test") -> Problem:
         chosen = LADDER[rung]
-        chosen = replace(chosen, split=split) if chosen.split == "test" else chosen
-        rngs = (problem_rng(0, i, f"{self.name}/ladder/{rung}/{split}") for i in range(n))
-        return [self.draw(rng, chosen) for rng in rngs]
+        return self.draw(rng, replace(chosen, split=split) if chosen.split == "test" else chosen)
 
     def draw(self, rng: random.Random, rung: Rung) -> Problem:
         """A puzzle of a rung: kind, structure, words, sentences."""

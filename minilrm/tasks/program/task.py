@@ -26,7 +26,7 @@ import zlib
 from dataclasses import replace
 
 from minilrm.errors import UserError
-from minilrm.tasks.base import SOLUTION_STYLES, SPLITS, Grade, Problem, Task, problem_rng, split_of
+from minilrm.tasks.base import SOLUTION_STYLES, SPLITS, Grade, Problem, Task, split_of
 from minilrm.tasks.program import solutions
 from minilrm.tasks.program.drafts import Draft
 from minilrm.tasks.program.interpreter import Run, execute
@@ -79,10 +79,6 @@ class Program(Task):
         problem = self.draw(rng, replace(chosen, split=split) if chosen.split == "test" else chosen)
         problem.meta["ood"] = rung
         return problem
-
-    def rung_problems(self, rung: str, n: int, split: str = "test") -> list[Problem]:
-        rngs = (problem_rng(0, i, f"{self.name}/ladder/{rung}/{split}") for i in range(n))
-        return [self.sample_rung(rng, rung, split) for rng in rngs]
 
     def draw(self, rng: random.Random, rung: Rung) -> Problem:
         """Drafts are drawn until one does what is asked for."""

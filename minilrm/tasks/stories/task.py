@@ -9,7 +9,7 @@ training has seen, in whatever theme and with whatever numbers.
 import random
 from dataclasses import replace
 
-from minilrm.tasks.base import Problem, Task, problem_rng, split_of
+from minilrm.tasks.base import Problem, Task, split_of
 from minilrm.tasks.gsm8k_mini import GSM8KMini, chain_labels, worked_steps, write_solution
 from minilrm.tasks.stories import graph as graphs
 from minilrm.tasks.stories.graph import PEOPLE, PRODUCTS, Graph, Node
@@ -61,10 +61,6 @@ class Stories(Task):
         problem = self.draw(rng, replace(chosen, split=split) if chosen.split == "test" else chosen)
         problem.meta["ood"] = rung
         return problem
-
-    def rung_problems(self, rung: str, n: int, split: str = "test") -> list[Problem]:
-        rngs = (problem_rng(0, i, f"{self.name}/ladder/{rung}/{split}") for i in range(n))
-        return [self.sample_rung(rng, rung, split) for rng in rngs]
 
     def draw(self, rng: random.Random, rung: Rung) -> Problem:
         """A story of a rung: structure, numbers, words."""
