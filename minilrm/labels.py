@@ -13,6 +13,7 @@ from typing import Any
 
 from minilrm.errors import UserError
 from minilrm.files import read_jsonl
+from minilrm.intervals import mean
 from minilrm.rollout import Episode
 from minilrm.scorers import ByModel, Written
 from minilrm.tasks import Task
@@ -76,20 +77,16 @@ def against_the_truth(judge: ByModel, answers: Sequence[Episode]) -> dict[str, f
             wrong.append(False in said and said.index(False) == truth.index(False))
         else:
             right.append(all(said))
-    low, high = share(wrong), share(right)
+    low, high = mean(wrong), mean(right)
     return {
         "error_accuracy": low,
         "right_accuracy": high,
         "f1": 2 * low * high / (low + high) if low + high else math.nan,
-        "step_accuracy": share(steps),
+        "step_accuracy": mean(steps),
         "brier": sum(errors) / max(1, len(errors)),
         "n_wrong": len(wrong),
         "n_right": len(right),
     }
-
-
-def share(verdicts: Sequence[bool]) -> float:
-    return sum(verdicts) / len(verdicts) if verdicts else math.nan
 
 
 # -- people ----------------------------------------------------------------------------------------
