@@ -31,8 +31,10 @@ import torch
 from torch import Tensor
 
 from minilrm import cli, devices, loop, machine, objectives, rl
+from minilrm.errors import UserError
 from minilrm.optim import adamw, add_gradients, falling, set_lr
 from minilrm.options import option
+from minilrm.process import StepRewards
 from minilrm.rewards import RewardFunction
 from minilrm.rl import means, reference_model
 from minilrm.rollout import Episode, episode_logprobs, stack, valid_episodes
@@ -59,6 +61,19 @@ class Options(rl.Options):
         "reward",
         choices=(*objectives.NORMALIZATIONS, "reward"),
         group="objective",
+    )
+    process: str | None = option(
+        None,
+        "reward every step, too: exact (the task's own labels), or a run of minilrm.reward_model; "
+        "the last one is worth the outcome's reward",
+        group="reward",
+    )
+    credit: str = option(
+        "sum",
+        "with --process, what a step answers for: the sum of all that follow (as in the paper), or "
+        "the worst of them (min)",
+        choices=objectives.CREDITS,
+        group="reward",
     )
     aggregation: str | None = option(
         "token",
@@ -97,6 +112,7 @@ class Trainer(rl.Trainer):
         self.reference = reference_model(options, self.model) if options.kl_coef else None
         self.kl_in_reward = options.kl_in == "reward" and options.kl_coef > 0
         self.loss_kl_coef = 0.0 if self.kl_in_reward else options.kl_coef
+        self.step_rewards = step_rewards(options, self)
         self.optimizers = adamw(self.model, options.lr)
         own = objectives.OBJECTIVES[options.objective][0]
         if options.objective != "grpo" and options.aggregation not in (None, own):
@@ -113,13 +129,15 @@ class Trainer(rl.Trainer):
         first = self.sample(step)
         groups, redrawn = self.sample_dynamically(step, first)
         penalties = self.take_kl_from_rewards(groups) if self.kl_in_reward else {}
-        set_advantages(groups, o.normalize)
+        steps = self.step_rewards.set_advantages(groups) if self.step_rewards else {}
+        if not self.step_rewards:
+            set_advantages(groups, o.normalize)
         sampled = time.perf_counter()
         set_lr(self.optimizers, falling(step, o.warmup, o.lr_hold))
         update = self.update(groups)
         # Reward, accuracy, length, ... of the first draw: the groups that were kept say more of the
         # choice than of the policy.
-        return self.metrics(first, redrawn | penalties | update, started, sampled)
+        return self.metrics(first, redrawn | penalties | steps | update, started, sampled)
 
     def sample_dynamically(
         self, step: int, groups: list[list[Episode]]
@@ -245,6 +263,26 @@ class Trainer(rl.Trainer):
 
 
 # -- pure pieces -----------------------------------------------------------------------------------
+
+
+def step_rewards(options: Options, trainer: Trainer) -> StepRewards | None:
+    """The judge of single steps that the options name. UserError if it cannot be used with the
+    rest of them."""
+    if options.process is None:
+        return None
+    if options.normalize != "std":
+        raise UserError(
+            f"--process compares the steps of a group by their mean and std, so --normalize "
+            f"{options.normalize} has no meaning with it; leave it out"
+        )
+    if options.dynamic_sampling:
+        raise UserError(
+            "--dynamic-sampling drops groups whose outcomes are alike, whose steps --process "
+            "would learn from; use one of the two"
+        )
+    return StepRewards(
+        options.process, options.credit, trainer.task, trainer.tokenizer, trainer.device
+    )
 
 
 def has_zero_std(group: Sequence[Episode]) -> bool:

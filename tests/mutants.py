@@ -3,8 +3,8 @@ teaching code has. (Those of minilrm/values.py are in test_values.py, and are pr
 
 `python -m tests.mutants` prints which check rejects which. A test suite is worth what it rejects:
 add your own mistake here and see. A mutant is the source text with one piece replaced, run as a
-module of its own; the checks are those that the real module passes in test_objectives.py and
-test_objectives_batch.py.
+module of its own; the checks are those that the real module passes in test_objectives.py,
+test_objectives_batch.py and test_objectives_steps.py.
 """
 
 import re
@@ -16,16 +16,16 @@ from typing import NamedTuple
 import pytest
 
 from minilrm import objectives
-from tests import test_objectives, test_objectives_batch
+from tests import test_objectives, test_objectives_batch, test_objectives_steps
 
 FILES = [
     Path(objectives.__file__).with_name(f"{name}.py")
-    for name in ("exact", "likelihood", "advantages", "policy")
+    for name in ("exact", "likelihood", "advantages", "policy", "preferences")
 ]
 OURS = re.compile(r"^from minilrm\.objectives.*\n", re.MULTILINE)
 # The package as one file, so that a mutant is one replacement in it.
 SOURCE = "\n\n".join(OURS.sub("", file.read_text(encoding="utf-8")) for file in FILES)
-CHECKS = test_objectives.CHECKS + test_objectives_batch.CHECKS
+CHECKS = test_objectives.CHECKS + test_objectives_batch.CHECKS + test_objectives_steps.CHECKS
 
 
 class Mutant(NamedTuple):
@@ -156,6 +156,68 @@ MUTANTS = [
             "starts to punish at max_length",
             "((max_length - cache - lengths) / cache)",
             "((max_length - lengths) / cache)",
+        ),
+        # -- single steps --------------------------------------------------------------------------
+        (
+            "steps_of_the_past",
+            "sums the rewards of the steps before, not of those that follow",
+            "row.flip(0).cumsum(0).flip(0) for row in scaled",
+            "row.cumsum(0) for row in scaled",
+        ),
+        (
+            "worst_so_far",
+            "punishes right steps for a mistake before them",
+            "row.flip(0).cummin(0).values.flip(0)",
+            "row.cummin(0).values",
+        ),
+        (
+            "own_step_alone",
+            "a step answers for itself alone",
+            "row.flip(0).cumsum(0).flip(0) for row in scaled",
+            "row for row in scaled",
+        ),
+        (
+            "one_step_late",
+            "the token that ends a step belongs to the next one",
+            "torch.searchsorted(torch.tensor(list(places)), torch.arange(length))",
+            "torch.searchsorted(torch.tensor(list(places)), torch.arange(length), right=True)",
+        ),
+        (
+            "each_completion_alone",
+            "compares the steps of a completion with each other, not with the group's",
+            "(row - together.mean()) / scale for row",
+            "(row - row.mean()) / scale for row",
+        ),
+        # -- pairs ---------------------------------------------------------------------------------
+        (
+            "dpo_without_reference",
+            "leaves the reference model out",
+            "(chosen - ref_chosen) - (rejected - ref_rejected)",
+            "chosen - rejected",
+        ),
+        (
+            "dpo_sign",
+            "prefers the rejected answer",
+            "return -F.logsigmoid(margins).mean(), margins.detach()",
+            "return -F.logsigmoid(-margins).mean(), margins.detach()",
+        ),
+        (
+            "dpo_sum_of_pairs",
+            "a sum over pairs for a mean",
+            "return -F.logsigmoid(margins).mean(), margins.detach()",
+            "return -F.logsigmoid(margins).sum(), margins.detach()",
+        ),
+        (
+            "dpo_ratio_for_difference",
+            "beta inside of one bracket alone",
+            "beta * ((chosen - ref_chosen) - (rejected - ref_rejected))",
+            "beta * (chosen - ref_chosen) - (rejected - ref_rejected)",
+        ),
+        (
+            "bradley_terry_of_scores",
+            "each score for itself, not their difference",
+            "return -F.logsigmoid(chosen - rejected).mean()",
+            "return -(F.logsigmoid(chosen) + F.logsigmoid(-rejected)).mean()",
         ),
         # -- KL ------------------------------------------------------------------------------------
         (

@@ -451,5 +451,10 @@ def test_imports_torch_alone():
     for module in MODULES:
         with open(module.__file__) as file:
             imports = [line.split()[1] for line in file if line.startswith(("import ", "from "))]
-        assert {name.partition(".")[0] for name in imports} <= {"math", "torch", "minilrm"}
+        assert {name.partition(".")[0] for name in imports} <= {
+            "collections",
+            "math",
+            "torch",
+            "minilrm",
+        }
         assert all(name.startswith("minilrm.objectives") for name in imports if "minilrm" in name)

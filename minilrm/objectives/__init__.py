@@ -19,7 +19,13 @@ source stands in its docstring with its arXiv number.
 `policy.py` has the losses that weigh tokens with them, `preferences.py` those of pairs.
 """
 
-from minilrm.objectives.advantages import NORMALIZATIONS, group_advantages, soft_overlong_penalty
+from minilrm.objectives.advantages import (
+    CREDITS,
+    NORMALIZATIONS,
+    group_advantages,
+    process_advantages,
+    soft_overlong_penalty,
+)
 from minilrm.objectives.likelihood import (
     cross_entropy,
     generalized_jsd,
@@ -41,6 +47,7 @@ from minilrm.objectives.preferences import bradley_terry_loss, dpo_loss
 
 __all__ = [
     "AGGREGATIONS",
+    "CREDITS",
     "KL_KINDS",
     "NORMALIZATIONS",
     "OBJECTIVES",
@@ -53,6 +60,7 @@ __all__ = [
     "importance_ratio",
     "kl_estimate",
     "policy_loss",
+    "process_advantages",
     "selected_logprobs",
     "soft_overlong_penalty",
     "surrogate_terms",

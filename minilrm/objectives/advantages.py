@@ -1,6 +1,7 @@
 """From rewards to advantages: how much better each completion is than its group."""
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -8,6 +9,7 @@ from torch import Tensor
 from minilrm.objectives.exact import full_precision, inside
 
 NORMALIZATIONS = ("std", "none", "rloo", "batch")
+CREDITS = ("sum", "min")
 
 
 def group_advantages(
@@ -54,6 +56,53 @@ def group_advantages(
     highest = rewards.masked_fill(~valid, -math.inf).amax(1, keepdim=True)
     lowest = rewards.masked_fill(~valid, math.inf).amin(1, keepdim=True)
     return inside(centered, valid & (highest > lowest))
+
+
+def process_advantages(
+    rewards: Sequence[Sequence[float]],
+    ends: Sequence[Sequence[int]],
+    lengths: Sequence[int],
+    credit: str = "sum",
+    eps: float = 1e-4,
+) -> list[Tensor]:
+    """A group whose single steps are rewarded -> an advantage per token, `[T]` each.
+
+    rewards: of each completion's steps. ends: the places of the tokens that end them, rising, in
+    [0, length).
+
+        sum  r~ = (r - mean r) / (std r + eps) over all steps of the group; a token's advantage is
+             the sum of r~ over the steps that end at it or later   DeepSeekMath, 2402.03300, 4.1.3
+        min  a step is worth the worst reward from it on: G_j = min of r_k, k >= j (PURE,
+             2504.15275); a token's advantage is (G - mean G) / (std G + eps) of its step
+
+    With `sum`, every further step above the mean adds to a completion: many easy steps pay. With
+    `min` they do not. Tokens behind the last end get 0. A group whose rewards are all equal gets
+    exactly 0 everywhere.
+
+    >>> steps, ends = [[1.0, 0.0], [1.0]], [[1, 3], [2]]
+    >>> found = process_advantages(steps, ends, lengths=[4, 3], credit="min")
+    >>> [[round(x, 2) for x in advantages.tolist()] for advantages in found]
+    [[-0.58, -0.58, -0.58, -0.58], [1.15, 1.15, 1.15]]
+    """
+    if credit not in CREDITS:
+        raise ValueError(f"credit must be one of {CREDITS}, not {credit!r}")
+    everything = [torch.tensor(list(row), dtype=torch.float64) for row in rewards]
+    if len({float(r) for row in everything for r in row}) < 2:
+        return [torch.zeros(length) for length in lengths]
+    if credit == "min":  # the lowest of what is still to come, from the end backwards
+        everything = [row.flip(0).cummin(0).values.flip(0) for row in everything]
+    together = torch.cat(everything)
+    # Rewards that differ may have returns that do not.
+    scale = together.std() + eps if together.max() > together.min() else math.inf
+    scaled = [(row - together.mean()) / scale for row in everything]
+    if credit == "sum":
+        scaled = [row.flip(0).cumsum(0).flip(0) for row in scaled]
+    advantages = []
+    for row, places, length in zip(scaled, ends, lengths, strict=True):
+        # The step that a token belongs to is the first one that ends at it or later.
+        step = torch.searchsorted(torch.tensor(list(places)), torch.arange(length))
+        advantages.append(torch.cat([row, row.new_zeros(1)])[step].float())
+    return advantages
 
 
 def soft_overlong_penalty(lengths: Tensor, max_length: int, cache: int) -> Tensor:
