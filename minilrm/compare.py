@@ -90,10 +90,12 @@ def main(options: Options) -> None:
 
 
 def chosen(options: Options) -> list[str]:
-    """The methods that were asked for; else all, `retry` where answers have attempts to repeat."""
+    """The methods that were asked for; else all that make sense: `retry` where answers have
+    attempts to repeat, examples and plans where they have none."""
     traced = options.task in traced_tasks()
     if options.methods is None:
-        return [name for name in METHODS if traced or name != "retry"]
+        left_out = ("few-shot", "plan-verify") if traced else ("retry", "plan-verify")
+        return [name for name in METHODS if name not in left_out]
     names = [name.strip() for name in options.methods.split(",")]
     for name in names:
         if name not in METHODS:

@@ -10,7 +10,7 @@ search.py     step by step, with a verifier: beam, DVTS, best first with backtra
 
 from collections.abc import Callable
 
-from minilrm.inference.chains import direct, sample, step_by_step
+from minilrm.inference.chains import direct, few_shot, plan_verify, sample, step_by_step
 from minilrm.inference.driver import Driver
 from minilrm.inference.requests import Answer, Method, Piece, Run, Write
 from minilrm.inference.search import beam, dvts, mcts, tree
@@ -22,6 +22,8 @@ from minilrm.scorers import ByChecker, ByLikelihood, ByModel, Scorer
 METHODS: dict[str, tuple[Callable[..., Method], str]] = {
     "direct": (direct, ""),
     "step-by-step": (step_by_step, ""),
+    "few-shot": (few_shot, ""),
+    "plan-verify": (plan_verify, ""),
     "sample": (sample, ""),
     "majority": (majority, ""),
     "adaptive": (adaptive, ""),
@@ -52,8 +54,10 @@ __all__ = [
     "budget_forcing",
     "direct",
     "dvts",
+    "few_shot",
     "majority",
     "mcts",
+    "plan_verify",
     "retry",
     "sample",
     "step_by_step",

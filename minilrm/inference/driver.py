@@ -11,6 +11,7 @@ dice's, and a piece that another run has already had is not written twice. It is
 same.
 """
 
+import functools
 import hashlib
 import time
 from collections.abc import Callable, Sequence
@@ -27,9 +28,11 @@ from minilrm.sampler.engine import Engine
 from minilrm.sampler.hooks import Hooks
 from minilrm.sampler.picking import Picker
 from minilrm.scorers import Scorer, step_enders
-from minilrm.tasks.base import Problem, Task
+from minilrm.tasks.base import Problem, Task, problem_rng
+from minilrm.tasks.frames import language
 from minilrm.tokenizer import Tokenizer
 
+FEW_SHOT, SHOTS = "few_shot", 2  # the style, and how many solved problems it shows
 Ask = tuple[int, Write, int]  # the problem's number, what was asked, for which time
 
 
@@ -48,19 +51,30 @@ class StepHooks(Hooks):
 
 @dataclass
 class Prompts:
-    """The prompts of the problems, by the way in which they are asked, as token ids."""
+    """The prompts of the problems, by the way in which they are asked, as token ids. room: for a
+    prompt with its solved examples."""
 
     task: Task
     tokenizer: Tokenizer
     problems: Sequence[Problem]
+    room: int
     known: dict[tuple[int, str], tuple[int, ...]] = field(default_factory=dict)
 
     def ids(self, i: int, request: Write) -> tuple[int, ...]:
         """The prompt of problem `i` and what stands behind it already."""
         if (i, request.style) not in self.known:
-            text = self.task.render(self.problems[i], request.style)
-            self.known[i, request.style] = tuple(self.task.encode(self.tokenizer, text))
+            self.known[i, request.style] = self.asked(self.problems[i], request.style)
         return (*self.known[i, request.style], *request.ids)
+
+    def asked(self, problem: Problem, style: str) -> tuple[int, ...]:
+        """A prompt; in the style of few shots with at most SHOTS solved problems that fit."""
+        examples = worked_examples(self.task, language(problem)) if style == FEW_SHOT else ()
+        while True:
+            text = self.task.render(problem, style, examples)
+            ids = tuple(self.task.encode(self.tokenizer, text))
+            if len(ids) <= self.room or not examples:
+                return ids
+            examples = examples[1:]
 
     def name(self, ask: Ask) -> Any:
         """What a piece is called, whichever run asks for it."""
@@ -106,7 +120,8 @@ class Driver:
         runs = [
             Run(self.task, self.tokenizer, p, b) for p, b in zip(problems, budgets, strict=True)
         ]
-        prompts = Prompts(self.task, self.tokenizer, problems)
+        room = self.engine.model.config.max_seq_len - self.task.max_new_tokens
+        prompts = Prompts(self.task, self.tokenizer, problems, room)
         methods = [method(run, **options) for run in runs]
         answers: dict[int, Answer] = {}
         waiting: dict[int, Write] = {}
@@ -153,7 +168,8 @@ class Driver:
                 text = self.tokenizer.decode(list(request.ids))
                 pieces[place] = Piece(request.ids, text, 0, 0.0, (), "length")
                 continue
-            kinds.setdefault((request.temperature, request.steps), []).append(place)
+            kind = request.temperature, request.steps, request.style == FEW_SHOT
+            kinds.setdefault(kind, []).append(place)
         with torch.inference_mode():
             for places in kinds.values():
                 # alike long together, so that few columns are padding
@@ -166,7 +182,9 @@ class Driver:
 
     def batch(self, asks: Sequence[Ask], prompts: Prompts) -> list[Piece]:
         """Pieces that are written side by side. Rows with one prefix read it once and fork it."""
-        temperature, steps = asks[0][1].temperature, asks[0][1].steps
+        temperature, steps, style = (
+            getattr(asks[0][1], name) for name in ("temperature", "steps", "style")
+        )
         prefixes = [prompts.ids(i, request) for i, request, _ in asks]
         distinct = list(dict.fromkeys(prefixes))
         cache, logits = self.engine.prefill(distinct)
@@ -180,11 +198,12 @@ class Driver:
         hooks = (
             StepHooks(self.tokenizer, (" ",), ends=self.ends_step)
             if steps
-            else Hooks(self.tokenizer)
+            # Behind its answer the model would go on with a question of its own.
+            else Hooks(self.tokenizer, (self.task.separator,) if style == FEW_SHOT else ())
         )
         batch = Batch(self.engine, cache.fork(rows), max(room), Picker(temperature), hooks, u, 0)
         return [
-            piece_of(request.ids, completion, most, self.tokenizer)
+            piece_of(request, completion, most, self.tokenizer)
             for (_, request, _), completion, most in zip(
                 asks, batch.run(logits[rows]), room, strict=True
             )
@@ -266,20 +285,23 @@ def charge(
     return paid
 
 
-def piece_of(
-    before: tuple[int, ...], completion: Completion, most: int, tokenizer: Tokenizer
-) -> Piece:
+def piece_of(request: Write, completion: Completion, most: int, tokenizer: Tokenizer) -> Piece:
     """What was written, as a piece of at most `most` new tokens."""
     new, finish = completion.token_ids[:most], completion.finish_reason
     if len(completion.token_ids) > most:
         finish = "length"
-    ids = (*before, *new)
+    ids = (*request.ids, *new)
     body = ids[:-1] if finish == "eos" else ids
-    return Piece(
-        ids,
-        tokenizer.decode(list(body)),
-        len(new),
-        sum(completion.logprobs[:most]),
-        (),
-        "step" if finish == "stop" else finish,
-    )
+    if finish == "stop":
+        finish = "step" if request.steps else "eos"
+    text = tokenizer.decode(list(body))
+    return Piece(ids, text, len(new), sum(completion.logprobs[:most]), (), finish)
+
+
+@functools.cache
+def worked_examples(task: Task, language_: str) -> tuple[tuple[Problem, str], ...]:
+    """The shortest of some solved training problems in a language, the same ones for all."""
+    drawn = [problem_rng(0, k, "few-shot") for k in range(60)]
+    solved = [(p, task.solution(p, rng)) for rng in drawn for p in [task.sample(rng, "train")]]
+    own = [pair for pair in solved if language(pair[0]) == language_] or solved
+    return tuple(sorted(own, key=lambda pair: len(pair[0].prompt + pair[1]))[:SHOTS])

@@ -119,6 +119,10 @@ class Run:
         """A text of the task's own, to be put in without being paid for."""
         return tuple(self.task.encode(self.tokenizer, text))
 
+    def decode(self, ids: tuple[int, ...]) -> str:
+        """The text of tokens."""
+        return self.tokenizer.decode(list(ids))
+
     def read(self, piece: Piece) -> str | None:
         """The answer of a piece; None where it has none, or was cut off."""
         return self.task.read_answer(piece.text) if piece.ended else None

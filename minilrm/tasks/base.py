@@ -43,6 +43,7 @@ from minilrm.tasks.problem import (
     SOLUTION_STYLES,
     SPLITS,
     Grade,
+    PlanMarks,
     Problem,
     problem_rng,
     split_of,
@@ -53,6 +54,7 @@ __all__ = [
     "SOLUTION_STYLES",
     "SPLITS",
     "Grade",
+    "PlanMarks",
     "Problem",
     "Task",
     "problem_rng",
@@ -217,6 +219,10 @@ class Task:
         whether the right answer can still be reached after it. Exact. UserError where a task cannot
         tell."""
         raise UserError(f"the task {self.name} does not judge single steps")
+
+    def plan_marks(self, problem: Problem) -> PlanMarks | None:
+        """What the parts of a planned and checked solution begin with; None: there are none."""
+        return None
 
     def gives_up(self, completion: str) -> bool:
         """Whether a completion has just rejected what it tried, so that a search goes on

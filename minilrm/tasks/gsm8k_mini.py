@@ -13,7 +13,7 @@ from fractions import Fraction
 from typing import Any
 
 from minilrm.tasks import answers
-from minilrm.tasks.base import Problem, Task, split_of
+from minilrm.tasks.base import PlanMarks, Problem, Task, split_of
 from minilrm.tasks.templates import HELD_OUT, TRAINING
 from minilrm.tasks.templates.template import Template, draw_numbers, fill, solve, substitute
 
@@ -70,6 +70,9 @@ class GSM8KMini(Task):
 
     def solution(self, problem: Problem, rng: random.Random, style: str = "steps") -> str:
         return write_solution(problem, rng, style)
+
+    def plan_marks(self, problem: Problem) -> PlanMarks:
+        return plan_marks(problem)
 
     def step_labels(self, problem: Problem, completion: str) -> list[bool]:
         return chain_labels(problem, completion)
@@ -211,6 +214,12 @@ def write_solution(problem: Problem, rng: random.Random, style: str) -> str:
     if style == "careless":
         return scribble(slip(problem, rng))
     return write_chain(problem, right_chain(problem), planned=style == "plan_verify")
+
+
+def plan_marks(problem: Problem) -> PlanMarks:
+    """What `write_chain` writes with `planned`."""
+    phrases = PHRASES[problem.meta["language"]]
+    return PlanMarks(f"\n{phrases['plan']}:", "\n1.", f"{phrases['check']}:")
 
 
 def write_chain(problem: Problem, chain: list[tuple[str, str]], planned: bool = False) -> str:

@@ -44,6 +44,19 @@ class Grade:
     reason: str
 
 
+@dataclass(frozen=True)
+class PlanMarks:
+    """What the parts of a planned and checked solution begin with, newlines in front included.
+
+    plan: the plan, with which it begins. first: its first step, with which it begins without one.
+    check: the line of the check.
+    """
+
+    plan: str
+    first: str
+    check: str
+
+
 def split_of(key: str) -> str:
     """The split a problem belongs to: 80 % train, 10 % validation, 10 % test, by a hash of its key
     alone.

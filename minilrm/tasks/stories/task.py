@@ -10,8 +10,14 @@ import itertools
 import random
 from dataclasses import replace
 
-from minilrm.tasks.base import Problem, Task, split_of
-from minilrm.tasks.gsm8k_mini import GSM8KMini, chain_labels, worked_steps, write_solution
+from minilrm.tasks.base import PlanMarks, Problem, Task, split_of
+from minilrm.tasks.gsm8k_mini import (
+    GSM8KMini,
+    chain_labels,
+    plan_marks,
+    worked_steps,
+    write_solution,
+)
 from minilrm.tasks.stories import graph as graphs
 from minilrm.tasks.stories.graph import COMPARISONS, PEOPLE, PRODUCTS, Graph, Node
 from minilrm.tasks.stories.ladder import HAND_WRITTEN, HAND_WRITTEN_MEANING, LADDER, Rung
@@ -98,6 +104,9 @@ class Stories(Task):
 
     def solution(self, problem: Problem, rng: random.Random, style: str = "steps") -> str:
         return write_solution(problem, rng, style)
+
+    def plan_marks(self, problem: Problem) -> PlanMarks:
+        return plan_marks(problem)
 
     def step_labels(self, problem: Problem, completion: str) -> list[bool]:
         return chain_labels(problem, completion)
