@@ -54,27 +54,51 @@ def exact_label(task: Task, tokenizer: Tokenizer, e: Episode, place: int) -> flo
     return float(bool(labels) and labels[-1])
 
 
-def against_the_truth(judge: ByModel, answers: Sequence[Episode]) -> dict[str, float]:
-    """How a judge of steps does against the exact labels.
+@dataclass(frozen=True)
+class Verdicts:
+    """What a judge said of the steps of one answer, and what is true: [steps] each."""
 
-    error_accuracy: of the wrong answers, the share whose first wrong step is the first that the
-    judge holds for wrong (score below 1/2). right_accuracy: of the right ones, the share of which
-    it holds no step for wrong. f1: their harmonic mean (ProcessBench, 2412.06559). step_accuracy:
-    of all steps up to the first wrong one. brier: mean squared error of their scores.
-    """
+    scores: Sequence[float]
+    truth: Sequence[bool]
+
+    def said(self, threshold: float) -> list[bool]:
+        """Which steps the judge holds for right."""
+        return [score > threshold for score in self.scores]
+
+    @property
+    def until(self) -> int:
+        """How many steps there are up to the first wrong one, which is the last that counts."""
+        return self.truth.index(False) + 1 if False in self.truth else len(self.truth)
+
+
+def verdicts(judge: ByModel, answers: Sequence[Episode]) -> list[Verdicts]:
+    """A judge's scores of all steps, beside the exact labels."""
     task, tokenizer = judge.task, judge.tokenizer
     pieces = [Written(tuple(e.completion_ids), e.text, len(e.completion_ids), 0.0) for e in answers]
     found = judge([(e.problem, piece) for e, piece in zip(answers, pieces, strict=True)])
-    wrong, right, steps, errors = [], [], [], []
+    rows = []
     for e, scores in zip(answers, found, strict=True):
-        places = [p for p in step_places(e, judge)][: len(scores)]
-        truth = [exact_label(task, tokenizer, e, p) > 0.5 for p in places]
-        said = [score > 0.5 for score in scores]
-        until = truth.index(False) + 1 if False in truth else len(truth)
-        steps += [a == b for a, b in zip(said[:until], truth[:until], strict=True)]
-        errors += [(s - t) ** 2 for s, t in zip(scores[:until], truth[:until], strict=True)]
-        if False in truth:
-            wrong.append(False in said and said.index(False) == truth.index(False))
+        places = step_places(e, judge)[: len(scores)]
+        rows.append(Verdicts(scores, [exact_label(task, tokenizer, e, p) > 0.5 for p in places]))
+    return rows
+
+
+def against_the_truth(rows: Sequence[Verdicts], threshold: float = 0.5) -> dict[str, float]:
+    """How a judge of steps does against the exact labels.
+
+    error_accuracy: of the wrong answers, the share whose first wrong step is the first that the
+    judge holds for wrong (score at most `threshold`). right_accuracy: of the right ones, the share
+    of which it holds no step for wrong. f1: their harmonic mean (ProcessBench, 2412.06559).
+    step_accuracy: of all steps up to the first wrong one. brier: mean squared error of their
+    scores.
+    """
+    wrong, right, steps, errors = [], [], [], []
+    for row in rows:
+        said, until = row.said(threshold), row.until
+        steps += [a == b for a, b in zip(said[:until], row.truth[:until], strict=True)]
+        errors += [(s - t) ** 2 for s, t in zip(row.scores[:until], row.truth[:until], strict=True)]
+        if False in row.truth:
+            wrong.append(False in said and said.index(False) == row.truth.index(False))
         else:
             right.append(all(said))
     low, high = mean(wrong), mean(right)
@@ -87,6 +111,17 @@ def against_the_truth(judge: ByModel, answers: Sequence[Episode]) -> dict[str, f
         "n_wrong": len(wrong),
         "n_right": len(right),
     }
+
+
+def best_threshold(rows: Sequence[Verdicts]) -> float:
+    """The threshold with the greatest f1 on these answers. ProcessBench chooses it so, on problems
+    that it does not report: where right steps are rare, few scores pass one half."""
+
+    def f1(threshold: float) -> float:
+        value = against_the_truth(rows, threshold)["f1"]
+        return -1.0 if math.isnan(value) else value
+
+    return max((k / 50 for k in range(1, 50)), key=f1)
 
 
 # -- people ----------------------------------------------------------------------------------------

@@ -34,7 +34,15 @@ from torch import Tensor
 from minilrm import checkpoint, cli, devices, loop, machine
 from minilrm.batches import fill_batches, pad
 from minilrm.errors import UserError
-from minilrm.labels import Judged, against_the_truth, exact_label, read_feedback, step_places
+from minilrm.labels import (
+    Judged,
+    against_the_truth,
+    best_threshold,
+    exact_label,
+    read_feedback,
+    step_places,
+    verdicts,
+)
 from minilrm.measure import Scores
 from minilrm.model import ScalarHead, Transformer
 from minilrm.optim import adamw, lr_factor, set_lr
@@ -230,10 +238,15 @@ class Trainer(loop.Trainer):
     # -- around it -------------------------------------------------------------------------------
 
     def evaluate(self, full: bool) -> loop.Evaluation:
-        """How the judge does against the exact labels, on answers to validation problems."""
+        """How the judge does against the exact labels, on answers to validation problems: the
+        threshold is chosen on half of the problems, the figures are those of the other half."""
         problems = self.task.problems("validation", self.options.eval_n)
-        answers = [group[0] for group in self.write(problems, 1, -1)]
-        self.found = against_the_truth(self.judge, answers)
+        groups = self.write(problems, self.options.samples, -1)
+        first, second = (
+            verdicts(self.judge, [e for group in groups[half::2] for e in group]) for half in (0, 1)
+        )
+        threshold = best_threshold(first)
+        self.found = {"threshold": threshold, **against_the_truth(second, threshold)}
         return loop.Evaluation(figures=self.found)
 
     def summary(self, after: Scores | None, last: Path) -> dict[str, Any]:

@@ -9,7 +9,16 @@ import torch
 from minilrm import checkpoint, feedback, machine, reward_model
 from minilrm.errors import UserError
 from minilrm.inference.requests import Piece
-from minilrm.labels import Judged, exact_label, read_feedback, standing, step_places
+from minilrm.labels import (
+    Judged,
+    Verdicts,
+    against_the_truth,
+    best_threshold,
+    exact_label,
+    read_feedback,
+    standing,
+    step_places,
+)
 from minilrm.model import ScalarHead
 from minilrm.reward_model import judging_loss, micro_batches
 from minilrm.rollout import episode
@@ -35,6 +44,28 @@ def written(tokenizer, text: str, ended: bool = True):
     reason = "eos" if ended else "length"
     completion = Completion(text, text, ids, ones, [0.0] * len(ids), reason)
     return episode(TASK, PROBLEM, TASK.encode(tokenizer, TASK.render(PROBLEM)), completion)
+
+
+# -- the measure ---------------------------------------------------------------------------------
+
+
+def test_the_first_wrong_step_counts_and_nothing_behind_it():
+    """Catches: a judge that is praised for some wrong step, or punished for what follows."""
+    rows = [
+        Verdicts([0.9, 0.1, 0.9], [True, False, True]),  # named
+        Verdicts([0.9, 0.9, 0.1], [True, False, False]),  # missed: a later one is named
+        Verdicts([0.9, 0.4], [True, True]),  # a right answer, doubted
+        Verdicts([0.9, 0.6], [True, True]),
+    ]
+    found = against_the_truth(rows)
+    assert found["error_accuracy"] == found["right_accuracy"] == found["f1"] == 0.5
+    assert found["step_accuracy"] == 6 / 8 and (found["n_wrong"], found["n_right"]) == (2, 2)
+
+
+def test_the_threshold_is_the_one_with_the_greatest_f1():
+    rows = [Verdicts([0.35, 0.05], [True, False]), Verdicts([0.35, 0.3], [True, True])]
+    assert against_the_truth(rows)["f1"] != 1  # half of the right steps are below one half
+    assert 0.05 <= best_threshold(rows) < 0.3 and against_the_truth(rows, 0.2)["f1"] == 1
 
 
 # -- labels ----------------------------------------------------------------------------------------

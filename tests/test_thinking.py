@@ -11,7 +11,7 @@ import pytest
 
 from minilrm.errors import UserError
 from minilrm.intervals import wilson_interval
-from studies.thinking import figures
+from studies.thinking import best_of, figures
 
 ROOT = Path(__file__).resolve().parent.parent
 LECTURES = [ROOT / "lectures" / name / "README.md" for name in ("07_many_chains", "08_search")]
@@ -65,6 +65,28 @@ def budgets():
     return {"kind": "budgets", "seed": 0, "price": UNIT, "uniform": rows(0.0), "by": ways}
 
 
+def judged(kind, seed=0):
+    figures_ = {"f1": 0.6, "error_accuracy": 0.75, "right_accuracy": 0.5}
+    more = {"step_accuracy": 0.8, "brier": 0.123, "threshold": 0.3}
+    return {"kind": kind, "seed": seed, "losses": [1.0], "summary": figures_ | more}
+
+
+def others():
+    """One part of each kind that judges.py tells of."""
+    ways = {way: row(1, 0.4, way) | {"seconds": 0.25} for way in ("direct", "few-shot")}
+    rows = [{"n": n, "d": n / 8, "true": 0.1 * i, "ci": [0, 1], "promised": 0.9}
+            for i, n in enumerate((1, 2, 4, 8))]  # fmt: skip
+    test = {"accuracy": 0.25, "accuracy_ci": [0.2, 0.3], "greedy": 0.5, "greedy_ci": [0.4, 0.6]}
+    curve = {"completions/mean_length": [60.0, 70.0], "process/steps": [4.0, 9.0]}
+    return [
+        {"kind": "chains", "seed": 0, "tasks": {"stories": {"base": "b", "ways": ways}}},
+        judged("judge-exact"),
+        judged("judge-exact", 1),
+        {"kind": "best-of-exact", "seed": 0, "rows": rows, "alpha": 0.4, "beta": 0.1},
+        {"kind": "grpo-sum", "seed": 2, "test": test | {"n": N}, "curves": curve},
+    ]
+
+
 @pytest.fixture
 def made(tmp_path, monkeypatch, capsys):
     """Write records, run the script: (thinking.json, the page, what was printed, the folder)."""
@@ -85,22 +107,23 @@ def made(tmp_path, monkeypatch, capsys):
     return run
 
 
-def test_the_example_in_the_docstring_holds():
-    found = doctest.testmod(figures)
+@pytest.mark.parametrize("module", [figures, best_of])
+def test_the_examples_in_the_docstrings_hold(module):
+    found = doctest.testmod(module)
     assert found.attempted and not found.failed
 
 
 def test_nothing_measured_is_said_so_and_draws_nothing(made):
     """Catches: an error, an empty picture, a table without rows."""
     summary, page, _, folder = made()
-    assert summary == {"kinds": {}, "budgets": None}
-    assert page.count("Not measured yet") == 3 and "old" not in page
+    assert not any(summary.values()) and len(summary) == 6
+    assert page.count("Not measured yet") == len(figures.BLOCKS) and "old" not in page
     assert not list(folder.glob("*.png"))
 
 
-def test_all_parts_give_the_records_numbers_two_pictures_and_three_tables(made):
+def test_all_parts_give_the_records_numbers_their_pictures_and_their_tables(made):
     records = [compared("compare", 0.1, verifier=0.5), compared("checker", 0.3, chains=False),
-               compared("likelihood", chains=False), budgets()]  # fmt: skip
+               compared("likelihood", chains=False), budgets(), *others()]  # fmt: skip
     summary, page, printed, folder = made(*records)
     kinds = summary["kinds"]
     assert set(kinds) == {"compare", "checker", "likelihood"} and kinds["compare"]["n"] == N
@@ -109,12 +132,21 @@ def test_all_parts_give_the_records_numbers_two_pictures_and_three_tables(made):
             kept = kinds[record["kind"]]["methods"][name]
             wanted = [{key: r[key] for key in figures.ROW} for r in rows]
             assert kept == json.loads(json.dumps(wanted))
-    for name in ("thinking.png", "budgets.png"):
+    for name in ("thinking.png", "budgets.png", "best-of.png"):
         assert 5_000 < (folder / name).stat().st_size < 100_000
     assert "| tree | 20.0 % | 25.0 % | 30.0 % | 35.0 % |" in page
     assert "| direct | 10.0 % | 15.0 % | – | – |" in page
     assert "old" not in page and page.endswith("end\n") and "| tree |" in printed
     assert "Not measured yet" not in page
+    for line in (
+        "| stories: direct | 40.0 % (33.5 to 46.9) | 40.0 | 250 ms |",
+        "| exact labels | 2 | 0.60 | 0.75 | 0.50 | 80.0 % | 0.123 |",
+        "| a process model of exact labels: right | 0.0 % | 10.0 % | 20.0 % | 30.0 % | – |",
+        "| its mean score | 0.90 | 0.90 | 0.90 | 0.90 | d = 2.00 |",
+        "| steps, summed (DeepSeekMath) | 2 | 25.0 % (20.0 to 30.0) | 50.0 % (40.0 to 60.0) "
+        "| 70.0 | 4.0 to 9.0 |",
+    ):
+        assert line in page, line
 
 
 def test_a_search_is_compared_with_the_vote_problem_by_problem(made):
@@ -153,14 +185,13 @@ def test_the_share_of_uniform_s_tokens_is_read_off_the_curves(made):
 def test_other_kinds_and_other_seeds_do_no_harm(made):
     """The judges' own lines stand in the same file."""
     other = compared("compare") | {"seed": 1, "unit": 99.0}
-    judge = {"kind": "judge-exact", "seed": 0, "losses": [1.0]}
-    summary = made(other, judge, compared("compare"))[0]
+    summary = made(other, judged("judge-exact"), compared("compare"))[0]
     assert list(summary["kinds"]) == ["compare"] and summary["kinds"]["compare"]["unit"] == UNIT
 
 
 def test_a_page_without_markers_is_refused(tmp_path):
     with pytest.raises(UserError, match="none of the markers"):
-        figures.filled("# x\n", {"kinds": {}, "budgets": None})
+        figures.filled("# x\n", {})
 
 
 @pytest.mark.parametrize("page", LECTURES, ids=lambda page: page.parent.name)

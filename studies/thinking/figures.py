@@ -4,11 +4,10 @@ data/results/thinking.jsonl.
     python -m studies.thinking.figures                print the tables
     python -m studies.thinking.figures --into FILE    fill this Markdown file, too: what stands
                                                       between the markers <!-- figures:NAME --> and
-                                                      <!-- /figures:NAME -->, NAME being
-                                                      thinking-chains, thinking-search or budgets
+                                                      <!-- /figures:NAME -->, NAME one of BLOCKS
 
-It writes data/results/thinking.json, and thinking.png and budgets.png as far as their parts are
-there.
+It writes data/results/thinking.json, and thinking.png, budgets.png and best-of.png as far as their
+parts are there.
 """
 
 import math
@@ -23,6 +22,7 @@ from minilrm.errors import UserError
 from minilrm.intervals import paired_bootstrap
 from studies import common, markdown
 from studies.markdown import DASH, percent, points, show, table
+from studies.thinking import judges
 
 #: kind of a part -> the verifier in it; the first one that is there is drawn whole
 VERIFIERS = {
@@ -59,7 +59,7 @@ def summarise() -> Summary:
         found.setdefault(part["kind"], part)
     kinds = {kind: compared(found[kind]) for kind in VERIFIERS if kind in found}
     budgets = by_difficulty(found["budgets"]) if "budgets" in found else None
-    return {"kinds": kinds, "budgets": budgets}
+    return {"kinds": kinds, "budgets": budgets, **judges.summarise(parts)}
 
 
 def compared(part: dict[str, Any]) -> dict[str, Any]:
@@ -276,10 +276,16 @@ def budgets_block(summary: Summary) -> str:
     )
 
 
+def of_judges(key: str, write: Callable[[Summary], str]) -> Callable[[Summary], str]:
+    """A block of judges.py, or that its part is missing."""
+    return lambda summary: write(summary) if summary[key] else f"Not measured yet: {COMMAND}."
+
+
 BLOCKS: dict[str, Callable[[Summary], str]] = {
     "figures:thinking-chains": chains_block,
     "figures:thinking-search": search_block,
     "figures:budgets": budgets_block,
+    **{name: of_judges(key, write) for name, (key, write) in judges.BLOCKS.items()},
 }
 
 
@@ -308,6 +314,8 @@ def main() -> None:
         files.write_bytes_atomic(folder / "thinking.png", draw(summary["kinds"]))
     if summary["budgets"]:
         files.write_bytes_atomic(folder / "budgets.png", draw_budgets(summary["budgets"]))
+    if summary["best_of"]:
+        files.write_bytes_atomic(folder / "best-of.png", judges.draw(summary["best_of"]))
     markdown.fill(into, lambda page: filled(page, summary))
     for write in BLOCKS.values():
         print(write(summary), end="\n\n")

@@ -6,6 +6,12 @@
     python -m studies.thinking checker           the searches with the exact checker
     python -m studies.thinking likelihood        the searches without a verifier
     python -m studies.thinking budgets           more for hard problems, less for easy ones
+    python -m studies.thinking chains            one chain in different ways, on word problems and
+                                                 on prompts that need no thinking
+    python -m studies.thinking best-of-exact     the far end of best-of-n, by that judge; so
+                                                 best-of-outcome, best-of-likelihood
+    python -m studies.thinking grpo-sum 0        GRPO with rewards for steps; so grpo-min, and
+                                                 grpo-outcome without them
     python -m studies.thinking all               everything that is missing, one after another
 
 Each finished part is a line of data/results/thinking.jsonl; what stands there is not run again.
@@ -18,14 +24,15 @@ from typing import Any
 
 import torch
 
-from minilrm import checkpoint, inference, reward_model
-from minilrm.compare import BUDGETS, compare, numbers, worth
+from minilrm import checkpoint, grpo, inference, reward_model
+from minilrm.compare import BUDGETS, compare, figures, numbers, worth
 from minilrm.inference import METHODS, Driver
 from minilrm.inference.difficulty import PROBES, allocate, binned, guess
-from minilrm.intervals import mean, wilson_interval
+from minilrm.intervals import mean, paired_bootstrap, wilson_interval
 from minilrm.sampler import Engine
 from minilrm.tasks import get_task
 from studies import common
+from studies.thinking.best_of import distance, expected_best, fit
 
 TASK, BASE, N, VALIDATION = "countdown-4", "countdown-4-base", 1000, 1000
 SEARCHES = [name for name, (_, judged) in METHODS.items() if judged == "steps"]
@@ -76,8 +83,8 @@ def study_compare(scorer: inference.Scorer | None, names: list[str]) -> dict[str
     return {"unit": unit, **found}
 
 
-def judge(seed: int = 0) -> inference.ByModel:
-    where = judge_folder("judge-exact", seed)
+def judge(seed: int = 0, kind: str = "judge-exact") -> inference.ByModel:
+    where = judge_folder(kind, seed)
     return reward_model.open_judge(str(checkpoint.resolve(where)), get_task(TASK))
 
 
@@ -135,9 +142,9 @@ def outcomes(machine: Driver, problems: Any, n: int) -> list[list[tuple[bool, in
     ]
 
 
-def drawn(run: inference.Run, n: int) -> inference.Method:
+def drawn(run: inference.Run, n: int, judge: bool = False) -> inference.Method:
     """n chains, whatever they say."""
-    chains = yield run.chain(n=n)
+    chains = yield run.chain(n=n, judge=judge)
     return run.answer(chains[0], chains)
 
 
@@ -146,6 +153,87 @@ def question_value(value: inference.ByModel, problem: Any) -> float:
     """What the process model says of a question before anything is written."""
     ids = value.task.encode(value.tokenizer, value.task.render(problem))
     return float(value.head(value.model.hidden(torch.tensor([ids])))[0, -1].sigmoid())
+
+
+# -- one chain -------------------------------------------------------------------------------------
+
+WAYS: dict[str, tuple[str, dict[str, Any]]] = {
+    "direct": ("direct", {}),
+    "few-shot": ("few-shot", {}),
+    "step-by-step": ("step-by-step", {}),
+    "plan-verify": ("plan-verify", {}),
+    "without the plan": ("plan-verify", {"plan": False}),
+    "without the check": ("plan-verify", {"check": False}),
+}
+ASKED = {"stories": ("stories-base", tuple(WAYS)), "general": ("stories-base", tuple(WAYS)[:3])}
+
+
+def study_chains(seed: int) -> dict[str, Any]:
+    """One greedy chain in each way: accuracy, tokens, seconds."""
+    found: dict[str, Any] = {}
+    for name, (base, ways) in ASKED.items():
+        model, tokenizer = common.open_model(base)
+        task = get_task(name)
+        machine = Driver(Engine(model), tokenizer, task)
+        problems = task.problems("test", N)
+        rows = {}
+        for way in ways:
+            method, options = WAYS[way]
+            answers = machine.solve(METHODS[method][0], problems, 10**6, **options)
+            rows[way] = figures(task, problems, answers, 10**6)
+            rows[way]["seconds"] = answers[0].seconds / N
+        found[name] = {"base": base, "ways": rows}
+    return {"tasks": found}
+
+
+# -- the far end of best-of-n ----------------------------------------------------------------------
+
+NUMBERS = (1, 2, 4, 8, 16, 32, 64)
+
+
+def study_best_of(scorer: inference.Scorer) -> dict[str, Any]:
+    """What the judge promises and what is true, for the best of n by its score."""
+    machine, problems = driver(scorer), get_task(TASK).problems("test", N)
+    answers = machine.solve(drawn, problems, 10**9, n=max(NUMBERS), judge=True)
+    groups = []
+    for problem, answer in zip(problems, answers, strict=True):
+        chains = [c for c in answer.trace if c.ended] or list(answer.trace)
+        scores = [c.scores[-1] for c in chains]
+        groups.append((scores, [machine.task.grade(problem, c.text).correct for c in chains]))
+    rows = []
+    for n in NUMBERS:
+        sizes = [min(n, len(scores)) for scores, _ in groups]  # of few chains that came to an end
+        true = [expected_best(s, v, k) for (s, v), k in zip(groups, sizes, strict=True)]
+        promised = [expected_best(s, s, k) for (s, _), k in zip(groups, sizes, strict=True)]
+        value, *interval = paired_bootstrap(true, [0.0] * len(true))
+        row = {"n": n, "d": distance(n), "true": value, "ci": interval, "promised": mean(promised)}
+        rows.append(row)
+    alpha, beta = fit([row["d"] for row in rows], [row["true"] for row in rows])
+    return {"rows": rows, "alpha": alpha, "beta": beta}
+
+
+# -- reinforcement learning from steps -------------------------------------------------------------
+
+GRPO_STEPS = 40
+PROCESS: dict[str, dict[str, Any]] = {
+    "grpo-outcome": {},
+    "grpo-sum": {"process": "exact", "credit": "sum"},
+    "grpo-min": {"process": "exact", "credit": "min"},
+}
+
+
+def study_grpo(kind: str, seed: int) -> dict[str, Any]:
+    """GRPO from the base, for as many completions as the other arms; then the test split."""
+    log = common.run(
+        grpo.train, grpo.Options, common.folder("thinking", kind, seed), task=TASK, seed=seed,
+        threads=1, steps=GRPO_STEPS, save_every=GRPO_STEPS, eval_n=500, **PROCESS[kind],
+    )  # fmt: skip
+    names = ("reward", "accuracy", "entropy", "completions/mean_length")
+    return {
+        "curves": common.curves(log, (*names, "process/steps", "process/reward")),
+        "summary": common.summary(log),
+        "test": common.measure(common.last(log), TASK, "test", N, quick=False, samples=4),
+    }
 
 
 # -- the command -----------------------------------------------------------------------------------
@@ -158,8 +246,13 @@ STUDIES: dict[str, Callable[[int], dict[str, Any]]] = {
     ),
     "likelihood": lambda seed: study_compare(inference.ByLikelihood(), ["weighted", *SEARCHES]),
     "budgets": study_budgets,
+    "chains": study_chains,
+    "best-of-exact": lambda seed: study_best_of(judge(seed)),
+    "best-of-outcome": lambda seed: study_best_of(judge(seed, "judge-outcome")),
+    "best-of-likelihood": lambda seed: study_best_of(inference.ByLikelihood()),
+    **{kind: (lambda seed, kind=kind: study_grpo(kind, seed)) for kind in PROCESS},
 }
-SEEDS = {"judge-exact": (0, 1, 2)}
+SEEDS = {kind: (0, 1, 2) for kind in ("judge-exact", *PROCESS)}
 
 
 def main() -> None:
