@@ -148,8 +148,8 @@ def outcomes(test: dict, name: str) -> list[int]:
     return [int(right) for right in test["outcomes"][name]]
 
 
-def difference(ours: list[int], theirs: list[int]) -> dict:
-    value, low, high = paired_bootstrap(ours, theirs)
+def difference(ours: list[int], theirs: list[int], clusters: list[int] | None = None) -> dict:
+    value, low, high = paired_bootstrap(ours, theirs, clusters=clusters)
     return cell(value, [low, high], len(ours))
 
 

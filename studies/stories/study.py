@@ -78,12 +78,17 @@ def study_grpo(seed: int) -> dict[str, Any]:
 
 
 def figures(where: str | Path) -> dict[str, Any]:
-    """Test split and ladder."""
+    """Test split and ladder. structures: which test problems have one structure, by number."""
+    numbers: dict[str, int] = {}
+    structures = [
+        numbers.setdefault(p.key, len(numbers)) for p in get_task(TASK).problems("test", N)
+    ]
     model, tokenizer = common.open_model(where)
     options = evaluate.Options(checkpoint=str(where), task=TASK, n=RUNG_N, ladder=True)
     ladder = climb(model, tokenizer, get_task(TASK), options, print)
     return {
         "test": common.measure(where, TASK, "test", N, quick=False, samples=8),
+        "structures": structures,
         "ladder": ladder["rungs"],
     }
 

@@ -22,9 +22,17 @@ def comparison(base: dict[str, Any], runs: dict[str, dict[str, Any]]) -> dict[st
         "grpo": after,
         "grpo_over_seeds": {name: over_seeds(f[name] for f in after.values()) for name in before},
         "equal": {
-            seed: difference(outcomes(run["test"], "greedy"), outcomes(base["test"], "forced 0"))
+            seed: difference(
+                outcomes(run["test"], "greedy"),
+                outcomes(base["test"], "forced 0"),
+                base["structures"],
+            )
             for seed, run in runs.items()
         },
+        "structures": len(set(base["structures"])),
+        "base_over_structures": difference(
+            outcomes(base["test"], "forced 0"), [0] * base["test"]["n"], base["structures"]
+        ),
     }
 
 
@@ -39,9 +47,13 @@ def readme_block(s: dict[str, Any] | None, beyond: list[str]) -> str:
             "![right answers, rung by rung, base and after GRPO](data/results/ladder.png)",
             heading(s, "stories (the test split has structures that no training story has)"),
             accuracy_table(s, all_seeds(s), ROWS),
-            f"At equal decoding ({EQUAL_DECODING}) the gain in points is {each}. So the policy has "
-            "learnt *when* to think. Every seed lies above the base's interval on these rungs "
-            f"alone: {', '.join(beyond) or 'none'}. Each rung with its definition and its "
+            f"Stories of one structure are alike, and the test split has {s['structures']} "
+            "structures: with an interval over these instead of problems, the base with thinking "
+            f"forced, greedily, is at {show(s['base_over_structures'])}.",
+            f"At equal decoding ({EQUAL_DECODING}) the gain in points is {each}, with intervals "
+            "over structures; what a policy gains beyond that is *when* to think. Every seed lies "
+            "above the base's interval on these rungs alone: "
+            f"{', '.join(beyond) or 'none'}. Each rung with its definition and its "
             "intervals: [data/results/ladder.md](data/results/ladder.md).",
         ]
     )
