@@ -27,8 +27,8 @@ from minilrm.intervals import majority
 from minilrm.model import Transformer, count_parameters
 from minilrm.options import option
 from minilrm.painter import DIM, Painter, neutralise
-from minilrm.reward_model import verifier
 from minilrm.sampler import Completion, Engine, generate
+from minilrm.scorers import verifier
 from minilrm.tasks import TASKS, Task, task_class
 from minilrm.tasks.base import Problem
 from minilrm.tokenizer import StreamDecoder, Tokenizer

@@ -21,9 +21,9 @@ from minilrm.errors import UserError
 from minilrm.inference import METHODS, Answer, Driver
 from minilrm.intervals import mean, wilson_interval
 from minilrm.options import device_option, option, options_table, threads_option
-from minilrm.reward_model import verifier
 from minilrm.rollout import fitting
 from minilrm.sampler import Engine
+from minilrm.scorers import verifier
 from minilrm.tasks import TASKS, Problem, Task, get_task, traced_tasks
 
 BUDGETS = "1,2,4,8,16,32,64"

@@ -17,9 +17,8 @@ import torch
 from minilrm import devices, objectives
 from minilrm.errors import UserError
 from minilrm.labels import exact_label
-from minilrm.reward_model import open_judge
 from minilrm.rollout import Episode
-from minilrm.scorers import ByModel, Written, step_enders
+from minilrm.scorers import ByModel, Written, open_judge, step_enders
 from minilrm.tasks import Task
 from minilrm.tokenizer import Tokenizer
 

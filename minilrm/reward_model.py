@@ -49,13 +49,11 @@ from minilrm.optim import adamw, lr_factor, set_lr
 from minilrm.options import option
 from minilrm.rollout import Episode, rollout
 from minilrm.sampler import Engine, generate
-from minilrm.scorers import ByChecker, ByLikelihood, ByModel, Scorer
-from minilrm.tasks import Problem, Task
+from minilrm.scorers import HEAD, ByModel
+from minilrm.tasks import Problem
 from minilrm.tasks.base import problem_rng
-from minilrm.tokenizer import Tokenizer
 
 LABELS = ("exact", "soft", "hard", "outcome")
-HEAD = "reward"  # the head's name in a checkpoint
 
 
 @dataclass
@@ -280,29 +278,6 @@ def micro_batches(judged: Sequence[Judged], max_tokens: int) -> list[list[Judged
     lengths = [len(j.ids) for j in ordered]
     rows = fill_batches(np.arange(len(ordered)), np.asarray(lengths), max_tokens)
     return [[ordered[i] for i in part] for part in rows]
-
-
-def open_judge(where: str, task: Task, device: torch.device | None = None) -> ByModel:
-    """A trained judge from its checkpoint or run folder, ready to score. UserError if it has no
-    reward head."""
-    folder, model, tokenizer, _ = checkpoint.open_model(where, device or torch.device("cpu"))
-    head = ScalarHead(model.config.dim).to(next(model.parameters()).device)
-    checkpoint.load_heads(folder, {HEAD: head})
-    return ByModel(model, head, tokenizer, task)
-
-
-def verifier(name: str, task: Task, tokenizer: Tokenizer, device: torch.device) -> Scorer:
-    """The verifier that a user names: "likelihood", "checker", or a reward model's folder.
-    UserError for a reward model whose tokens are not those of the model that it would judge."""
-    if name == "likelihood":
-        return ByLikelihood()
-    if name == "checker":
-        task.step_labels(task.problems("validation", 1)[0], "")  # refused now, if ever
-        return ByChecker(task)
-    judge = open_judge(name, task, device)
-    if judge.tokenizer.merges != tokenizer.merges:
-        raise UserError(f"the reward model {name} has another tokenizer than the model it judges")
-    return judge
 
 
 def train(options: Options) -> loop.Result:

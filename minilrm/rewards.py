@@ -29,10 +29,12 @@ from typing import Any
 
 import torch
 
-from minilrm import objectives
+from minilrm import manner, objectives
 from minilrm.errors import UserError
 from minilrm.options import nearest
 from minilrm.rollout import Episode, valid_episodes
+from minilrm.scorers import ByModel, Written, open_judge
+from minilrm.tasks import get_task
 
 RewardFunction = Callable[[Sequence[Episode]], Sequence[float]]
 
@@ -53,7 +55,15 @@ def formatted(episodes: Sequence[Episode]) -> list[float]:
     return [float(e.grade.formatted and e.finish_reason == "eos") for e in episodes]
 
 
-REWARDS: dict[str, RewardFunction] = {"accuracy": accuracy, "format": formatted}
+REWARDS: dict[str, RewardFunction] = {
+    "accuracy": accuracy,
+    "format": formatted,
+    "language": manner.shares,
+    "one-language": manner.one_language,
+    "repetition": manner.repetition,
+    "length": manner.length,
+}
+MODEL = "model@"  # what stands before the folder of a reward model
 
 
 # -- several together ------------------------------------------------------------------------------
@@ -76,7 +86,8 @@ def chosen(
     """The rewards that an option such as `{"accuracy": 1, "format": 0.1}` names; weight 0 leaves
     one out.
 
-    A name is one of REWARDS, one of `own`, or `module:function`. UserError for any other name.
+    A name is one of REWARDS, one of `own`, `module:function`, or `model@FOLDER` for a reward model.
+    UserError for any other name.
     """
     found = []
     for name, weight in weights.items():
@@ -86,6 +97,8 @@ def chosen(
             found.append(Reward(name, own[name], weight))
         elif name in REWARDS:
             found.append(Reward(name, REWARDS[name], weight, ours=True))
+        elif name.startswith(MODEL):
+            found.append(Reward(name, ByRewardModel(name.removeprefix(MODEL)), weight, ours=True))
         else:
             found.append(Reward(name, imported(name), weight))
     return found
@@ -97,8 +110,8 @@ def imported(name: str) -> RewardFunction:
     if not colon:
         raise UserError(
             f"no reward is called {name!r}{nearest(name, REWARDS)} (there are "
-            f"{', '.join(REWARDS)}); one of your own is named module:function, or passed in "
-            "Python: train(options, rewards={name: function})"
+            f"{', '.join(REWARDS)}, and {MODEL}FOLDER for a reward model); one of your own is "
+            "named module:function, or passed in Python: train(options, rewards={name: function})"
         )
     try:
         function = getattr(importlib.import_module(module), attribute)
@@ -107,6 +120,32 @@ def imported(name: str) -> RewardFunction:
     if not callable(function):
         raise UserError(f"the reward {name!r} is no function")
     return function
+
+
+class ByRewardModel:
+    """What a reward model says of whole answers: its score at the last token, in [0, 1].
+
+    It is opened at once, so that a folder which is none is refused before the run begins."""
+
+    def __init__(self, folder: str):
+        self.folder = folder
+        self.scorers: dict[str, ByModel] = {}
+        self.judge = open_judge(folder, get_task("arithmetic"))
+
+    def __call__(self, episodes: Sequence[Episode]) -> list[float]:
+        pieces = [
+            (e.problem, Written(tuple(e.completion_ids), e.text, len(e.completion_ids), 0.0))
+            for e in episodes
+        ]
+        judge = self.of_task(episodes[0].problem.task) if episodes else self.judge
+        return [scores[-1] for scores in judge(pieces)]
+
+    def of_task(self, name: str) -> ByModel:
+        """The judge as one of this task's answers, whose prompts and steps it has to know."""
+        if name not in self.scorers:
+            judge = self.judge
+            self.scorers[name] = ByModel(judge.model, judge.head, judge.tokenizer, get_task(name))
+        return self.scorers[name]
 
 
 class Judge:

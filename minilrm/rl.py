@@ -62,8 +62,8 @@ class Options(loop.Options):
     )
     reward: dict[str, float] = option(
         {"accuracy": 1.0, "format": 0.1},
-        "what is rewarded, each with its weight: accuracy, format (one well-formed answer and a "
-        "proper end), or module:function",
+        "what is rewarded, each with its weight: accuracy, format, language, one-language, "
+        "repetition, length, model@FOLDER (a reward model), or module:function (rewards.py)",
         minimum=0,
         group="reward",
     )

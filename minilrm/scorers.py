@@ -16,8 +16,10 @@ from typing import Protocol
 import torch
 from torch import nn
 
+from minilrm import checkpoint
 from minilrm.batches import pad
-from minilrm.model import Transformer
+from minilrm.errors import UserError
+from minilrm.model import ScalarHead, Transformer
 from minilrm.tasks.base import Problem, Task
 from minilrm.tokenizer import Tokenizer
 
@@ -38,6 +40,7 @@ class Written:
 
 Rows = Sequence[tuple[Problem, Written]]
 AT_ONCE = 256  # rows that a reward model reads side by side
+HEAD = "reward"  # the head's name in a reward model's checkpoint
 
 
 class Scorer(Protocol):
@@ -105,3 +108,29 @@ class ByModel:
         """The scores at the ends of the new steps; at the last token if none has ended."""
         places = [p for p in range(len(ids) - new, len(ids)) if self.ends_step[ids[p]]]
         return tuple(numbers[p] for p in places or [len(ids) - 1])
+
+
+# -- by name ---------------------------------------------------------------------------------------
+
+
+def open_judge(where: str, task: Task, device: torch.device | None = None) -> ByModel:
+    """A trained judge from its checkpoint or run folder, ready to score. UserError if it has no
+    reward head."""
+    folder, model, tokenizer, _ = checkpoint.open_model(where, device or torch.device("cpu"))
+    head = ScalarHead(model.config.dim).to(next(model.parameters()).device)
+    checkpoint.load_heads(folder, {HEAD: head})
+    return ByModel(model, head, tokenizer, task)
+
+
+def verifier(name: str, task: Task, tokenizer: Tokenizer, device: torch.device) -> Scorer:
+    """The verifier that a user names: "likelihood", "checker", or a reward model's folder.
+    UserError for a reward model whose tokens are not those of the model that it would judge."""
+    if name == "likelihood":
+        return ByLikelihood()
+    if name == "checker":
+        task.step_labels(task.problems("validation", 1)[0], "")  # refused now, if ever
+        return ByChecker(task)
+    judge = open_judge(name, task, device)
+    if judge.tokenizer.merges != tokenizer.merges:
+        raise UserError(f"the reward model {name} has another tokenizer than the model it judges")
+    return judge

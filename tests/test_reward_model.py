@@ -23,7 +23,7 @@ from minilrm.model import ScalarHead
 from minilrm.reward_model import judging_loss, micro_batches
 from minilrm.rollout import episode
 from minilrm.sampler.decoding import Completion
-from minilrm.scorers import ByModel
+from minilrm.scorers import ByModel, open_judge
 from minilrm.tasks import get_task
 from minilrm.tasks.countdown import make_problem
 
@@ -153,7 +153,7 @@ def test_a_judge_learns_saves_and_opens_again(tmp_path, opened):
     run = reward_model.train(options)
     losses = [json.loads(line) for line in (run.folder / "metrics.jsonl").open() if "loss" in line]
     assert losses[-1]["loss"] < 0.9 * losses[0]["loss"]
-    judge = reward_model.open_judge(str(run.folder), TASK)
+    judge = open_judge(str(run.folder), TASK)
     e = written(opened.tokenizer, TEXT)
     piece = Piece(tuple(e.completion_ids), e.text, len(e.completion_ids), 0.0, (), "eos")
     [scores] = judge([(PROBLEM, piece)])
@@ -167,7 +167,7 @@ def test_a_task_without_steps_is_refused_and_a_checkpoint_without_a_head(tmp_pat
     with pytest.raises(UserError, match="does not judge single steps"):
         reward_model.Trainer(reward_model.Options(task="general", init="gsm8k-mini-base"))
     with pytest.raises(UserError):
-        reward_model.open_judge("countdown-base", TASK)
+        open_judge("countdown-base", TASK)
 
 
 # -- people ----------------------------------------------------------------------------------------

@@ -30,6 +30,7 @@ from minilrm.inference import METHODS, Driver
 from minilrm.inference.difficulty import PROBES, allocate, binned, guess
 from minilrm.intervals import mean, paired_bootstrap, wilson_interval
 from minilrm.sampler import Engine
+from minilrm.scorers import open_judge
 from minilrm.tasks import get_task
 from studies import common
 from studies.thinking.best_of import distance, expected_best, fit
@@ -85,7 +86,7 @@ def study_compare(scorer: inference.Scorer | None, names: list[str]) -> dict[str
 
 def judge(seed: int = 0, kind: str = "judge-exact") -> inference.ByModel:
     where = judge_folder(kind, seed)
-    return reward_model.open_judge(str(checkpoint.resolve(where)), get_task(TASK))
+    return open_judge(str(checkpoint.resolve(where)), get_task(TASK))
 
 
 # -- budgets by difficulty -------------------------------------------------------------------------
