@@ -122,12 +122,14 @@ def dvts(run: Run, ways: int = 4) -> Method:
     return run.answer(choose(root), [root])
 
 
-def tree(run: Run, ways: int = 4) -> Method:
+def tree(run: Run, ways: int = 1, patience: float = 0.85) -> Method:
     """Best-first search with backtracking: always go on from the best open place, wherever it is.
 
     Where all ways on from a place look worse than a place that was left before, the search goes
     back to that one. It ends at a finished answer that is good enough, or better than all that is
-    open. A place that has been tried is opened again with a lower score, for other draws.
+    open. A place that has been tried waits again for other draws, with `patience` times its score:
+    so one draw at a time is enough, and nothing is drawn beside a good one (with the exact checker
+    and the tokens of two samples, one way solves 58 % of countdown and four ways none: LOG.md).
     """
     root, order = Node(None), itertools.count()
     heap = [(-1.0, next(order), root)]
@@ -137,9 +139,9 @@ def tree(run: Run, ways: int = 4) -> Method:
         for child in grow(run, node, pieces):
             if child.state == "open":
                 heapq.heappush(heap, (-child.score, next(order), child))
-        # once more, after all that looks better: four draws are not all ways on
+        # once more, after all that looks better: what was drawn is not all ways on
         node.visits += 1
-        heapq.heappush(heap, (-node.score * 0.5**node.visits, next(order), node))
+        heapq.heappush(heap, (-node.score * patience**node.visits, next(order), node))
     return run.answer(choose(root), [root])
 
 

@@ -19,6 +19,7 @@ LABELS = {
     "judge-outcome": "outcomes alone",
     "judge-noise-10": "exact, 10 % of them turned round",
     "judge-noise-30": "exact, 30 % of them turned round",
+    "judge-thumbs": "500 verdicts of a simulated person, 5 % of them wrong",
 }
 BEST_OF = {
     "best-of-exact": "a process model of exact labels",

@@ -1,7 +1,9 @@
 """What more thinking buys on countdown with four numbers: many chains, verifiers, search, budgets.
 
     python -m studies.thinking judge-exact 0     a process model of exact labels; so judge-soft,
-                                                 judge-hard, judge-outcome, judge-noise-10, -30
+                                                 judge-hard, judge-outcome, judge-noise-10, -30, and
+                                                 judge-thumbs, from 500 verdicts of a person who is
+                                                 simulated and errs once in twenty
     python -m studies.thinking compare           every method with that judge, at equal tokens
     python -m studies.thinking checker           the searches with the exact checker
     python -m studies.thinking likelihood        the searches without a verifier
@@ -10,6 +12,9 @@
                                                  on prompts that need no thinking
     python -m studies.thinking best-of-exact     the far end of best-of-n, by that judge; so
                                                  best-of-outcome, best-of-likelihood
+    python -m studies.thinking forcing           one chain made longer: what "wait" corrects, and
+                                                 what it spoils
+    python -m studies.thinking three             three numbers within four greedy answers' tokens
     python -m studies.thinking grpo-sum 0        GRPO with rewards for steps; so grpo-min, and
                                                  grpo-outcome without them
     python -m studies.thinking all               everything that is missing, one after another
@@ -18,17 +23,19 @@ Each finished part is a line of data/results/thinking.jsonl; what stands there i
 Test split, n = 1000; what was tuned was tuned on validation. One thread.
 """
 
+import random
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from minilrm import checkpoint, grpo, inference, reward_model
+from minilrm import checkpoint, feedback, grpo, inference, reward_model
 from minilrm.compare import BUDGETS, compare, figures, numbers, worth
 from minilrm.inference import METHODS, Driver
 from minilrm.inference.difficulty import PROBES, allocate, binned, guess
 from minilrm.intervals import mean, paired_bootstrap, wilson_interval
+from minilrm.painter import Painter
 from minilrm.sampler import Engine
 from minilrm.scorers import open_judge
 from minilrm.tasks import get_task
@@ -44,7 +51,9 @@ JUDGES: dict[str, dict[str, Any]] = {
     "judge-outcome": {"labels": "outcome"},
     "judge-noise-10": {"labels": "exact", "noise": 0.1},
     "judge-noise-30": {"labels": "exact", "noise": 0.3},
+    "judge-thumbs": {"steps": 100},
 }
+THUMBS, MISTAKES = 500, 0.05  # verdicts on steps, and the share of them that are wrong
 
 
 def judge_folder(kind: str, seed: int) -> Path:
@@ -53,21 +62,44 @@ def judge_folder(kind: str, seed: int) -> Path:
 
 def study_judge(kind: str, seed: int) -> dict[str, Any]:
     """A judge, and how it does against the exact labels on validation."""
+    chosen = dict(JUDGES[kind])
+    if kind == "judge-thumbs":
+        chosen["feedback"] = simulated_thumbs(Path("runs") / f"study-thumbs-{seed}.jsonl", seed)
     log = common.run(
-        reward_model.train,
-        reward_model.Options,
-        judge_folder(kind, seed),
-        task=TASK,
-        init=BASE,
-        seed=seed,
-        threads=1,
-        **JUDGES[kind],
-    )
+        reward_model.train, reward_model.Options, judge_folder(kind, seed),
+        task=TASK, init=BASE, seed=seed, threads=1, **chosen,
+    )  # fmt: skip
     return {
         "losses": common.curves(log, ("loss",))["loss"],
         "evals": log.metrics("eval"),
         "summary": common.summary(log),
     }
+
+
+class Simulated(feedback.Session):
+    """A session whose labeller knows the truth and errs at times; it ends after THUMBS steps."""
+
+    def show(self, step: feedback.Step) -> None:
+        self.step = step
+
+    def press(self) -> str:
+        """The key for the step that is shown."""
+        self.pressed = getattr(self, "pressed", 0) + 1
+        if self.pressed > THUMBS:
+            return "q"
+        errs = random.Random(f"{self.options.seed}/{self.pressed}").random() < MISTAKES
+        return "u" if bool(self.step.truth) != errs else "d"
+
+
+def simulated_thumbs(path: Path, seed: int) -> Path:
+    """A file of verdicts, as `python -m minilrm.feedback` writes it."""
+    if not path.exists():
+        options = feedback.Options(task=TASK, checkpoint=BASE, out=path, n=THUMBS, seed=seed)
+        task, tokenizer, answers = feedback.write_answers(options)
+        session = Simulated(options, task, tokenizer, answers, Painter(), lambda: "")
+        session.key = session.press
+        session.run()
+    return path
 
 
 def driver(scorer: inference.Scorer | None) -> Driver:
@@ -187,6 +219,49 @@ def study_chains(seed: int) -> dict[str, Any]:
     return {"tasks": found}
 
 
+# -- one chain made longer, and three numbers ------------------------------------------------------
+
+LEAST = (0, 1, 2, 3, 4)  # samples' worth of tokens before an answer is let through
+
+
+def study_forcing(seed: int) -> dict[str, Any]:
+    """Budget forcing: accuracy and tokens by the least length, and what became of the answers that
+    nobody forced."""
+    machine, problems = driver(None), get_task(TASK).problems("test", N)
+    unit = worth(machine, get_task(TASK).problems("validation", 200))
+    budget, rows = round(2 * max(LEAST) * unit), []
+    methods = [("retry", METHODS["retry"][0], {})]
+    methods += [
+        (f"{k}", inference.budget_forcing, {"least": round(k * unit), "most": budget})
+        for k in LEAST
+    ]
+    unforced: list[bool] = []
+    for name, method, options in methods:
+        answers = machine.solve(method, problems, budget, **options)
+        row = figures(machine.task, problems, answers, budget)
+        right = [bit == "1" for bit in row["right"]]
+        if name == "0":
+            unforced = right
+        if unforced:
+            row["corrected"] = mean([b and not a for a, b in zip(unforced, right, strict=True)])
+            row["spoilt"] = mean([a and not b for a, b in zip(unforced, right, strict=True)])
+        least = options.get("least", 0)
+        row["control"] = mean([a.tokens >= least for a in answers])
+        rows.append({"least": name, **row})
+    return {"unit": unit, "rows": rows}
+
+
+def study_three(seed: int) -> dict[str, Any]:
+    """Three numbers, with the exact checker: right within the tokens of four greedy answers?"""
+    task = get_task("countdown")
+    model, tokenizer = common.open_model("countdown-base")
+    machine = Driver(Engine(model), tokenizer, task, inference.ByChecker(task))
+    greedy = machine.solve(inference.direct, task.problems("validation", 200), 10**6)
+    unit = mean([a.tokens for a in greedy])
+    names, budgets = ["retry", "weighted", *SEARCHES], [round(k * unit) for k in (1, 2, 4)]
+    return {"unit": unit, **compare(machine, task.problems("test", N), names, budgets)}
+
+
 # -- the far end of best-of-n ----------------------------------------------------------------------
 
 NUMBERS = (1, 2, 4, 8, 16, 32, 64)
@@ -248,6 +323,8 @@ STUDIES: dict[str, Callable[[int], dict[str, Any]]] = {
     "likelihood": lambda seed: study_compare(inference.ByLikelihood(), ["weighted", *SEARCHES]),
     "budgets": study_budgets,
     "chains": study_chains,
+    "forcing": study_forcing,
+    "three": study_three,
     "best-of-exact": lambda seed: study_best_of(judge(seed)),
     "best-of-outcome": lambda seed: study_best_of(judge(seed, "judge-outcome")),
     "best-of-likelihood": lambda seed: study_best_of(inference.ByLikelihood()),
