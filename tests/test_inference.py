@@ -207,7 +207,7 @@ def test_the_tree_search_comes_back_to_a_place_that_it_had_left():
         return {0: 0.8, 1: 0.6}.get(ids[0], 0.1) if len(ids) == 1 else 0.05 if ids[0] == 0 else 0.9
 
     model = Tree(3, score)
-    answer, _ = search(inf.tree, 10 * 16, model, ways=4)
+    answer, _ = search(inf.tree, 10 * 16, model, ways=4, patience=0.5)
     assert [request.ids for request in model.asked][:3] == [(), (0,), (1,)]
     assert answer.text.startswith("<answer>1+")
 

@@ -14,7 +14,8 @@ from minilrm.intervals import wilson_interval
 from studies.thinking import best_of, figures
 
 ROOT = Path(__file__).resolve().parent.parent
-LECTURES = [ROOT / "lectures" / name / "README.md" for name in ("07_many_chains", "08_search")]
+NAMES = ("07_many_chains", "08_search", "19_verifiers")
+LECTURES = [ROOT / "lectures" / name / "README.md" for name in NAMES]
 N, UNIT = 200, 40.0
 WORTHS = (1, 2, 4, 8)
 PAGE = "# x\n" + "".join(f"<!-- {n} -->\nold\n<!-- /{n} -->\n" for n in figures.BLOCKS) + "end\n"
@@ -196,7 +197,7 @@ def test_a_page_without_markers_is_refused(tmp_path):
 
 @pytest.mark.parametrize("page", LECTURES, ids=lambda page: page.parent.name)
 def test_a_lecture_shows_the_figures_of_the_results(page):
-    """If this fails: python -m studies.thinking.figures --into and the pages of lectures 7 and
-    8."""
+    """If this fails: python -m studies.thinking.figures --into and the pages of lectures 7,
+    8 and 19."""
     text = page.read_text(encoding="utf-8")
     assert figures.filled(text, json.loads(json.dumps(figures.summarise()))) == text
