@@ -29,6 +29,7 @@ from minilrm.optim import adamw, lr_factor, set_lr
 from minilrm.options import option
 from minilrm.tasks.base import SOLUTION_STYLES, Task, problem_rng
 from minilrm.tokenizer import Tokenizer
+from minilrm.traces import read_pool, walk
 
 
 @dataclass
@@ -39,6 +40,11 @@ class Options(loop.Options):
         "gsm8k-mini-base", "where to start: a shipped model, a checkpoint or a run folder"
     )
     style: str = option("steps", "how the solutions are written", choices=SOLUTION_STYLES)
+    pool: Path | None = option(
+        None,
+        "learn from this traces.jsonl, what a model has said and somebody kept, instead of the "
+        "task's own solutions; then --style does not count",
+    )
     steps: int = option(200, "optimizer steps", minimum=1)
     batch: int = option(64, "examples per step", minimum=1)
     lr: float = option(3e-4, "highest learning rate of AdamW", exclusive_minimum=0)
@@ -69,7 +75,22 @@ class Trainer(loop.Trainer):
         self.state: State = State()
         self.model, self.tokenizer = starting_point(options, self.device)
         self.origin = options.init
+        self.pool = self.read(options.pool) if options.pool else []
         self.optimizers = adamw(self.model, options.lr)
+
+    def read(self, path: Path) -> list[Example]:
+        """The traces of a pool that fit into the context. UserError if there are none."""
+        found, context = read_pool(path, self.task, self.tokenizer).examples, self.context
+        fitting = [e for e in found if len(e.prompt_ids) + len(e.completion_ids) <= context]
+        if len(fitting) < len(found):
+            print(f"{len(found) - len(fitting)} of {len(found)} traces do not fit and are left out")
+        if not fitting:
+            raise UserError(f"no trace of {path} fits into a context of {context} tokens")
+        return fitting
+
+    @property
+    def context(self) -> int:
+        return self.model.config.max_seq_len
 
     # -- the algorithm box -----------------------------------------------------------------------
 
@@ -93,9 +114,13 @@ class Trainer(loop.Trainer):
         }
 
     def draw(self, step: int) -> list[Example]:
-        """The examples of a step: fresh problems of the training split, by number. Those too long
-        for the context are dropped and counted."""
-        o, context = self.options, self.model.config.max_seq_len
+        """The examples of a step: the next ones of the pool, each round in a new order; or fresh
+        problems of the training split, by number. Those too long for the context are dropped and
+        counted."""
+        o, context = self.options, self.context
+        if self.pool:
+            places = walk(len(self.pool), o.seed, step * o.batch, o.batch)
+            return [self.pool[i] for i in places]
         examples: list[Example] = []
         for i in range(100 * o.batch):
             rng = problem_rng(o.seed, step * 100 * o.batch + i, f"{self.task.name}/sft")
@@ -118,7 +143,7 @@ class Trainer(loop.Trainer):
         if dropped:
             print(
                 f"{dropped} of {drawn} solved problems were too long for the context of "
-                f"{self.model.config.max_seq_len} tokens and were left out"
+                f"{self.context} tokens and were left out"
             )
         return super().summary(after, last) | {
             "examples_dropped": dropped,
