@@ -169,8 +169,8 @@ def shapes(options_class: type) -> dict[str, Shape]:
 
 
 def flag(name: str) -> str:
-    """`max_new_tokens` -> `--max-new-tokens`."""
-    return "--" + name.replace("_", "-")
+    """`max_new_tokens` -> `--max-new-tokens`, `from_` -> `--from`."""
+    return "--" + name.rstrip("_").replace("_", "-")
 
 
 def default_of(field: dataclasses.Field) -> Any:

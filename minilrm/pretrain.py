@@ -47,6 +47,7 @@ ROUND = (
 )
 HELD_OUT = 100_000  # tokens of documents for the validation loss
 WARMUP = 50  # steps over which the learning rates rise
+PLACES = ("out", "export", "resume")  # folders of this machine, which say nothing of the model
 LOSSES_KEPT = 50  # of the newest steps, to be averaged
 
 
@@ -225,7 +226,7 @@ class Trainer(loop.Trainer):
                 info=checkpoint.Info(
                     task=o.task,
                     command="python -m minilrm.pretrain",
-                    options=to_dict(o),
+                    options={k: v for k, v in to_dict(o).items() if k not in PLACES},
                     scores=summary,
                 ),
             )

@@ -10,7 +10,6 @@ resumed from its last checkpoint under runs/.
 """
 
 import argparse
-import shutil
 import sys
 from collections.abc import Callable, Sequence
 from datetime import datetime
@@ -19,7 +18,7 @@ from typing import Any
 
 import torch
 
-from minilrm import checkpoint, cli, evaluate, machine
+from minilrm import checkpoint, cli, evaluate, loop, machine
 from minilrm.errors import UserError
 from minilrm.files import append_jsonl, read_json, read_log
 from minilrm.loop import Result
@@ -69,15 +68,6 @@ def folder(*words: object) -> Path:
     return Path("runs") / "-".join(["study", *map(str, words)])
 
 
-def begun(where: Path) -> bool:
-    """Whether a run can be resumed there. What is left of one that died before its first
-    checkpoint is removed."""
-    if any((where / "checkpoints").glob("step-*")):
-        return True
-    shutil.rmtree(where, ignore_errors=True)
-    return False
-
-
 def run(
     train: Callable[[Any], Result], options: Callable[..., Any], where: Path, **chosen: Any
 ) -> RunLog:
@@ -87,14 +77,16 @@ def run(
     that has come to its end is not trained on. KeyboardInterrupt if it was interrupted once more:
     half a run is no result.
     """
-    if begun(where) and (where / "summary.json").is_file():
-        return RunLog.open(where)
-    return trained(train, options(resume=where) if begun(where) else options(out=where, **chosen))
+    return whole(loop.carry_on(train, options, where, **chosen))
 
 
 def trained(train: Callable[[Any], Result], options: Any) -> RunLog:
     """Train with these options; the run, if it came to its end."""
-    result = train(options)
+    return whole(train(options))
+
+
+def whole(result: Result) -> RunLog:
+    """The run; KeyboardInterrupt for one that was interrupted."""
     if not result.finished:
         raise KeyboardInterrupt
     return RunLog.open(result.folder)

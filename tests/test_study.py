@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import pytest
 from conftest import pay
 
-from minilrm import grpo
+from minilrm import grpo, loop
 from minilrm.loop import Result
 from minilrm.loop import run as loop_run
 from minilrm.runlog import RunLog
@@ -68,7 +68,10 @@ def test_a_run_is_begun_resumed_and_then_left_alone(tmp_path):
 def test_the_remains_of_a_run_that_died_at_once_are_cleared_away(tmp_path):
     where = tmp_path / "run"
     (where / "checkpoints").mkdir(parents=True)
-    assert not common.begun(where) and not where.exists()
+    (where / "config.json").write_text("half of it")
+    clean = []
+    loop.carry_on(lambda how: clean.append(not where.exists()), dict, where)
+    assert clean == [True]
 
 
 def test_ctrl_c_says_how_to_go_on_and_ends_with_130(capsys):

@@ -12,7 +12,7 @@ shortest). Its command has options of its own on top of `Options`. `trainer.py` 
 carries, `run.py` the way from the first evaluation to the report. Nothing here knows an objective.
 """
 
-from minilrm.loop.run import Result, train
+from minilrm.loop.run import Result, carry_on, train
 from minilrm.loop.trainer import Evaluation, Options, State, Trainer
 
-__all__ = ["Evaluation", "Options", "Result", "State", "Trainer", "train"]
+__all__ = ["Evaluation", "Options", "Result", "State", "Trainer", "carry_on", "train"]

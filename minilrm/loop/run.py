@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -68,6 +70,24 @@ def train(make: type[Trainer], options: Options, show_options: bool = False, **m
         raise
 
 
+def carry_on(
+    command: Callable[[Any], Result], options: Callable[..., Any], where: Path, **chosen: Any
+) -> Result:
+    """The run in `where`: trained from its beginning, or resumed if it was interrupted; one that
+    has come to its end is not trained on.
+
+    command: a command's `train`; options: its class of options; chosen: those of a fresh run. What
+    is left of a run that died before its first checkpoint is removed.
+    """
+    begun = any((where / "checkpoints").glob("step-*"))
+    if begun and (where / "summary.json").is_file():
+        return Result(where, finished=True)
+    if begun:
+        return command(options(resume=where))
+    shutil.rmtree(where, ignore_errors=True)
+    return command(options(out=where, **chosen))
+
+
 def final_options(make: type[Trainer], options: Any) -> tuple[Any, RunLog | None]:
     """The options that a run has, checked; and its folder, if it is there already."""
     check(options)
@@ -104,7 +124,7 @@ def refuse_another_beginning(make: type[Trainer], options: Any, saved: dict[str,
 def with_absolute_paths(options: Any) -> Any:
     """A copy whose files and folders are found from any working directory, so that a run can be
     resumed from another one."""
-    names = ("data", "init", "teacher", "student", "pool")
+    names = ("data", "init", "teacher", "student", "pool", "process", "feedback")
     given = {name: getattr(options, name, None) for name in names}
     there = {n: value for n, value in given.items() if value is not None and Path(value).exists()}
     return options.replace(**{n: type(v)(Path(v).resolve()) for n, v in there.items()})

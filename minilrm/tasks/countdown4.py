@@ -24,7 +24,7 @@ class Countdown4(Countdown):
     """largest: numbers are drawn from 1 to this, 5 to 99."""
 
     name = "countdown-4"
-    base = None  # none is shipped yet
+    base = "countdown-4-base"
     shipped = {}
 
     def __init__(self, largest: int = 25):

@@ -44,13 +44,14 @@ from studies.thinking.best_of import distance, expected_best, fit
 
 TASK, BASE, N, VALIDATION = "countdown-4", "countdown-4-base", 1000, 1000
 SEARCHES = [name for name, (_, judged) in METHODS.items() if judged == "steps"]
+JUDGE_STEPS = 200
 JUDGES: dict[str, dict[str, Any]] = {
-    "judge-exact": {"labels": "exact"},
-    "judge-soft": {"labels": "soft"},
-    "judge-hard": {"labels": "hard"},
-    "judge-outcome": {"labels": "outcome"},
-    "judge-noise-10": {"labels": "exact", "noise": 0.1},
-    "judge-noise-30": {"labels": "exact", "noise": 0.3},
+    "judge-exact": {"labels": "exact", "steps": JUDGE_STEPS},
+    "judge-soft": {"labels": "soft", "steps": JUDGE_STEPS},
+    "judge-hard": {"labels": "hard", "steps": JUDGE_STEPS},
+    "judge-outcome": {"labels": "outcome", "steps": JUDGE_STEPS},
+    "judge-noise-10": {"labels": "exact", "noise": 0.1, "steps": JUDGE_STEPS},
+    "judge-noise-30": {"labels": "exact", "noise": 0.3, "steps": JUDGE_STEPS},
     "judge-thumbs": {"steps": 100},
 }
 THUMBS, MISTAKES = 500, 0.05  # verdicts on steps, and the share of them that are wrong
