@@ -1,8 +1,9 @@
 """Labels of steps: what a judge of steps learns from, and what it is measured by.
 
 An answer is cut into steps where a token ends one (`Task.step_ends`). A label in [0, 1] says of
-each whether the right answer can still be reached behind it. It comes from the task's own rule, or
-from a person.
+each whether the attempt that it belongs to can still become right. It comes from the task's own
+rule, or from a person. (A model that gives an attempt up and begins another one may be right in the
+end all the same: what continuations find is another quantity.)
 """
 
 import math
@@ -45,7 +46,7 @@ def step_places(e: Episode, judge: ByModel) -> list[int]:
 
 
 def exact_label(task: Task, tokenizer: Tokenizer, e: Episode, place: int) -> float:
-    """Whether the right answer can still be reached after the token at this place."""
+    """Whether the attempt at this place can still become right; at the end, whether it is."""
     ids = e.completion_ids[: place + 1 - len(e.prompt_ids)]
     ended = ids[-1] == tokenizer.eos_id
     if ended:
@@ -86,9 +87,10 @@ def verdicts(judge: ByModel, answers: Sequence[Episode]) -> list[Verdicts]:
 def against_the_truth(rows: Sequence[Verdicts], threshold: float = 0.5) -> dict[str, float]:
     """How a judge of steps does against the exact labels.
 
-    error_accuracy: of the wrong answers, the share whose first wrong step is the first that the
-    judge holds for wrong (score at most `threshold`). right_accuracy: of the right ones, the share
-    of which it holds no step for wrong. f1: their harmonic mean (ProcessBench, 2412.06559).
+    error_accuracy: of the answers with a wrong step, the share whose first wrong step is the first
+    that the judge holds for wrong (score at most `threshold`). right_accuracy: of those without
+    one, the share of which it holds no step for wrong. f1: their harmonic mean, 0 where one of them
+    is (ProcessBench, 2412.06559, where an answer with a wrong step is a wrong answer).
     step_accuracy: of all steps up to the first wrong one. brier: mean squared error of their
     scores.
     """
@@ -105,7 +107,7 @@ def against_the_truth(rows: Sequence[Verdicts], threshold: float = 0.5) -> dict[
     return {
         "error_accuracy": low,
         "right_accuracy": high,
-        "f1": 2 * low * high / (low + high) if low + high else math.nan,
+        "f1": 2 * low * high / (low + high) if low * high else min(low, high),
         "step_accuracy": mean(steps),
         "brier": sum(errors) / max(1, len(errors)),
         "n_wrong": len(wrong),

@@ -90,7 +90,7 @@ class Trainer(loop.Trainer):
 
     @classmethod
     def kept(cls, options: Options) -> Sequence[str]:
-        return ("task", "init", "labels")
+        return ("task", "init", "labels", "feedback")
 
     def __init__(self, options: Options):
         super().__init__(options)
@@ -248,7 +248,8 @@ class Trainer(loop.Trainer):
         return loop.Evaluation(figures=self.found)
 
     def summary(self, after: Scores | None, last: Path) -> dict[str, Any]:
-        return super().summary(after, last) | {"labels": self.options.labels} | self.found
+        labels = "people" if self.thumbs else self.options.labels
+        return super().summary(after, last) | {"labels": labels} | self.found
 
 
 # -- pure pieces -----------------------------------------------------------------------------------

@@ -65,8 +65,8 @@ class ByLikelihood:
 
 
 class ByChecker:
-    """1.0 for a step after which the answer can still be reached, 0.0 for all behind one after
-    which it cannot: exact, by the task's own rule. What no model can beat."""
+    """1.0 for a step after which its attempt can still become right, 0.0 for one after which it
+    cannot: exact, by the task's own rule. What no model can beat."""
 
     reads = False
 

@@ -353,7 +353,7 @@ def test_frames_word_for_word():
         render_frame(Problem("demo", "Quoi?", "2", "b", meta={"language": "fr"}))
         == "Question: Quoi?\nAnswer:"
     )
-    assert set(PROMPT_STYLES) == {"plain", "cot", "few_shot"}
+    assert set(PROMPT_STYLES) == {"plain", "cot", "few_shot", "textbook"}
     with pytest.raises(ValueError, match="belong to the style"):
         render_frame(one, "plain", ((two, " #### 2"),))
 

@@ -53,7 +53,6 @@ STORIES_MIX: dict[str, tuple[float, str]] = {
     "text": (0.010, MIX["text"][1]),
 }
 MIXES = {"gsm8k-mini": MIX, "stories": STORIES_MIX}
-TEXTBOOK = {"en": ("Problem", "Solution"), "es": ("Problema", "Solución")}
 
 
 class Web:
@@ -113,9 +112,8 @@ def textbook(corpus: Web, rng: random.Random) -> tuple[str, list[Problem]]:
     problems = [task.sample(rng, corpus.split) for _ in range(rng.choice((1, 1, 2)))]
     pages = []
     for problem in problems:
-        head, worked = TEXTBOOK[problem.meta["language"]]
         style = "plan_verify" if rng.random() < 0.15 else "steps"
-        pages.append(f"{head}: {problem.prompt}\n{worked}:{task.solution(problem, rng, style)}")
+        pages.append(task.render(problem, "textbook") + task.solution(problem, rng, style))
     return "\n\n".join(pages), problems
 
 

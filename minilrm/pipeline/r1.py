@@ -24,6 +24,7 @@ from typing import Any
 
 from minilrm import grpo, loop, machine, manner, sft
 from minilrm.checkpoint import newest_valid, open_model
+from minilrm.errors import UserError
 from minilrm.files import write_bytes_atomic
 from minilrm.options import device_option, option, seed_option, threads_option
 from minilrm.pipeline.mixed import mixed_with
@@ -206,7 +207,12 @@ class R1:
         counts: Counter[str],
         general: int,
     ) -> Outcome:
-        """A pool of traces, as `sft --pool` reads it."""
+        """A pool of traces, as `sft --pool` reads it. UserError if nothing was kept."""
+        if not kept:
+            raise UserError(
+                f"none of {counts['sampled']} answers is right, well-formed and wanted, so there is "
+                "nothing to learn from; more --rl-steps, --prompts or --samples, or a better --base"
+            )
         records = [as_record(tokenizer, e) for e in kept]
         task = get_task("general")
         for i in range(general):

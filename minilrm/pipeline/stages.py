@@ -103,7 +103,7 @@ def carry_out(folder: Path, stage: Stage, done: Mapping[str, Done]) -> Done | No
     if outcome is None:
         return None
     artefact, figures = outcome
-    record = {
+    record: dict[str, Any] = {
         "artefact": artefact.relative_to(place).as_posix(),
         "sha256": fingerprint(artefact),
         "inputs": {name: done[name].sha256 for name in stage.needs},
@@ -125,7 +125,7 @@ def finished(folder: Path, stage: Stage) -> Done | None:
     try:
         found = Done(**read_json(path))
         actual = fingerprint(folder / stage.name / found.artefact)
-    except (TypeError, OSError, ValueError) as error:
+    except (UserError, TypeError, OSError, ValueError) as error:
         raise UserError(
             f"{path} cannot be read ({error!r}); --from {stage.name} makes it anew"
         ) from error

@@ -10,6 +10,7 @@ import re
 
 from minilrm.tasks.problem import PROMPT_STYLES, Problem
 
+TEXTBOOK = {"en": ("Problem", "Solution"), "es": ("Problema", "Solución")}
 FRAMES = {"en": "Question: {prompt}\nAnswer:", "es": "Pregunta: {prompt}\nRespuesta:"}
 NUDGES = {"en": " Let's think step by step.", "es": " Pensemos paso a paso."}
 SEPARATOR = "\n\n"  # between the solved examples of a few-shot prompt
@@ -24,8 +25,8 @@ def render_frame(
 ) -> str:
     r"""The prompt text of a problem, in the language that its `meta` names.
 
-    `few_shot` puts solved examples before the question, each the plain prompt followed by its
-    solution:
+    `textbook` is a second wording, that of worked examples. `few_shot` puts solved examples before
+    the question, each the plain prompt followed by its solution:
 
     >>> first = Problem("demo", "1 + 1?", "2", "a")
     >>> second = Problem("demo", "¿2 + 2?", "4", "b", meta={"language": "es"})
@@ -43,6 +44,9 @@ def render_frame(
     if style == "few_shot":
         solved = [frame(example) + solution for example, solution in examples]
         return SEPARATOR.join([*solved, frame(problem)])
+    if style == "textbook":
+        problem_word, solution_word = TEXTBOOK[language(problem)]
+        return f"{problem_word}: {problem.prompt}\n{solution_word}:"
     return frame(problem) + (NUDGES[language(problem)] if style == "cot" else "")
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 SPLITS = ("train", "validation", "test", "ood")
-PROMPT_STYLES = ("plain", "cot", "few_shot")
+PROMPT_STYLES = ("plain", "cot", "few_shot", "textbook")
 SOLUTION_STYLES = ("reflex", "careless", "steps", "plan_verify")
 
 
