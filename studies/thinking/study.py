@@ -31,7 +31,7 @@ from typing import Any
 import torch
 
 from minilrm import checkpoint, feedback, grpo, inference, reward_model
-from minilrm.compare import BUDGETS, compare, figures, numbers, worth
+from minilrm.compare import compare, figures, worth
 from minilrm.inference import METHODS, Driver
 from minilrm.inference.difficulty import PROBES, allocate, binned, guess
 from minilrm.intervals import mean, paired_bootstrap, wilson_interval
@@ -42,7 +42,10 @@ from minilrm.tasks import get_task
 from studies import common
 from studies.thinking.best_of import distance, expected_best, fit
 
-TASK, BASE, N, VALIDATION = "countdown-4", "countdown-4-base", 1000, 1000
+TASK, BASE, N = "countdown-4", "countdown-4-base", 1000
+BUDGETS = (1, 2, 4, 8, 16)  # samples' worth: where searches and votes part
+FAR_N = 300  # problems of the far end of best-of-n, 64 chains each
+BUDGET_N = 300  # problems for budgets by difficulty, 64 chains each, on validation and on test
 SEARCHES = [name for name, (_, judged) in METHODS.items() if judged == "steps"]
 JUDGE_STEPS = 200
 JUDGES: dict[str, dict[str, Any]] = {
@@ -109,10 +112,10 @@ def driver(scorer: inference.Scorer | None) -> Driver:
 
 
 def study_compare(scorer: inference.Scorer | None, names: list[str]) -> dict[str, Any]:
-    """Methods on the test split, from 1 to 64 samples' worth of tokens."""
+    """Methods on the test split, at equal tokens."""
     machine = driver(scorer)
     unit = worth(machine, get_task(TASK).problems("validation", 200))
-    budgets = [round(k * unit) for k in numbers(BUDGETS)]
+    budgets = [round(k * unit) for k in BUDGETS]
     found = compare(machine, get_task(TASK).problems("test", N), names, budgets)
     return {"unit": unit, **found}
 
@@ -129,7 +132,7 @@ def study_budgets(seed: int) -> dict[str, Any]:
     """Tokens by difficulty against the same for all, where any right chain is found by the model's
     own check. Each way of guessing a problem's chance is fitted on validation."""
     task, machine = get_task(TASK), driver(None)
-    sets = {split: task.problems(split, N) for split in ("validation", "test")}
+    sets = {split: task.problems(split, BUDGET_N) for split in ("validation", "test")}
     chains = {split: outcomes(machine, problems, 64) for split, problems in sets.items()}
     price = mean([t for of in chains["validation"] for _, t in of])
     value = judge(seed)
@@ -145,22 +148,23 @@ def study_budgets(seed: int) -> dict[str, Any]:
         found["uniform"][k] = {"accuracy": mean(right), "tokens": k * price}
     for name, feature in features.items():
         table = binned(
-            [feature(i, "validation") for i in range(N)],
+            [feature(i, "validation") for i in range(BUDGET_N)],
             [mean([r for r, _ in of]) for of in chains["validation"]],
             bins=5 if name == "probes" else 10,
         )
-        chances = [guess(table, feature(i, "test")) for i in range(N)]
+        chances = [guess(table, feature(i, "test")) for i in range(BUDGET_N)]
         paid = PROBES if name == "probes" else 0
         rows = {}
         for k in (1, 2, 4, 8, 16, 32):
-            extra = allocate(chances, max(0.0, (k - paid) * N * price), price)
+            extra = allocate(chances, max(0.0, (k - paid) * BUDGET_N * price), price)
             right = [
-                any(r for r, _ in chains["test"][i][: min(64, paid + extra[i])]) for i in range(N)
+                any(r for r, _ in chains["test"][i][: min(64, paid + extra[i])])
+                for i in range(BUDGET_N)
             ]
             tokens = (paid + mean([min(64 - paid, e) for e in extra])) * price
             rows[k] = {
                 "accuracy": mean(right),
-                "ci": wilson_interval(sum(right), N),
+                "ci": wilson_interval(sum(right), BUDGET_N),
                 "tokens": tokens,
             }
         found["by"][name] = rows
@@ -270,7 +274,7 @@ NUMBERS = (1, 2, 4, 8, 16, 32, 64)
 
 def study_best_of(scorer: inference.Scorer) -> dict[str, Any]:
     """What the judge promises and what is true, for the best of n by its score."""
-    machine, problems = driver(scorer), get_task(TASK).problems("test", N)
+    machine, problems = driver(scorer), get_task(TASK).problems("test", FAR_N)
     answers = machine.solve(drawn, problems, 10**9, n=max(NUMBERS), judge=True)
     groups = []
     for problem, answer in zip(problems, answers, strict=True):
