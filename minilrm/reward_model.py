@@ -47,11 +47,13 @@ from minilrm.measure import Scores
 from minilrm.model import ScalarHead, Transformer
 from minilrm.optim import adamw, lr_factor, set_lr
 from minilrm.options import option
-from minilrm.rollout import Episode, rollout
+from minilrm.rollout import Episode, episode, rollout
 from minilrm.sampler import Engine, generate
+from minilrm.sampler.decoding import Completion
 from minilrm.scorers import HEAD, ByModel
-from minilrm.tasks import Problem
+from minilrm.tasks import Problem, Task
 from minilrm.tasks.base import problem_rng
+from minilrm.tokenizer import Tokenizer
 
 LABELS = ("exact", "soft", "hard", "outcome")
 
@@ -70,6 +72,12 @@ class Options(loop.Options):
         None, "people's labels, a file that minilrm.feedback wrote; then --labels does not count"
     )
     rollouts: int = option(8, "continuations from each step, for soft and hard labels", minimum=1)
+    branch: float = option(
+        0.0,
+        "further answers, as a share of the first ones, that begin behind a right step: what a "
+        "search will show the judge (with --labels exact)",
+        minimum=0,
+    )
     noise: float = option(0.0, "share of labels that are turned round", minimum=0, maximum=1)
     steps: int = option(300, "optimizer steps", minimum=1)
     prompts: int = option(32, "problems per step", minimum=1)
@@ -98,6 +106,8 @@ class Trainer(loop.Trainer):
         if start is None:
             raise UserError(f"no base is shipped for {self.task.name}; name the policy with --init")
         _, self.policy, self.tokenizer, _ = checkpoint.open_model(start, self.device)
+        if options.branch and (options.labels != "exact" or options.feedback):
+            raise UserError("--branch needs to know which steps are right: --labels exact")
         if options.labels != "outcome":
             # refused now, if ever
             self.task.step_labels(self.task.problems("validation", 1)[0], "")
@@ -149,7 +159,45 @@ class Trainer(loop.Trainer):
         ]
         answers = [e for group in self.write(problems, o.samples, step) for e in group]
         self.state.tokens_generated += sum(e.length for e in answers)
-        return self.label(answers, step)
+        judged = self.label(answers, step)
+        return judged + self.branches(answers, judged, step) if o.branch else judged
+
+    def branches(
+        self, answers: Sequence[Episode], judged: Sequence[Judged], step: int
+    ) -> list[Judged]:
+        """Answers that go on from right steps of others, with the labels of what is new in them.
+
+        Of the policy's own answers most go wrong at once where problems are hard, and from there on
+        every label is 0: nearly nothing is learnt of second steps.
+        """
+        o = self.options
+        begun = [
+            (e, place)
+            for e, j in zip(answers, judged, strict=True)
+            for place, label in zip(j.places[:-1], j.labels, strict=False)
+            if label == 1
+        ]
+        if not begun:
+            return []
+        rng = random.Random(f"{o.seed}/{step}/branch")
+        chosen = rng.choices(begun, k=round(o.branch * len(answers)))
+        longest = max(place + 1 for _, place in chosen)
+        room = min(self.max_new_tokens, self.model.config.max_seq_len - longest)
+        prefixes = [[*e.prompt_ids, *e.completion_ids][: place + 1] for e, place in chosen]
+        groups = generate(
+            self.engine, self.tokenizer, prefixes, max_new_tokens=room,
+            temperature=o.temperature, seed=o.seed * 3_000_017 + step,
+        )  # fmt: skip
+        further = [
+            continued(self.task, self.tokenizer, e, prefix, group[0])
+            for (e, _), prefix, group in zip(chosen, prefixes, groups, strict=True)
+        ]
+        self.state.tokens_generated += sum(len(group[0].token_ids) for group in groups)
+        found = []
+        for j, (_, place) in zip(self.label(further, step), chosen, strict=True):
+            new = [(p, y) for p, y in zip(j.places, j.labels, strict=True) if p > place]
+            found.append(Judged(j.ids, [p for p, _ in new], [y for _, y in new]))
+        return [j for j in found if j.places]
 
     def write(self, problems: Sequence[Problem], samples: int, seed: int) -> list[list[Episode]]:
         """The policy's answers."""
@@ -253,6 +301,18 @@ class Trainer(loop.Trainer):
 
 
 # -- pure pieces -----------------------------------------------------------------------------------
+
+
+def continued(
+    task: Task, tokenizer: Tokenizer, e: Episode, prefix: Sequence[int], c: Completion
+) -> Episode:
+    """The answer that begins as `e` does, up to the end of `prefix`, and goes on with `c`."""
+    begun = list(prefix[len(e.prompt_ids) :])
+    text = tokenizer.decode(begun) + c.sampled_text
+    ids, ones = [*begun, *c.token_ids], [1] * (len(begun) + len(c.token_ids))
+    logprobs = [*e.logprobs[: len(begun)], *c.logprobs]
+    whole = Completion(text, text, ids, ones, logprobs, c.finish_reason)
+    return episode(task, e.problem, e.prompt_ids, whole)
 
 
 def judging_loss(

@@ -25,6 +25,7 @@ from minilrm.rollout import episode
 from minilrm.sampler.decoding import Completion
 from minilrm.scorers import ByModel, open_judge
 from minilrm.tasks import get_task
+from minilrm.tasks.base import problem_rng
 from minilrm.tasks.countdown import make_problem
 
 TASK = get_task("countdown")
@@ -117,6 +118,35 @@ def test_noise_turns_labels_round(tmp_path):
 
 
 # -- the loss --------------------------------------------------------------------------------------
+
+
+def test_branches_go_on_from_right_steps_and_teach_what_is_new_in_them(tmp_path):
+    """Catches: labels of the prefix learnt twice; continuations of wrong steps; answers of one
+    problem graded as another's."""
+    made = trainer(tmp_path, branch=1.0)
+    problems = [TASK.sample(problem_rng(0, i, "test"), "train") for i in range(6)]
+    answers = [e for group in made.write(problems, 4, 0) for e in group]
+    judged = made.label(answers, 0)
+    found = made.branches(answers, judged, 0)
+    right = {
+        tuple(j.ids[: place + 1])
+        for j in judged
+        for place, label in zip(j.places[:-1], j.labels, strict=False)
+        if label == 1
+    }
+    assert 0 < len(found) <= len(answers)
+    for j in found:
+        starts = [n for n in range(len(j.ids)) if tuple(j.ids[:n]) in right]
+        assert starts and min(j.places) >= min(starts)
+        again = [p for p in range(min(j.places), len(j.ids)) if made.judge.ends_step[j.ids[p]]]
+        assert set(j.places) <= {*again, len(j.ids) - 1}
+    more = [len(made.labelled(1)), len(trainer(tmp_path).labelled(1))]
+    assert more[0] > more[1]
+
+
+def test_branches_need_exact_labels(tmp_path):
+    with pytest.raises(UserError, match="--labels exact"):
+        trainer(tmp_path, branch=1.0, labels="soft")
 
 
 def test_the_loss_is_the_mean_over_steps_however_it_is_cut(opened):
