@@ -14,6 +14,7 @@ from studies.markdown import DASH, percent, plain_number, show, table
 
 LABELS = {
     "judge-exact": "exact labels",
+    "judge-branch": "exact labels, and as many answers again that begin behind right steps",
     "judge-soft": "soft labels: the share of 8 continuations that are right",
     "judge-hard": "hard labels: whether any of 8 is right",
     "judge-outcome": "outcomes alone",

@@ -48,8 +48,10 @@ FAR_N = 300  # problems of the far end of best-of-n, 64 chains each
 BUDGET_N = 300  # problems for budgets by difficulty, 64 chains each, on validation and on test
 SEARCHES = [name for name, (_, judged) in METHODS.items() if judged == "steps"]
 JUDGE_STEPS = 200
+BEST_JUDGE = "judge-branch"  # chosen on validation: the one that guides the searches
 JUDGES: dict[str, dict[str, Any]] = {
     "judge-exact": {"labels": "exact", "steps": JUDGE_STEPS},
+    "judge-branch": {"labels": "exact", "branch": 1.0, "steps": JUDGE_STEPS},
     "judge-soft": {"labels": "soft", "steps": JUDGE_STEPS},
     "judge-hard": {"labels": "hard", "steps": JUDGE_STEPS},
     "judge-outcome": {"labels": "outcome", "steps": JUDGE_STEPS},
@@ -120,7 +122,7 @@ def study_compare(scorer: inference.Scorer | None, names: list[str]) -> dict[str
     return {"unit": unit, **found}
 
 
-def judge(seed: int = 0, kind: str = "judge-exact") -> inference.ByModel:
+def judge(seed: int = 0, kind: str = BEST_JUDGE) -> inference.ByModel:
     where = judge_folder(kind, seed)
     return open_judge(str(checkpoint.resolve(where)), get_task(TASK))
 
@@ -335,7 +337,7 @@ STUDIES: dict[str, Callable[[int], dict[str, Any]]] = {
     "best-of-likelihood": lambda seed: study_best_of(inference.ByLikelihood()),
     **{kind: (lambda seed, kind=kind: study_grpo(kind, seed)) for kind in PROCESS},
 }
-SEEDS = {kind: (0, 1, 2) for kind in ("judge-exact", *PROCESS)}
+SEEDS = {kind: (0, 1, 2) for kind in (BEST_JUDGE, *PROCESS)}
 
 
 def main() -> None:
