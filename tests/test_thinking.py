@@ -117,14 +117,15 @@ def test_the_examples_in_the_docstrings_hold(module):
 def test_nothing_measured_is_said_so_and_draws_nothing(made):
     """Catches: an error, an empty picture, a table without rows."""
     summary, page, _, folder = made()
-    assert not any(summary.values()) and len(summary) == 6
+    assert not any(summary.values()) and len(summary) == 7
     assert page.count("Not measured yet") == len(figures.BLOCKS) and "old" not in page
     assert not list(folder.glob("*.png"))
 
 
 def test_all_parts_give_the_records_numbers_their_pictures_and_their_tables(made):
     records = [compared("compare", 0.1, verifier=0.5), compared("checker", 0.3, chains=False),
-               compared("likelihood", chains=False), budgets(), *others()]  # fmt: skip
+               compared("likelihood", chains=False), budgets(), compared("stories-checker"),
+               *others()]  # fmt: skip
     summary, page, printed, folder = made(*records)
     kinds = summary["kinds"]
     assert set(kinds) == {"compare", "checker", "likelihood"} and kinds["compare"]["n"] == N

@@ -30,6 +30,7 @@ VERIFIERS = {
     "likelihood": "the model's own likelihood",
     "checker": "the exact checker",
 }
+STORIES = {"stories-likelihood": "likelihood", "stories-checker": "checker"}
 CHAINS = ("direct", "majority", "adaptive", "best-of-n", "weighted")
 SEARCHES = ("weighted", "beam", "dvts", "tree", "mcts")
 RIVAL = "weighted"  # what a search has to beat
@@ -58,8 +59,9 @@ def summarise() -> Summary:
     for part in parts:
         found.setdefault(part["kind"], part)
     kinds = {kind: compared(found[kind]) for kind in VERIFIERS if kind in found}
+    stories = {kind: compared(found[kind]) for kind in STORIES if kind in found}
     budgets = by_difficulty(found["budgets"]) if "budgets" in found else None
-    return {"kinds": kinds, "budgets": budgets, **judges.summarise(parts)}
+    return {"kinds": kinds, "stories": stories, "budgets": budgets, **judges.summarise(parts)}
 
 
 def compared(part: dict[str, Any]) -> dict[str, Any]:
@@ -221,6 +223,7 @@ def differences_table(found: dict[str, Any]) -> str:
 
 
 def head(kind: str, found: dict[str, Any]) -> str:
+    """kind: a key of VERIFIERS."""
     return (
         f"**Verifier: {VERIFIERS[kind]}.** Test, n = {found['n']}, seed {found['seed']}; a sample "
         f"is worth {found['unit']:.0f} tokens, and what a verifier reads is paid for."
@@ -235,6 +238,17 @@ def chains_block(summary: Summary) -> str:
 def search_block(summary: Summary) -> str:
     """For lecture 8."""
     return block(summary, SEARCHES, with_differences=True)
+
+
+def stories_block(summary: Summary) -> str:
+    """Longer word problems: all methods, and the searches less the vote."""
+    if not summary["stories"]:
+        return f"Not measured yet: {COMMAND}."
+    parts = []
+    for kind, found in summary["stories"].items():
+        names = (*CHAINS, *SEARCHES[1:])
+        parts += [head(STORIES[kind], found), methods_table(found, names), differences_table(found)]
+    return "\n\n".join(parts)
 
 
 def block(summary: Summary, names: Sequence[str], with_differences: bool) -> str:
@@ -285,6 +299,7 @@ BLOCKS: dict[str, Callable[[Summary], str]] = {
     "figures:thinking-chains": chains_block,
     "figures:thinking-search": search_block,
     "figures:budgets": budgets_block,
+    "figures:thinking-stories": stories_block,
     **{name: of_judges(key, write) for name, (key, write) in judges.BLOCKS.items()},
 }
 

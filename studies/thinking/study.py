@@ -7,6 +7,7 @@
     python -m studies.thinking compare           every method with that judge, at equal tokens
     python -m studies.thinking checker           the searches with the exact checker
     python -m studies.thinking likelihood        the searches without a verifier
+    python -m studies.thinking stories-checker   longer word problems; so stories-likelihood
     python -m studies.thinking budgets           more for hard problems, less for easy ones
     python -m studies.thinking chains            one chain in different ways, on word problems and
                                                  on prompts that need no thinking
@@ -125,6 +126,23 @@ def study_compare(scorer: inference.Scorer | None, names: list[str]) -> dict[str
 def judge(seed: int = 0, kind: str = BEST_JUDGE) -> inference.ByModel:
     where = judge_folder(kind, seed)
     return open_judge(str(checkpoint.resolve(where)), get_task(TASK))
+
+
+STORIES_RUNG, STORIES_N, STORIES_BUDGETS = "6 steps", 300, (1, 2, 4, 8)
+STORIES_METHODS = ["direct", "majority", "adaptive", "best-of-n", "weighted", *SEARCHES]
+
+
+def study_stories(checked: bool) -> dict[str, Any]:
+    """Word problems one step longer than any in training, answered by GRPO's policy (seed 0 of
+    `python -m studies.stories`), since its base seldom thinks unasked."""
+    task, where = get_task("stories"), common.folder("stories", "grpo", 0)
+    model, tokenizer = common.open_model(where)
+    scorer = inference.ByChecker(task) if checked else inference.ByLikelihood()
+    machine = Driver(Engine(model), tokenizer, task, scorer)
+    unit = worth(machine, task.problems("validation", 200))
+    problems = task.rung_problems(STORIES_RUNG, STORIES_N)
+    budgets = [round(k * unit) for k in STORIES_BUDGETS]
+    return {"unit": unit, **compare(machine, problems, STORIES_METHODS, budgets)}
 
 
 # -- budgets by difficulty -------------------------------------------------------------------------
@@ -328,6 +346,8 @@ STUDIES: dict[str, Callable[[int], dict[str, Any]]] = {
         inference.ByChecker(get_task(TASK)), ["weighted", *SEARCHES]
     ),
     "likelihood": lambda seed: study_compare(inference.ByLikelihood(), ["weighted", *SEARCHES]),
+    "stories-likelihood": lambda seed: study_stories(checked=False),
+    "stories-checker": lambda seed: study_stories(checked=True),
     "budgets": study_budgets,
     "chains": study_chains,
     "forcing": study_forcing,
