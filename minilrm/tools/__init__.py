@@ -3,7 +3,8 @@
 calls.py        the hook of `generate` that finds a call, runs the tool, inserts the result
 calculator.py   exact arithmetic
 database.py     questions to a SQLite file
-sandbox.py      a Python program in a process of its own; jail.py is its inner side
+sandbox.py      a Python program in a process of its own; jail.py is its inner side, filters.py the
+                filter of its system calls and of its files
 
 What each of them protects against, and what not: SECURITY.md.
 """
