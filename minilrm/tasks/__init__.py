@@ -36,7 +36,7 @@ class Registry(dict[str, str | type[Task]]):
 
 #: name -> its class, or where that stands, "module:class". Modules are imported when asked for, so
 #: that one task costs nothing to the others. `register` adds to it, and every command looks here.
-TASKS = Registry(
+TASKS: dict[str, str | type[Task]] = Registry(
     {
         "arithmetic": "minilrm.tasks.arithmetic:Arithmetic",
         "general": "minilrm.tasks.general:General",
