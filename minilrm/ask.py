@@ -3,17 +3,19 @@
     python -m minilrm.ask            a conversation; an empty line or Ctrl-D ends it
     python -m minilrm.ask --question "Ana has 3 boxes of 4 pens. How many pens does she have?"
     echo "¿Cuántas ...?" | python -m minilrm.ask --samples 16          a vote among 16 answers
+    python -m minilrm.ask --tools calculator,code       the model may call tools while it writes
 
-The thinking streams in dim type, the answer follows in bold; without a terminal, or with NO_COLOR
-set, in plain type. What a model writes is only ever text: a control character in it (one could move
-the cursor, rename the window, or paint over what stands there) is shown as a symbol, never sent to
-the terminal.
+The thinking streams in dim type, the answer follows in bold; a call of a tool and its result are
+drawn apart; without a terminal, or with NO_COLOR set, all is in plain type. What a model writes is
+only ever text, and so is what a tool says: a control character in it (one could move the cursor,
+rename the window, or paint over what stands there) is shown as a symbol, never sent to the
+terminal.
 """
 
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
@@ -26,12 +28,15 @@ from minilrm.inference.shown import cost_line, trace_lines
 from minilrm.intervals import majority
 from minilrm.model import Transformer, count_parameters
 from minilrm.options import option
-from minilrm.painter import DIM, Painter, neutralise
+from minilrm.painter import DIM, CallPainter, Painter, neutralise
 from minilrm.sampler import Completion, Engine, generate
 from minilrm.scorers import verifier
 from minilrm.tasks import TASKS, Task, task_class
 from minilrm.tasks.base import Problem
 from minilrm.tokenizer import StreamDecoder, Tokenizer
+from minilrm.tools import Tool, ToolCalls, named_tools
+from minilrm.tools.calls import RESULT_TAGS
+from minilrm.tools.named import NAMES, names_in
 
 
 @dataclass
@@ -56,6 +61,10 @@ class Options:
     think: bool = option(
         False, 'force thinking: begin the answer with "Let\'s think step by step."'
     )
+    tools: str | None = option(
+        None, f"what the model may call, of {', '.join(NAMES)}; with commas between"
+    )
+    database: Path | None = option(None, "the SQLite file of the tool database; read only")
     hide_thinking: bool = option(False, "show the answer only")
     language: str | None = option(
         None, "of the question; seen from its words if not given", choices=("en", "es")
@@ -78,6 +87,8 @@ class Options:
             )
         if self.question is not None and not self.question.strip():
             raise UserError("--question is empty")
+        if names_in(self.tools) and self.method:
+            raise UserError("a --method calls no tools; use one of --tools and --method")
 
 
 def main(options: Options) -> None:
@@ -85,6 +96,7 @@ def main(options: Options) -> None:
         # A stray byte in a pipe is no reason to die, nor a terminal without "ñ".
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")
+    tools = named_tools(options.tools, options.database)
     device = machine.choose_device(options.device)
     machine.set_threads(options.threads)
     folder, model, tokenizer, _ = open_model(
@@ -93,7 +105,7 @@ def main(options: Options) -> None:
     hint = "" if options.checkpoint else " (choose another with --checkpoint)"
     print(f"model: {neutralise(str(folder))}{hint}", file=sys.stderr, flush=True)
     # Not `get_task`: a question needs no file of problems.
-    asker = Asker(options, model, tokenizer, task_class(options.task)(), Painter())
+    asker = Asker(options, model, tokenizer, task_class(options.task)(), Painter(), tools)
     for number, question in enumerate(questions(options.question)):
         try:
             asker.ask(question, options.seed + number)
@@ -148,6 +160,7 @@ class Asker:
     tokenizer: Tokenizer
     task: Task
     painter: "Painter"
+    tools: dict[str, Tool] = field(default_factory=dict)
 
     def ask(self, question: str, seed: int) -> None:
         problem = self.task.question(question, self.options.language)
@@ -175,6 +188,7 @@ class Asker:
         room: int,
         seed: int,
         stream: Callable[[int, int, bool], None] | None = None,
+        calls: ToolCalls | None = None,
     ) -> list[Completion]:
         device = next(self.model.parameters()).device
         return generate(
@@ -186,32 +200,49 @@ class Asker:
             seed=seed,
             temperature=self.options.temperature or 0.0,
             stream=stream,
+            intervene=calls,
             dtype=torch.bfloat16 if machine.bfloat16_pays(device) else None,
         )[0]
 
+    def calls(self) -> ToolCalls | None:
+        """The hook that runs the tools of one question; None where there are none."""
+        known = set(RESULT_TAGS) <= self.tokenizer.special_ids.keys()
+        special = self.task.special_tokens and known
+        return ToolCalls(self.tokenizer, self.tools, special=special) if self.tools else None
+
     def stream(self, prompt: list[int], room: int, seed: int) -> None:
-        """One answer: its thinking as it comes, then what is read off it."""
-        decoder, eos = StreamDecoder(self.tokenizer), self.tokenizer.eos_id
-        thinking = Thinking(lambda text: self.painter.paint(text, DIM), self.task.mark)
-
-        def on_token(row: int, token: int, sampled: bool) -> None:
-            if token != eos:
-                thinking.push(decoder.push(token))
-
-        shown = not self.options.hide_thinking and self.task.mark != ""
-        completion = self.sample(prompt, room, seed, on_token if shown else None)[0]
-        if shown:
-            thinking.push(decoder.flush())
-            thinking.end()
-            self.painter.paint("\n" if thinking.begun else "")
+        """One answer: its thinking as it comes, with calls and results, then what is read off
+        it."""
+        calls, shown = self.calls(), Shown(self.painter, self.tokenizer, self.task.mark)
+        hidden = self.options.hide_thinking or self.task.mark == ""
+        stream = None if hidden else lambda row, token, sampled: shown.push(token, sampled)
+        completion = self.sample(prompt, room, seed, stream, calls)[0]
+        if not hidden:
+            shown.end()
+        elif calls and not self.options.hide_thinking:  # the whole text is the answer
+            for call in calls.made(0):
+                self.painter.paint(f"{call.tool}: {call.argument} -> {call.result}\n", DIM)
         self.painter.answer(self.task.read_answer(completion.sampled_text))
+        self.tell_forgery(calls, 0)
+
+    def tell_forgery(self, calls: ToolCalls | None, row: int) -> None:
+        if calls and calls.forged(row) and not self.options.hide_thinking:
+            self.painter.paint("(the model wrote a result itself, which no tool said)\n")
 
     def vote(self, problem: Problem, prompt: list[int], room: int, seed: int) -> None:
         """Several answers, each with its thinking, and the one with most votes."""
-        completions = self.sample(prompt, room, seed)
-        if not self.options.hide_thinking:
-            for number, completion in enumerate(completions, 1):
-                self.painter.paint(f"[{number}] {completion.sampled_text.strip()}\n", DIM)
+        calls = self.calls()
+        completions = self.sample(prompt, room, seed, calls=calls)
+        for row, completion in enumerate(() if self.options.hide_thinking else completions):
+            self.painter.paint(f"[{row + 1}] ", DIM)
+            if calls and calls.made(row):
+                shown = Shown(self.painter, self.tokenizer, mark="")
+                for token, chosen in zip(completion.token_ids, completion.mask, strict=True):
+                    shown.push(token, bool(chosen))
+                shown.end()
+            else:
+                self.painter.paint(completion.sampled_text.strip() + "\n", DIM)
+            self.tell_forgery(calls, row)
         said = [self.task.read_answer(c.sampled_text) for c in completions]
         keys = [self.task.vote_key(problem, answer) for answer in said]
         counts = Counter(key for key in keys if key is not None)
@@ -258,6 +289,41 @@ def questions(given: str | None) -> Iterator[str]:
 # -- showing ---------------------------------------------------------------------------------------
 
 
+class Shown:
+    """The thinking of one answer, painted token by token, with the calls of tools drawn apart."""
+
+    def __init__(self, painter: Painter, tokenizer: Tokenizer, mark: str):
+        self.painter, self.tokenizer = painter, tokenizer
+        self.decoder = StreamDecoder(tokenizer)
+        self.calls = CallPainter(painter.paint)
+        self.thinking = Thinking(self.calls.said, mark)
+        self.inserted: list[int] = []
+
+    def push(self, token: int, sampled: bool) -> None:
+        """The next token, sampled or inserted. What is inserted is shown when it is whole."""
+        if not sampled:
+            self.inserted.append(token)
+            return
+        self.show_inserted()
+        if token != self.tokenizer.eos_id:
+            self.thinking.push(self.decoder.push(token))
+
+    def show_inserted(self) -> None:
+        """A result is no part of what is thought: no mark in it announces an answer."""
+        if self.inserted and not self.thinking.over:
+            self.thinking.push(self.decoder.flush())
+            self.thinking.pause()
+            self.calls.answered(self.tokenizer.decode(self.inserted))
+        self.inserted = []
+
+    def end(self) -> None:
+        self.show_inserted()
+        self.thinking.push(self.decoder.flush())
+        self.thinking.end()
+        self.calls.end()
+        self.painter.paint("\n" if self.thinking.begun else "")
+
+
 class Thinking:
     """The part of a stream before the answer's mark, passed on as it comes.
 
@@ -278,7 +344,7 @@ class Thinking:
         if self.over:
             return
         text = self.held + piece
-        before, mark, _ = text.partition(self.mark)
+        before, mark, _ = text.partition(self.mark) if self.mark else (text, "", "")
         self.over = bool(mark)
         # Line ends are held back with it: the one before the mark belongs to the answer.
         begun = max(
@@ -289,6 +355,12 @@ class Thinking:
         if shown:
             self.show(shown if self.begun else shown.lstrip())
             self.begun = True
+
+    def pause(self) -> None:
+        """Something else comes between: what was held back is shown before it."""
+        if not self.over and self.held:
+            self.show(self.held)
+        self.held, self.begun = "", True
 
     def end(self) -> None:
         """No more will come: what was held back was no mark."""

@@ -301,11 +301,14 @@ def set_advantages(episodes: Sequence[Episode], o: Options) -> dict[str, float]:
     unstack(episodes, "returns", returns)
     # The reward that really came after each token.
     _, came = gae(earned, values, mask, o.gamma, lam=1.0)
+    chosen = mask.bool()  # over inserted text a critic says something, too
     figures = {
-        "val/mean": float(values.sum() / mask.sum()),
+        "val/mean": float(torch.where(chosen, values, 0.0).sum() / mask.sum()),
         "val/explained_variance": float(explained_variance(values, came, mask)),
     }
-    return figures if kl is None else figures | {"kl": float((kl * mask).sum() / mask.sum())}
+    if kl is None:
+        return figures
+    return figures | {"kl": float(torch.where(chosen, kl, 0.0).sum() / mask.sum())}
 
 
 def train(options: Options, rewards: Mapping[str, RewardFunction] | None = None) -> loop.Result:

@@ -99,12 +99,14 @@ def write_pool(
 
 
 def as_record(tokenizer: Tokenizer, episode: Episode) -> dict[str, Any]:
-    return {
+    record = {
         "key": episode.problem.key,
         "prompt": tokenizer.decode(episode.prompt_ids),
         "completion": episode.text,
         "completion_ids": episode.completion_ids,
     }
+    # Where a tool has inserted something: nobody learns to write that himself.
+    return record if all(episode.mask) else record | {"mask": episode.mask}
 
 
 def read_pool(path: Path, task: Task, tokenizer: Tokenizer) -> Pool:
@@ -113,15 +115,7 @@ def read_pool(path: Path, task: Task, tokenizer: Tokenizer) -> Pool:
         counts, *records = read_jsonl(path)
         if counts.get("task", task.name) != task.name:
             raise ValueError(f"they are of the task {counts['task']}")
-        examples = [
-            Example(
-                task.encode(tokenizer, r["prompt"]),
-                r["completion_ids"],
-                [1] * len(r["completion_ids"]),
-            )
-            for r in records
-            if tokenizer.decode(r["completion_ids"][:-1]) == r["completion"]
-        ]
+        examples = [as_example(task, tokenizer, r) for r in records if says_its_text(tokenizer, r)]
         if not len(records) == len(examples) > 0:
             raise ValueError("the ids of a completion are not its text, or there is none")
         return Pool(examples, {name: counts[name] for name in NOTHING} | counts)
@@ -129,6 +123,23 @@ def read_pool(path: Path, task: Task, tokenizer: Tokenizer) -> Pool:
         raise UserError(
             f"{path} holds no traces to learn from ({error!r}); without it, they are made anew"
         ) from error
+
+
+def mask_of(record: dict[str, Any]) -> list[int]:
+    """1 on the tokens of a record that were sampled, 0 on those that a tool inserted."""
+    return record.get("mask") or [1] * len(record["completion_ids"])
+
+
+def says_its_text(tokenizer: Tokenizer, record: dict[str, Any]) -> bool:
+    """Whether the sampled ids of a record are its text."""
+    ids = record["completion_ids"]
+    sampled = [i for i, chosen in zip(ids, mask_of(record), strict=True) if chosen]
+    return tokenizer.decode(sampled[:-1]) == record["completion"]
+
+
+def as_example(task: Task, tokenizer: Tokenizer, record: dict[str, Any]) -> Example:
+    prompt = task.encode(tokenizer, record["prompt"])
+    return Example(prompt, record["completion_ids"], mask_of(record))
 
 
 def walk(size: int, seed: int, first: int, count: int) -> list[int]:

@@ -4,16 +4,20 @@ Each hostile program says ESCAPED where it reaches what it should not.
 """
 
 import os
+import platform
+import re
 import socket
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 import pytest
 
-from minilrm.tools import ToolFailed, run_code, sandbox
+from minilrm.tools import ToolFailed, filters, run_code, sandbox
 from minilrm.tools.sandbox import Limits, SandboxRefused, run
+from tests.hostile import HOSTILE
 
 SLOW = Limits(seconds=60)  # on a busy machine; no program here needs it
 MARK = f"canary-{os.getpid()}"  # in the command line of processes that try to live on
@@ -22,8 +26,9 @@ CANARY = "the canary lives"
 
 @pytest.fixture(scope="module")
 def walls():
+    """What is missing here, and may be: Landlock."""
     try:
-        run("pass", SLOW)
+        return run("pass", SLOW).missing
     except SandboxRefused as error:
         pytest.skip(str(error))
 
@@ -110,190 +115,38 @@ def test_the_tool_gives_text_and_says_what_went_wrong(walls):
 
 # -- hostile programs ------------------------------------------------------------------------------
 
-# FILE, PORT and MARK are put in.
-HOSTILE = {
-    "an endless loop": "while True: pass",
-    "a loop that catches all": """
-import signal
-for number in range(1, 65):
-    try: signal.signal(number, signal.SIG_IGN)
-    except (OSError, ValueError): pass
-while True:
-    try:
-        while True: pass
-    except BaseException: pass
-""",
-    "a fork loop": """
-import os
-made = 0
-try:
-    while made < 100:
-        if os.fork() == 0:
-            import time; time.sleep(99)
-        made += 1
-except OSError: pass
-print('ESCAPED' if made > 20 else made)
-""",
-    "a fork bomb": "import os\nwhile True:\n    try: os.fork()\n    except OSError: pass",
-    "threads": """
-import threading, time
-made = 0
-try:
-    while made < 200:
-        threading.Thread(target=time.sleep, args=(99,), daemon=True).start(); made += 1
-except RuntimeError: pass
-print('ESCAPED' if made > 50 else made)
-import os; os._exit(0)
-""",
-    "much memory": "x = bytearray(1 << 30)\nprint('ESCAPED')",
-    "memory in pieces": "x = []\nwhile True: x.append(bytearray(1 << 22))",
-    "a large number": "print('ESCAPED' if 9 ** 9 ** 9 else '')",
-    "a large file": """
-with open('large', 'wb') as file:
-    for _ in range(100): file.write(bytes(1 << 20)); file.flush()
-print('ESCAPED')
-""",
-    "many files": """
-for i in range(5000): open(f'f{i}', 'w').write('x')
-print('ESCAPED')
-""",
-    "many large files": """
-for i in range(50):
-    with open(f'f{i}', 'wb') as file: file.write(bytes(1 << 20))
-print('ESCAPED')
-""",
-    "open files": "kept = [open('main.py') for _ in range(500)]\nprint('ESCAPED')",
-    "a flood on stderr": "import sys\nwhile True: sys.stderr.write('x' * 10000)",
-    "a flood from a child": """
-import os
-if os.fork() == 0:
-    while True: os.write(1, b'x' * 10000)
-os.wait()
-""",
-    "writing outside": "open('FILE', 'w').write('gone'); print('ESCAPED')",
-    "writing in /": "open('/note', 'w'); print('ESCAPED')",
-    "writing in /tmp": "open('/tmp/note-MARK', 'w'); print('ESCAPED')",
-    "writing to Python's own files": """
-import os
-with open(os.__file__, 'a') as file: file.write('#')
-print('ESCAPED')
-""",
-    "up and out": "print('ESCAPED' if open('../' * 20 + 'FILE').read() else '')",
-    "a symbolic link": """
-import os
-os.symlink('FILE', 'link'); print('ESCAPED', open('link').read())
-""",
-    "a hard link": "import os\nos.link('FILE', 'link'); print('ESCAPED')",
-    "deleting": "import os, shutil\nshutil.rmtree('/', ignore_errors=True)\nos.remove('FILE')",
-    "passwords": "print('ESCAPED', open('/etc/passwd').read())",
-    "the processes of /proc": "import os\nprint('ESCAPED', os.listdir('/proc'))",
-    "the environment of its parent": "print('ESCAPED', open('/proc/1/environ').read())",
-    "devices": "print('ESCAPED', open('/dev/sda', 'rb').read(1))",
-    "making a device": "import os\nos.mknod('d', 0o60600, os.makedev(8, 0)); print('ESCAPED')",
-    "inherited handles": """
-import os
-for number in range(3, 300):
-    try: print('ESCAPED', number, os.read(number, 100))
-    except OSError: pass
-""",
-    "the environment": """
-import os
-if 'MINILRM_SECRET' in os.environ: print('ESCAPED')
-""",
-    "a socket to this machine": """
-import socket
-socket.create_connection(('127.0.0.1', PORT), 2); print('ESCAPED')
-""",
-    "a socket to the world": """
-import socket
-socket.create_connection(('1.1.1.1', 53), 2); print('ESCAPED')
-""",
-    "a datagram": """
-import socket
-socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b'x', ('8.8.8.8', 53)); print('ESCAPED')
-""",
-    "a raw socket": """
-import socket
-socket.socket(socket.AF_PACKET, socket.SOCK_RAW); print('ESCAPED')
-""",
-    "an abstract socket": """
-import os, socket
-s = socket.socket(socket.AF_UNIX); s.connect(chr(0) + '/tmp/.X11-unix/X0'); print('ESCAPED')
-""",
-    "a child that lives on": """
-import os, sys
-if os.fork() == 0:
-    os.setsid()
-    if os.fork() == 0:
-        os.close(1); os.close(2)
-        os.execv('PYTHON', ['python', '-c', 'import time; time.sleep(99)', 'MARK'])
-    os._exit(0)
-os.wait()
-import time; time.sleep(0.2)
-print('parent ends')
-""",
-    "many that live on": """
-import os
-for _ in range(5):
-    if os.fork() == 0:
-        os.setsid()
-        os.execv('PYTHON', ['python', '-c', 'import time; time.sleep(99)', 'MARK'])
-while True: pass
-""",
-    "no death with its parent": """
-import ctypes, os
-ctypes.CDLL(None).prctl(1, 0)
-os.setsid()
-os.execv('PYTHON', ['python', '-c', 'import time; time.sleep(99)', 'MARK'])
-""",
-    "signals to all": "import os, signal\nos.kill(-1, signal.SIGKILL)",
-    "signals to its parent": """
-import os, signal
-for pid in (os.getppid(), 1):
-    try: os.kill(pid, signal.SIGKILL)
-    except OSError: pass
-print('still here')
-""",
-    "tracing init": """
-import ctypes
-print('ESCAPED' if ctypes.CDLL(None).ptrace(16, 1, 0, 0) == 0 else '')
-""",
-    "higher limits": """
-import resource
-resource.setrlimit(resource.RLIMIT_CPU, (1000, 1000)); print('ESCAPED')
-""",
-    "another user": "import os\nos.setuid(0); print('ESCAPED')",
-    "a mount": """
-import ctypes
-if ctypes.CDLL(None).mount(b'none', b'/box', b'tmpfs', 0, None) == 0: print('ESCAPED')
-""",
-    "another root": "import os\nos.chroot('.'); print('ESCAPED')",
-    "the host's name": "import socket\nsocket.sethostname('mine'); print('ESCAPED')",
-    "a set-uid file": """
-import os
-os.chmod('main.py', 0o6777)
-os.execv('/usr/bin/su', ['su', '-c', 'echo ESCAPED'])
-""",
-    "the kernel's memory": "open('/dev/mem', 'rb'); print('ESCAPED')",
-    "deep syntax": "x = " + "(" * 5000 + ")" * 5000,
-    "deep recursion": "import sys\nsys.setrecursionlimit(10**9)\ndef f(): f()\nf()",
-    "machine code": "import ctypes\nctypes.string_at(0)",
-    "reading for ever": "input()",
-    "a pipe of its own": "import os\nos.mkfifo('pipe')\nopen('pipe').read()",
-    "a bomb of nested lists": "a = 0\nfor _ in range(60): a = [a, a]\nprint(len(repr(a)))",
-    "compressed": "import zlib\nx = zlib.compress(bytes(1 << 28))\nprint('ESCAPED')",
-}
 ENDS = Limits(seconds=0.5, cpu_seconds=1)
+LATE = 0.5  # seconds after the deadline, at most
+
+
+def made_real(name, outside):
+    """A hostile program with what stands outside, and the numbers of this machine's calls."""
+    program = HOSTILE[name].replace("FILE", outside["file"]).replace("MARK", MARK)
+    program = program.replace("PORT", str(outside["port"]))
+    program = program.replace("PYTHON", sandbox.settings_of(ENDS, True, "/", 0)["python"])
+    column = filters.MACHINES[platform.machine()][1]
+    known = filters.KILLED | filters.REFUSED | {"clone": filters.CLONE, "clone3": filters.CLONE3}
+    return re.sub(r"NR_(\w+)", lambda found: str(known[found[1]][column]), program)
+
+
+def test_there_are_many():
+    assert len(HOSTILE) >= 100
 
 
 @pytest.mark.parametrize("name", HOSTILE)
 def test_hostile_programs_are_shut_in(walls, outside, name):
-    python = sandbox.settings_of(ENDS, True, "/", 0)["python"]
-    program = HOSTILE[name].replace("FILE", outside["file"]).replace("MARK", MARK)
-    program = program.replace("PORT", str(outside["port"])).replace("PYTHON", python)
-    result = run(program, ENDS)
+    if walls and name == "what stands beside its folder":
+        pytest.skip("only Landlock hides it")
+    program, seconds = made_real(name, outside), []
+    for _ in range(4):  # others may keep this machine busy: once in time is in time
+        started = time.monotonic()
+        result = run(program, ENDS)
+        seconds.append(time.monotonic() - started)
+        if seconds[-1] <= ENDS.seconds + LATE:
+            break
+    assert min(seconds) <= ENDS.seconds + LATE, seconds
     assert "ESCAPED" not in result.stdout and CANARY not in result.stdout, result
-    assert not result.missing and len(result.stdout + result.stderr) <= ENDS.output
+    assert result.missing == walls and len(result.stdout + result.stderr) <= ENDS.output
     assert Path(outside["file"]).read_text() == CANARY
     with pytest.raises(BlockingIOError):  # nobody has called
         outside["server"].accept()

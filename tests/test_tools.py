@@ -2,16 +2,15 @@
 
 import doctest
 import importlib
-import random
 import sqlite3
-from fractions import Fraction
+import threading
+import time
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from minilrm.errors import UserError
-from minilrm.tasks.calculator import format_number
 from minilrm.tokenizer import Tokenizer
 from minilrm.tools import Database, ToolCalls, ToolFailed, calculate, database
 from minilrm.tools.calls import LONGEST_ARGUMENT, defuse
@@ -128,6 +127,36 @@ def test_what_comes_back_is_of_bounded_length():
     assert [call.failed for call in calls] == [True, False]
 
 
+def test_a_tool_that_hangs_is_left_behind():
+    end = threading.Event()
+    tools = TOOLS | {"hangs": lambda text: str(end.wait(60))}
+    started = time.monotonic()
+    hook, _, _ = speak(
+        "<tool:hangs>x</tool><tool:calculator>1+1</tool>", tools=tools, most_seconds=0.2
+    )
+    end.set()
+    results = [(call.result, call.failed) for call in hook.made(0)]
+    assert results == [("error: no answer within 0.2 seconds", True), ("2", False)]
+    assert time.monotonic() - started < 30
+
+
+def test_a_mistake_in_a_tool_is_no_answer_of_it():
+    """A bug of a tool's author is told to him, not to the model."""
+    with pytest.raises(ZeroDivisionError):
+        speak("<tool:wrong>x</tool>", tools={"wrong": lambda text: str(1 / 0)})
+
+
+def test_whatever_goes_wrong_is_one_line(shop):
+    tools = TOOLS | {"database": shop}
+    for name, argument in (
+        ("oracle", "1"), ("calculator", "1\n+"), ("calculator", "1/0"), ("broken", "x"),
+        ("database", "DROP TABLE\ngoods"), ("database", "SELECT\n\nx\n"), ("database", FOREVER),
+    ):  # fmt: skip
+        said = f"<tool:{name}>{argument}</tool>"
+        [call] = speak(said, tools=tools)[0].made(0)
+        assert call.failed and call.result.startswith("error: ") and "\n" not in call.result
+
+
 def test_what_a_tool_says_starts_no_tool_and_completes_no_call():
     """Catches: a result that is read as if the model had written it."""
     evil = {
@@ -219,54 +248,6 @@ def test_generation_goes_on_behind_the_result():
     assert all(first.logprobs[i] == 0.0 for i in inserted) and first.finish_reason == "eos"
     assert [first.token_ids[i] for i, m in enumerate(first.mask) if m] == [*says[0], EOS]
     assert not calls.made(1)
-
-
-# -- calculator ------------------------------------------------------------------------------------
-
-
-def expression(rng, depth=3):
-    """A random sum as text, and its value by Python's own fractions."""
-    if depth == 0 or rng.random() < 0.2:
-        number = rng.randint(0, 999)
-        return str(number), Fraction(number)
-    left, a = expression(rng, depth - 1)
-    right, b = expression(rng, depth - 1)
-    sign = rng.choice("+-*/" if b else "+-*")
-    value = {"+": a + b, "-": a - b, "*": a * b}.get(sign, a / b if b else a)
-    return f"({left}{sign}{right})", value
-
-
-def test_ten_thousand_sums_are_those_of_fractions():
-    rng = random.Random(0)
-    for _ in range(10_000):
-        text, value = expression(rng)
-        assert calculate(text) == format_number(value), text
-
-
-HOSTILE_SUMS = [
-    "", " ", "a", "1+", "+1", "1 2", "1**9", "9**9**9", "2^3", "1//2", "1%2", "(1", "1)", "()",
-    "1/0", "1/(2-2)", "1e9", "0x10", "1_000", "1,000", "٣+٤", "３", "−1", "1;2", "1\n2", "1\x00",
-    "__import__('os')", "open('x')", "().__class__", "lambda: 1", "[1]", "1 if 1 else 2", "1==1",
-    "True", "None", "inf", "nan", "1j", ".", "1.", "1..2", "1.2.3", "$5", "5%", "~1", "!1", "1!",
-    "1<2", "1&1", "1|1", "'1'", '"1"', "f(1)", "max(1,2)", "1" * 21, "1" * 201, "(" * 30 + "1",
-    "-" * 30 + "1", "(" * 100 + "1" + ")" * 100, "9*" * 99 + "9",
-    "*".join(["9" * 20] * 9), "1/" + "/".join(["7"] * 99), "eval(1)", "1+1#", "<tool>", "\\",
-]  # fmt: skip
-
-
-@pytest.mark.parametrize("text", HOSTILE_SUMS)
-def test_hostile_sums_are_refused(text):
-    with pytest.raises(ToolFailed):
-        calculate(text)
-
-
-@repeatable
-@given(st.one_of(st.text(), st.text(alphabet="0123456789+-*/(). ", max_size=60)))
-def test_the_calculator_is_total(text):
-    try:
-        assert len(calculate(text)) <= 60
-    except ToolFailed as failure:
-        assert str(failure)
 
 
 # -- database --------------------------------------------------------------------------------------

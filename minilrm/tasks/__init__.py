@@ -23,21 +23,34 @@ __all__ = [
     "traced_tasks",
 ]
 
+GYM = "gym:"  # what a task of the package reasoning-gym is called, and its name behind
+
+
+class Registry(dict[str, str | type[Task]]):
+    """The tasks by name. It also has every name that begins with "gym:", without listing them:
+    whether there is such a task is seen when it is asked for (`gym.py`)."""
+
+    def __contains__(self, name: object) -> bool:
+        return super().__contains__(name) or (isinstance(name, str) and name.startswith(GYM))
+
+
 #: name -> its class, or where that stands, "module:class". Modules are imported when asked for, so
 #: that one task costs nothing to the others. `register` adds to it, and every command looks here.
-TASKS: dict[str, str | type[Task]] = {
-    "arithmetic": "minilrm.tasks.arithmetic:Arithmetic",
-    "general": "minilrm.tasks.general:General",
-    "gsm8k": "minilrm.tasks.gsm8k:GSM8K",
-    "gsm8k-mini": "minilrm.tasks.gsm8k_mini:GSM8KMini",
-    "stories": "minilrm.tasks.stories:Stories",
-    "logic": "minilrm.tasks.logic:Logic",
-    "ledger": "minilrm.tasks.ledger:Ledger",
-    "countdown": "minilrm.tasks.countdown:Countdown",
-    "countdown-4": "minilrm.tasks.countdown4:Countdown4",
-    "multiplication": "minilrm.tasks.multiplication:Multiplication",
-    "program": "minilrm.tasks.program:Program",
-}
+TASKS: dict[str, str | type[Task]] = Registry(
+    {
+        "arithmetic": "minilrm.tasks.arithmetic:Arithmetic",
+        "general": "minilrm.tasks.general:General",
+        "gsm8k": "minilrm.tasks.gsm8k:GSM8K",
+        "gsm8k-mini": "minilrm.tasks.gsm8k_mini:GSM8KMini",
+        "stories": "minilrm.tasks.stories:Stories",
+        "logic": "minilrm.tasks.logic:Logic",
+        "ledger": "minilrm.tasks.ledger:Ledger",
+        "countdown": "minilrm.tasks.countdown:Countdown",
+        "countdown-4": "minilrm.tasks.countdown4:Countdown4",
+        "multiplication": "minilrm.tasks.multiplication:Multiplication",
+        "program": "minilrm.tasks.program:Program",
+    }
+)
 
 FILE_TASK = "gsm8k"  # of a user's own file, where no task is named
 
@@ -79,6 +92,8 @@ def task_class(name: str) -> type[Task]:
         near = difflib.get_close_matches(name, TASKS, n=1, cutoff=0.5)
         hint = f"; did you mean {near[0]}?" if near else "."
         raise UserError(f"no task is called {name!r}{hint} There are: {', '.join(TASKS)}")
+    if name.startswith(GYM):
+        return importlib.import_module("minilrm.tasks.gym").gym_task(name)
     entry = TASKS[name]
     if isinstance(entry, str):
         module, cls = entry.split(":")

@@ -18,7 +18,9 @@ the model wrote itself is a forgery, and is noted (`forged`). In what a tool say
 defused, and what goes wrong is text too, of bounded length.
 """
 
+import queue
 import re
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -28,6 +30,7 @@ from minilrm.tools.tool import Tool, ToolFailed, cut
 MOST_CALLS = 4  # of a completion; one more is answered by an error
 LONGEST_RESULT = 300  # characters that are inserted, tags not counted
 LONGEST_ARGUMENT = 4000  # characters
+MOST_SECONDS = 10.0  # of a call; the tools here bound themselves well below it
 
 OPEN_TAG = re.compile(r"<tool:([a-z][a-z_]{0,29})>")
 CLOSE_TAG = "</tool>"
@@ -75,7 +78,7 @@ class ToolCalls:
 
     tools: name -> function from text to text, which raises ToolFailed. most_calls: of a completion.
     special: whether the tags of a result are the tokenizer's special tokens (`Task.special_tokens`:
-    a model reads them as it was taught to).
+    a model reads them as it was taught to). most_seconds: of a call (see `in_time`).
     """
 
     def __init__(
@@ -85,9 +88,11 @@ class ToolCalls:
         most_calls: int = MOST_CALLS,
         longest_result: int = LONGEST_RESULT,
         special: bool = True,
+        most_seconds: float = MOST_SECONDS,
     ):
         self.tokenizer, self.tools = tokenizer, dict(tools)
         self.most_calls, self.longest_result, self.special = most_calls, longest_result, special
+        self.most_seconds = most_seconds
         self.rows: dict[int, Row] = {}
 
     def made(self, row: int) -> list[Call]:
@@ -135,7 +140,8 @@ class ToolCalls:
                 raise ToolFailed(f"no tool is called {name}; there are: {known}")
             if len(argument) > LONGEST_ARGUMENT:
                 raise ToolFailed(f"longer than {LONGEST_ARGUMENT} characters")
-            return cut(defuse(self.tools[name](argument)), self.longest_result), False
+            said = in_time(self.tools[name], argument, self.most_seconds)
+            return cut(defuse(said), self.longest_result), False
         except ToolFailed as failure:
             return cut(defuse(f"error: {failure}"), self.longest_result), True
 
@@ -147,6 +153,33 @@ class ToolCalls:
             return self.tokenizer.encode(opening + result + closing)
         ids = self.tokenizer.special_ids
         return [ids[opening], *self.tokenizer.encode(result), ids[closing]]
+
+
+def in_time(tool: Tool, argument: str, seconds: float) -> str:
+    """What a tool says, or ToolFailed if it says nothing in time.
+
+    A tool that hangs is left behind in a thread of its own, which ends with the program. One that
+    holds Python itself, such as a power of large numbers, cannot be left: bound it from within.
+
+    >>> in_time(str.upper, "abc", 5.0)
+    'ABC'
+    """
+    came: queue.SimpleQueue[tuple[str, BaseException | None]] = queue.SimpleQueue()
+
+    def work() -> None:
+        try:
+            came.put((tool(argument), None))
+        except BaseException as error:
+            came.put(("", error))
+
+    threading.Thread(target=work, daemon=True).start()
+    try:
+        said, error = came.get(timeout=seconds)
+    except queue.Empty:
+        raise ToolFailed(f"no answer within {seconds:g} seconds") from None
+    if error is not None:
+        raise error
+    return said
 
 
 def defuse(text: str) -> str:

@@ -1,7 +1,7 @@
 """Run one Python program behind as many walls as the kernel gives.
 
 `sandbox.py` starts this file as a process of its own, `python -I -S jail.py SETTINGS`, with the
-program on its standard input. It imports nothing of ours.
+program on its standard input. Of ours it imports `filters.py` alone.
 
 Three processes, one inside the other:
 
@@ -9,10 +9,12 @@ Three processes, one inside the other:
                 of its own in memory, and waits
     init        is number 1 of the new processes: when it ends, the kernel ends all of them,
                 whatever they did to be forgotten; it dies with this one
-    program     has limits and no rights, and then is the program
+    program     has limits and no rights, files and system calls shut in, and then is the program
 
 On file descriptor `report` goes a JSON line that says which walls are missing, and one with the
-exit status. Where walls are missing and `allow_weaker` is not set, no program is started.
+exit status. Without namespaces no program is started, nor without the filter of system calls,
+unless `allow_weaker` is set. Landlock is a second wall behind the file system: without it,
+`missing` names it and the program runs.
 """
 
 import ctypes
@@ -33,6 +35,9 @@ PIVOT_ROOT = {"x86_64": 155, "aarch64": 41}
 AT_FDCWD, AT_RECURSIVE = -100, 0x8000
 ATTRIBUTES_READ_ONLY = 1 | 2 | 4  # read-only, no set-uid, no devices
 FIRST_UID = 1 << 28  # of users that no system has
+
+NO_FILTER = "seccomp: this kernel does not filter a program's system calls"
+NO_LANDLOCK = "Landlock: this kernel has no second wall around files"
 
 libc = ctypes.CDLL(None, use_errno=True)
 
@@ -154,6 +159,26 @@ def drop_rights(user: "int | None") -> None:
         checked(libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "no new rights")
 
 
+def lacking() -> "list[str]":
+    """Which of the two last walls this kernel does not have."""
+    import filters  # type: ignore[import-not-found]
+
+    no_filter = [] if filters.can_filter_calls() else [NO_FILTER]
+    return no_filter + ([] if filters.landlock_version() else [NO_LANDLOCK])
+
+
+def shut_in(settings: dict) -> None:
+    """Build the two last walls that there are; the filter is last, for it forbids to build."""
+    import filters
+
+    missing = lacking()
+    if NO_LANDLOCK not in missing:
+        shown = [folder for folder in settings["python_needs"] if os.path.isdir(folder)]
+        filters.shut_files_in(shown, ["/box"])
+    if NO_FILTER not in missing:
+        filters.filter_calls()
+
+
 # -- the processes ---------------------------------------------------------------------------------
 
 
@@ -161,9 +186,12 @@ def run_isolated(settings: dict, program: bytes, report: int) -> None:
     """All walls, or Failed before a program has been started."""
     if platform.machine() not in PIVOT_ROOT:
         raise Failed(f"a file system of its own: not on {platform.machine()}")
+    missing = lacking()
+    if NO_FILTER in missing and not settings["allow_weaker"]:
+        raise Failed("; ".join(missing))
     user = enter_namespaces()
     build_root(settings["root"], settings, user, program)
-    say(report, {"missing": []})
+    say(report, {"missing": missing, "started": True})
     init = os.fork()
     if init:
         _, status = os.waitpid(init, 0)
@@ -181,7 +209,7 @@ def be_init(settings: dict, user: int, report: int) -> None:
     child = os.fork()
     if child == 0:
         # Of the user's processes in these namespaces, two are ours, where we share the user.
-        start(settings, settings["processes"] + (2 if os.getuid() else 0), user)
+        start(settings, settings["processes"] + (2 if os.getuid() else 0), user, isolated=True)
     while True:
         ended, status = os.wait()
         if ended == child:
@@ -189,7 +217,7 @@ def be_init(settings: dict, user: int, report: int) -> None:
             os._exit(0)
 
 
-def start(settings: dict, processes: int, user: "int | None") -> None:
+def start(settings: dict, processes: int, user: "int | None", isolated: bool = False) -> None:
     """Become the program."""
     try:
         for number in range(1, 65):
@@ -197,6 +225,8 @@ def start(settings: dict, processes: int, user: "int | None") -> None:
                 signal.signal(number, signal.SIG_DFL)
         set_limits(settings, processes)
         drop_rights(user)
+        if isolated:
+            shut_in(settings)
         os.execve(settings["python"], ["python", "-I", "-S", "main.py"], {})
     except BaseException as error:
         print(f"the sandbox could not start the program: {error!r}", file=sys.stderr, flush=True)
@@ -225,13 +255,14 @@ def main() -> None:
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
     os.close(nothing)
+    sys.path.append(settings["inner"])  # -I leaves it out; last, so that it hides nothing
     report = settings["report"]
     os.set_inheritable(report, False)
     if settings["isolated"]:
         try:
             run_isolated(settings, program, report)
         except (Failed, OSError, AttributeError) as error:
-            say(report, {"missing": [f"{error}"]})
+            say(report, {"missing": [f"{error}"], "started": False})
     else:
         run_weaker(settings, program, report)
 

@@ -35,6 +35,7 @@ Pipes = dict[str, bytes]  # stdout, stderr, report -> what came through it
 JAIL = Path(__file__).with_name("jail.py")
 LONGEST_PROGRAM = 20_000  # characters
 LONGEST_TEXT = 300  # characters of what a model reads of the output
+NOT_STARTED = "not started"
 GRACE = 2.0  # seconds that a killed program's pipes are read for
 CHUNK = 65536
 
@@ -43,6 +44,7 @@ NOT_CUT = (
     "network: a program can reach what this machine can",
     "files: it can read and write what this user can",
     "processes: it can see and signal this user's, and a child that leaves its group lives on",
+    "system calls: neither seccomp nor Landlock cuts any",
 )
 NOT_CUT_SUPERUSER = "number of processes: the kernel does not count the superuser's"
 NOT_CUT_ELSEWHERE = "memory: this system does not keep to the limit"
@@ -67,8 +69,8 @@ class Limits:
 @dataclass(frozen=True)
 class Result:
     """stdout, stderr: what was written, up to the limit. ended: "finished", "failed" (an exit code
-    that is not 0), "killed" (by a signal: a limit, a crash), "deadline" or "output" (too much).
-    missing: the walls that were not there."""
+    that is not 0), "killed" (by a signal: a limit, a crash), "deadline" or "output" (too much);
+    within this file also "not started". missing: the walls that were not there."""
 
     stdout: str
     stderr: str
@@ -83,8 +85,9 @@ class SandboxRefused(UserError):
 def run(code: str, limits: Limits | None = None, allow_weaker: bool = False) -> Result:
     """Run a program, and say what it wrote and how it ended.
 
-    Raises SandboxRefused where the kernel does not give all walls and `allow_weaker` is not set,
-    and ValueError for a program that is too long. Never anything that the program does.
+    Raises SandboxRefused where the kernel does not give the walls and `allow_weaker` is not set,
+    and ValueError for a program that is too long. Never anything that the program does. A kernel
+    without Landlock is no reason to refuse: the file system in memory cuts the same files.
     """
     if len(code) > LONGEST_PROGRAM:
         raise ValueError(f"a program of more than {LONGEST_PROGRAM} characters")
@@ -92,15 +95,18 @@ def run(code: str, limits: Limits | None = None, allow_weaker: bool = False) -> 
         raise SandboxRefused("the sandbox needs limits (`resource`), which this system has not")
     limits = limits or Limits()
     missing: tuple[str, ...] = ("namespaces: only Linux has them",)
+    lost = not_cut()
     if sys.platform == "linux":
-        result = start(code, limits, isolated=True)
-        if not result.missing:
+        result = start(code, limits, isolated=True, allow_weaker=allow_weaker)
+        if result.ended != NOT_STARTED:
             return result
         missing = result.missing
+        # Without the filter alone, a weaker sandbox keeps all other walls.
+        lost = missing if missing[0].startswith("seccomp") else not_cut()
     if not allow_weaker:
         raise SandboxRefused(
             f"the sandbox cannot shut a program in on this machine ({'; '.join(missing)}); what "
-            f"would be missing: {'; '.join(not_cut())}. allow_weaker=True runs it nevertheless"
+            f"would be missing: {'; '.join(lost)}. allow_weaker=True runs it nevertheless"
         )
     result = start(code, limits, isolated=False)
     return Result(result.stdout, result.stderr, result.ended, not_cut())
@@ -139,13 +145,13 @@ def not_cut() -> tuple[str, ...]:
 # -- the process -----------------------------------------------------------------------------------
 
 
-def start(code: str, limits: Limits, isolated: bool) -> Result:
+def start(code: str, limits: Limits, isolated: bool, allow_weaker: bool = False) -> Result:
     """Start the jail with a program, read what comes, end it in time, leave nothing behind."""
     folder = tempfile.mkdtemp(prefix="minilrm-sandbox-")
     reading, report = os.pipe()
     process = None
     try:
-        settings = settings_of(limits, isolated, folder, report)
+        settings = settings_of(limits, isolated, folder, report) | {"allow_weaker": allow_weaker}
         process = subprocess.Popen(
             [settings["python"], "-I", "-S", str(JAIL), json.dumps(settings)],
             stdin=subprocess.PIPE,
@@ -186,6 +192,7 @@ def settings_of(limits: Limits, isolated: bool, folder: str, report: int) -> dic
         "python": python,
         "python_needs": list(dict.fromkeys(kept)),
         "isolated": isolated,
+        "inner": str(Path(__file__).parent.resolve()),
         "folder": folder,
         "root": folder,
         "report": report,
@@ -246,11 +253,14 @@ def result_of(why: str, got: Pipes, limits: Limits, isolated: bool) -> Result:
     stderr = got["stderr"][: limits.output - len(stdout)]
     texts = stdout.decode("utf-8", "replace"), stderr.decode("utf-8", "replace")
     reports = [json.loads(line) for line in got["report"].splitlines()]
-    walls = next((report["missing"] for report in reports if "missing" in report), None)
-    if walls is None and isolated and not why:
-        walls = ["the jail did not start"]
+    begun = next((report for report in reports if "missing" in report), None)
+    missing = tuple(begun["missing"]) if begun else ()
+    if begun and not begun["started"]:
+        return Result(*texts, NOT_STARTED, missing)
+    if begun is None and isolated and not why:
+        return Result(*texts, NOT_STARTED, ("the jail did not start",))
     if not why:
         status = next((report["status"] for report in reports if "status" in report), None)
         code = None if status is None else os.waitstatus_to_exitcode(status)
         why = "finished" if code == 0 else "killed" if code is None or code < 0 else "failed"
-    return Result(*texts, why, tuple(walls or ()))
+    return Result(*texts, why, missing)
