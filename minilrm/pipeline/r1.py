@@ -210,8 +210,8 @@ class R1:
         """A pool of traces, as `sft --pool` reads it. UserError if nothing was kept."""
         if not kept:
             raise UserError(
-                f"none of {counts['sampled']} answers is right, well-formed and wanted, so there is "
-                "nothing to learn from; more --rl-steps, --prompts or --samples, or a better --base"
+                f"none of {counts['sampled']} answers is right, well-formed and wanted: nothing to "
+                "learn from; try more --rl-steps, --prompts or --samples, or a better --base"
             )
         records = [as_record(tokenizer, e) for e in kept]
         task = get_task("general")
