@@ -3,8 +3,7 @@
 The slots are those of `english_told.py`.
 """
 
-from minilrm.tasks.stories.english_told import TELL
-from minilrm.tasks.stories.english_years import TELL_DOING, TELL_YEARS
+from minilrm.tasks.stories.english_told import TELL, TELL_DOING, TELL_YEARS
 
 __all__ = ["TELL", "TELL_DOING", "TELL_YEARS"]
 
@@ -13,172 +12,116 @@ ASK = {
         "How many {T} {do} {S} {have_inf}?",
         "How many {T} is that for {So}?",
         "What is the number of {T} that {S} {have}?",
-        "So how many {T} {do} {S} {have_inf}?",
-        "How large is the number of {T} that {S} {have}?",
     ),
     "made": (
         "How many {T} {do} {S} {make_inf}?",
         "How many {T} {do} {S} {make_inf} in all?",
         "What is the number of {T} that {S} {make}?",
-        "In total, how many {T} {do} {S} {make_inf}?",
-        "How large is the total number of {T} that {S} {make}?",
     ),
     "boxes": (
         "How many {T} {do} {S} have?",
         "How many {T} {do} {S} have in all?",
         "What is the number of {T} that {S} [has|have]?",
-        "In total, how many {T} {do} {S} have?",
-        "How many {T} are in all of the {boxes} together?",
     ),
     "gets": (
         "How many {T} {do} {S} {have_inf} now?",
         "How many {T} {do} {S} {have_inf} in the end?",
         "How many {T} {do} {S} {have_inf} after that?",
-        "What is the number of {T} that {S} {have} now?",
-        "How many {T} is that for {So} now?",
     ),
     "left": (
         "How many {T} {do} {S} have left?",
         "How many {T} are left?",
         "How many {T} {do} {S} have in the end?",
-        "What is the number of {T} that {S} [has|have] left?",
-        "How many {T} remain in the end?",
     ),
     "together": (
         "How many {T} do they {have_pl} together?",
         "How many {T} do {A} and {B} {have_pl} together?",
         "How many {T} do the two of them {have_pl} in all?",
-        "What is the total number of {T} for {A} and {B}?",
-        "In total, how many {T} do {A} and {B} {have_pl}?",
     ),
     "together3": (
         "How many {T} do they {have_pl} together?",
         "How many {T} do {A}, {B} and {C} {have_pl} together?",
         "How many {T} do all three {have_pl} in all?",
-        "What is the total number of {T} for {A}, {B} and {C}?",
-        "In total, how many {T} do {A}, {B} and {C} {have_pl}?",
     ),
     "difference": (
         "How many more {T} {doA} {A} {have_pl} than {B}?",
         "How many fewer {T} {doA} {B} {have_pl} than {A}?",
         "By how many {T} {doA} {A} lead over {B}?",
-        "{A} {haveA} more {T} than {B}, but how many more?",
-        "How many {T} would {B} need to catch up with {A}?",
     ),
     "sell": (
         "How many {u} {do} {S} get?",
         "How many {u} is that in all?",
         "How much money {do} {S} get?",
-        "How many {u} {do} {S} take in?",
-        "In all, how many {u} {do} {S} receive?",
     ),
     "cost": (
         "How many {u} {do} {S} pay?",
         "How many {u} do the {T} cost?",
         "How much money is that?",
-        "What is the total price in {u}?",
-        "How many {u} {do} {S} have to pay in all?",
     ),
     "change": (
         "How many {u} {do} {S} get back?",
         "How many {u} of change {do} {S} get?",
         "How much money comes back?",
-        "What is the change in {u}?",
-        "How many {u} does the cashier give back?",
     ),
     "missing": (
         "How many {T} {do} {S} still need?",
         "How many {T} are still missing?",
         "How many more {T} {do} {S} need?",
-        "How many {T} {do} {S} still lack?",
-        "What is the number of {T} that {S} still [needs|need]?",
     ),
     "weeks": (
         "How many {hs} does that take?",
         "After how many {hs} is it enough?",
         "How many {hs} {do} {S} need?",
-        "In how many {hs} will {S} get there?",
-        "How long does that take, in {hs}?",
     ),
     "share": (
         "How many {T} does each friend get?",
         "How many {T} are there for each friend?",
         "How many {T} go to each friend?",
-        "How many {T} does one friend receive?",
-        "How many {T} make up the share of each friend?",
     ),
     "pack": (
         "How many {boxes} {do} {S} fill?",
         "How many {boxes} are there in the end?",
         "How many {boxes} {do} {S} need?",
-        "How many {boxes} does that make?",
-        "What is the number of {boxes} that {S} [fills|fill]?",
     ),
     "takes": (
         "How many minutes does that take?",
         "How many minutes {do} {S} need?",
         "How many minutes is that?",
-        "For how many minutes [is|are] {S} busy?",
-        "How long does that take, in minutes?",
     ),
     "longer": (
         "How many minutes does it take in all?",
         "How many minutes is that in all?",
         "How many minutes {do} {S} need in all?",
-        "What is the total time in minutes?",
-        "After how many minutes is everything done?",
     ),
     "lasts": (
         "How many days do the {T} last?",
         "For how many days are there {T}?",
         "After how many days are the {T} gone?",
-        "In how many days will all the {T} be gone?",
-        "How many days does it take until no {T} are left?",
     ),
 }
 
 ASK_YEARS = {
-    "state": (
-        "How old is {S}?",
-        "How many years old is {S}?",
-        "What is the age of {S}?",
-        "So how old is {S} now?",
-        "Can you find the age of {S}?",
-    ),
+    "state": ("How old is {S}?", "How many years old is {S}?", "What is the age of {S}?"),
     "gets": (
         "How old is {S} then?",
         "How old will {S} be then?",
         "What will be the age of {S} then?",
-        "At that time, how old will {S} be?",
-        "What age will {S} have reached then?",
     ),
-    "left": (
-        "How old was {S} then?",
-        "How many years old was {S}?",
-        "What was the age of {S}?",
-        "At that time, how old was {S}?",
-        "What age was {S} at that time?",
-    ),
+    "left": ("How old was {S} then?", "How many years old was {S}?", "What was the age of {S}?"),
     "together": (
         "How old are they together?",
         "What is the sum of the ages of {A} and {B}?",
         "How many years do their two ages make together?",
-        "What do the ages of {A} and {B} add up to?",
-        "What is the total of their two ages?",
     ),
     "together3": (
         "How old are they together?",
         "What is the sum of the ages of {A}, {B} and {C}?",
         "How many years do their three ages make together?",
-        "What do the ages of {A}, {B} and {C} add up to?",
-        "What is the total of their three ages?",
     ),
     "difference": (
         "How many years older is {A} than {B}?",
         "By how many years is {A} older than {B}?",
         "How many years younger is {B} than {A}?",
-        "What is the age difference between {A} and {B}?",
-        "How many years apart in age are {A} and {B}?",
     ),
 }
 
@@ -250,18 +193,6 @@ IRRELEVANT = (
     "{X} has {d} cousins.",
     "There are {d} trees in the street.",
     "{X} sees {d} birds on the roof.",
-    "The train leaves in {d} minutes.",
-    "{X} climbs {d} stairs to the front door.",
-    "A story in the newspaper is {d} lines long.",
-    "The parking lot has space for {d} cars.",
-    "{X} has seat {d} at the movies.",
-    "There are {d} desks in the classroom of {X}.",
-    "There are {d} fish in the pond.",
-    "The puppy of {X} weighs {d} pounds.",
-    "{X} wears a jersey with the number {d}.",
-    "The elevator stops on floor {d}.",
-    "{X} has visited {d} museums.",
-    "A choir of {d} singers is practicing nearby.",
 )
 IRRELEVANT_UNSEEN = (
     "The radio plays {d} songs.",

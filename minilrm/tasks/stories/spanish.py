@@ -3,8 +3,7 @@
 The slots are those of `spanish_told.py`.
 """
 
-from minilrm.tasks.stories.spanish_told import TELL
-from minilrm.tasks.stories.spanish_years import TELL_DOING, TELL_YEARS
+from minilrm.tasks.stories.spanish_told import TELL, TELL_DOING, TELL_YEARS
 
 __all__ = ["TELL", "TELL_DOING", "TELL_YEARS"]
 
@@ -13,172 +12,120 @@ ASK = {
         "¿{Cuántos} {T} {have} {S}?",
         "¿{Cuántos} {T} son {los} de {So}?",
         "¿Cuál es el número de {T} de {So}?",
-        "¿Qué cantidad de {T} {have} {S}?",
-        "¿{Cuántos} son {los} {T} que {have} {S}?",
     ),
     "made": (
         "¿{Cuántos} {T} {make} {S}?",
         "¿{Cuántos} {T} {make} {S} en total?",
         "¿Cuál es el número de {T} que {make} {S}?",
-        "¿Qué cantidad de {T} {make} {S} en total?",
-        "¿{Cuántos} son en total {los} {T} que {make} {S}?",
     ),
     "boxes": (
         "¿{Cuántos} {T} [tiene|tienen] {S}?",
         "¿{Cuántos} {T} [tiene|tienen] {S} en total?",
         "¿Cuál es el número de {T} de {So}?",
-        "¿Qué cantidad de {T} [tiene|tienen] {S}?",
-        "¿{Cuántos} {T} hay en total en las {boxes} de {So}?",
     ),
     "gets": (
         "¿{Cuántos} {T} {have} {S} ahora?",
         "¿{Cuántos} {T} {have} {S} al final?",
         "¿{Cuántos} {T} {have} {S} después?",
-        "¿A {cuántos} {T} [llega|llegan] {S}?",
-        "¿Con {cuántos} {T} [acaba|acaban] {S}?",
     ),
     "left": (
         "¿{Cuántos} {T} le[|s] quedan a {So}?",
         "¿{Cuántos} {T} quedan?",
         "¿{Cuántos} {T} [tiene|tienen] {S} al final?",
-        "¿Con {cuántos} {T} se [queda|quedan] {S}?",
-        "¿Qué cantidad de {T} queda al final?",
     ),
     "together": (
         "¿{Cuántos} {T} {have_pl} en total?",
         "¿{Cuántos} {T} {have_pl} {A} y {B} en total?",
         "¿{Cuántos} {T} {have_pl} entre los dos?",
-        "¿Qué cantidad de {T} {have_pl} {A} y {B} entre los dos?",
-        "¿{Cuántos} son en total {los} {T} de {A} y {B}?",
     ),
     "together3": (
         "¿{Cuántos} {T} {have_pl} en total?",
         "¿{Cuántos} {T} {have_pl} {A}, {B} y {C} en total?",
         "¿{Cuántos} {T} {have_pl} entre los tres?",
-        "¿Qué cantidad de {T} {have_pl} {A}, {B} y {C} entre los tres?",
-        "¿{Cuántos} son en total {los} {T} de {A}, {B} y {C}?",
     ),
     "difference": (
         "¿{Cuántos} {T} más {haveA} {A} que {B}?",
         "¿{Cuántos} {T} menos {haveB} {B} que {A}?",
-        "¿{Cuántos} {T} de ventaja lleva {A} a {B}?",
-        "¿En {cuántos} {T} supera {A} a {B}?",
-        "¿Cuál es la diferencia de {T} entre {A} y {B}?",
+        "¿Cuántos {T} de ventaja lleva {A} a {B}?",
     ),
     "sell": (
         "¿Cuántos {u} [recibe|reciben] {S}?",
         "¿Cuántos {u} son en total?",
         "¿Cuánto dinero [recibe|reciben] {S}?",
-        "¿Cuántos {u} [gana|ganan] {S} con la venta?",
-        "¿Qué cantidad de dinero [obtiene|obtienen] {S}?",
     ),
     "cost": (
         "¿Cuántos {u} [paga|pagan] {S}?",
         "¿Cuántos {u} cuestan {los} {T}?",
         "¿Cuánto dinero es eso?",
-        "¿Cuánto dinero [tiene|tienen] que pagar {S}?",
-        "¿Cuál es el precio total en {u}?",
     ),
     "change": (
         "¿Cuántos {u} le[|s] devuelven a {So}?",
         "¿Cuántos {u} de cambio [recibe|reciben] {S}?",
         "¿Cuánto dinero [recibe|reciben] {S} de vuelta?",
-        "¿Cuántos {u} le[|s] sobran a {So}?",
-        "¿De cuántos {u} es el cambio?",
     ),
     "missing": (
         "¿{Cuántos} {T} le[|s] faltan a {So}?",
         "¿{Cuántos} {T} faltan todavía?",
         "¿{Cuántos} {T} más [necesita|necesitan] {S}?",
-        "¿A {cuántos} {T} de la meta [está|están] {S}?",
-        "¿Qué cantidad de {T} le[|s] falta a {So}?",
     ),
     "weeks": (
         "¿{CuántasH} {hs} hacen falta?",
         "¿Después de {cuántasH} {hs} es suficiente?",
         "¿{CuántasH} {hs} [necesita|necesitan] {S}?",
-        "¿Cuál es el número de {hs} que hacen falta?",
-        "¿En {cuántasH} {hs} lo [consigue|consiguen] {S}?",
     ),
     "share": (
         "¿{Cuántos} {T} recibe cada amigo?",
         "¿{Cuántos} {T} hay para cada amigo?",
         "¿{Cuántos} {T} le tocan a cada amigo?",
-        "¿Con {cuántos} {T} se queda cada amigo?",
-        "¿Qué cantidad de {T} se lleva cada amigo?",
     ),
     "pack": (
         "¿Cuántas {boxes} [llena|llenan] {S}?",
         "¿Cuántas {boxes} hay al final?",
         "¿Cuántas {boxes} [necesita|necesitan] {S}?",
-        "¿Cuántas {boxes} hacen falta?",
-        "¿Cuál es el número de {boxes} que [usa|usan] {S}?",
     ),
     "takes": (
         "¿Cuántos minutos se tarda?",
         "¿Cuántos minutos [necesita|necesitan] {S}?",
         "¿Cuántos minutos son?",
-        "¿Cuántos minutos hacen falta?",
-        "¿Cuánto tiempo es eso en minutos?",
     ),
     "longer": (
         "¿Cuántos minutos se tarda en total?",
         "¿Cuántos minutos son en total?",
         "¿Cuántos minutos [necesita|necesitan] {S} en total?",
-        "¿Cuántos minutos hay que contar en total?",
-        "¿Cuál es el tiempo total en minutos?",
     ),
     "lasts": (
         "¿Cuántos días duran {los} {T}?",
         "¿Para cuántos días hay {T}?",
         "¿Después de cuántos días se acaban {los} {T}?",
-        "¿En cuántos días se acaban {los} {T}?",
-        "¿Cuántos días pasan hasta que no queda nada?",
     ),
 }
 
 ASK_YEARS = {
-    "state": (
-        "¿Cuántos años tiene {S}?",
-        "¿Qué edad tiene {S}?",
-        "¿Cuál es la edad de {So}?",
-        "¿Cuál es la edad actual de {S}?",
-        "¿A qué edad ha llegado {S}?",
-    ),
+    "state": ("¿Cuántos años tiene {S}?", "¿Qué edad tiene {S}?", "¿Cuál es la edad de {So}?"),
     "gets": (
         "¿Cuántos años tiene {S} entonces?",
         "¿Cuántos años tendrá {S} entonces?",
         "¿Qué edad tendrá {S} entonces?",
-        "¿Cuál será la edad de {S} entonces?",
-        "¿A qué edad habrá llegado {S} entonces?",
     ),
     "left": (
         "¿Cuántos años tenía {S} entonces?",
         "¿Qué edad tenía {S} entonces?",
         "¿Cuál era la edad de {S} entonces?",
-        "¿Cuántos años había cumplido {S} entonces?",
-        "¿Qué edad tenía {S} en aquel momento?",
     ),
     "together": (
         "¿Cuántos años tienen en total?",
         "¿Cuánto suman las edades de {A} y {B}?",
         "¿Cuántos años suman entre los dos?",
-        "¿Cuál es la suma de las edades de {A} y {B}?",
-        "¿Cuánto suman los años de los dos?",
     ),
     "together3": (
         "¿Cuántos años tienen en total?",
         "¿Cuánto suman las edades de {A}, {B} y {C}?",
         "¿Cuántos años suman entre los tres?",
-        "¿Cuál es la suma de las edades de {A}, {B} y {C}?",
-        "¿Cuánto suman los años de los tres?",
     ),
     "difference": (
         "¿Cuántos años más tiene {A} que {B}?",
         "¿Por cuántos años es {A} mayor que {B}?",
         "¿Cuántos años menos tiene {B} que {A}?",
-        "¿Cuántos años le lleva {A} a {B}?",
-        "¿Cuál es la diferencia de edad entre {A} y {B}?",
     ),
 }
 
@@ -248,18 +195,6 @@ IRRELEVANT = (
     "{X} tiene {d} primos.",
     "Hay {d} árboles en la calle.",
     "{X} ve {d} pájaros en el tejado.",
-    "En la clase de {X} hay {d} alumnos.",
-    "El edificio de enfrente tiene {d} pisos.",
-    "{X} sube {d} escalones.",
-    "En el aparcamiento hay {d} coches.",
-    "El tren tiene {d} vagones.",
-    "El puente del río mide {d} metros.",
-    "El perro de {X} pesa {d} kilos.",
-    "En el lago nadan {d} patos.",
-    "En la parada esperan {d} personas.",
-    "En el acuario de {X} hay {d} peces.",
-    "La orquesta del barrio tiene {d} músicos.",
-    "El abuelo de {X} cría {d} gallinas.",
 )
 IRRELEVANT_UNSEEN = (
     "La radio pone {d} canciones.",

@@ -6,7 +6,6 @@ things and verbs (`themes.py`), names (`names.py`) and sentences (`english.py`, 
 training has seen, in whatever theme and with whatever numbers.
 """
 
-import itertools
 import random
 from dataclasses import replace
 
@@ -19,7 +18,7 @@ from minilrm.tasks.gsm8k_mini import (
     write_solution,
 )
 from minilrm.tasks.stories import graph as graphs
-from minilrm.tasks.stories.graph import COMPARISONS, PEOPLE, PRODUCTS, Graph, Node
+from minilrm.tasks.stories.graph import PEOPLE, PRODUCTS, Graph, Node
 from minilrm.tasks.stories.ladder import HAND_WRITTEN, HAND_WRITTEN_MEANING, LADDER, Rung
 from minilrm.tasks.stories.numbers import LARGEST, Solved, draw_numbers
 from minilrm.tasks.stories.telling import Telling, recall, tell
@@ -123,39 +122,25 @@ class Stories(Task):
                 return Problem(self.name, "", "", graphs.key(graph), meta=meta)
 
     def reading(self, rng: random.Random) -> str:
-        """A page on which facts are read and written down again: who has how many, and who has more
-        than whom. Half of the time with larger numbers than stories have. Nothing on it is a
-        problem, so it belongs to no split."""
+        """A page on which facts are read and written down again: who has how many. Nothing on it is
+        a problem, so it belongs to no split."""
         theme = rng.choice(THEMES)
-        graph = facts_about(rng, theme)
-        largest = DRILLED_TO if rng.random() < 0.5 else LARGEST
-        while (solved := draw_numbers(graph, rng, largest)) is None:
+        told = ["has", "has", "has", *(r for r in PRODUCTS if r in theme.relations)]
+        graph = tuple(Node(rng.choice(told), (), i, theme.kind) for i in range(PEOPLE))
+        while (solved := draw_numbers(graph, rng)) is None:
             pass
         language = "es" if rng.random() < self.spanish else "en"
         text, facts = recall(theme, graph, solved, rng, language)
         meta = {"numbers": solved.numbers, "expressions": solved.steps}
         sums = iter(worked_steps(Problem(self.name, "", "", "", meta=meta)))
         lines = []
-        for node, fact in zip(graph, facts, strict=True):
-            for expression, result in itertools.islice(sums, graphs.STEPS[node.relation]):
+        for fact in facts:
+            if "{calc}" in fact:
+                expression, result = next(sums)
                 fact = fact.replace("{calc}", f"<<{expression}={result}>>{result}")
             lines.append(fact)
         rng.shuffle(lines)
         return text + "\n" + "\n".join(lines)
-
-
-def facts_about(rng: random.Random, theme: Theme) -> Graph:
-    """What is known of three people: a number, a product of two, or, of the others, how theirs
-    compares with an earlier one's."""
-    counted = ["has", "has", "has", *(r for r in PRODUCTS if r in theme.relations)]
-    nodes = [Node(rng.choice(counted), (), 0, theme.kind)]
-    for owner in range(1, PEOPLE):
-        if rng.random() < 0.4:
-            compared = (rng.randrange(owner),)
-            nodes.append(Node(rng.choice(COMPARISONS), compared, owner, theme.kind))
-        else:
-            nodes.append(Node(rng.choice(counted), (), owner, theme.kind))
-    return tuple(nodes)
 
 
 def draw_structure(rng: random.Random, rung: Rung, steps: int) -> tuple[Theme, Graph]:

@@ -104,10 +104,10 @@ def tell(
 def recall(
     theme: Theme, graph: Graph, solved: Solved, rng: random.Random, language: str
 ) -> tuple[str, list[str]]:
-    """A text of facts about several people, and what it says of each of them in the plainest words;
-    a product of two told numbers has {calc} in its place.
+    """A text of facts about several people, and what it says of each of them, in another order; a
+    product of two told numbers has {calc} in its place.
 
-    Returns the text, in which now and then a number does not matter, and per node its sentence.
+    Returns the text, and per node its sentence.
     """
     book = LANGUAGES[language]
     cast, shared = people(rng, language, 4), shared_words(theme, rng, language, Telling())
@@ -116,11 +116,8 @@ def recall(
     for node, words in zip(graph, slots, strict=True):
         *wordings, _ = book_entry(book, "TELL", theme, node.relation)
         told.append(fill(rng.choice(wordings), words))
-        plainly = book.WORK[node.relation] if node.relation in PRODUCTS else wordings
+        plainly = wordings[:1] if node.relation == "has" else book.WORK[node.relation]
         found.append(fill(plainly[0], words | {"c": "{calc}"}))
-    if rng.random() < 0.3:
-        line = rng.choice(book.IRRELEVANT).format(X=cast[3], d=rng.randint(2, 40))
-        told.insert(rng.randint(0, len(told)), line)
     return " ".join(told), found
 
 
@@ -379,7 +376,7 @@ def fill(sentence: str, slots: Slots, capital: bool = True) -> str:
         for name, value in slots.items()
     }
     text = re.sub(r"\[([^|\]]*)\|([^\]]*)\]", lambda m: m[2] if several else m[1], sentence)
-    text = re.sub(r"\by (?=H?[IÍ])", "e ", text.format_map(filled))  # Ana e Irene
+    text = text.format_map(filled)
     if not capital:
         return text
     return re.sub(r"(^|[.!?] |¿)([a-záéíóúñ])", lambda m: m[1] + m[2].upper(), text)
