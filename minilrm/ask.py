@@ -191,11 +191,11 @@ class Asker:
 
     def stream(self, prompt: list[int], room: int, seed: int) -> None:
         """One answer: its thinking as it comes, then what is read off it."""
-        decoder, eos = StreamDecoder(self.tokenizer), self.tokenizer.eos_id
+        decoder, ends = StreamDecoder(self.tokenizer), self.tokenizer.end_ids
         thinking = Thinking(lambda text: self.painter.paint(text, DIM), self.task.mark)
 
         def on_token(row: int, token: int, sampled: bool) -> None:
-            if token != eos:
+            if token not in ends:
                 thinking.push(decoder.push(token))
 
         shown = not self.options.hide_thinking and self.task.mark != ""

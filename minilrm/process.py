@@ -43,7 +43,7 @@ class StepRewards:
             task.step_labels(task.problems("validation", 1)[0], "")  # refused now, if ever
         else:
             self.model = open_judge(judge, task, device)
-            if self.model.tokenizer.merges != tokenizer.merges:
+            if self.model.tokenizer.fingerprint() != tokenizer.fingerprint():
                 raise UserError(f"the reward model {judge} has another tokenizer than the policy")
 
     def set_advantages(self, groups: Sequence[Sequence[Episode]]) -> dict[str, float]:

@@ -300,7 +300,7 @@ def verifier(name: str, task: Task, tokenizer: Tokenizer, device: torch.device) 
         task.step_labels(task.problems("validation", 1)[0], "")  # refused now, if ever
         return ByChecker(task)
     judge = open_judge(name, task, device)
-    if judge.tokenizer.merges != tokenizer.merges:
+    if judge.tokenizer.fingerprint() != tokenizer.fingerprint():
         raise UserError(f"the reward model {name} has another tokenizer than the model it judges")
     return judge
 

@@ -37,7 +37,7 @@ from minilrm.rollout import (
 from minilrm.sampler import WORTH_SHARING, workers
 from minilrm.tasks import Problem, TracedTask, task_class
 from minilrm.tasks.base import problem_rng
-from minilrm.tokenizer import Tokenizer
+from minilrm.tokenizer import ForeignTokenizer, Tokenizer
 
 Groups = Sequence[Sequence[Episode]]
 
@@ -159,8 +159,8 @@ class Trainer(loop.Trainer):
         self.style, self.temperature = options.style, options.temperature
         self.collapse = options.collapse
         self.refuse_what_does_not_fit()
-        # They decode; they start while this process gets ready.
-        self.workers = workers.beside_this(self.device)
+        if not isinstance(self.tokenizer, ForeignTokenizer):
+            self.workers = workers.beside_this(self.device)  # they decode, started early
         if self.workers and options.prompts * options.group_size >= WORTH_SHARING:
             self.workers.start()
 

@@ -83,7 +83,8 @@ class ByModel:
     def __init__(self, model: Transformer, head: nn.Module, tokenizer: Tokenizer, task: Task):
         self.model, self.head, self.tokenizer, self.task = model, head, tokenizer, task
         self.ends_step = step_enders(task, tokenizer)
-        self.ends_step[tokenizer.eos_id] = True
+        for end in tokenizer.end_ids:
+            self.ends_step[end] = True
 
     def __call__(self, rows: Rows) -> list[tuple[float, ...]]:
         found: dict[int, tuple[float, ...]] = {}

@@ -210,8 +210,11 @@ class Batch:
     def watch(self, t: int, new: Tensor, fed: set[int]) -> None:
         """What a new token may bring about: the end of its row, a call of the stream, an
         intervention."""
-        hooks, eos = self.hooks, self.hooks.tokenizer.eos_id
-        ends = set((new == eos).nonzero().flatten().tolist()) - fed
+        hooks, tokenizer = self.hooks, self.hooks.tokenizer
+        ended = new == tokenizer.eos_id
+        for other in tokenizer.other_ends:
+            ended = ended | (new == other)
+        ends = set(ended.nonzero().flatten().tolist()) - fed
         every = hooks.stream or hooks.stop or hooks.intervene
         for slot in range(len(self.rows)) if every else ends:
             row = self.rows[slot]

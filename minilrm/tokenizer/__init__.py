@@ -30,6 +30,7 @@ Ids:  0..31 special tokens | 32..287 the 256 bytes | 288.. the merges, in the or
 """
 
 from minilrm.tokenizer.encoding import StreamDecoder, Tokenizer, from_huggingface
+from minilrm.tokenizer.foreign import ForeignTokenizer
 from minilrm.tokenizer.huggingface import BYTE_TO_CHAR, from_chars, to_chars
 from minilrm.tokenizer.training import train_bpe
 from minilrm.tokenizer.words import (
@@ -47,6 +48,7 @@ from minilrm.tokenizer.words import (
 __all__ = [
     "BYTE_TO_CHAR",
     "EOS",
+    "ForeignTokenizer",
     "PAD",
     "PATTERN",
     "SPECIALS",
