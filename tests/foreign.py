@@ -1,7 +1,9 @@
 """Model folders as other projects publish them, in miniature: a byte-level BPE that the library
 `tokenizers` trains here and now, and a random Llama of some thousand parameters beside it."""
 
+import functools
 import json
+import os
 import random
 
 import pytest
@@ -12,6 +14,7 @@ from minilrm.model import ModelConfig, Transformer
 from minilrm.tasks import get_task
 from minilrm.tokenizer import ForeignTokenizer
 
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 tokenizers = pytest.importorskip("tokenizers")
 
 # The cut into words of four families. GPT-2's is the library's own; the others stand so in their
@@ -36,15 +39,22 @@ SHAPE = ModelConfig(
 )
 
 
+@functools.cache
 def texts():
     """What the tokenizer is trained on: worked problems."""
     task = get_task("gsm8k-mini")
-    problems = task.problems("validation", 300)
+    problems = task.problems("validation", 100)
     return [task.render(p) + task.solution(p, random.Random(0), "steps") for p in problems]
 
 
-def definition(family="gpt2", vocab_size=420, merges=True):
-    """The contents of a `tokenizer.json`; the special tokens come after the others."""
+def definition(family="gpt2"):
+    """The contents of a `tokenizer.json`; the special tokens come after the others, 420 and on."""
+    return json.loads(trained(family))
+
+
+@functools.cache
+def trained(family):
+    """A `tokenizer.json` of 420 ordinary tokens, trained here and now."""
     made = tokenizers.Tokenizer(tokenizers.models.BPE(ignore_merges=family == "llama"))
     pre = tokenizers.pre_tokenizers
     level = pre.ByteLevel(add_prefix_space=False, use_regex=family in ("gpt2", "smollm"))
@@ -57,14 +67,14 @@ def definition(family="gpt2", vocab_size=420, merges=True):
         made.normalizer = tokenizers.normalizers.NFC()
     made.decoder = tokenizers.decoders.ByteLevel()
     trainer = tokenizers.trainers.BpeTrainer(
-        vocab_size=vocab_size, initial_alphabet=pre.ByteLevel.alphabet(), show_progress=False
+        vocab_size=420, initial_alphabet=pre.ByteLevel.alphabet(), show_progress=False
     )
     made.train_from_iterator(texts(), trainer)
     added = tokenizers.AddedToken
     made.add_special_tokens([added(name, special=True) for name in SPECIAL])
     made.add_tokens([added(name, special=False, normalized=False) for name in NOT_CALLED_SPECIAL])
     made.add_tokens([added("        ", special=False, normalized=False)])
-    return json.loads(made.to_str())
+    return made.to_str()
 
 
 def folder(path, family="gpt2", *, ends=("<|endoftext|>",), **shape):
