@@ -55,6 +55,7 @@ from minilrm.rollout import (
     episode_states,
     micro_batches,
     stack,
+    state_logprobs,
     unstack,
     valid_episodes,
 )
@@ -243,9 +244,7 @@ class Trainer(rl.Trainer):
         o = self.options
         with torch.set_grad_enabled(policy_too):
             states, targets, mask = episode_states(self.model, batch, self.device)
-            with machine.autocast(self.device):
-                logits = self.model.lm_head(states)
-            logp = objectives.selected_logprobs(logits, targets, o.temperature)
+            logp = state_logprobs(self.model, states, targets, o.temperature, self.device)
         recorded = batch[0].old_logprobs is not None
         policy_loss, stats = objectives.policy_loss(
             logp,

@@ -155,7 +155,7 @@ class Trainer(loop.Trainer):
             )
         self.judge = judge_of(options, rewards)
         self.model, self.tokenizer, self.origin = starting_point(options)
-        self.model.to(self.device)
+        self.ready(self.model)
         self.style, self.temperature = options.style, options.temperature
         self.collapse = options.collapse
         self.refuse_what_does_not_fit()
@@ -391,7 +391,7 @@ def reference_model(options: Options, policy: Transformer) -> Transformer:
     if not options.resume:
         return copy.deepcopy(policy).eval().requires_grad_(False)
     try:
-        reference = beginning(options)[0].to(next(policy.parameters()).device)
+        reference = beginning(options)[0].to(next(policy.parameters()))
     except UserError as error:
         raise UserError(
             "this run has a KL term, whose reference model is the one it began with (--init "

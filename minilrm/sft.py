@@ -27,6 +27,7 @@ from minilrm.measure import Scores
 from minilrm.model import Transformer
 from minilrm.optim import adamw, lr_factor, set_lr
 from minilrm.options import option
+from minilrm.rollout import state_logprobs
 from minilrm.tasks.base import SOLUTION_STYLES, Task, problem_rng
 from minilrm.tokenizer import Tokenizer
 
@@ -68,6 +69,7 @@ class Trainer(loop.Trainer):
         super().__init__(options)
         self.state: State = State()
         self.model, self.tokenizer = starting_point(options, self.device)
+        self.ready(self.model)
         self.origin = options.init
         self.optimizers = adamw(self.model, options.lr)
 
@@ -147,6 +149,11 @@ def loss_of(
 ) -> Tensor:
     """Cross-entropy of ids [B, T] where the loss mask [B, T] is True, over `denominator` tokens."""
     ids, mask = ids.to(device), mask.to(device)
+    if model.config.vocab_size >= objectives.LARGE_VOCABULARY:
+        keep = mask[:, 1:]
+        with machine.autocast(device):
+            states = model.hidden(ids[:, :-1])[keep]
+        return -state_logprobs(model, states, ids[:, 1:][keep], 1.0, device).sum() / denominator
     with machine.autocast(device):
         logits = model(ids[:, :-1])
     return objectives.cross_entropy(logits, ids[:, 1:], mask[:, 1:], denominator)

@@ -141,6 +141,7 @@ class Trainer(loop.Trainer):
         super().__init__(options)
         self.state: State = State()
         self.teacher, self.model, self.tokenizer = teacher_and_student(options, self.device)
+        self.ready(self.model)
         self.origin = f"{options.student}; teacher of {count_parameters(self.teacher):,} parameters"
         self.optimizers = adamw(self.model, options.lr)
         if not self.validation(full=True):

@@ -46,6 +46,19 @@ class Options(CommandOptions):
     keep: int = option(2, "newest checkpoints to keep, besides the best", minimum=1)
     out: Path | None = option(None, "run folder; runs/<command>-... if not given")
     resume: Path | None = option(None, "run folder to resume")
+    gradient_checkpointing: bool = option(
+        False,
+        "keep only the input of each layer for the backward pass, which computes the rest again: "
+        "a fraction of the memory, a third more time",
+        group="memory",
+    )
+    weights: str = option(
+        "float32",
+        "precision of the weights that are trained; with bfloat16 the optimizer keeps its states "
+        "and a copy of the weights in float32",
+        choices=("float32", "bfloat16"),
+        group="memory",
+    )
     device: str = device_option()
     threads: int | None = threads_option()
 
@@ -138,6 +151,13 @@ class Trainer:
         # How evaluations ask: as training does.
         self.style, self.temperature = "plain", 1.0
         self.max_new_tokens = self.task.max_new_tokens
+
+    def ready(self, model: Transformer) -> Transformer:
+        """The model as the options want it trained: on the device, in the precision of its weights,
+        with as little kept for the backward pass as they say. In place."""
+        model.gradient_checkpointing = self.options.gradient_checkpointing
+        dtype = torch.bfloat16 if self.options.weights == "bfloat16" else torch.float32
+        return model.to(device=self.device, dtype=dtype)
 
     def task_options(self) -> dict[str, Any]:
         return {"data": self.options.data}
