@@ -25,7 +25,7 @@ from minilrm.inference import METHODS, Driver
 from minilrm.inference.shown import cost_line, trace_lines
 from minilrm.intervals import majority
 from minilrm.model import Transformer, count_parameters
-from minilrm.options import option
+from minilrm.options import chat_option, option
 from minilrm.painter import DIM, Painter, neutralise
 from minilrm.reward_model import verifier
 from minilrm.sampler import Completion, Engine, generate
@@ -56,6 +56,7 @@ class Options:
     think: bool = option(
         False, 'force thinking: begin the answer with "Let\'s think step by step."'
     )
+    chat: bool = chat_option()
     hide_thinking: bool = option(False, "show the answer only")
     language: str | None = option(
         None, "of the question; seen from its words if not given", choices=("en", "es")
@@ -90,6 +91,8 @@ def main(options: Options) -> None:
     folder, model, tokenizer, _ = open_model(
         options.checkpoint or default_checkpoint(options.task), device
     )
+    if options.chat:
+        tokenizer.start_chat()
     hint = "" if options.checkpoint else " (choose another with --checkpoint)"
     print(f"model: {neutralise(str(folder))}{hint}", file=sys.stderr, flush=True)
     # Not `get_task`: a question needs no file of problems.
@@ -152,7 +155,7 @@ class Asker:
     def ask(self, question: str, seed: int) -> None:
         problem = self.task.question(question, self.options.language)
         # Not `task.encode`: a user's question never makes a special token.
-        prompt = self.tokenizer.encode(
+        prompt = self.tokenizer.encode_prompt(
             self.task.render(problem, "cot" if self.options.think else "plain")
         )
         room = self.options.max_new_tokens or self.task.max_new_tokens

@@ -45,6 +45,7 @@ class StepRewards:
             self.model = open_judge(judge, task, device)
             if self.model.tokenizer.fingerprint() != tokenizer.fingerprint():
                 raise UserError(f"the reward model {judge} has another tokenizer than the policy")
+            self.model.tokenizer = tokenizer  # which may chat
 
     def set_advantages(self, groups: Sequence[Sequence[Episode]]) -> dict[str, float]:
         """Set `advantages` of all valid episodes. Returns what to log: `process/steps` per

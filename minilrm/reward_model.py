@@ -302,6 +302,7 @@ def verifier(name: str, task: Task, tokenizer: Tokenizer, device: torch.device) 
     judge = open_judge(name, task, device)
     if judge.tokenizer.fingerprint() != tokenizer.fingerprint():
         raise UserError(f"the reward model {name} has another tokenizer than the model it judges")
+    judge.tokenizer = tokenizer  # which may chat
     return judge
 
 

@@ -60,7 +60,9 @@ def fitting(
 ) -> list[Problem]:
     """The problems whose prompt leaves room for a completion. Prompts are dropped and counted,
     never cut."""
-    return [p for p in problems if len(task.encode(tokenizer, task.render(p, style))) <= room]
+    return [
+        p for p in problems if len(task.encode_prompt(tokenizer, task.render(p, style))) <= room
+    ]
 
 
 def rollout(
@@ -82,7 +84,7 @@ def rollout(
     style: how the prompt is written (`cot` forces thinking). dtype: precision to decode in. Further
     keywords go to `sampler.generate`.
     """
-    prompts = [task.encode(tokenizer, task.render(p, style)) for p in problems]
+    prompts = [task.encode_prompt(tokenizer, task.render(p, style)) for p in problems]
     groups = generate(
         model,
         tokenizer,

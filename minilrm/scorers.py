@@ -89,7 +89,7 @@ class ByModel:
     def __call__(self, rows: Rows) -> list[tuple[float, ...]]:
         found: dict[int, tuple[float, ...]] = {}
         whole = [
-            [*self.task.encode(self.tokenizer, self.task.render(problem)), *piece.ids]
+            [*self.task.encode_prompt(self.tokenizer, self.task.render(problem)), *piece.ids]
             for problem, piece in rows
         ]
         order = sorted(range(len(rows)), key=lambda i: len(whole[i]))

@@ -141,7 +141,7 @@ def build_example(task: Task, tokenizer: Tokenizer, prompt: str, answer: str) ->
     """Prompt, answer, end of text. Each part is encoded alone, as at generation, where the prompt
     stands alone too."""
     completion = [*task.encode(tokenizer, answer), tokenizer.eos_id]
-    return Example(task.encode(tokenizer, prompt), completion, [1] * len(completion))
+    return Example(task.encode_prompt(tokenizer, prompt), completion, [1] * len(completion))
 
 
 def loss_of(

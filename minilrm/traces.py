@@ -104,6 +104,8 @@ def as_record(tokenizer: Tokenizer, episode: Episode) -> dict[str, Any]:
         "prompt": tokenizer.decode(episode.prompt_ids),
         "completion": episode.text,
         "completion_ids": episode.completion_ids,
+        # The text of a chat would not be read back as these ids: no text makes a special token.
+        **({"prompt_ids": episode.prompt_ids} if tokenizer.chats else {}),
     }
 
 
@@ -115,7 +117,7 @@ def read_pool(path: Path, task: Task, tokenizer: Tokenizer) -> Pool:
             raise ValueError(f"they are of the task {counts['task']}")
         examples = [
             Example(
-                task.encode(tokenizer, r["prompt"]),
+                r.get("prompt_ids") or task.encode(tokenizer, r["prompt"]),
                 r["completion_ids"],
                 [1] * len(r["completion_ids"]),
             )

@@ -28,6 +28,10 @@ PIECES = [
 ]
 
 
+# All of Unicode but the surrogates.
+PLANES = [*range(0xD800), *range(0xE000, 0x110000)]
+
+
 @pytest.fixture(scope="module", params=FAMILIES)
 def both(request):
     """(ours, the library's own)."""
@@ -43,7 +47,7 @@ def strings(count, seed):
         parts = [
             rng.choice(PIECES)
             if rng.random() < 0.7
-            else chr(rng.choice([*range(0xD800), *range(0xE000, 0x110000)]))
+            else chr(rng.choice(PLANES))
             if rng.random() < 0.5
             else chr(rng.randrange(32, 0x250))
             for _ in range(rng.randrange(1, 9))
@@ -105,6 +109,7 @@ def test_an_unknown_byte_makes_no_special_token():
     contents = definition()
     del contents["model"]["vocab"]["ĉ"]  # the tab
     contents["model"]["unk_token"] = SPECIAL[0]
+    contents["model"]["vocab"][SPECIAL[0]] = 420
     contents["model"]["merges"] = [m for m in contents["model"]["merges"] if "ĉ" not in "".join(m)]
     ours = ForeignTokenizer(json.dumps(contents), [420])
     assert ours.decode(ours.encode("a\tb")) == "ab"
@@ -129,11 +134,11 @@ def not_bytes():
     return contents
 
 
-def merged_special():
-    """A special token that ordinary text makes by merges."""
+def merged_special(first="Ġ"):
+    """A special token that ordinary text makes by merges, here one that begins with a space."""
     contents = definition()
-    word = next(w for w, i in contents["model"]["vocab"].items() if i > 300 and w.isalpha())
-    contents["added_tokens"][0] |= {"content": word, "id": contents["model"]["vocab"][word]}
+    word = next(w for w, i in contents["model"]["vocab"].items() if i > 300 and w[0] == first)
+    contents["added_tokens"][1] |= {"content": word, "id": contents["model"]["vocab"][word]}
     return contents
 
 
@@ -144,6 +149,7 @@ def merged_special():
         (sentence_piece, "not on bytes"),
         (not_bytes, "not spelled in bytes"),
         (merged_special, "ordinary text makes its special token"),
+        (lambda: merged_special("e"), "ordinary text makes its special token"),
         (lambda: [], "no tokenizer.json"),
         (lambda: definition() | {"normalizer": {"type": "Nonsense"}}, "refuses it"),
     ],

@@ -244,7 +244,7 @@ class Trainer(loop.Trainer):
         return min(self.teacher.config.max_seq_len, self.model.config.max_seq_len)
 
     def fits(self, problem: Problem) -> bool:
-        prompt = self.task.encode(self.tokenizer, self.task.render(problem))
+        prompt = self.task.encode_prompt(self.tokenizer, self.task.render(problem))
         return len(prompt) + self.max_new_tokens <= self.context
 
     def begin(self, log: RunLog) -> None:

@@ -71,7 +71,7 @@ class Prompts:
         examples = worked_examples(self.task, language(problem)) if style == FEW_SHOT else ()
         while True:
             text = self.task.render(problem, style, examples)
-            ids = tuple(self.task.encode(self.tokenizer, text))
+            ids = tuple(self.task.encode_prompt(self.tokenizer, text))
             if len(ids) <= self.room or not examples:
                 return ids
             examples = examples[1:]

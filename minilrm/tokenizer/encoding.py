@@ -119,6 +119,19 @@ class Tokenizer:
             return self._tiktoken.encode(text, allowed_special="all")
         return self._tiktoken.encode_ordinary(text)
 
+    def start_chat(self) -> None:
+        """UserError: this is for models of other projects, which come with a chat template."""
+        raise UserError("--chat needs a model with a chat template; minilrm's own have none")
+
+    def encode_prompt(self, text: str, allow_special: bool = False) -> list[int]:
+        """The ids of what a model goes on from."""
+        return self.encode(text, allow_special)
+
+    @property
+    def chats(self) -> bool:
+        """Whether prompts are put as turns of a conversation."""
+        return False
+
     def encode_batch(self, texts: Iterable[str], allow_special: bool = False) -> list[list[int]]:
         """`encode` for each text, in this thread (more threads than cores would only wait for each
         other)."""

@@ -18,6 +18,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from minilrm.errors import UserError
+from minilrm.tokenizer.chat import Chat
 from minilrm.tokenizer.encoding import Tokenizer
 from minilrm.tokenizer.huggingface import BYTE_LEVEL, SPLIT, from_chars
 from minilrm.tokenizer.words import clean_text
@@ -39,6 +40,8 @@ class ForeignTokenizer(Tokenizer):
     ValueError for a file that is no byte-level BPE, and for ends that it has not; UserError where
     the library is not installed.
     """
+
+    _chat: Chat | None = None
 
     def __init__(
         self,
@@ -68,8 +71,9 @@ class ForeignTokenizer(Tokenizer):
         self._fingerprint = fingerprint_of(definition)
         self._whole, self._plain = libraries(definition, self._control)
         for name, i in self.special_ids.items():
-            if not self._control.isdisjoint(self.encode(name)):
-                raise ValueError(f"ordinary text makes its special token {name!r} ({i})")
+            for text in (name, as_bytes(name).decode("utf-8", "replace")):
+                if not self._control.isdisjoint(self.encode(text)):
+                    raise ValueError(f"ordinary text makes its special token {name!r} ({i})")
 
     def encode(self, text: str, allow_special: bool = False) -> list[int]:
         """Text -> ids, those of the library. Without `allow_special` the name of a special token
@@ -77,6 +81,21 @@ class ForeignTokenizer(Tokenizer):
         library = self._whole if allow_special else self._plain
         ids: list[int] = library.encode(clean_text(text), add_special_tokens=False).ids
         return ids
+
+    def start_chat(self) -> None:
+        """From now on prompts are put as the user's turn of the model's chat template. UserError
+        if it has none, or if `transformers` is not installed."""
+        text, *_, beside = self._made_of
+        self._chat = Chat(text, beside, self.encode, self._control)
+
+    def encode_prompt(self, text: str, allow_special: bool = False) -> list[int]:
+        """The ids of a prompt; in a chat those of the whole conversation up to the model's turn,
+        and then the prompt itself makes no special token."""
+        return self._chat.encode(text) if self._chat else self.encode(text, allow_special)
+
+    @property
+    def chats(self) -> bool:
+        return self._chat is not None
 
     def encode_reference(self, text: str, allow_special: bool = False) -> list[int]:
         """The library is its own reference."""
@@ -163,6 +182,14 @@ def tokens_of(definition: Mapping[str, Any]) -> tuple[dict[int, bytes], dict[int
         except KeyError:
             raise ValueError(f"its token {name[:40]!r} is not spelled in bytes") from None
     return ordinary, added
+
+
+def as_bytes(name: str) -> bytes:
+    """The text from which merges would make a token of this name, if they make it at all."""
+    try:
+        return from_chars(name)
+    except KeyError:
+        return name.encode("utf-8")
 
 
 def as_id(value: Any) -> int:
