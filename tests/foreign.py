@@ -74,6 +74,11 @@ def trained(family):
     made.add_special_tokens([added(name, special=True) for name in SPECIAL])
     made.add_tokens([added(name, special=False, normalized=False) for name in NOT_CALLED_SPECIAL])
     made.add_tokens([added("        ", special=False, normalized=False)])
+    if family == "llama":  # a text begins with a special token
+        first = ("<|im_start|>", made.token_to_id("<|im_start|>"))
+        made.post_processor = tokenizers.processors.TemplateProcessing(
+            single="<|im_start|> $A", special_tokens=[first]
+        )
     return made.to_str()
 
 

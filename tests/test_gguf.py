@@ -70,6 +70,9 @@ def write(path, folder, architecture="llama", pre="gpt-2", quantize=False, **cha
     writer.add_token_list([names[i] for i in range(len(names))])
     writer.add_token_types(kinds)
     writer.add_token_merges([" ".join(merge) for merge in definition["model"]["merges"]])
+    if "begin" in changes:
+        writer.add_bos_token_id(changes["begin"])
+        writer.add_add_bos_token(True)
     if changes.get("ends", True):
         writer.add_eos_token_id(tokenizer.eos_id)
     for name, p in model.state_dict().items():
@@ -119,12 +122,13 @@ def test_the_same_weights_and_the_same_ids(tmp_path, architecture, pre):
 def test_each_known_cut_is_that_of_its_family(tmp_path):
     assert set(CUTS) == set(FAMILY)
     folder = foreign.folder(tmp_path / "model", "llama")
-    file = write(tmp_path / "model.gguf", folder, pre="llama-bpe")
+    file = write(tmp_path / "model.gguf", folder, pre="llama-bpe", begin=421)
     made, own = (
         checkpoint.open_model(f).tokenizer for f in (import_gguf(file, tmp_path / "made"), folder)
     )
     for text in (*foreign.texts()[:20], "12345678 it'S\r\n\r\n \t x"):
         assert made.encode(text) == own.encode(text)
+        assert made.encode_prompt(text) == own.encode_prompt(text) == [421, *own.encode(text)]
 
 
 def test_quantized_weights_are_dequantised(tmp_path):

@@ -16,6 +16,7 @@ from minilrm.objectives import large_vocabulary
 from minilrm.optim import adamw
 from minilrm.rollout import Episode, episode_logprobs
 from minilrm.sft import loss_of
+from tests.checkpoints import refused
 
 CPU = torch.device("cpu")
 V = 700
@@ -193,6 +194,12 @@ def test_a_resumed_run_in_bfloat16_goes_on_bit_for_bit(base, small, tmp_path, na
     pairs = zip(last[0].parameters(), last[1].parameters(), strict=True)
     assert all(a.dtype == torch.bfloat16 and torch.equal(a, b) for a, b in pairs)
     assert math.isfinite(float(last[0].norm.weight.sum()))
+
+
+def test_pretraining_keeps_its_weights_in_float32(tmp_path):
+    o = options("pretrain", None, tmp_path / "run", weights="bfloat16")
+    refused(lambda: LOOPS["pretrain"].train(o), "--weights bfloat16", "leave it out")
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize("name", ["ppo", "distill"])

@@ -86,6 +86,15 @@ def test_text_comes_back_byte_by_byte(both):
     assert ours.decode([end]) == SPECIAL[0]
 
 
+def test_a_prompt_begins_as_the_file_says(both):
+    ours, library = both
+    text = "Question: What is 2 + 2?\nAnswer:"
+    assert ours.encode_prompt(text) == library.encode(text).ids
+    begun = ours.encode_prompt("<|im_start|>")  # a user's text adds nothing to that
+    assert begun.count(421) == (library.post_processor is not None)
+    assert ours.encode_prompt("")[:1] in ([], [421])
+
+
 def test_it_has_the_interface_of_our_own(both):
     ours, library = both
     assert len(ours) == ours.vocab_size == library.get_vocab_size()
@@ -97,6 +106,17 @@ def test_it_has_the_interface_of_our_own(both):
     assert ours != Tokenizer([]) and ours.fingerprint() != Tokenizer([]).fingerprint()
     with pytest.raises(IndexError):
         ours.token_bytes(len(ours))
+
+
+def test_another_spelling_of_one_tokenizer_is_the_same():
+    """Older files write a merge as "a b", and leave out what is not set."""
+    contents = definition()
+    ours = ForeignTokenizer(json.dumps(contents), [420])
+    contents["model"]["merges"] = [" ".join(pair) for pair in contents["model"]["merges"]]
+    del contents["truncation"], contents["model"]["dropout"]
+    assert ForeignTokenizer(json.dumps(contents), [420]) == ours
+    contents["model"]["merges"].pop()
+    assert ForeignTokenizer(json.dumps(contents), [420]) != ours
 
 
 def test_ids_without_a_token_stand_for_nothing():

@@ -225,6 +225,7 @@ def tokenizer_of(metadata: Mapping[str, Any], size: int) -> ForeignTokenizer:
         "normalizer": cut.get("normalizer"),
         "pre_tokenizer": cut["pre_tokenizer"],
         "decoder": BYTE_LEVEL,
+        "post_processor": begins_with(metadata, names),
         "added_tokens": added,
         "model": {
             "type": "BPE",
@@ -247,6 +248,26 @@ def tokenizer_of(metadata: Mapping[str, Any], size: int) -> ForeignTokenizer:
     }
     text = json.dumps(definition, ensure_ascii=False)
     return ForeignTokenizer(text, ends, None if pad is None else int(pad), size, beside)
+
+
+def begins_with(metadata: Mapping[str, Any], names: list[str]) -> dict[str, Any] | None:
+    """The post-processor that puts the beginning-of-text token before a text, where the file asks
+    for one."""
+    i = metadata.get("tokenizer.ggml.bos_token_id")
+    if not metadata.get("tokenizer.ggml.add_bos_token") or i is None:
+        return None
+    name = names[i]
+    token, text = (
+        {"SpecialToken": {"id": name, "type_id": 0}},
+        {"Sequence": {"id": "A", "type_id": 0}},
+    )
+    pair = {"Sequence": {"id": "B", "type_id": 1}}
+    return {
+        "type": "TemplateProcessing",
+        "single": [token, text],
+        "pair": [token, text, pair],
+        "special_tokens": {name: {"id": name, "ids": [int(i)], "tokens": [name]}},
+    }
 
 
 def special_token(i: int, name: str, special: bool) -> dict[str, Any]:

@@ -68,8 +68,9 @@ class ForeignTokenizer(Tokenizer):
             raise ValueError("no end-of-text token is named")
         self.eos_id, self.other_ends = ends[0], tuple(ends[1:])
         self.pad_id = self.eos_id if pad_id is None else pad_id
-        self._fingerprint = fingerprint_of(definition)
         self._whole, self._plain = libraries(definition, self._control)
+        self._beginning = beginning(definition)
+        self._fingerprint = fingerprint_of(self._whole, self._beginning)
         for name, i in self.special_ids.items():
             for text in (name, as_bytes(name).decode("utf-8", "replace")):
                 if not self._control.isdisjoint(self.encode(text)):
@@ -89,9 +90,11 @@ class ForeignTokenizer(Tokenizer):
         self._chat = Chat(text, beside, self.encode, self._control)
 
     def encode_prompt(self, text: str, allow_special: bool = False) -> list[int]:
-        """The ids of a prompt; in a chat those of the whole conversation up to the model's turn,
-        and then the prompt itself makes no special token."""
-        return self._chat.encode(text) if self._chat else self.encode(text, allow_special)
+        """The ids of a prompt, begun as the file says; in a chat those of the whole conversation
+        up to the model's turn, and then the prompt itself makes no special token."""
+        if self._chat:
+            return self._chat.encode(text)
+        return [*self._beginning, *self.encode(text, allow_special)]
 
     @property
     def chats(self) -> bool:
@@ -199,9 +202,11 @@ def as_id(value: Any) -> int:
     return value
 
 
-def fingerprint_of(definition: Mapping[str, Any]) -> str:
-    """A sha256 of the parts of a `tokenizer.json` that decide the ids."""
-    decides = {name: definition.get(name) for name in DECIDES}
+def fingerprint_of(library: Any, begins: Sequence[int]) -> str:
+    """A sha256 of what decides the ids, as the library writes it: files of several versions spell
+    one tokenizer differently."""
+    written = json.loads(library.to_str())
+    decides = {name: written[name] for name in DECIDES} | {"begins": list(begins)}
     return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()
 
 
@@ -211,13 +216,6 @@ def libraries(definition: Mapping[str, Any], control: set[int]) -> tuple[Any, An
     Of the second's model an unknown byte makes no token. (With an `unk_token` it would make a
     special one, and a user can write any byte; SmolLM2's vocabulary lacks eight of them.)
     """
-    try:
-        import tokenizers
-    except ImportError:
-        raise UserError(
-            "a tokenizer of another project needs the package tokenizers; install it: "
-            'pip install -e ".[real]"'
-        ) from None
     changed = {"truncation": None, "padding": None, "post_processor": None}
     whole = dict(definition) | changed
     added = [
@@ -225,9 +223,33 @@ def libraries(definition: Mapping[str, Any], control: set[int]) -> tuple[Any, An
         for token in definition.get("added_tokens") or ()
     ]
     plain = whole | {"added_tokens": added, "model": definition["model"] | {"unk_token": None}}
-    try:
-        made = [tokenizers.Tokenizer.from_str(json.dumps(each)) for each in (whole, plain)]
-    except Exception as error:  # the library raises nothing more precise
-        raise ValueError(f"the library tokenizers refuses it: {error}") from None
+    made = [read_by_library(each) for each in (whole, plain)]
     made[1].encode_special_tokens = True  # "encode them like any other text"
     return made[0], made[1]
+
+
+def beginning(definition: Mapping[str, Any]) -> list[int]:
+    """The special tokens that the file's post-processor puts before a text: Llama 3's "begin of
+    text", none of most others."""
+    if definition.get("post_processor") is None:
+        return []
+    encoded = read_by_library(dict(definition) | {"truncation": None, "padding": None}).encode("a")
+    first = encoded.special_tokens_mask.index(0)
+    ids: list[int] = encoded.ids[:first]
+    return ids
+
+
+def read_by_library(definition: Mapping[str, Any]) -> Any:
+    """The library's tokenizer. ValueError for what it cannot read; UserError where it is not
+    installed."""
+    try:
+        import tokenizers
+    except ImportError:
+        raise UserError(
+            "a tokenizer of another project needs the package tokenizers; install it: "
+            'pip install -e ".[real]"'
+        ) from None
+    try:
+        return tokenizers.Tokenizer.from_str(json.dumps(definition))
+    except Exception as error:  # the library raises nothing more precise
+        raise ValueError(f"the library tokenizers refuses it: {error}") from None
