@@ -15,6 +15,7 @@ the query heads, `K` the key heads, `d` the width of a head (`head_dim`).
 
 import copy
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -192,7 +193,13 @@ class FeedForward(nn.Module):
 
 class Block(nn.Module):
     """A layer: attention, then the feed-forward network, each added to the residual stream x
-    [B, T, D]."""
+    [B, T, D].
+
+    gradient_checkpointing: keep the input alone for the backward pass, which computes the rest of
+    the layer again (arXiv 1604.06174): a fraction of the memory, a third more time.
+    """
+
+    gradient_checkpointing = False
 
     def __init__(self, config: ModelConfig, layer: int):
         super().__init__()
@@ -207,6 +214,13 @@ class Block(nn.Module):
         x = x + self.self_attn(self.input_layernorm(x), rope, mask, cache)
         return x + self.mlp(self.post_attention_layernorm(x))
 
+    def __call__(self, x: Tensor, rope: Any, mask: Tensor | None, cache: Cache | None) -> Tensor:
+        """`forward`, which the backward pass calls once more where gradients are checkpointed."""
+        if not (self.gradient_checkpointing and torch.is_grad_enabled()):
+            return super().__call__(x, rope, mask, cache)
+        kept = copy.copy(cache)  # as it is now, whatever is stored in it later
+        return checkpoint(super().__call__, x, rope, mask, kept, use_reentrant=False)
+
 
 class Transformer(nn.Module):
     """A decoder-only language model.
@@ -214,12 +228,7 @@ class Transformer(nn.Module):
     >>> model = Transformer(SCALES["pico"])
     >>> model(torch.tensor([[1, 2, 3]])).shape
     torch.Size([1, 3, 1024])
-
-    gradient_checkpointing: keep each layer's input alone for the backward pass, which computes the
-    rest of it again (arXiv 1604.06174): a fraction of the memory, a third more time.
     """
-
-    gradient_checkpointing = False
 
     def __init__(self, config: ModelConfig):
         super().__init__()
@@ -272,13 +281,8 @@ class Transformer(nn.Module):
         if mask is None and past:
             mask = cached_mask(past, T, ids.device)
         x = self.embed_tokens(ids)
-        again = self.gradient_checkpointing and torch.is_grad_enabled()
-        kept = copy.copy(cache) if again else cache  # as it is now, whenever a layer runs again
         for block in self.layers:
-            if again:
-                x = checkpoint(block, x, rope, mask, kept, use_reentrant=False)
-            else:
-                x = block(x, rope, mask, cache)
+            x = block(x, rope, mask, cache)
         if cache is not None:
             cache.length += T
         return self.norm(x)

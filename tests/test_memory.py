@@ -1,8 +1,6 @@
 """What keeps large models within memory changes no number: losses of a large vocabulary a few
 tokens at a time, layers that are computed again, weights in bfloat16 with states in float32."""
 
-import math
-
 import pytest
 import torch
 from miniature import LOOPS, miniature, options
@@ -129,7 +127,8 @@ def test_layers_that_are_computed_again_give_the_same_bits(loss, ids):
     """Catches: keys of the prompts that are stored twice, or not seen, when a layer runs again."""
     model = new_model()
     expected, before = value_and_gradients(loss, model, ids), kept(model, ids)
-    model.gradient_checkpointing = True
+    for block in model.layers:
+        block.gradient_checkpointing = True
     found = value_and_gradients(loss, model, ids)
     assert all(torch.equal(a, b) for a, b in zip(found, expected, strict=True))
     assert kept(model, ids) < before / 4
@@ -193,7 +192,7 @@ def test_a_resumed_run_in_bfloat16_goes_on_bit_for_bit(base, small, tmp_path, na
     ]
     pairs = zip(last[0].parameters(), last[1].parameters(), strict=True)
     assert all(a.dtype == torch.bfloat16 and torch.equal(a, b) for a, b in pairs)
-    assert math.isfinite(float(last[0].norm.weight.sum()))
+    assert last[0].norm.weight.isfinite().all()
 
 
 def test_pretraining_keeps_its_weights_in_float32(tmp_path):

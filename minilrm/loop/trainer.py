@@ -160,7 +160,8 @@ class Trainer:
         that is asked for. In place."""
         if self.options.chat:
             self.tokenizer.start_chat()
-        model.gradient_checkpointing = self.options.gradient_checkpointing
+        for block in model.layers:
+            block.gradient_checkpointing = self.options.gradient_checkpointing
         dtype = torch.bfloat16 if self.options.weights == "bfloat16" else torch.float32
         return model.to(device=self.device, dtype=dtype)
 
