@@ -27,7 +27,7 @@ from minilrm.inference import METHODS, Driver
 from minilrm.inference.shown import cost_line, trace_lines
 from minilrm.intervals import majority
 from minilrm.model import Transformer, count_parameters
-from minilrm.options import option
+from minilrm.options import chat_option, option
 from minilrm.painter import DIM, CallPainter, Painter, neutralise
 from minilrm.sampler import Completion, Engine, generate
 from minilrm.scorers import verifier
@@ -65,6 +65,7 @@ class Options:
         None, f"what the model may call, of {', '.join(NAMES)}; with commas between"
     )
     database: Path | None = option(None, "the SQLite file of the tool database; read only")
+    chat: bool = chat_option()
     hide_thinking: bool = option(False, "show the answer only")
     language: str | None = option(
         None, "of the question; seen from its words if not given", choices=("en", "es")
@@ -102,6 +103,8 @@ def main(options: Options) -> None:
     folder, model, tokenizer, _ = open_model(
         options.checkpoint or default_checkpoint(options.task), device
     )
+    if options.chat:
+        tokenizer.start_chat()
     hint = "" if options.checkpoint else " (choose another with --checkpoint)"
     print(f"model: {neutralise(str(folder))}{hint}", file=sys.stderr, flush=True)
     # Not `get_task`: a question needs no file of problems.
@@ -165,7 +168,7 @@ class Asker:
     def ask(self, question: str, seed: int) -> None:
         problem = self.task.question(question, self.options.language)
         # Not `task.encode`: a user's question never makes a special token.
-        prompt = self.tokenizer.encode(
+        prompt = self.tokenizer.encode_prompt(
             self.task.render(problem, "cot" if self.options.think else "plain")
         )
         room = self.options.max_new_tokens or self.task.max_new_tokens
@@ -305,7 +308,7 @@ class Shown:
             self.inserted.append(token)
             return
         self.show_inserted()
-        if token != self.tokenizer.eos_id:
+        if token not in self.tokenizer.end_ids:
             self.thinking.push(self.decoder.push(token))
 
     def show_inserted(self) -> None:

@@ -20,7 +20,7 @@ from minilrm import checkpoint, cli, curves, files, inference, machine
 from minilrm.errors import UserError
 from minilrm.inference import METHODS, Answer, Driver
 from minilrm.intervals import mean, wilson_interval
-from minilrm.options import device_option, option, options_table, threads_option
+from minilrm.options import chat_option, device_option, option, options_table, threads_option
 from minilrm.rollout import fitting
 from minilrm.sampler import Engine
 from minilrm.scorers import verifier
@@ -51,6 +51,7 @@ class Options:
     split: str = option("test", "of the problems", choices=("validation", "test"))
     n: int = option(1000, "problems", minimum=1)
     seed: int = option(0, "seed of the samples", minimum=0)
+    chat: bool = chat_option()
     out: Path | None = option(None, "folder for compare.json and compare.png")
     device: str = device_option()
     threads: int | None = threads_option()
@@ -68,6 +69,8 @@ def main(options: Options) -> None:
     if where is None:
         raise UserError(f"no base is shipped for {task.name}; name a model with --checkpoint")
     _, model, tokenizer, _ = checkpoint.open_model(where, device)
+    if options.chat:
+        tokenizer.start_chat()
     scorer = verifier(options.scorer, task, tokenizer, device)
     print(options_table(options), flush=True)
     driver = Driver(Engine(model), tokenizer, task, scorer, options.seed)

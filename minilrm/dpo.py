@@ -72,7 +72,7 @@ class Trainer(loop.Trainer):
             raise UserError(f"no base is shipped for {self.task.name}; name a model with --init")
         _, self.reference, self.tokenizer, _ = checkpoint.open_model(start, self.device)
         self.reference.requires_grad_(False)
-        self.model = copy.deepcopy(self.reference).requires_grad_(True)
+        self.model = self.ready(copy.deepcopy(self.reference)).requires_grad_(True)
         self.origin = str(start)
         self.optimizers = adamw(self.model, options.lr)
         self.engine = Engine(self.reference, self.decoding_dtype)

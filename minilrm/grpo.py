@@ -31,12 +31,13 @@ import torch
 from torch import Tensor
 
 from minilrm import cli, devices, loop, machine, objectives, rl
+from minilrm.beginnings import reference_model
 from minilrm.errors import UserError
 from minilrm.optim import adamw, add_gradients, falling, set_lr
 from minilrm.options import option
 from minilrm.process import StepRewards
 from minilrm.rewards import RewardFunction
-from minilrm.rl import means, reference_model
+from minilrm.rl import means
 from minilrm.rollout import Episode, episode_logprobs, stack, valid_episodes
 
 

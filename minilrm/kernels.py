@@ -179,7 +179,8 @@ class SharedPrefix:
         """Keep the prompts' k, v [prompts, Hkv, T, d]; later, return them in front of the
         completions' own, [B, Hkv, prompt + T, d]."""
         if self.rows is None:
-            self.layers.append((k, v))
+            if layer == len(self.layers):  # not when a layer is computed once more for its gradient
+                self.layers.append((k, v))
             return k, v
         old_k, old_v = self.layers[layer]
         return torch.cat((old_k[self.rows], k), dim=2), torch.cat((old_v[self.rows], v), dim=2)

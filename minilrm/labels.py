@@ -48,7 +48,7 @@ def step_places(e: Episode, judge: ByModel) -> list[int]:
 def exact_label(task: Task, tokenizer: Tokenizer, e: Episode, place: int) -> float:
     """Whether the attempt at this place can still become right; at the end, whether it is."""
     ids = e.completion_ids[: place + 1 - len(e.prompt_ids)]
-    ended = ids[-1] == tokenizer.eos_id
+    ended = ids[-1] in tokenizer.end_ids
     if ended:
         return float(e.grade.correct)
     labels = task.step_labels(e.problem, tokenizer.decode(ids))

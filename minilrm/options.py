@@ -132,6 +132,11 @@ def threads_option() -> Any:
     return option(None, help, minimum=1, maximum=MOST_THREADS)
 
 
+def chat_option() -> Any:
+    help = "put each prompt as the user's turn of the model's own chat template"
+    return option(False, help)
+
+
 @dataclasses.dataclass(frozen=True)
 class Shape:
     """The type of an option, taken apart: `list[int] | None` is int, list, may be None."""

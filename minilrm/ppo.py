@@ -45,16 +45,18 @@ from torch import Tensor, nn
 
 from minilrm import cli, devices, loop, machine, objectives, rl
 from minilrm.batches import pad
+from minilrm.beginnings import reference_model
 from minilrm.model import ScalarHead, Transformer
 from minilrm.optim import Guard, adamw, add_gradients, falling, set_lr
 from minilrm.options import option
 from minilrm.rewards import RewardFunction
-from minilrm.rl import means, reference_model
+from minilrm.rl import means
 from minilrm.rollout import (
     Episode,
     episode_states,
     micro_batches,
     stack,
+    state_logprobs,
     unstack,
     valid_episodes,
 )
@@ -243,9 +245,7 @@ class Trainer(rl.Trainer):
         o = self.options
         with torch.set_grad_enabled(policy_too):
             states, targets, mask = episode_states(self.model, batch, self.device)
-            with machine.autocast(self.device):
-                logits = self.model.lm_head(states)
-            logp = objectives.selected_logprobs(logits, targets, o.temperature)
+            logp = state_logprobs(self.model, states, targets, o.temperature, self.device)
         recorded = batch[0].old_logprobs is not None
         policy_loss, stats = objectives.policy_loss(
             logp,

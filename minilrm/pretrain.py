@@ -113,6 +113,8 @@ class Trainer(loop.Trainer):
         self.state: State = State()
         if options.export and options.export.exists():  # said now, not after the training
             raise UserError(f"--export {options.export} is there already; choose another folder")
+        if options.weights != "float32":  # Muon has no float32 copy of them
+            raise UserError("--weights bfloat16 is for models that are trained on; leave it out")
         self.tokenizer = Tokenizer.load(machine.data_folder() / "tokenizer")
         print("writing documents ...", flush=True)
         pages = self.documents("train", self.goal, options.seed)
@@ -121,7 +123,7 @@ class Trainer(loop.Trainer):
         self.reader = Reader(pages, options.context, limit, options.seed)
         scale, words = SCALES[options.scale], len(self.tokenizer)
         shape = replace(scale, vocab_size=words, max_seq_len=options.context)
-        self.model = Transformer(shape).to(self.device)
+        self.model = self.ready(Transformer(shape))
         self.origin = (
             f"random weights; {len(self.reader.rows):,} documents to read ({self.reader.dropped} "
             "too long, dropped)"

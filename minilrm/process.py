@@ -42,26 +42,43 @@ class StepRewards:
             task.step_labels(task.problems("validation", 1)[0], "")  # refused now, if ever
         else:
             self.model = open_judge(judge, task, device)
-            if self.model.tokenizer.merges != tokenizer.merges:
+            if self.model.tokenizer.fingerprint() != tokenizer.fingerprint():
                 raise UserError(f"the reward model {judge} has another tokenizer than the policy")
+            self.model.tokenizer = tokenizer  # which may chat
 
     def set_advantages(self, groups: Sequence[Sequence[Episode]]) -> dict[str, float]:
         """Set `advantages` of all valid episodes. Returns what to log: `process/steps` per
         completion and `process/reward` per step, the outcome's left out of both."""
         valid = [[e for e in group if e.valid] for group in groups]
-        ends = [[self.step_ends(e) for e in group] for group in valid]
-        verdicts = self.verdicts([e for g in valid for e in g], [x for g in ends for x in g])
-        told = iter(verdicts)
-        for group, places in zip(valid, ends, strict=True):
-            rewards = [[*next(told), e.reward - e.kl_penalty] for e in group]
+        episodes = [e for group in valid for e in group]
+        judged = iter(self.judged(episodes))
+        verdicts = []
+        for group in valid:
+            own = [next(judged) for _ in group]
+            verdicts += [scores for _, scores in own]
+            rewards = [
+                [*scores, e.reward - e.kl_penalty]
+                for e, (_, scores) in zip(group, own, strict=True)
+            ]
             lengths = [len(e.completion_ids) for e in group]
-            found = objectives.process_advantages(rewards, places, lengths, self.credit)
+            ends = [places for places, _ in own]
+            found = objectives.process_advantages(rewards, ends, lengths, self.credit)
             for e, advantages in zip(group, found, strict=True):
                 e.advantages = advantages
         steps = devices.total(sum(len(v) for v in verdicts))
         reward = devices.total(sum(sum(v) for v in verdicts))
-        episodes = devices.total(len(verdicts))
-        return {"process/steps": steps / max(1, episodes), "process/reward": reward / max(1, steps)}
+        count = devices.total(len(verdicts))
+        return {"process/steps": steps / max(1, count), "process/reward": reward / max(1, steps)}
+
+    def judged(self, episodes: list[Episode]) -> list[tuple[list[int], list[float]]]:
+        """Of each completion the places where its steps end, and what the judge says of all but
+        the last. What a tool has inserted is no step: nobody chose it."""
+        ends = [self.step_ends(e) for e in episodes]
+        found = []
+        for e, places, scores in zip(episodes, ends, self.verdicts(episodes, ends), strict=True):
+            own = [k for k, place in enumerate(places[:-1]) if e.mask[place]]
+            found.append(([*(places[k] for k in own), places[-1]], [scores[k] for k in own]))
+        return found
 
     def step_ends(self, e: Episode) -> list[int]:
         """The places of a completion's tokens that end a step; its last token always does."""

@@ -112,7 +112,7 @@ class Trainer(loop.Trainer):
             # refused now, if ever
             self.task.step_labels(self.task.problems("validation", 1)[0], "")
         self.origin = str(start)
-        self.model = copy.deepcopy(self.policy)
+        self.model = self.ready(copy.deepcopy(self.policy))
         self.head = ScalarHead(self.model.config.dim).to(self.device)
         self.heads = {HEAD: self.head}
         self.judge = ByModel(self.model, self.head, self.tokenizer, self.task)

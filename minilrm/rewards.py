@@ -35,6 +35,7 @@ from minilrm.options import nearest
 from minilrm.rollout import Episode, valid_episodes
 from minilrm.scorers import ByModel, Written, open_judge
 from minilrm.tasks import get_task
+from minilrm.tokenizer import Tokenizer
 
 RewardFunction = Callable[[Sequence[Episode]], Sequence[float]]
 
@@ -191,6 +192,16 @@ class Judge:
         if bad is not None:
             self.complain(reward, f"it returned {bad!r:.60}, which is no finite number")
         return values
+
+    def refuse_other_tokenizers(self, tokenizer: Tokenizer) -> None:
+        """UserError for a reward model that would read the policy's tokens as other texts."""
+        for reward in self.rewards:
+            if isinstance(reward.function, ByRewardModel):
+                if reward.function.judge.tokenizer.fingerprint() != tokenizer.fingerprint():
+                    raise UserError(
+                        f"the reward model {reward.function.folder} has another tokenizer than the "
+                        "policy"
+                    )
 
     def complain(self, reward: Reward, trouble: str) -> None:
         if reward.name not in self.complained:

@@ -7,19 +7,18 @@ No formula stands here: those are in objectives/ and values.py. The loop is in l
 
 from __future__ import annotations
 
-import copy
 import math
-import shlex
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from minilrm import checkpoint, devices, loop, machine, reflection, rewards
+from minilrm import devices, loop, machine, reflection, rewards
+from minilrm.beginnings import starting_point
 from minilrm.errors import UserError
 from minilrm.intervals import TOO_FEW
 from minilrm.measure import Scores
@@ -35,9 +34,9 @@ from minilrm.rollout import (
     valid_episodes,
 )
 from minilrm.sampler import WORTH_SHARING, workers
-from minilrm.tasks import Problem, TracedTask, task_class
+from minilrm.tasks import Problem, TracedTask
 from minilrm.tasks.base import problem_rng
-from minilrm.tokenizer import Tokenizer
+from minilrm.tokenizer import ForeignTokenizer, Tokenizer
 
 Groups = Sequence[Sequence[Episode]]
 
@@ -153,14 +152,14 @@ class Trainer(loop.Trainer):
                 f"--overlong-cache {options.overlong_cache} is longer than a completion may be "
                 f"({self.max_new_tokens}); choose a smaller one, or raise --max-new-tokens"
             )
-        self.judge = judge_of(options, rewards)
         self.model, self.tokenizer, self.origin = starting_point(options)
-        self.model.to(self.device)
+        self.judge = judge_of(options, rewards, self.tokenizer)
+        self.ready(self.model)
         self.style, self.temperature = options.style, options.temperature
         self.collapse = options.collapse
         self.refuse_what_does_not_fit()
-        # They decode; they start while this process gets ready.
-        self.workers = workers.beside_this(self.device)
+        if not isinstance(self.tokenizer, ForeignTokenizer):
+            self.workers = workers.beside_this(self.device)  # they decode, started early
         if self.workers and options.prompts * options.group_size >= WORTH_SHARING:
             self.workers.start()
 
@@ -324,12 +323,17 @@ class Trainer(loop.Trainer):
 # -- pure pieces -----------------------------------------------------------------------------------
 
 
-def judge_of(options: Options, own: Mapping[str, rewards.RewardFunction] | None) -> rewards.Judge:
-    """The rewards that the options name. UserError if there is none with a weight."""
+def judge_of(
+    options: Options, own: Mapping[str, rewards.RewardFunction] | None, tokenizer: Tokenizer
+) -> rewards.Judge:
+    """The rewards that the options name. UserError if there is none with a weight, and for a
+    reward model of another tokenizer."""
     found = rewards.chosen(options.reward, own)
     if not found:
         raise UserError("--reward needs at least one reward with a weight above 0")
-    return rewards.Judge(found)
+    judge = rewards.Judge(found)
+    judge.refuse_other_tokenizers(tokenizer)
+    return judge
 
 
 def mix_seed(seed: int, step: int, again: int = 0) -> int:
@@ -343,58 +347,3 @@ def means(metrics: Sequence[Mapping[str, float]]) -> dict[str, float]:
     return {
         key: float(np.mean([m[key] for m in metrics if key in m])) for m in metrics for key in m
     }
-
-
-def starting_point(options: Options) -> tuple[Transformer, Tokenizer, str]:
-    """The policy at the first step of this stretch, its tokenizer, and where the run began. A
-    resumed run's own checkpoint holds all of it."""
-    if options.resume:
-        newest = checkpoint.newest_valid(options.resume / "checkpoints")[1]
-        return *opened(newest), options.init
-    return *beginning(options), options.init
-
-
-def beginning(options: Options) -> tuple[Transformer, Tokenizer]:
-    """The policy at step 0."""
-    if options.init == "scratch":
-        tokenizer = Tokenizer.load(machine.data_folder() / "tokenizer")
-        config = replace(SCALES[options.scale], vocab_size=len(tokenizer))
-        return Transformer(config), tokenizer
-    if options.init == "base":
-        return opened(shipped_base(options))
-    return opened(checkpoint.resolve(options.init))
-
-
-def opened(path: Path) -> tuple[Transformer, Tokenizer]:
-    """A model with a tokenizer that we can use."""
-    _, model, tokenizer, _ = checkpoint.open_model(path)
-    return model, tokenizer
-
-
-def shipped_base(options: Options) -> Path:
-    """The folder of the shipped model that a task starts from. UserError that names a way which
-    works where there is none."""
-    base = task_class(options.task).base
-    if base:
-        return checkpoint.shipped(base)
-    data = f" --data {shlex.quote(str(options.data))}" if options.data else ""
-    raise UserError(
-        f"no base is shipped for {options.task}. Fine-tune one that is on solved problems first: "
-        f"python -m minilrm.sft --task {options.task}{data} --out runs/my-sft; then start from "
-        "it: --init runs/my-sft"
-    )
-
-
-def reference_model(options: Options, policy: Transformer) -> Transformer:
-    """The frozen model that a KL term compares with: the policy at step 0. UserError if a resumed
-    run's beginning is no longer there."""
-    if not options.resume:
-        return copy.deepcopy(policy).eval().requires_grad_(False)
-    try:
-        reference = beginning(options)[0].to(next(policy.parameters()).device)
-    except UserError as error:
-        raise UserError(
-            "this run has a KL term, whose reference model is the one it began with (--init "
-            f"{options.init}): {error}; if it has moved, name its folder with --init"
-        ) from error
-    return reference.eval().requires_grad_(False)

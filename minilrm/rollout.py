@@ -60,7 +60,9 @@ def fitting(
 ) -> list[Problem]:
     """The problems whose prompt leaves room for a completion. Prompts are dropped and counted,
     never cut."""
-    return [p for p in problems if len(task.encode(tokenizer, task.render(p, style))) <= room]
+    return [
+        p for p in problems if len(task.encode_prompt(tokenizer, task.render(p, style))) <= room
+    ]
 
 
 def rollout(
@@ -82,7 +84,7 @@ def rollout(
     style: how the prompt is written (`cot` forces thinking). dtype: precision to decode in. Further
     keywords go to `sampler.generate`.
     """
-    prompts = [task.encode(tokenizer, task.render(p, style)) for p in problems]
+    prompts = [task.encode_prompt(tokenizer, task.render(p, style)) for p in problems]
     groups = generate(
         model,
         tokenizer,
@@ -131,9 +133,27 @@ def episode_logprobs(
     """log p(completion token | prompt, tokens before) [B, T], with gradients, and the mask of
     chosen tokens [B, T]."""
     states, targets, mask = episode_states(model, batch, device)
-    with machine.autocast(device):
-        logits = model.lm_head(states)
-    return objectives.selected_logprobs(logits, targets, temperature), mask
+    return state_logprobs(model, states, targets, temperature, device), mask
+
+
+def state_logprobs(
+    model: Transformer, states: Tensor, targets: Tensor, temperature: float, device: torch.device
+) -> Tensor:
+    """log p of each target in the state before it: hidden states [..., D], targets [...] -> [...].
+
+    Of a large vocabulary the logits are never there as a whole.
+    """
+
+    def logprobs(states: Tensor, targets: Tensor) -> Tensor:
+        with machine.autocast(device):
+            logits = model.lm_head(states)
+        return objectives.selected_logprobs(logits, targets, temperature)
+
+    vocabulary = model.config.vocab_size
+    if vocabulary < objectives.LARGE_VOCABULARY:
+        return logprobs(states, targets)
+    rows = objectives.by_rows(logprobs, vocabulary, states.flatten(0, -2), targets.flatten())
+    return torch.cat(rows).view(targets.shape)
 
 
 def episode_states(

@@ -86,12 +86,13 @@ class ByModel:
     def __init__(self, model: Transformer, head: nn.Module, tokenizer: Tokenizer, task: Task):
         self.model, self.head, self.tokenizer, self.task = model, head, tokenizer, task
         self.ends_step = step_enders(task, tokenizer)
-        self.ends_step[tokenizer.eos_id] = True
+        for end in tokenizer.end_ids:
+            self.ends_step[end] = True
 
     def __call__(self, rows: Rows) -> list[tuple[float, ...]]:
         found: dict[int, tuple[float, ...]] = {}
         whole = [
-            [*self.task.encode(self.tokenizer, self.task.render(problem)), *piece.ids]
+            [*self.task.encode_prompt(self.tokenizer, self.task.render(problem)), *piece.ids]
             for problem, piece in rows
         ]
         order = sorted(range(len(rows)), key=lambda i: len(whole[i]))
@@ -131,6 +132,7 @@ def verifier(name: str, task: Task, tokenizer: Tokenizer, device: torch.device) 
         task.step_labels(task.problems("validation", 1)[0], "")  # refused now, if ever
         return ByChecker(task)
     judge = open_judge(name, task, device)
-    if judge.tokenizer.merges != tokenizer.merges:
+    if judge.tokenizer.fingerprint() != tokenizer.fingerprint():
         raise UserError(f"the reward model {name} has another tokenizer than the model it judges")
+    judge.tokenizer = tokenizer  # which may chat
     return judge

@@ -27,6 +27,7 @@ from minilrm.measure import Scores
 from minilrm.model import Transformer
 from minilrm.optim import adamw, lr_factor, set_lr
 from minilrm.options import option
+from minilrm.rollout import state_logprobs
 from minilrm.tasks.base import SOLUTION_STYLES, Task, problem_rng
 from minilrm.tokenizer import Tokenizer
 from minilrm.traces import read_pool, walk
@@ -74,6 +75,7 @@ class Trainer(loop.Trainer):
         super().__init__(options)
         self.state: State = State()
         self.model, self.tokenizer = starting_point(options, self.device)
+        self.ready(self.model)
         self.origin = options.init
         self.pool = self.read(options.pool) if options.pool else []
         self.optimizers = adamw(self.model, options.lr)
@@ -164,7 +166,7 @@ def build_example(task: Task, tokenizer: Tokenizer, prompt: str, answer: str) ->
     """Prompt, answer, end of text. Each part is encoded alone, as at generation, where the prompt
     stands alone too."""
     completion = [*task.encode(tokenizer, answer), tokenizer.eos_id]
-    return Example(task.encode(tokenizer, prompt), completion, [1] * len(completion))
+    return Example(task.encode_prompt(tokenizer, prompt), completion, [1] * len(completion))
 
 
 def loss_of(
@@ -172,6 +174,11 @@ def loss_of(
 ) -> Tensor:
     """Cross-entropy of ids [B, T] where the loss mask [B, T] is True, over `denominator` tokens."""
     ids, mask = ids.to(device), mask.to(device)
+    if model.config.vocab_size >= objectives.LARGE_VOCABULARY:
+        keep = mask[:, 1:]
+        with machine.autocast(device):
+            states = model.hidden(ids[:, :-1])[keep]
+        return -state_logprobs(model, states, ids[:, 1:][keep], 1.0, device).sum() / denominator
     with machine.autocast(device):
         logits = model(ids[:, :-1])
     return objectives.cross_entropy(logits, ids[:, 1:], mask[:, 1:], denominator)

@@ -104,6 +104,8 @@ def as_record(tokenizer: Tokenizer, episode: Episode) -> dict[str, Any]:
         "prompt": tokenizer.decode(episode.prompt_ids),
         "completion": episode.text,
         "completion_ids": episode.completion_ids,
+        # The text of a chat would not be read back as these ids: no text makes a special token.
+        **({"prompt_ids": episode.prompt_ids} if tokenizer.chats else {}),
     }
     # Where a tool has inserted something: nobody learns to write that himself.
     return record if all(episode.mask) else record | {"mask": episode.mask}
@@ -138,7 +140,7 @@ def says_its_text(tokenizer: Tokenizer, record: dict[str, Any]) -> bool:
 
 
 def as_example(task: Task, tokenizer: Tokenizer, record: dict[str, Any]) -> Example:
-    prompt = task.encode(tokenizer, record["prompt"])
+    prompt = record.get("prompt_ids") or task.encode(tokenizer, record["prompt"])
     return Example(prompt, record["completion_ids"], mask_of(record))
 
 

@@ -92,6 +92,7 @@ def table(logits):
     parameter."""
     parameter = torch.nn.Parameter(torch.tensor(logits, dtype=torch.float64))
     return SimpleNamespace(
+        config=SimpleNamespace(vocab_size=parameter.shape[1]),
         norm=SimpleNamespace(weight=parameter),
         lm_head=lambda hidden: hidden,
         logits=parameter,

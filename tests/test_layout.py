@@ -16,7 +16,7 @@ FLOORS = [
     {"rollout", "scorers"},
     {"manner"},
     {"rewards", "measure", "labels"},
-    {"loop", "evaluate", "reflection", "traces", "process"},
+    {"loop", "evaluate", "reflection", "traces", "process", "beginnings"},
     {"inference", "pretrain", "sft", "reward_model", "rl"},
     {"grpo", "ppo", "dpo", "distill"},
     {"pipeline"},

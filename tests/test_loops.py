@@ -9,7 +9,7 @@ import miniature
 import pytest
 from miniature import LOOPS, SUMMARY_KEYS, interrupt_in_step, is_the_same_run, options, weights
 
-from minilrm import checkpoint, grpo, machine, pretrain, rl, sft
+from minilrm import beginnings, checkpoint, grpo, machine, pretrain, sft
 from minilrm.distill import trainer as distill_trainer
 from minilrm.errors import UserError
 from minilrm.optim import Guard, lr_factor
@@ -321,5 +321,5 @@ def test_the_shipped_base_is_a_starting_point():
     folder = machine.data_folder() / "checkpoints" / "gsm8k-mini-base"
     if not folder.is_dir():
         pytest.skip("the base is not shipped yet")
-    policy, tokenizer, origin = rl.starting_point(grpo.Options())
+    policy, tokenizer, origin = beginnings.starting_point(grpo.Options())
     assert policy.config.vocab_size == len(tokenizer) and origin == "base"

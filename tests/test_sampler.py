@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from minilrm import checkpoint
-from minilrm.model import ModelConfig, Transformer
+from minilrm.model import SCALES, ModelConfig, Transformer
 from minilrm.sampler import (
     Ban,
     Engine,
@@ -218,6 +218,22 @@ def test_the_work_may_be_split_anyhow(rows, monkeypatch):
         assert a.logprobs == pytest.approx(b.logprobs, abs=1e-5)
     # The hooks get the row's number in the whole, not in the part.
     assert [[token for r, token in streamed if r == row] for row in range(12)] == tokens(whole)
+
+
+def test_a_large_model_decodes_fewer_rows_at_a_time(monkeypatch):
+    """Keys and values of all rows together stay within the limit; of ours, 512 rows do."""
+    engine = Engine(MODEL)
+    assert decoding.rows_at_once(engine, 64) == 512
+    c = MODEL.config
+    row = 2 * c.n_layers * c.n_kv_heads * c.head_dim * 4 * 64
+    monkeypatch.setattr(decoding, "CACHE_BYTES", 5 * row + 1)
+    assert decoding.rows_at_once(engine, 64) == 5
+    assert decoding.rows_at_once(Engine(MODEL, torch.bfloat16), 64) == 10
+    assert decoding.rows_at_once(engine, 6400) == 1
+    for shape in SCALES.values():
+        largest = Engine(Transformer(shape))
+        monkeypatch.undo()
+        assert decoding.rows_at_once(largest, shape.max_seq_len) == decoding.MAX_ROWS
 
 
 def test_a_row_says_the_same_in_other_company():

@@ -11,13 +11,14 @@ import torch
 
 from minilrm import machine
 from minilrm.checkpoint.integrity import verify
-from minilrm.checkpoint.loading import load
+from minilrm.checkpoint.loading import load, read_tokenizer
 from minilrm.checkpoint.record import Info
 from minilrm.checkpoint.saving import WEIGHTS
 from minilrm.errors import UserError
 from minilrm.model import Transformer
 from minilrm.options import problem_with_path
 from minilrm.tokenizer import Tokenizer
+from minilrm.tokenizer.foreign import FILE
 
 # What makes a shipped checkpoint anew, for anyone who has none. (minilrm.json beside each says what
 # made that one.)
@@ -55,14 +56,17 @@ def open_model(where: str | Path, device: str | torch.device = "cpu") -> Opened:
 
     >>> folder, model, tokenizer, info = open_model("gsm8k-mini-base")
 
-    UserError if there is none, if it is damaged, or if it has no tokenizer of ours.
+    UserError if there is none, if it is damaged, or if it has no tokenizer that can be used
+    here (ours, or a byte-level BPE).
     """
     folder = resolve(where)
     model, tokenizer, info = load(folder, device=device)
     if tokenizer is None:
+        if (folder / FILE).is_file():
+            read_tokenizer(folder, model.config.vocab_size)  # says why it cannot be used
         raise UserError(
-            f"{folder} has no tokenizer that minilrm wrote, so its model can be loaded, but not be "
-            "asked in words; choose a checkpoint of minilrm's own"
+            f"{folder} has no tokenizer that minilrm wrote, nor another project's tokenizer.json, "
+            "so its model can be loaded, but not be asked in words; choose another checkpoint"
         )
     return Opened(folder, model.eval(), tokenizer, info)
 

@@ -12,11 +12,12 @@ from torch import Tensor, nn
 
 from minilrm.checkpoint.huggingface import from_huggingface, hf_name
 from minilrm.checkpoint.integrity import PRECISIONS, checked, read_checked_json, read_tensors
-from minilrm.checkpoint.record import Info, read_record
+from minilrm.checkpoint.record import RESTORE, Info, read_json_file, read_record
 from minilrm.checkpoint.saving import HEADS, WEIGHTS, head_tensors
 from minilrm.errors import UserError
 from minilrm.model import ModelConfig, Transformer
-from minilrm.tokenizer import Tokenizer
+from minilrm.tokenizer import ForeignTokenizer, Tokenizer
+from minilrm.tokenizer.foreign import BESIDE, FILE, is_ours
 
 INDEX = "model.safetensors.index.json"  # of weights that are cut into several files
 
@@ -30,14 +31,14 @@ def load(
     """(model, tokenizer, info) out of a checkpoint of ours or a plain Hugging Face folder of the
     same architecture.
 
-    The tokenizer is None where the folder's is not one of ours; info is empty where there is no
-    minilrm.json. dtype None keeps the precision on disk. Whatever is wrong with the folder is a
-    UserError that names the file.
+    The tokenizer is None where the folder has none that can be used here (ours, or a byte-level
+    BPE); info is empty where there is no minilrm.json. dtype None keeps the precision on disk.
+    Whatever is wrong with the folder is a UserError that names the file.
     """
     folder = Path(folder)
     config = load_config(folder)
     model = assemble(config, read_weights(folder), folder, device, dtype)
-    tokenizer = load_tokenizer(folder)
+    tokenizer = load_tokenizer(folder, config.vocab_size)
     if tokenizer is not None and len(tokenizer) > config.vocab_size:
         raise UserError(
             f"{folder / 'tokenizer.json'} has {len(tokenizer)} tokens, but its model knows only "
@@ -58,13 +59,65 @@ def load_config(folder: str | Path) -> ModelConfig:
         ) from error
 
 
-def load_tokenizer(folder: Path) -> Tokenizer | None:
-    """The folder's tokenizer; None if there is none, or another project's."""
-    if "tokenizer.json" in read_record(folder).files:
-        return Tokenizer.load(checked(folder, "tokenizer.json"))
+def load_tokenizer(folder: Path, size: int) -> Tokenizer | None:
+    """The folder's tokenizer, for a model with logits for `size` tokens; None if it is not one of
+    ours and no byte-level BPE, or if there is none."""
+    if FILE in read_record(folder).files:
+        return read_tokenizer(folder, size)
     with contextlib.suppress(UserError):
-        return Tokenizer.load(folder / "tokenizer.json")
+        return read_tokenizer(folder, size)
     return None
+
+
+def read_tokenizer(folder: Path, size: int) -> Tokenizer:
+    """The tokenizer of a folder, ours or a foreign one. UserError, with the reason, if it has none
+    that can be used here."""
+    path = checked(folder, FILE)
+    definition = read_json_file(path)
+    if is_ours(definition):
+        return Tokenizer.load(path)
+    beside = {
+        name: read_text(checked(folder, name)) for name in BESIDE if (folder / name).is_file()
+    }
+    ends, pad = end_of_text(folder)
+    try:
+        return ForeignTokenizer(read_text(path), ends, pad, size, beside)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UserError(
+            f"{path} is no tokenizer that minilrm can use: {error}; only a byte-level BPE is, as "
+            "that of GPT-2, Llama 3, Qwen or SmolLM2: choose another model"
+        ) from error
+
+
+def end_of_text(folder: Path) -> tuple[list[int], int | None]:
+    """(the ids that end a text, the padding's id or None), as generation_config.json says, or else
+    config.json. UserError if neither names an end."""
+    pad: int | None = None
+    for name in ("generation_config.json", "config.json"):
+        if not (folder / name).is_file():
+            continue
+        data = read_checked_json(folder, name)
+        ends, pad = data.get("eos_token_id"), as_whole(data.get("pad_token_id"))
+        ends = ends if isinstance(ends, list) else [ends]
+        if ends and all(as_whole(i) is not None for i in ends):
+            return ends, pad
+    raise UserError(
+        f"{folder} does not say which token ends a text; write eos_token_id into its "
+        "generation_config.json"
+    )
+
+
+def as_whole(value: object) -> int | None:
+    """A token's id; None for what is none."""
+    return value if type(value) is int and value >= 0 else None
+
+
+def read_text(path: Path) -> str:
+    """A text file of a checkpoint. UserError if it is none."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        raise UserError(f"cannot read {path}: {error}; {RESTORE}") from error
 
 
 def read_weights(folder: Path) -> dict[str, Tensor]:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from minilrm.checkpoint.disk import new_folder, write_json, write_tensors
+from minilrm.checkpoint.disk import new_folder, write_bytes, write_json, write_tensors
 from minilrm.checkpoint.huggingface import hf_name, to_huggingface
 from minilrm.checkpoint.integrity import first_not_finite, sha256
 from minilrm.checkpoint.record import RECORD, Info, Record
@@ -42,9 +42,10 @@ def save(
     """
     folder = Path(folder)
     config = to_huggingface(model.config, dtype or model.norm.weight.dtype)
-    special = {}
+    special: dict[str, Any] = {}
     if tokenizer is not None:
-        special = {"eos_token_id": tokenizer.eos_id, "pad_token_id": tokenizer.pad_id}
+        ends = list(tokenizer.end_ids) if tokenizer.other_ends else tokenizer.eos_id
+        special = {"eos_token_id": ends, "pad_token_id": tokenizer.pad_id}
     tensors = {WEIGHTS: {hf_name(name): p.to(dtype) for name, p in model.state_dict().items()}}
     if heads:
         tensors[HEADS] = head_tensors(heads)
@@ -59,7 +60,10 @@ def save(
         if tokenizer is not None:
             write_json(temporary / "generation_config.json", special)
             for name, contents in tokenizer.files(model.config.max_seq_len).items():
-                write_json(temporary / name, contents)
+                if isinstance(contents, str):
+                    write_bytes(temporary / name, contents.encode("utf-8"))
+                else:
+                    write_json(temporary / name, contents)
         if OPTIMIZER in tensors:
             state = {"trainer": trainer or {}, "optimizers": numbers}
             write_json(temporary / TRAINER, state)

@@ -37,15 +37,30 @@ def loss_of(
     device = student.norm.weight.device
     # the logits at t speak of the token at t + 1
     ids, mask = (ids.to(device), mask[:, 1:].to(device))
-    every = torch.ones(int(mask.sum()), dtype=torch.bool, device=device)
     with machine.autocast(device):
-        logits = student.lm_head(student.hidden(ids[:, :-1])[mask])
+        states = student.hidden(ids[:, :-1])[mask]
         with torch.no_grad():
-            goal = teacher.lm_head(teacher.hidden(ids[:, :-1])[mask]) if hard < 1 else None
-    loss = logits.new_zeros((), dtype=torch.float32)
-    if hard > 0:
-        loss = loss + hard * objectives.cross_entropy(logits, ids[:, 1:][mask], every, denominator)
-    if goal is not None:
-        soft = objectives.generalized_jsd(logits, goal, beta, every, temperature, denominator)
-        loss = loss + (1 - hard) * temperature**2 * soft
-    return loss
+            # Where nothing is asked of the teacher, any states will do.
+            goals = teacher.hidden(ids[:, :-1])[mask] if hard < 1 else states.detach()
+
+    def part(states: Tensor, goals: Tensor, targets: Tensor) -> Tensor:
+        """The loss of some of the tokens, from their hidden states."""
+        every = torch.ones(len(targets), dtype=torch.bool, device=device)
+        with machine.autocast(device):
+            logits = student.lm_head(states)
+            with torch.no_grad():
+                goal = teacher.lm_head(goals) if hard < 1 else None
+        loss = logits.new_zeros((), dtype=torch.float32)
+        if hard > 0:
+            loss = loss + hard * objectives.cross_entropy(logits, targets, every, denominator)
+        if goal is not None:
+            soft = objectives.generalized_jsd(logits, goal, beta, every, temperature, denominator)
+            loss = loss + (1 - hard) * temperature**2 * soft
+        return loss
+
+    targets, vocabulary = ids[:, 1:][mask], student.config.vocab_size
+    if vocabulary < objectives.LARGE_VOCABULARY:
+        return part(states, goals, targets)
+    # The divergence has half a dozen tensors of the size of the logits, the loss one or two.
+    parts = objectives.by_rows(part, 4 * vocabulary, states, goals, targets)
+    return torch.stack(parts).sum()

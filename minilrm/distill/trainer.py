@@ -141,6 +141,7 @@ class Trainer(loop.Trainer):
         super().__init__(options)
         self.state: State = State()
         self.teacher, self.model, self.tokenizer = teacher_and_student(options, self.device)
+        self.ready(self.model)
         self.origin = f"{options.student}; teacher of {count_parameters(self.teacher):,} parameters"
         self.optimizers = adamw(self.model, options.lr)
         if not self.validation(full=True):
@@ -243,7 +244,7 @@ class Trainer(loop.Trainer):
         return min(self.teacher.config.max_seq_len, self.model.config.max_seq_len)
 
     def fits(self, problem: Problem) -> bool:
-        prompt = self.task.encode(self.tokenizer, self.task.render(problem))
+        prompt = self.task.encode_prompt(self.tokenizer, self.task.render(problem))
         return len(prompt) + self.max_new_tokens <= self.context
 
     def begin(self, log: RunLog) -> None:

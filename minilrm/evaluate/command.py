@@ -118,6 +118,8 @@ def main(options: Options) -> None:
     machine.raise_malloc_thresholds()
     machine.set_threads(options.threads)
     folder, model, tokenizer, info = checkpoint.open_model(options.checkpoint, device)
+    if options.chat:
+        tokenizer.start_chat()
     task = choose_task(options, info)
     if options.ladder:
         print(options_table(options), flush=True)

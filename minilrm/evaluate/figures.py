@@ -21,6 +21,7 @@ from minilrm.measure import Evaluator, Groups, Scores
 from minilrm.model import Transformer
 from minilrm.options import (
     CommandOptions,
+    chat_option,
     device_option,
     option,
     seed_option,
@@ -61,6 +62,7 @@ class Options(CommandOptions):
     data: Path | None = option(
         None, "file of problems of your own, for --task gsm8k, or as a last rung of --ladder"
     )
+    chat: bool = chat_option()
     out: Path | None = option(None, "JSON file for the result")
     device: str = device_option()
     threads: int | None = threads_option()

@@ -23,7 +23,7 @@ import torch
 from torch import Tensor
 
 from minilrm.inference.requests import Answer, Method, Piece, Run, Write
-from minilrm.sampler.decoding import MAX_ROWS, Batch, Completion
+from minilrm.sampler.decoding import Batch, Completion, rows_at_once
 from minilrm.sampler.engine import Engine
 from minilrm.sampler.hooks import Hooks
 from minilrm.sampler.picking import Picker
@@ -71,7 +71,7 @@ class Prompts:
         examples = worked_examples(self.task, language(problem)) if style == FEW_SHOT else ()
         while True:
             text = self.task.render(problem, style, examples)
-            ids = tuple(self.task.encode(self.tokenizer, text))
+            ids = tuple(self.task.encode_prompt(self.tokenizer, text))
             if len(ids) <= self.room or not examples:
                 return ids
             examples = examples[1:]
@@ -174,8 +174,10 @@ class Driver:
             for places in kinds.values():
                 # alike long together, so that few columns are padding
                 places.sort(key=lambda p: len(prompts.ids(*asks[p][:2])))
-                for start in range(0, len(places), MAX_ROWS):
-                    part = places[start : start + MAX_ROWS]
+                longest = len(prompts.ids(*asks[places[-1]][:2])) + self.task.max_new_tokens
+                at_once = rows_at_once(self.engine, longest)
+                for start in range(0, len(places), at_once):
+                    part = places[start : start + at_once]
                     batch = self.batch([asks[p] for p in part], prompts)
                     pieces |= dict(zip(part, batch, strict=True))
         return [pieces[place] for place in range(len(asks))]

@@ -19,6 +19,7 @@ from minilrm.model import Transformer, count_parameters
 from minilrm.optim import Guard
 from minilrm.options import (
     CommandOptions,
+    chat_option,
     device_option,
     option,
     seed_option,
@@ -46,6 +47,20 @@ class Options(CommandOptions):
     keep: int = option(2, "newest checkpoints to keep, besides the best", minimum=1)
     out: Path | None = option(None, "run folder; runs/<command>-... if not given")
     resume: Path | None = option(None, "run folder to resume")
+    chat: bool = chat_option()
+    gradient_checkpointing: bool = option(
+        False,
+        "keep only the input of each layer for the backward pass, which computes the rest again: "
+        "a fraction of the memory, a third more time",
+        group="memory",
+    )
+    weights: str = option(
+        "float32",
+        "precision of the weights that are trained; with bfloat16 the optimizer keeps its states "
+        "and a copy of the weights in float32",
+        choices=("float32", "bfloat16"),
+        group="memory",
+    )
     device: str = device_option()
     threads: int | None = threads_option()
 
@@ -139,6 +154,17 @@ class Trainer:
         self.style, self.temperature = "plain", 1.0
         self.max_new_tokens = self.task.max_new_tokens
 
+    def ready(self, model: Transformer) -> Transformer:
+        """The model as the options want it trained: on the device, in the precision of its weights,
+        with as little kept for the backward pass as they say; and the tokenizer begins a chat where
+        that is asked for. In place."""
+        if self.options.chat:
+            self.tokenizer.start_chat()
+        for block in model.layers:
+            block.gradient_checkpointing = self.options.gradient_checkpointing
+        dtype = torch.bfloat16 if self.options.weights == "bfloat16" else torch.float32
+        return model.to(device=self.device, dtype=dtype)
+
     def task_options(self) -> dict[str, Any]:
         return {"data": self.options.data}
 
@@ -201,7 +227,8 @@ class Trainer:
         """Whether a prompt leaves room for a completion. Prompts that do not are dropped, never
         cut."""
         room = self.model.config.max_seq_len - self.max_new_tokens
-        return len(self.task.encode(self.tokenizer, self.task.render(problem, self.style))) <= room
+        prompt = self.task.render(problem, self.style)
+        return len(self.task.encode_prompt(self.tokenizer, prompt)) <= room
 
     def evaluate(self, full: bool) -> Evaluation:
         """Fresh problems of the validation split, one answer each; before and after (`full`) also

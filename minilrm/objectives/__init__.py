@@ -16,7 +16,8 @@ tests/mutants.py lists the famous wrong versions, each of which those tests reje
 source stands in its docstring with its arXiv number.
 
 `likelihood.py` is what logits say of tokens, `advantages.py` how rewards become advantages,
-`policy.py` has the losses that weigh tokens with them, `preferences.py` those of pairs.
+`policy.py` has the losses that weigh tokens with them, `preferences.py` those of pairs;
+`large_vocabulary.py` computes any of them a few tokens at a time.
 """
 
 from minilrm.objectives.advantages import (
@@ -26,6 +27,7 @@ from minilrm.objectives.advantages import (
     process_advantages,
     soft_overlong_penalty,
 )
+from minilrm.objectives.large_vocabulary import LARGE_VOCABULARY, by_rows
 from minilrm.objectives.likelihood import (
     cross_entropy,
     generalized_jsd,
@@ -49,10 +51,12 @@ __all__ = [
     "AGGREGATIONS",
     "CREDITS",
     "KL_KINDS",
+    "LARGE_VOCABULARY",
     "NORMALIZATIONS",
     "OBJECTIVES",
     "aggregate",
     "bradley_terry_loss",
+    "by_rows",
     "cross_entropy",
     "dpo_loss",
     "generalized_jsd",

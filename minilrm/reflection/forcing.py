@@ -129,7 +129,7 @@ def without_repeats(
     if temperature <= 0:
         raise ValueError("at temperature 0 a repeated attempt would be repeated for ever")
     engine = Engine(model, dtype)
-    answers = [Answer(p, task.encode(tokenizer, task.render(p))) for p in problems]
+    answers = [Answer(p, task.encode_prompt(tokenizer, task.render(p))) for p in problems]
     turn = 0
     while going := [a for a in answers if not a.ended]:
         fresh, refused = [a for a in going if not a.draws], [a for a in going if a.draws]

@@ -17,7 +17,9 @@ from minilrm.sampler.hooks import Ban, Force, Hooks, ToolError
 from minilrm.sampler.picking import Picker, uniform_noise
 from minilrm.tokenizer import Tokenizer
 
-MAX_ROWS = 512  # rows decoded at once; more are done in turn, to bound memory
+# Rows decoded at once; more are done in turn, to bound memory. Of a large model, fewer: so many
+# that their keys and values fit into this many bytes.
+MAX_ROWS, CACHE_BYTES = 512, 2 << 30
 # A batch shrinks to multiples of this. Matrix products are prepared anew for each size they have
 # not met yet, which takes as long as dozens of them.
 FEW_SIZES = 16
@@ -94,7 +96,8 @@ def decode(
         of_prompt = whole.view(-1, how.n, how.max_new_tokens)[first:]
         noise = of_prompt[:, numbers.start : numbers.stop].flatten(0, 1).to(engine.device)
     picker = Picker(how.temperature, how.top_p, how.top_k)
-    n, per_batch = len(numbers), max(1, MAX_ROWS // len(numbers))
+    longest = max(map(len, prompts), default=0) + how.max_new_tokens
+    n, per_batch = len(numbers), max(1, rows_at_once(engine, longest) // len(numbers))
     results: list[list[Completion]] = []
     with torch.inference_mode():
         for start in range(0, len(prompts), per_batch):
@@ -106,6 +109,13 @@ def decode(
             done = batch.run(logits)
             results += [done[i * n : (i + 1) * n] for i in range(len(part))]
     return results
+
+
+def rows_at_once(engine: Engine, tokens: int) -> int:
+    """How many rows of so many tokens are decoded together."""
+    c = engine.model.config
+    numbers = 2 * c.n_layers * c.n_kv_heads * c.head_dim * tokens
+    return max(1, min(MAX_ROWS, CACHE_BYTES // (numbers * engine.dtype.itemsize)))
 
 
 def begin(engine: Engine, prompts: Sequence[Sequence[int]], n: int) -> tuple[Cache, Tensor]:
@@ -210,8 +220,11 @@ class Batch:
     def watch(self, t: int, new: Tensor, fed: set[int]) -> None:
         """What a new token may bring about: the end of its row, a call of the stream, an
         intervention."""
-        hooks, eos = self.hooks, self.hooks.tokenizer.eos_id
-        ends = set((new == eos).nonzero().flatten().tolist()) - fed
+        hooks, tokenizer = self.hooks, self.hooks.tokenizer
+        ended = new == tokenizer.eos_id
+        for other in tokenizer.other_ends:
+            ended = ended | (new == other)
+        ends = set(ended.nonzero().flatten().tolist()) - fed
         every = hooks.stream or hooks.stop or hooks.intervene
         for slot in range(len(self.rows)) if every else ends:
             row = self.rows[slot]

@@ -20,7 +20,7 @@ from minilrm.sampler.decoding import Completion, Sampling, decode
 from minilrm.sampler.engine import Engine
 from minilrm.sampler.hooks import Allowed, Hooks, Intervene, Stream
 from minilrm.sampler.workers import Workers, beside_this
-from minilrm.tokenizer import Tokenizer
+from minilrm.tokenizer import ForeignTokenizer, Tokenizer
 
 WORTH_SHARING = 64  # fewer rows are decoded sooner by one process than they are shared out
 WORTH_SENDING = 16  # fewer tokens per row are decoded sooner than a model is sent
@@ -106,8 +106,8 @@ def shared_by(
     faster at the moment, so that a call can be repeated bit for bit."""
     if isinstance(workers, str) and workers != "auto":
         raise ValueError(f'workers is "auto", None, or a Workers, not {workers!r}')
-    if hooks.asked or rows < WORTH_SHARING:
-        return None
+    if hooks.asked or rows < WORTH_SHARING or isinstance(hooks.tokenizer, ForeignTokenizer):
+        return None  # a model of another project is too large to be sent with each call
     if not isinstance(workers, str):
         return workers
     # A worker builds model and tokenizer anew from what they are made of: it would not know what

@@ -70,6 +70,8 @@ class Encoder(Protocol):
 
     def encode(self, text: str, allow_special: bool = False) -> list[int]: ...
 
+    def encode_prompt(self, text: str, allow_special: bool = False) -> list[int]: ...
+
 
 class Task:
     """The interface of every task. A task holds no state but its options."""
@@ -198,6 +200,11 @@ class Task:
         What a user wrote goes through `tokenizer.encode`, which never makes a special token.
         """
         return tokenizer.encode(text, allow_special=self.special_tokens)
+
+    def encode_prompt(self, tokenizer: Encoder, text: str) -> list[int]:
+        """`encode` of what a model goes on from; a tokenizer that chats puts it as the user's
+        turn."""
+        return tokenizer.encode_prompt(text, allow_special=self.special_tokens)
 
     # -- judging -----------------------------------------------------------------------------------
 

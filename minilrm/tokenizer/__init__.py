@@ -26,10 +26,14 @@ what lies between), and they give the same ids for chosen texts and for random o
 characters. Characters that were assigned later are not covered: the three regex engines know
 different versions of Unicode. There the ids differ only if a merge was learnt across the cut.
 
+Models of other projects come with tokenizers of their own: `foreign.py` puts any byte-level BPE
+behind the same interface, `chat.py` its chat template.
+
 Ids:  0..31 special tokens | 32..287 the 256 bytes | 288.. the merges, in the order of learning.
 """
 
 from minilrm.tokenizer.encoding import StreamDecoder, Tokenizer, from_huggingface
+from minilrm.tokenizer.foreign import ForeignTokenizer
 from minilrm.tokenizer.huggingface import BYTE_TO_CHAR, from_chars, to_chars
 from minilrm.tokenizer.training import train_bpe
 from minilrm.tokenizer.words import (
@@ -47,6 +51,7 @@ from minilrm.tokenizer.words import (
 __all__ = [
     "BYTE_TO_CHAR",
     "EOS",
+    "ForeignTokenizer",
     "PAD",
     "PATTERN",
     "SPECIALS",

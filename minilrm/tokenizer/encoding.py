@@ -14,7 +14,7 @@ from typing import Any
 import tiktoken
 
 from minilrm.errors import UserError
-from minilrm.files import write_json_atomic
+from minilrm.files import write_bytes_atomic, write_json_atomic
 from minilrm.tokenizer.huggingface import (
     merges_and_specials,
     to_chars,
@@ -43,6 +43,8 @@ class Tokenizer:
     >>> [tok.token_bytes(i) for i in tok.encode("the hat 12")]
     [b'the', b' ', b'h', b'at', b' ', b'1', b'2']
     """
+
+    other_ends: tuple[int, ...] = ()  # what ends a text besides `eos_id`: some models have several
 
     def __init__(self, merges: Iterable[Pair], specials: Sequence[str] = SPECIALS) -> None:
         self.merges: list[Pair] = [(bytes(left), bytes(right)) for left, right in merges]
@@ -76,6 +78,11 @@ class Tokenizer:
 
     def __len__(self) -> int:
         return self.vocab_size
+
+    @property
+    def end_ids(self) -> tuple[int, ...]:
+        """All tokens that end a text; training writes the first of them, `eos_id`."""
+        return (self.eos_id, *self.other_ends)
 
     def token_bytes(self, token_id: int) -> bytes:
         """The bytes that a token stands for; a special token stands for its own name."""
@@ -111,6 +118,19 @@ class Tokenizer:
         if allow_special:
             return self._tiktoken.encode(text, allowed_special="all")
         return self._tiktoken.encode_ordinary(text)
+
+    def start_chat(self) -> None:
+        """UserError: this is for models of other projects, which come with a chat template."""
+        raise UserError("--chat needs a model with a chat template; minilrm's own have none")
+
+    def encode_prompt(self, text: str, allow_special: bool = False) -> list[int]:
+        """The ids of what a model goes on from."""
+        return self.encode(text, allow_special)
+
+    @property
+    def chats(self) -> bool:
+        """Whether prompts are put as turns of a conversation."""
+        return False
 
     def encode_batch(self, texts: Iterable[str], allow_special: bool = False) -> list[list[int]]:
         """`encode` for each text, in this thread (more threads than cores would only wait for each
@@ -162,10 +182,14 @@ class Tokenizer:
                 f"cannot make the folder {folder}: {error.strerror or error}; choose another"
             ) from error
         for name, contents in self.files(model_max_length).items():
-            write_json_atomic(Path(folder, name), contents)
+            if isinstance(contents, str):
+                write_bytes_atomic(Path(folder, name), contents.encode("utf-8"))
+            else:
+                write_json_atomic(Path(folder, name), contents)
 
-    def files(self, model_max_length: int) -> dict[str, dict[str, Any]]:
-        """File name -> contents, as Hugging Face's libraries expect them."""
+    def files(self, model_max_length: int) -> dict[str, dict[str, Any] | str]:
+        """File name -> contents (JSON, or the text of the file), as Hugging Face's libraries expect
+        them."""
         return {
             "tokenizer.json": self.to_huggingface(),
             "tokenizer_config.json": tokenizer_config(model_max_length),

@@ -49,7 +49,7 @@ FAR_N = 300  # problems of the far end of best-of-n, 64 chains each
 BUDGET_N = 300  # problems for budgets by difficulty, 64 chains each, on validation and on test
 SEARCHES = [name for name, (_, judged) in METHODS.items() if judged == "steps"]
 JUDGE_STEPS = 200
-BEST_JUDGE = "judge-branch"  # chosen on validation: the one that guides the searches
+BEST_JUDGE = "judge-exact"  # the one that guides the searches
 JUDGES: dict[str, dict[str, Any]] = {
     "judge-exact": {"labels": "exact", "steps": JUDGE_STEPS},
     "judge-branch": {"labels": "exact", "branch": 1.0, "steps": JUDGE_STEPS},
