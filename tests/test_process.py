@@ -84,6 +84,16 @@ def test_a_model_that_judges_gives_each_step_its_own_score(opened):
         assert row == pytest.approx(expected, abs=1e-5)
 
 
+def test_what_a_tool_has_inserted_is_no_step(opened):
+    """A newline within a result ends no step of the policy's."""
+    rewards, plain = step_rewards(opened), written(opened.tokenizer, TEXT)
+    [(places, scores)] = rewards.judged([plain])
+    masked = written(opened.tokenizer, TEXT)
+    masked.mask = [0 if t == places[1] else 1 for t in range(len(masked.mask))]
+    [(fewer, rest)] = rewards.judged([masked])
+    assert fewer == [places[0], *places[2:]] and rest == [scores[0], *scores[2:]]
+
+
 def options(tmp_path, **more):
     return grpo.Options(
         **{

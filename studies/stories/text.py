@@ -49,7 +49,7 @@ def readme_block(s: dict[str, Any] | None, beyond: list[str]) -> str:
             accuracy_table(s, all_seeds(s), ROWS),
             f"Stories of one structure are alike, and the test split has {s['structures']} "
             "structures: with an interval over these instead of problems, the base with thinking "
-            f"forced, greedily, is at {show(s['base_over_structures'])}.",
+            f"forced, greedily, is at {show(s['base_over_structures'])}. "
             f"At equal decoding ({EQUAL_DECODING}) the gain in points is {each}, with intervals "
             "over structures; what a policy gains beyond that is *when* to think. Every seed lies "
             "above the base's interval on these rungs alone: "

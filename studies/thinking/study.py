@@ -47,6 +47,7 @@ TASK, BASE, N = "countdown-4", "countdown-4-base", 1000
 BUDGETS = (1, 2, 4, 8, 16)  # samples' worth: where searches and votes part
 FAR_N = 300  # problems of the far end of best-of-n, 64 chains each
 BUDGET_N = 300  # problems for budgets by difficulty, 64 chains each, on validation and on test
+COMPARED = [name for name in METHODS if name not in ("few-shot", "plan-verify", "sample")]
 SEARCHES = [name for name, (_, judged) in METHODS.items() if judged == "steps"]
 JUDGE_STEPS = 200
 BEST_JUDGE = "judge-exact"  # the one that guides the searches
@@ -341,7 +342,7 @@ def study_grpo(kind: str, seed: int) -> dict[str, Any]:
 
 STUDIES: dict[str, Callable[[int], dict[str, Any]]] = {
     **{kind: (lambda seed, kind=kind: study_judge(kind, seed)) for kind in JUDGES},
-    "compare": lambda seed: study_compare(judge(seed), list(METHODS)),
+    "compare": lambda seed: study_compare(judge(seed), COMPARED),
     "checker": lambda seed: study_compare(
         inference.ByChecker(get_task(TASK)), ["weighted", *SEARCHES]
     ),
