@@ -130,15 +130,21 @@ class Trainer(rl.Trainer):
         first = self.sample(step)
         groups, redrawn = self.sample_dynamically(step, first)
         penalties = self.take_kl_from_rewards(groups) if self.kl_in_reward else {}
-        steps = self.step_rewards.set_advantages(groups) if self.step_rewards else {}
-        if not self.step_rewards:
-            set_advantages(groups, o.normalize)
+        steps = self.compare(groups)
         sampled = time.perf_counter()
         set_lr(self.optimizers, falling(step, o.warmup, o.lr_hold))
         update = self.update(groups)
         # Reward, accuracy, length, ... of the first draw: the groups that were kept say more of the
         # choice than of the policy.
         return self.metrics(first, redrawn | penalties | steps | update, started, sampled)
+
+    def compare(self, groups: list[list[Episode]]) -> dict[str, float]:
+        """Give each token its advantage: that of its completion, or, where steps are rewarded, of
+        its step. Returns what to log."""
+        if self.step_rewards:
+            return self.step_rewards.set_advantages(groups)
+        set_advantages(groups, self.options.normalize)
+        return {}
 
     def sample_dynamically(
         self, step: int, groups: list[list[Episode]]

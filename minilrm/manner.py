@@ -15,11 +15,12 @@ import random
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from typing import Any
 
-from minilrm.rollout import Episode
 from minilrm.tasks import Task, get_task
 from minilrm.tasks.frames import language as language_of
 
+Episode = Any  # a `rollout.Episode`; this room stands beside that one
 WORD = re.compile(r"[^\W\d_]+")
 READ, OFTEN = 600, 3  # solved problems that are read, and how often a word has to come
 

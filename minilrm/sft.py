@@ -8,8 +8,6 @@ templates, low-rank adapters, and some pretraining text in the mix. This leaves 
     python -m minilrm.sft --task gsm8k-mini
 """
 
-from __future__ import annotations
-
 import random
 import time
 from collections.abc import Sequence

@@ -13,8 +13,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "minilrm"
 FLOORS = [
     {"model", "kernels", "tokenizer", "objectives", "values", "intervals", "tasks"},
     {"checkpoint", "sampler", "tools", "corpus", "optim", "batches"},
-    {"rollout", "scorers"},
-    {"manner"},
+    {"rollout", "scorers", "manner"},
     {"rewards", "measure", "labels"},
     {"loop", "evaluate", "reflection", "traces", "process", "beginnings"},
     {"inference", "pretrain", "sft", "reward_model", "rl"},

@@ -43,6 +43,8 @@ def test_a_command_exists_and_its_options_parse(command):
     parser = cli.build_parser(importlib.import_module(module).Options, module, "")
     assert parser.format_help()
     if words:
+        if words[0] == "r1":  # `pipeline r1` is short for `--recipe r1`
+            words.insert(0, "--recipe")
         if words[0] == "import":  # `import FILE` is short for `--file FILE`
             words[0] = "--file"
         cli.parse(importlib.import_module(module).Options, words, prog=module, description="")

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 from conftest import pay
 
-from minilrm import checkpoint, grpo, reflection, runlog
+from minilrm import checkpoint, grpo, loop, reflection, runlog
 from minilrm.errors import UserError
 from minilrm.loop import Result
 from minilrm.loop import run as loop_run
@@ -118,10 +118,11 @@ def test_each_arm_differs_from_the_first_by_one_thing(study, monkeypatch):
     command's default."""
     monkeypatch.setattr(study, "base_of", lambda task, seeded=True: "with" if seeded else "without")
 
-    def stop(train, options):
+    def stop(train, options, where, **chosen):
+        options(out=where, **chosen)
         raise InterruptedError
 
-    monkeypatch.setattr(common, "trained", stop)
+    monkeypatch.setattr(loop, "carry_on", stop)
     for arm in study.ARMS:
         with pytest.raises(InterruptedError):
             study.study_arm("countdown", arm, 2)

@@ -122,7 +122,7 @@ def dvts(run: Run, ways: int = 4) -> Method:
     return run.answer(choose(root), [root])
 
 
-def tree(run: Run, ways: int = 1, patience: float = 0.85) -> Method:
+def tree(run: Run, ways: int = 1, patience: float = 0.3) -> Method:
     """Best-first search with backtracking: always go on from the best open place, wherever it is.
 
     Where all ways on from a place look worse than a place that was left before, the search goes

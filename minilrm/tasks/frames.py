@@ -41,12 +41,12 @@ def render_frame(
         )
     if examples and style != "few_shot":
         raise ValueError(f"examples belong to the style 'few_shot', not to {style!r}")
-    if style == "few_shot":
-        solved = [frame(example) + solution for example, solution in examples]
-        return SEPARATOR.join([*solved, frame(problem)])
     if style == "textbook":
         problem_word, solution_word = TEXTBOOK[language(problem)]
         return f"{problem_word}: {problem.prompt}\n{solution_word}:"
+    if style == "few_shot":
+        solved = [frame(example) + solution for example, solution in examples]
+        return SEPARATOR.join([*solved, frame(problem)])
     return frame(problem) + (NUDGES[language(problem)] if style == "cot" else "")
 
 
