@@ -90,7 +90,7 @@ for place, *said in zip(places[0], exact[0], soft[0], hard[0], strict=True):
 # judge learns them by cross-entropy.
 
 # %%
-size = {"steps": 2, "prompts": 2, "samples": 2} if FAST else {"steps": 150}
+size = {"steps": 2, "prompts": 2, "samples": 2} if FAST else {"steps": 100}
 options = reward_model.Options(labels="exact", out=runs / "judge", eval_every=150, **size, **how)
 run = reward_model.train(options)
 judge_of_steps = open_judge(str(run.folder), task)
@@ -102,7 +102,7 @@ judge_of_steps = open_judge(str(run.folder), task)
 # true: can the target still be reached? Where the judge is wrong, ask why. Would you have known?
 
 # %%
-groups = trainer.write(task.problems("validation", 6 if FAST else 300), 2, seed=2)
+groups = trainer.write(task.problems("validation", 6 if FAST else 200), 2, seed=2)
 answers = [e for group in groups for e in group]
 rows = verdicts(judge_of_steps, answers)
 
