@@ -4,6 +4,7 @@ package itself where it is installed."""
 import importlib.util
 import json
 import random
+import re
 import sys
 import types
 
@@ -48,12 +49,43 @@ class Evaluates(Sums):
         return float(eval(answer) == entry["metadata"]["sum"][0])
 
 
+def somewhere_else(answer):
+    return eval(answer)
+
+
+class EvaluatesWithin(Sums):
+    """Through a method and a function of the package's own."""
+
+    def score_answer(self, answer, entry):
+        return float(self.value(answer) == entry["metadata"]["sum"][0])
+
+    def value(self, answer):
+        return somewhere_else(answer)
+
+
+class Compiles(Sums):
+    """`re.compile` beside the builtin of the same name."""
+
+    def score_answer(self, answer, entry):
+        return float(
+            bool(re.compile("1").match(answer)) and compile(answer, "", "eval") is not None
+        )
+
+
 class Same(Sums):
     def __getitem__(self, item):
         return {"question": "1 + 1?", "answer": "2", "metadata": {"sum": (2,)}}
 
 
-SETS = {"sums": Sums, "judged": Judged, "evaluates": Evaluates, "same": Same, "countdown": Sums}
+SETS = {
+    "sums": Sums,
+    "judged": Judged,
+    "evaluates": Evaluates,
+    "within": EvaluatesWithin,
+    "compiles": Compiles,
+    "same": Same,
+    "countdown": Sums,
+}
 CACHES = (gym.gym_task, gym.package, gym.data_set, gym.entry_of)
 
 
@@ -86,6 +118,8 @@ def test_a_name_makes_a_task_and_is_in_no_list():
     [
         ("countdown", "refused: its scorer gives the answer to sympy's parser"),
         ("evaluates", "refused: its scorer calls eval()"),
+        ("within", "refused: its scorer calls eval()"),
+        ("compiles", "refused: its scorer calls compile()"),
         ("n_queens", "refused: its scorer evaluates the answer"),
         ("sum", "did you mean gym:sums?"),
         ("", "has no task ''"),

@@ -14,8 +14,9 @@ the hash of its text says (`split_of`), since small tasks ask the same question 
 
 **Scorers.** Some scorers evaluate an answer as Python code. What a model writes is never evaluated
 here, so these tasks are refused (`REFUSED`), and so is any whose scorer calls such a function in
-another version of the package. A scorer that raises says "wrong"; one that works on a number with
-a huge exponent would never end, so such answers are wrong unseen.
+another version of the package, itself or through functions of the package. A scorer that raises
+says "wrong"; one that works on a number with a huge exponent would never end, so such answers are
+wrong unseen.
 """
 
 import ast
@@ -59,7 +60,7 @@ REFUSED = {
 }
 DANGEROUS = {"eval", "exec", "compile", "__import__", "parse_expr", "sympify", "literal_eval"}
 #: read by hand: what it evaluates is the package's own answer, never a model's
-READ_BY_HAND = {"number_sorting"}
+READ_BY_HAND = {"number_sorting", "bitwise_arithmetic"}
 
 
 @functools.cache
@@ -92,19 +93,42 @@ def package() -> Any:
         ) from error
 
 
-def calls_of(function: Any) -> set[str]:
-    """The names of all functions that a function calls; of one without a source, all dangerous."""
-    try:
-        tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
-    except (OSError, TypeError, SyntaxError):
-        return set(DANGEROUS)
-    found = set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Call):
-            called = node.func
-            found |= {getattr(called, "id", ""), getattr(called, "attr", "")}
-    # `re.compile` is none of them.
-    return found - {""} - ({"compile"} if "re.compile" in ast.unparse(tree) else set())
+def calls_of(scorer: Any) -> set[str]:
+    """The names of all functions that a scorer calls, itself or through the package's own functions
+    and methods; of one whose source cannot be read, all dangerous ones."""
+    owner, found = inspect.getmodule(scorer), set[str]()
+    waiting, seen = [scorer], set[Any]()
+    while waiting:
+        function = waiting.pop()
+        if function in seen:
+            continue
+        seen.add(function)
+        try:
+            tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
+        except (OSError, TypeError, SyntaxError):
+            return found | DANGEROUS
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Call):
+                name = called_name(node.func)
+                found.add(name)
+                waiting += within(owner, scorer, name)
+    return found
+
+
+def called_name(called: ast.expr) -> str:
+    """What a call names; a method `compile` (as in `re.compile`) is not the builtin function."""
+    if isinstance(called, ast.Attribute):
+        return "" if called.attr == "compile" else called.attr
+    return called.id if isinstance(called, ast.Name) else ""
+
+
+def within(owner: Any, scorer: Any, name: str) -> list[Any]:
+    """The functions of that name that a scorer may mean, of its module and of its class; those of
+    other libraries are not looked into."""
+    holder = getattr(owner, scorer.__qualname__.split(".")[0], None)
+    places = (getattr(owner, name, None), getattr(holder, name, None))
+    ours = scorer.__module__.split(".")[0]
+    return [f for f in places if inspect.isfunction(f) and f.__module__.split(".")[0] == ours]
 
 
 @functools.cache
