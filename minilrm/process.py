@@ -15,10 +15,9 @@ from collections.abc import Sequence
 import torch
 
 from minilrm import devices, objectives
-from minilrm.errors import UserError
 from minilrm.labels import exact_label
 from minilrm.rollout import Episode
-from minilrm.scorers import ByModel, Written, open_judge, step_enders
+from minilrm.scorers import ByModel, Written, open_judge, share_tokenizer, step_enders
 from minilrm.tasks import Task
 from minilrm.tokenizer import Tokenizer
 
@@ -42,9 +41,7 @@ class StepRewards:
             task.step_labels(task.problems("validation", 1)[0], "")  # refused now, if ever
         else:
             self.model = open_judge(judge, task, device)
-            if self.model.tokenizer.fingerprint() != tokenizer.fingerprint():
-                raise UserError(f"the reward model {judge} has another tokenizer than the policy")
-            self.model.tokenizer = tokenizer  # which may chat
+            share_tokenizer(self.model, judge, tokenizer)
 
     def set_advantages(self, groups: Sequence[Sequence[Episode]]) -> dict[str, float]:
         """Set `advantages` of all valid episodes. Returns what to log: `process/steps` per

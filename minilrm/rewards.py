@@ -33,7 +33,7 @@ from minilrm import manner, objectives
 from minilrm.errors import UserError
 from minilrm.options import nearest
 from minilrm.rollout import Episode, valid_episodes
-from minilrm.scorers import ByModel, Written, open_judge
+from minilrm.scorers import ByModel, Written, open_judge, share_tokenizer
 from minilrm.tasks import get_task
 from minilrm.tokenizer import Tokenizer
 
@@ -193,15 +193,11 @@ class Judge:
             self.complain(reward, f"it returned {bad!r:.60}, which is no finite number")
         return values
 
-    def refuse_other_tokenizers(self, tokenizer: Tokenizer) -> None:
-        """UserError for a reward model that would read the policy's tokens as other texts."""
+    def share_tokenizer(self, tokenizer: Tokenizer) -> None:
+        """Let reward models read as the policy does. UserError for one of another tokenizer."""
         for reward in self.rewards:
             if isinstance(reward.function, ByRewardModel):
-                if reward.function.judge.tokenizer.fingerprint() != tokenizer.fingerprint():
-                    raise UserError(
-                        f"the reward model {reward.function.folder} has another tokenizer than the "
-                        "policy"
-                    )
+                share_tokenizer(reward.function.judge, reward.function.folder, tokenizer)
 
     def complain(self, reward: Reward, trouble: str) -> None:
         if reward.name not in self.complained:

@@ -332,7 +332,7 @@ def judge_of(
     if not found:
         raise UserError("--reward needs at least one reward with a weight above 0")
     judge = rewards.Judge(found)
-    judge.refuse_other_tokenizers(tokenizer)
+    judge.share_tokenizer(tokenizer)
     return judge
 
 

@@ -132,7 +132,13 @@ def verifier(name: str, task: Task, tokenizer: Tokenizer, device: torch.device) 
         task.step_labels(task.problems("validation", 1)[0], "")  # refused now, if ever
         return ByChecker(task)
     judge = open_judge(name, task, device)
+    share_tokenizer(judge, name, tokenizer)
+    return judge
+
+
+def share_tokenizer(judge: ByModel, name: str, tokenizer: Tokenizer) -> None:
+    """Let a judge read prompts as the model that it judges does, which may chat. UserError for a
+    judge that would take that model's tokens for other texts."""
     if judge.tokenizer.fingerprint() != tokenizer.fingerprint():
         raise UserError(f"the reward model {name} has another tokenizer than the model it judges")
-    judge.tokenizer = tokenizer  # which may chat
-    return judge
+    judge.tokenizer = tokenizer

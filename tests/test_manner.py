@@ -12,6 +12,7 @@ from minilrm.rollout import Episode
 from minilrm.scorers import HEAD, ByModel
 from minilrm.tasks import get_task
 from minilrm.tasks.base import Grade, Problem
+from minilrm.tokenizer import Tokenizer
 
 ENGLISH = Problem("gsm8k-mini", "Ana has 3 apples. How many?", "3", "k", meta={"language": "en"})
 SPANISH = Problem("gsm8k-mini", "Ana tiene 3 manzanas.", "3", "k", meta={"language": "es"})
@@ -92,6 +93,19 @@ def test_a_reward_model_is_a_reward_by_the_name_of_its_folder(tmp_path):
             ByModel(model, head, tokenizer, task).model.hidden(torch.tensor([prompt + ids]))
         )
     assert e.reward == pytest.approx(0.5 * number[0, -1].sigmoid().item(), abs=1e-3)
+
+
+def test_a_reward_model_of_another_tokenizer_is_refused_before_the_run(tmp_path):
+    """Catches: a policy's tokens read as other texts."""
+    _, model, tokenizer, _ = checkpoint.open_model("countdown-base")
+    folder = checkpoint.save(
+        tmp_path / "judge", model, tokenizer, heads={HEAD: ScalarHead(model.config.dim)}
+    )
+    judge = rewards.Judge(rewards.chosen({f"model@{folder}": 0.5, "accuracy": 1.0}))
+    judge.share_tokenizer(tokenizer)
+    other = Tokenizer(tokenizer.merges[:-1])
+    with pytest.raises(UserError, match="another tokenizer"):
+        judge.share_tokenizer(other)
 
 
 def test_what_is_no_reward_model_is_refused_before_the_run():

@@ -14,13 +14,11 @@ from typing import TYPE_CHECKING, Any
 from minilrm import checkpoint, curves, files, machine, manner
 from minilrm.intervals import mean
 from minilrm.measure import Scores, measure
-from minilrm.model import Transformer
 from minilrm.pipeline.stages import WEIGHTS, Done, fingerprint
 from minilrm.report.page import PAGE, STYLE, section
 from minilrm.report.words import escape
 from minilrm.rollout import Episode
 from minilrm.tasks import Problem, Task, get_task
-from minilrm.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
     from minilrm.pipeline.r1 import R1, Options
@@ -74,7 +72,8 @@ def look(place: Path, task: Task, options: Options) -> dict[str, Any]:
     problems, n = task.problems("validation", options.eval_n), options.eval_n
 
     def ask(of: Task, asked: list[Problem], **how: Any) -> tuple[Scores, list[Episode]]:
-        return asked_of(model, tokenizer, of, asked, options.seed, **how)
+        limit = of.max_new_tokens
+        return measure(model, tokenizer, of, asked, seed=options.seed, max_new_tokens=limit, **how)
 
     sampled, episodes = ask(task, problems)
     greedy, shown = ask(task, problems, temperature=0.0)
@@ -98,16 +97,6 @@ def look(place: Path, task: Task, options: Options) -> dict[str, Any]:
     for rung in (rung for rung in RUNGS if rung in task.rungs):
         found["rungs"][rung] = ask(task, task.rung_problems(rung, n), temperature=0.0)[0].accuracy
     return found
-
-
-def asked_of(
-    model: Transformer, tokenizer: Tokenizer, task: Task, problems: list[Problem], seed: int,
-    temperature: float = 1.0, style: str = "plain",
-) -> tuple[Scores, list[Episode]]:  # fmt: skip
-    return measure(
-        model, tokenizer, task, problems, seed=seed, max_new_tokens=task.max_new_tokens,
-        temperature=temperature, style=style,
-    )  # fmt: skip
 
 
 # -- the page --------------------------------------------------------------------------------------

@@ -25,7 +25,7 @@ from typing import Any
 from minilrm import grpo, loop, machine, manner, sft
 from minilrm.checkpoint import newest_valid, open_model
 from minilrm.errors import UserError
-from minilrm.files import write_bytes_atomic
+from minilrm.files import read_json, write_bytes_atomic
 from minilrm.options import device_option, option, seed_option, threads_option
 from minilrm.pipeline.mixed import mixed_with
 from minilrm.pipeline.stages import Stage
@@ -145,7 +145,7 @@ class R1:
         )  # fmt: skip
         if not result.finished:
             return None
-        summary = json.loads((where / "summary.json").read_text(encoding="utf-8"))
+        summary = read_json(where / "summary.json")
         kept = ("steps", "accuracy_before", "accuracy_after", "tokens_generated", "tokens_trained")
         last = newest_valid(where / "checkpoints")[1]
         return last, {name: summary[name] for name in kept if name in summary}
