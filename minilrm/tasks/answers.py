@@ -69,7 +69,7 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from minilrm.tasks.calculator import MAX_LENGTH, CalculatorError, evaluate, format_number, number
 from minilrm.tasks.problem import Grade
@@ -162,13 +162,23 @@ def grade_final(
     >>> grade_final("72", " #### 72\nThat was easy.")
     Grade(correct=True, formatted=False, answer='72', reason='text after the answer')
     """
+    return grade_one(completion, read, number(answer_gold))
+
+
+def grade_one(completion: str, read: Callable[[str], Any], right: Any) -> Grade:
+    r"""Judge by the one answer behind `####`, whatever it is: `read` brings it into the form of
+    `right`, or says None to what is no answer.
+
+    >>> [grade_one(f"\n#### {text}", {"yes": True}.get, True).reason for text in ("yes", "perhaps")]
+    ['right', 'unreadable answer']
+    """
     found = extract(completion)
     if len(found) != 1:
         return Grade(False, False, None, "two answers" if found else "no answer")
     value = read(found[0])
     if value is None:
         return Grade(False, False, None, "unreadable answer")
-    correct = value == number(answer_gold)
+    correct = value == right
     formatted = not after_answer(completion).strip()
     reason = "wrong answer" if not correct else "right" if formatted else "text after the answer"
     return Grade(correct, formatted, found[0], reason)

@@ -75,16 +75,7 @@ class Ledger(Task):
         >>> [Ledger().grade(problem, f"\n#### {t}").reason for t in ("alba", "Brix", "12", "?")]
         ['right', 'wrong answer', 'wrong answer', 'unreadable answer']
         """
-        found = answers.extract(completion)
-        if len(found) != 1:
-            return Grade(False, False, None, "two answers" if found else "no answer")
-        said = normal(found[0])
-        if said is None:
-            return Grade(False, False, None, "unreadable answer")
-        correct = said == normal(problem.answer)
-        formatted = not answers.after_answer(completion).strip()
-        reason = "right" if formatted else "text after the answer"
-        return Grade(correct, formatted, found[0], reason if correct else "wrong answer")
+        return answers.grade_one(completion, normal, normal(problem.answer))
 
     def vote_key(self, problem: Problem, answer: str | None) -> str | None:
         return None if answer is None else normal(answer)

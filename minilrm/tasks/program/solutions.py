@@ -81,15 +81,7 @@ def grade(answer: str, completion: str) -> Grade:
     >>> grade("12", "\n1: x = 12\n#### 12\n#### 13").reason
     'two answers'
     """
-    found = answers.extract(completion)
-    if len(found) != 1:
-        return Grade(False, False, None, "two answers" if found else "no answer")
-    if (said := same_kind(answer, found[0])) is None:
-        return Grade(False, False, None, "unreadable answer")
-    correct = said == answer
-    formatted = not answers.after_answer(completion).strip()
-    reason = "wrong answer" if not correct else "right" if formatted else "text after the answer"
-    return Grade(correct, formatted, found[0], reason)
+    return answers.grade_one(completion, lambda text: same_kind(answer, text), answer)
 
 
 def same_kind(answer: str, text: str) -> str | None:
