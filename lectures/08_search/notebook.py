@@ -125,8 +125,8 @@ for curiosity in (0.0, 0.5, 2.0):
     found = []
     for driver in (exact, likely):
         method = partial(inference.mcts, curiosity=curiosity)
-        answers = driver.solve(method, problems, budgets[1])
-        found.append(figures(task, problems, answers, budgets[1])["accuracy"])
+        answers = driver.solve(method, problems, budgets[-1])
+        found.append(figures(task, problems, answers, budgets[-1])["accuracy"])
     print(f"curiosity {curiosity:3.1f}: exact checker {found[0]:6.1%}, likelihood {found[1]:6.1%}")
 
 # %% [markdown]
