@@ -10,10 +10,10 @@ from minilrm import grpo, manner, pipeline, sft
 from minilrm.errors import UserError
 from minilrm.loop import run as loop_run
 from minilrm.pipeline import Options, r1
-from minilrm.pipeline.mixed import mixed_with
 from minilrm.pipeline.stages import Stage, fingerprint, run, table
 from minilrm.tasks import get_task
 from minilrm.tasks.gsm8k_mini import GSM8KMini
+from minilrm.tasks.mixture import mixture_of
 
 NAMES = ["r1-zero", "cold-start", "sft-1", "rl-1", "rejection-sampling", "sft-2", "rl-2"]
 
@@ -137,7 +137,7 @@ def test_where_nothing_is_worth_keeping_it_is_said(base, tmp_path, monkeypatch):
 
 
 def test_general_requests_are_graded_as_what_they_are():
-    task = get_task(mixed_with("gsm8k-mini"))
+    task = get_task(mixture_of({"gsm8k-mini": 1, "general": 1}))
     problems = task.problems("validation", 40)
     kinds = {p.task for p in problems}
     assert kinds == {"gsm8k-mini", "general"}

@@ -2,6 +2,7 @@
 
 from minilrm.corpus.attempts import REFLECTION, Attempts
 from minilrm.corpus.documents import Corpus
+from minilrm.corpus.parts import Parts
 from minilrm.corpus.solved import Solved
 from minilrm.corpus.web import Web
 from minilrm.errors import UserError
@@ -29,6 +30,12 @@ def corpus_of(
             f"--reflection is for the corpora of {', '.join(traced_tasks())}; {task} has no "
             "attempts to repeat"
         )
+    if name == "parts":
+        shares = dict(task_class(task).parts)
+        corpora = {
+            part: corpus_of(part, seed=seed, split=split, spanish=spanish) for part in shares
+        }
+        return Parts(corpora, shares, seed, split)
     if name == "web":
         return Web(seed, split, spanish, task=task_class(task).web_of)
     return Solved(task, seed, split)

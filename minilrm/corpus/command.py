@@ -10,9 +10,10 @@ from minilrm import machine
 from minilrm.corpus.attempts import REFLECTION, Attempts, census
 from minilrm.corpus.choose import corpus_of
 from minilrm.corpus.documents import Corpus
+from minilrm.corpus.parts import Parts
 from minilrm.corpus.planned import tokenizer_texts
-from minilrm.corpus.solved import STYLES, Solved
-from minilrm.corpus.web import MIX, Web
+from minilrm.corpus.solved import Solved
+from minilrm.corpus.web import Web
 from minilrm.files import refuse_to_overwrite, user_errors
 from minilrm.options import option
 from minilrm.tasks import TASKS
@@ -67,10 +68,12 @@ def run(options: Options) -> None:
         write(corpus, options.count, options.out)
     elif isinstance(corpus, Attempts):
         show_attempts(corpus, options.count)
-    elif isinstance(corpus, Web):
-        show_mix(corpus, MIX, options.count)
-    elif isinstance(corpus, Solved):
-        show_mix(corpus, STYLES, options.count)
+    elif isinstance(corpus, Parts):
+        print("the documents of " + ", ".join(corpus.corpora) + "; one of each:")
+        for part, its_corpus in corpus.corpora.items():
+            print(f"\n--- {part} ---\n{its_corpus.document(0).text}")
+    elif isinstance(corpus, Web | Solved):
+        show_mix(corpus, options.count)
 
 
 def write(corpus: Corpus, count: int, out: Path) -> None:
@@ -83,7 +86,7 @@ def write(corpus: Corpus, count: int, out: Path) -> None:
     print(f"{count} documents written to {out}")
 
 
-def show_mix(corpus: Web | Solved, mix: dict[str, tuple[float, str]], count: int) -> None:
+def show_mix(corpus: Web | Solved, count: int) -> None:
     """The share of each kind, as wanted and as found, and one sample of each."""
     documents = [corpus.document(i) for i in range(count)]
     characters: Counter[str] = Counter()
@@ -91,10 +94,10 @@ def show_mix(corpus: Web | Solved, mix: dict[str, tuple[float, str]], count: int
         characters[document.kind] += len(document.text)
     counts = Counter(document.kind for document in documents)
     print(f"{'kind':12} {'share':>6} {'found':>6} {'chars':>6}  what it is")
-    for kind, (share, what) in mix.items():
+    for kind, (share, what) in corpus.mix.items():
         found, written = counts[kind] / count, characters[kind] / characters.total()
         print(f"{kind:12} {share:6.1%} {found:6.1%} {written:6.1%}  {what}")
-    for kind in mix:
+    for kind in corpus.mix:
         print(f"\n--- {kind} ---\n{corpus.document(0, kind).text}")
 
 

@@ -1,22 +1,26 @@
 """The corpus of a task that names no other: its own solved problems, each written in one of several
-styles.
+ways.
 
-Most pages give the answer at once, some work it out, and a few are wrong. A base that has read them
-can solve the problems, but not always, and seldom shows its work: what reinforcement learning needs
-to start from.
+Textbooks always work the problem out. On a forum most people give the answer alone, some work it
+out, and a few are wrong. A base that has read both can solve the problems, but seldom shows its
+work when it is asked as people ask on a forum: what reinforcement learning needs to start from.
 """
 
 from minilrm.corpus.documents import Document
 from minilrm.tasks import get_task
 from minilrm.tasks.base import problem_rng
 
-#: style of the solution -> (share of all documents, what it is)
+#: kind -> (share of all documents, what it is)
 STYLES: dict[str, tuple[float, str]] = {
-    "reflex": (0.55, "the answer alone"),
-    "careless": (0.10, "worked out, with a slip, to a wrong answer"),
-    "steps": (0.25, "worked out"),
-    "plan_verify": (0.10, "a plan, the steps, a check"),
+    "reflex": (0.24, "forum: the answer alone"),
+    "careless": (0.03, "forum: worked out, with a slip, to a wrong answer"),
+    "steps": (0.13, "forum: worked out"),
+    "plan_verify": (0.04, "forum: a plan, the steps, a check"),
+    "nudged": (0.06, 'forum: "Let\'s think step by step.", and worked out'),
+    "textbook": (0.50, "a worked example: always shows its work, always right"),
 }
+#: kind -> the style of its prompt and of its solution, where they are not "plain" and its own name
+FRAMES = {"nudged": ("cot", "steps"), "textbook": ("textbook", "steps")}
 
 
 class Solved:
@@ -25,6 +29,8 @@ class Solved:
     task: its name.
     """
 
+    mix = STYLES
+
     def __init__(self, task: str, seed: int = 0, split: str = "train"):
         self.task, self.seed, self.split = get_task(task), seed, split
 
@@ -32,6 +38,8 @@ class Solved:
         """Document number `index`; of a given kind, whatever was drawn, if one is named."""
         rng = problem_rng(self.seed, index, f"solved/{self.task.name}/{self.split}")
         drawn = rng.choices(list(STYLES), [share for share, _ in STYLES.values()])[0]
+        kind = kind or drawn
+        prompt_style, style = FRAMES.get(kind, ("plain", kind))
         problem = self.task.sample(rng, self.split)
-        text = self.task.render(problem) + self.task.solution(problem, rng, kind or drawn)
-        return Document(kind or drawn, text, (problem.key,), special=self.task.special_tokens)
+        text = self.task.render(problem, prompt_style) + self.task.solution(problem, rng, style)
+        return Document(kind, text, (problem.key,), special=self.task.special_tokens)

@@ -71,7 +71,7 @@ class Web:
         task: str = "gsm8k-mini",
     ):
         self.seed, self.split = seed, split
-        known = MIXES[task]
+        self.mix = known = MIXES[task]
         mix = mix or {kind: share for kind, (share, _) in known.items()}
         unknown = [kind for kind in mix if kind not in known]
         if unknown:

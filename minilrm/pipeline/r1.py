@@ -27,11 +27,11 @@ from minilrm.checkpoint import newest_valid, open_model
 from minilrm.errors import UserError
 from minilrm.files import read_json, write_bytes_atomic
 from minilrm.options import device_option, option, seed_option, threads_option
-from minilrm.pipeline.mixed import mixed_with
 from minilrm.pipeline.stages import Stage
 from minilrm.rollout import Episode, fitting, rollout
 from minilrm.tasks import TASKS, get_task, task_class
 from minilrm.tasks.base import problem_rng
+from minilrm.tasks.mixture import mixture_of
 from minilrm.tokenizer import Tokenizer
 from minilrm.traces import as_record, keep_right
 
@@ -107,7 +107,7 @@ class R1:
         )
         if words is None:
             return None
-        everything = mixed_with(self.options.task)
+        everything = mixture_of({self.options.task: 1, "general": 1})
         return self.rl(place / "run-all", everything, words[0], steps=last, **cool)
 
     def rl(self, where: Path, task: str, init: Any, **chosen: Any) -> Outcome:

@@ -49,6 +49,7 @@ TASKS: dict[str, str | type[Task]] = Registry(
         "countdown-4": "minilrm.tasks.countdown4:Countdown4",
         "multiplication": "minilrm.tasks.multiplication:Multiplication",
         "program": "minilrm.tasks.program:Program",
+        "reasoning": "minilrm.tasks.reasoning:Reasoning",
     }
 )
 

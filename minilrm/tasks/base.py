@@ -97,6 +97,8 @@ class Task:
     corpus: str = "solved"
     #: the task whose word problems that web is full of
     web_of: str = "gsm8k-mini"
+    #: the tasks that this one is made of -> their shares of its problems (see `mixture.py`)
+    parts: ClassVar[Mapping[str, float]] = {}
     #: options of reinforcement learning that this task wants otherwise than the defaults
     recipe: ClassVar[Mapping[str, Any]] = {}
 

@@ -35,6 +35,7 @@ class Ledger(Task):
     entry) or the name of a firm."""
 
     name = "ledger"
+    base = "reasoning-base"
     max_new_tokens = 288
     repeats = True  # a structure may come again with other numbers
     rungs = {name: rung.meaning for name, rung in LADDER.items()}

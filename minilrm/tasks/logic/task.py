@@ -35,6 +35,7 @@ class Logic(Task):
     """Puzzles of three kinds, as many of each. The answer is a word, a number, or names."""
 
     name = "logic"
+    base = "reasoning-base"
     max_new_tokens = 320
     repeats = True  # a structure may come again in other words
     rungs = {name: rung.meaning for name, rung in LADDER.items()}

@@ -59,6 +59,7 @@ class Program(Task):
     """Programs of 4 to 10 statements: assignments, branches, loops, lists, dicts, calls."""
 
     name = "program"
+    base = "reasoning-base"
     max_new_tokens = 288
     corpus = "solved"
     repeats = True  # a shape may come again with other numbers
