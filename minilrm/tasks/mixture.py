@@ -48,6 +48,15 @@ class Mixture(Task):
     def step_labels(self, problem: Problem, completion: str) -> list[bool]:
         return self.of(problem).step_labels(problem, completion)
 
+    def thinks(self, completion: str) -> bool:
+        """Whether anything stands before the answer: a part may have no sums to look for."""
+        return self.mark in completion and bool(completion.partition(self.mark)[0].strip())
+
+    @classmethod
+    def runs_on(cls, text: str) -> bool:
+        """Whether a text goes on behind the line of its answer, which need not be a number."""
+        return bool(cls.answers_in(text)) and bool(cls.after_answer(text).strip())
+
     def of(self, problem: Problem) -> Task:
         """The task that a problem came from; a user's own question is for the first of them."""
         return self.tasks.get(problem.task) or next(iter(self.tasks.values()))

@@ -1,0 +1,83 @@
+"""Four kinds of reasoning on one base: puzzles, cash, programs, word problems. The base, and GRPO
+from it on all four at once, on each kind's test split and ladder.
+
+    python -m studies.reasoning base       the base
+    python -m studies.reasoning grpo 0     seed 0: GRPO, then the same measurements
+    python -m studies.reasoning all        everything that is missing, one after another
+
+Each finished part is a line of data/results/reasoning.jsonl. What was tuned was tuned on the
+validation split alone.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from minilrm import evaluate, grpo
+from minilrm.evaluate.ladder import climb
+from minilrm.tasks import get_task
+from studies import common
+
+TASK, BASE, SEEDS, N, RUNG_N = "reasoning", "reasoning-base", (0, 1, 2), 1000, 200
+KINDS = ("logic", "ledger", "program", "gsm8k-mini")
+CLIMBED = ("logic", "ledger", "program")  # the word problems' ladder is one of files
+
+
+def study_base(seed: int) -> dict[str, Any]:
+    return figures(BASE)
+
+
+def study_grpo(seed: int) -> dict[str, Any]:
+    """GRPO with the task's recipe, from the base, on all kinds together."""
+    where = common.folder("reasoning", "grpo", seed)
+    log = common.run(grpo.train, grpo.Options, where, task=TASK, seed=seed, threads=1)
+    return {
+        "curves": common.curves(log, ("reward", "entropy", "completions/think_rate")),
+        "evals": common.evaluations(log, ("step", "accuracy", "accuracy_ci", "greedy")),
+        "summary": common.summary(log),
+        **figures(common.last(log)),
+    }
+
+
+def figures(where: str | Path) -> dict[str, Any]:
+    """Of each kind: the test split, sampled and greedily, thinking forced or not, and the ladder.
+
+    structures: which test problems have one structure, by number.
+    """
+    found: dict[str, Any] = {"test": {}, "structures": {}, "ladder": {}}
+    for kind in KINDS:
+        task, numbers = get_task(kind), dict[str, int]()
+        found["test"][kind] = common.measure(where, kind, "test", N, quick=False, samples=4)
+        found["structures"][kind] = [
+            numbers.setdefault(p.key, len(numbers)) for p in task.problems("test", N)
+        ]
+        if kind in CLIMBED:
+            model, tokenizer = common.open_model(where)
+            options = evaluate.Options(checkpoint=str(where), task=kind, n=RUNG_N, ladder=True)
+            found["ladder"][kind] = climb(model, tokenizer, task, options, print)["rungs"]
+    return found
+
+
+STUDIES: dict[str, tuple[Callable[[int], dict[str, Any]], tuple[int, ...]]] = {
+    "base": (study_base, (0,)),
+    "grpo": (study_grpo, SEEDS),
+}
+
+
+def main() -> None:
+    parser = common.parser("studies.reasoning", __doc__)
+    parser.add_argument("what", choices=(*STUDIES, "all"))
+    parser.add_argument("seed", nargs="?", type=int)
+    chosen = parser.parse_args()
+    common.one_thread()
+    for kind in STUDIES if chosen.what == "all" else (chosen.what,):
+        study, seeds = STUDIES[kind]
+        for seed in seeds if chosen.seed is None else (chosen.seed,):
+            if common.records("reasoning", kind=kind, seed=seed):
+                print(f"{kind} {seed}: done before")
+                continue
+            common.append_result("reasoning", {"kind": kind, "seed": seed, **study(seed)})
+
+
+if __name__ == "__main__":
+    common.command(main)
