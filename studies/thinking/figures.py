@@ -30,7 +30,11 @@ VERIFIERS = {
     "likelihood": "the model's own likelihood",
     "checker": "the exact checker",
 }
-STORIES = {"stories-likelihood": "likelihood", "stories-checker": "checker"}
+STORIES = {
+    "stories-judge": "compare",
+    "stories-likelihood": "likelihood",
+    "stories-checker": "checker",
+}
 CHAINS = ("direct", "majority", "adaptive", "best-of-n", "weighted")
 SEARCHES = ("weighted", "beam", "dvts", "tree", "mcts")
 RIVAL = "weighted"  # what a search has to beat

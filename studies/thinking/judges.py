@@ -21,6 +21,8 @@ LABELS = {
     "judge-noise-10": "exact, 10 % of them turned round",
     "judge-noise-30": "exact, 30 % of them turned round",
     "judge-thumbs": "500 verdicts of a simulated person, 5 % of them wrong",
+    "judge-three": "three numbers: exact labels",
+    "judge-stories": "word problems (a policy after GRPO): exact labels",
 }
 BEST_OF = {
     "best-of-exact": "a process model of exact labels",

@@ -7,7 +7,10 @@
     python -m studies.thinking compare           every method with that judge, at equal tokens
     python -m studies.thinking checker           the searches with the exact checker
     python -m studies.thinking likelihood        the searches without a verifier
-    python -m studies.thinking stories-checker   longer word problems; so stories-likelihood
+    python -m studies.thinking judge-three 0     the same judge for three numbers; judge-stories:
+                                                 for word problems
+    python -m studies.thinking stories-checker   longer word problems; so stories-judge, and
+                                                 stories-likelihood
     python -m studies.thinking budgets           more for hard problems, less for easy ones
     python -m studies.thinking chains            one chain in different ways, on word problems and
                                                  on prompts that need no thinking
@@ -50,6 +53,7 @@ BUDGET_N = 300  # problems for budgets by difficulty, 64 chains each, on validat
 COMPARED = [name for name in METHODS if name not in ("few-shot", "plan-verify", "sample")]
 SEARCHES = [name for name, (_, judged) in METHODS.items() if judged == "steps"]
 JUDGE_STEPS = 200
+STORIES_POLICY = str(common.folder("stories", "grpo", 0))  # of `python -m studies.stories grpo 0`
 BEST_JUDGE = "judge-exact"  # the one that guides the searches
 JUDGES: dict[str, dict[str, Any]] = {
     "judge-exact": {"labels": "exact", "steps": JUDGE_STEPS},
@@ -60,6 +64,8 @@ JUDGES: dict[str, dict[str, Any]] = {
     "judge-noise-10": {"labels": "exact", "noise": 0.1, "steps": JUDGE_STEPS},
     "judge-noise-30": {"labels": "exact", "noise": 0.3, "steps": JUDGE_STEPS},
     "judge-thumbs": {"steps": 100},
+    "judge-three": {"task": "countdown", "init": "countdown-base", "steps": JUDGE_STEPS},
+    "judge-stories": {"task": "stories", "init": STORIES_POLICY, "steps": JUDGE_STEPS},
 }
 THUMBS, MISTAKES = 500, 0.05  # verdicts on steps, and the share of them that are wrong
 
@@ -70,12 +76,12 @@ def judge_folder(kind: str, seed: int) -> Path:
 
 def study_judge(kind: str, seed: int) -> dict[str, Any]:
     """A judge, and how it does against the exact labels on validation."""
-    chosen = dict(JUDGES[kind])
+    chosen = {"task": TASK, "init": BASE, **JUDGES[kind]}
     if kind == "judge-thumbs":
         chosen["feedback"] = simulated_thumbs(Path("runs") / f"study-thumbs-{seed}.jsonl", seed)
     log = common.run(
         reward_model.train, reward_model.Options, judge_folder(kind, seed),
-        task=TASK, init=BASE, seed=seed, threads=1, **chosen,
+        seed=seed, threads=1, **chosen,
     )  # fmt: skip
     return {
         "losses": common.curves(log, ("loss",))["loss"],
@@ -125,20 +131,19 @@ def study_compare(scorer: inference.Scorer | None, names: list[str]) -> dict[str
 
 
 def judge(seed: int = 0, kind: str = BEST_JUDGE) -> inference.ByModel:
-    where = judge_folder(kind, seed)
-    return open_judge(str(checkpoint.resolve(where)), get_task(TASK))
+    where, task = judge_folder(kind, seed), JUDGES[kind].get("task", TASK)
+    return open_judge(str(checkpoint.resolve(where)), get_task(task))
 
 
 STORIES_RUNG, STORIES_N, STORIES_BUDGETS = "6 steps", 300, (1, 2, 4, 8)
 STORIES_METHODS = ["direct", "majority", "adaptive", "best-of-n", "weighted", *SEARCHES]
 
 
-def study_stories(checked: bool) -> dict[str, Any]:
-    """Word problems one step longer than any in training, answered by GRPO's policy (seed 0 of
-    `python -m studies.stories`), since its base seldom thinks unasked."""
-    task, where = get_task("stories"), common.folder("stories", "grpo", 0)
-    model, tokenizer = common.open_model(where)
-    scorer = inference.ByChecker(task) if checked else inference.ByLikelihood()
+def study_stories(scorer: inference.Scorer) -> dict[str, Any]:
+    """Word problems one step longer than any in training, answered by a policy after GRPO, since
+    its base seldom thinks unasked."""
+    task = get_task("stories")
+    model, tokenizer = common.open_model(STORIES_POLICY)
     machine = Driver(Engine(model), tokenizer, task, scorer)
     unit = worth(machine, task.problems("validation", 200))
     problems = task.rung_problems(STORIES_RUNG, STORIES_N)
@@ -347,8 +352,9 @@ STUDIES: dict[str, Callable[[int], dict[str, Any]]] = {
         inference.ByChecker(get_task(TASK)), ["weighted", *SEARCHES]
     ),
     "likelihood": lambda seed: study_compare(inference.ByLikelihood(), ["weighted", *SEARCHES]),
-    "stories-likelihood": lambda seed: study_stories(checked=False),
-    "stories-checker": lambda seed: study_stories(checked=True),
+    "stories-judge": lambda seed: study_stories(judge(seed, "judge-stories")),
+    "stories-likelihood": lambda seed: study_stories(inference.ByLikelihood()),
+    "stories-checker": lambda seed: study_stories(inference.ByChecker(get_task("stories"))),
     "budgets": study_budgets,
     "chains": study_chains,
     "forcing": study_forcing,
