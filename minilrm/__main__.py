@@ -11,6 +11,7 @@ COMMANDS = {
     "ppo": "the same with a critic that values every token (actor-critic, PPO)",
     "dpo": "learn from pairs of a better and a worse answer (DPO)",
     "reward_model": "train a judge of whole answers, or of single steps",
+    "preference_model": "train a judge of whole answers from which of two is better",
     "feedback": "be that judge: thumbs up or down, a step at a time",
     "compare": "every method of thinking longer, at equal tokens",
     "distill": "teach a small model what a larger one can do: traces, logits, or on-policy",

@@ -2,13 +2,14 @@
 
     minimise  - log sigma(beta [log pi/pi_ref (y_w | x) - log pi/pi_ref (y_l | x)])
 
-over pairs of a better and a worse answer to one question. Here the verdict is the grader's: the
-model that training starts from answers each question several times, and a right answer is paired
-with a wrong one. Questions without both teach nothing and are drawn past. That model is also the
-reference, as in the paper. Bigger recipes take people's verdicts, many pairs a question, and label
-smoothing. This leaves them out.
+over pairs of a better and a worse answer to one question. The model that training starts from
+answers each question several times, and one of the best answers is paired with one of the worst.
+What is good, `reward` says: the grader's verdict unless told otherwise. Questions whose answers are
+equally good teach nothing and are drawn past. That model is also the reference, as in the paper.
+Bigger recipes take many pairs a question, and label smoothing. This leaves them out.
 
     python -m minilrm.dpo --task gsm8k-mini
+    python -m minilrm.dpo --task gsm8k-mini --reward model@runs/PREFERENCE_MODEL=1
 """
 
 from __future__ import annotations
@@ -23,16 +24,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from minilrm import checkpoint, cli, devices, loop, objectives
+from minilrm import checkpoint, cli, devices, loop, objectives, rewards
 from minilrm.errors import UserError
 from minilrm.model import Transformer
 from minilrm.optim import adamw, lr_factor, set_lr
 from minilrm.options import option
+from minilrm.preferences import Annotator, Pair
 from minilrm.rollout import Episode, episode_logprobs, rollout
 from minilrm.sampler import Engine
 from minilrm.tasks.base import problem_rng
 
-Pair = tuple[Episode, Episode]  # the better answer, and the worse one
 PATIENCE = 20  # rounds of questions that are asked for the pairs of one step
 
 
@@ -49,6 +50,14 @@ class Options(loop.Options):
     pairs: int = option(64, "pairs per step", minimum=1)
     samples: int = option(
         8, "answers to each question, among which a pair is looked for", minimum=2
+    )
+    reward: dict[str, float] = option(
+        {"accuracy": 1.0},
+        "what makes an answer the better one: rewards with their weights, as in minilrm.grpo",
+        minimum=0,
+    )
+    noise: float = option(
+        0.0, "share of pairs that are taken the wrong way round", minimum=0, maximum=1
     )
     beta: float = option(0.1, "how dear the distance to the reference is", exclusive_minimum=0)
     lr: float = option(1e-4, "highest learning rate of AdamW", exclusive_minimum=0)
@@ -76,6 +85,9 @@ class Trainer(loop.Trainer):
         self.origin = str(start)
         self.optimizers = adamw(self.model, options.lr)
         self.engine = Engine(self.reference, self.decoding_dtype)
+        judge = rewards.Judge(rewards.chosen(options.reward))
+        judge.share_tokenizer(self.tokenizer)
+        self.annotator = Annotator(judge, noise=options.noise)
 
     # -- the algorithm box -----------------------------------------------------------------------
 
@@ -128,25 +140,18 @@ class Trainer(loop.Trainer):
             )
             self.state.tokens_generated += sum(e.length for group in groups for e in group)
             rng = random.Random(f"{o.seed}/{step}/{turn}/pairs")
-            found += [pair for group in groups if (pair := pair_of(group, rng))]
+            found += self.annotator(groups, rng)
             if len(found) >= o.pairs:
                 return found[: o.pairs]
         if not found:
             raise UserError(
-                f"{self.origin} answers no question of {self.task.name} both rightly and wrongly "
-                f"in {o.samples} samples: there are no pairs to learn from"
+                f"{self.origin} answers no question of {self.task.name} both better and worse in "
+                f"{o.samples} samples: there are no pairs to learn from"
             )
         return found
 
 
 # -- pure pieces -----------------------------------------------------------------------------------
-
-
-def pair_of(group: Sequence[Episode], rng: random.Random) -> Pair | None:
-    """A right and a wrong answer to one question, at random; None where there are not both."""
-    right = [e for e in group if e.grade.correct]
-    wrong = [e for e in group if not e.grade.correct]
-    return (rng.choice(right), rng.choice(wrong)) if right and wrong else None
 
 
 def pair_loss(
