@@ -1,0 +1,1 @@
+"""Learning from preferences: what a reward model of few labels is worth, and how it is gamed."""
