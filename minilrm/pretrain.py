@@ -66,7 +66,12 @@ class Options(loop.Options):
     muon_lr: float = option(0.02, "learning rate of the blocks' matrices", exclusive_minimum=0)
     adam_lr: float = option(0.003, "learning rate of embeddings and norms", exclusive_minimum=0)
     clip: float = option(1.0, "largest gradient norm", exclusive_minimum=0)
-    spanish: float = option(0.25, "share of Spanish, for gsm8k-mini", minimum=0.0, maximum=1.0)
+    spanish: float | None = option(
+        None,
+        "share of Spanish, for word problems; the task's own if not given",
+        minimum=0.0,
+        maximum=1.0,
+    )
     reflection: float | None = option(
         None,
         "share of writers who go on after a failed attempt, for tasks with attempts "

@@ -14,13 +14,13 @@ def corpus_of(
     *,
     seed: int,
     split: str = "train",
-    spanish: float = 0.25,
+    spanish: float | None = None,
     reflection: float | None = None,
 ) -> Corpus:
     """The documents that a base model for this task reads.
 
-    spanish: share of Spanish on the web; reflection: share of writers who go on after a failed
-    attempt. UserError for `reflection` where the documents have no attempts.
+    spanish: share of Spanish on the web, the task's own if None; reflection: share of writers who
+    go on after a failed attempt. UserError for `reflection` where the documents have no attempts.
     """
     name = task_class(task).corpus
     if name == "attempts":

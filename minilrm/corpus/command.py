@@ -26,7 +26,12 @@ class Options:
 
     task: str = option("gsm8k-mini", "whose base reads it", choices=TASKS)
     seed: int = option(0, "seed of the documents")
-    spanish: float = option(0.25, "share of Spanish, for gsm8k-mini", minimum=0.0, maximum=1.0)
+    spanish: float | None = option(
+        None,
+        "share of Spanish, for word problems; the task's own if not given",
+        minimum=0.0,
+        maximum=1.0,
+    )
     reflection: float | None = option(
         None,
         "share of writers who go on after a failed attempt, for tasks with attempts "

@@ -52,21 +52,21 @@ STORIES_MIX: dict[str, tuple[float, str]] = {
     "chat": (0.034, MIX["chat"][1]),
     "text": (0.010, MIX["text"][1]),
 }
-MIXES = {"gsm8k-mini": MIX, "stories": STORIES_MIX}
+MIXES = {"gsm8k-mini": MIX, "stories": STORIES_MIX, "bilingual": MIX}
 
 
 class Web:
     """Documents by number: document `i` of a seed is always the same, whatever was made before it.
 
-    task: whose word problems. spanish: share of Spanish. mix: kind -> share, normalised; kinds
-    left out are not written.
+    task: whose word problems. spanish: share of Spanish (each task's own if None). mix: kind ->
+    share, normalised; kinds left out are not written.
     """
 
     def __init__(
         self,
         seed: int = 0,
         split: str = "train",
-        spanish: float = 0.25,
+        spanish: float | None = None,
         mix: dict[str, float] | None = None,
         task: str = "gsm8k-mini",
     ):
@@ -102,7 +102,7 @@ def forum(style: str, prompt_style: str = "plain") -> PageWriter:
     def write(corpus: Web, rng: random.Random) -> tuple[str, list[Problem]]:
         task = corpus.words
         problem = task.sample(rng, corpus.split)
-        return task.render(problem, prompt_style) + task.solution(problem, rng, style), [problem]
+        return task.render(problem, prompt_style) + task.posted(problem, rng, style), [problem]
 
     return write
 

@@ -42,6 +42,7 @@ TASKS: dict[str, str | type[Task]] = Registry(
         "general": "minilrm.tasks.general:General",
         "gsm8k": "minilrm.tasks.gsm8k:GSM8K",
         "gsm8k-mini": "minilrm.tasks.gsm8k_mini:GSM8KMini",
+        "bilingual": "minilrm.tasks.bilingual:Bilingual",
         "stories": "minilrm.tasks.stories:Stories",
         "logic": "minilrm.tasks.logic:Logic",
         "ledger": "minilrm.tasks.ledger:Ledger",

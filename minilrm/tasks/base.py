@@ -195,6 +195,11 @@ class Task:
         or newline included. A task with one way to answer may give it whatever the style."""
         raise NotImplementedError
 
+    def posted(self, problem: Problem, rng: random.Random, style: str = "steps") -> str:
+        """A solution as people write it on a forum, in the documents of a base: with their bad
+        habits, where the task has some."""
+        return self.solution(problem, rng, style)
+
     def encode(self, tokenizer: Encoder, text: str) -> list[int]:
         """The ids of a text that the task itself wrote (prompt, solved examples, solution), as its
         base has read them: tags such as <answer> are special tokens where `special_tokens` says so.

@@ -37,6 +37,7 @@ class GSM8KMini(Task):
     base = "gsm8k-mini-base"
     corpus = "web"
     shipped = {"test": SHIPPED_WITH, "ood": SHIPPED_WITH}
+    translated = False  # whether problems hold their solution in the other language, too
 
     def __init__(
         self,
@@ -63,6 +64,7 @@ class GSM8KMini(Task):
             numbers=numbers,
             task=self.name,
             distractor=rng.random() < self.distractors,
+            translated=self.translated,
         )
         if split == "ood":
             problem.meta["ood"] = "larger numbers" if larger else "new story"

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
+from typing import Any
 
 from minilrm.tasks.base import Problem
 
@@ -84,6 +85,18 @@ def words(rng: random.Random, language: str) -> dict[str, str]:
     }
 
 
+def translate(slots: Mapping[str, Any], language: str, other: str) -> dict[str, Any]:
+    """Things and places in the other language; names and numbers stay.
+
+    >>> translate({"name": "Luis", "thing": "velas", "a": 3}, "es", "en")
+    {'name': 'Luis', 'thing': 'candles', 'a': 3}
+    """
+    column, into = LANGUAGES.index(language), LANGUAGES.index(other)
+    known = {pair[column]: pair[into] for pair in (*THINGS, *PLACES)}
+    foreign = ("thing", "thing2", "place")
+    return {slot: known[word] if slot in foreign else word for slot, word in slots.items()}
+
+
 @cache
 def parse_step(step: str) -> tuple[str, str, str]:
     """`"s1-b"` is ("s1", "-", "b"): each step is one operation on two things."""
@@ -155,8 +168,11 @@ def fill(
     numbers: Mapping[str, int],
     task: str,
     distractor: bool = False,
+    translated: bool = False,
 ) -> Problem:
-    """Put numbers and words into a template's sentences."""
+    """Put numbers and words into a template's sentences.
+
+    translated: also into those of the other language's solution, which are kept in `meta`."""
     slots = {**words(rng, language), **numbers, "d": rng.randint(2, 30)}
     sentences = [rng.choice(alternatives) for alternatives in template.text[language]]
     if distractor:
@@ -172,6 +188,10 @@ def fill(
         "sentences": [s.format(calc="{calc}", **slots) for s in template.working[language]],
         "plan": [p.format(**slots) for p in template.plan[language]],
     }
+    if translated:
+        other = next(name for name in LANGUAGES if name != language)
+        abroad = translate(slots, language, other)
+        meta["translated"] = [s.format(calc="{calc}", **abroad) for s in template.working[other]]
     return Problem(
         task=task,
         prompt=" ".join(s.format(**slots) for s in sentences),
