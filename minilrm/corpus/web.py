@@ -52,7 +52,7 @@ STORIES_MIX: dict[str, tuple[float, str]] = {
     "chat": (0.034, MIX["chat"][1]),
     "text": (0.010, MIX["text"][1]),
 }
-MIXES = {"gsm8k-mini": MIX, "stories": STORIES_MIX, "bilingual": MIX}
+MIXES = {"stories": STORIES_MIX}  # of tasks whose web is another one
 
 
 class Web:
@@ -71,7 +71,7 @@ class Web:
         task: str = "gsm8k-mini",
     ):
         self.seed, self.split = seed, split
-        self.mix = known = MIXES[task]
+        self.mix = known = MIXES.get(task, MIX)
         mix = mix or {kind: share for kind, (share, _) in known.items()}
         unknown = [kind for kind in mix if kind not in known]
         if unknown:

@@ -7,7 +7,7 @@ the ladder where the task has one.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +31,7 @@ COLUMNS = {
     "second wording": "greedily, second wording",
     "general": "general requests",
     "mixing": "mixes languages",
+    "mixing, Spanish": "asked in Spanish",
     "repetition": "words that repeat",
     "length": "tokens an answer",
     "seconds": "seconds",
@@ -51,7 +52,8 @@ def write_page(options: Options, recipe: R1, done: Mapping[str, Done]) -> Path:
         key = f"{fingerprint(place)}/{options.eval_n}"
         if known.get(name, {}).get("of") != key:
             print(f"measuring {name} ...", flush=True)
-            known[name] = {"of": key, **look(place, recipe.task, options)}
+            asked = {"split": "validation", "n": options.eval_n, "seed": options.seed}
+            known[name] = {"of": key, **look(place, recipe.task, device=options.device, **asked)}
             files.write_json_atomic(known_path, known)
     for name, d in done.items():
         if name in models:
@@ -65,29 +67,32 @@ def write_page(options: Options, recipe: R1, done: Mapping[str, Done]) -> Path:
 # -- measuring -------------------------------------------------------------------------------------
 
 
-def look(place: Path, task: Task, options: Options) -> dict[str, Any]:
-    """The figures of one model, and what it answers to a few problems."""
-    device = machine.choose_device(options.device)
-    _, model, tokenizer, _ = checkpoint.open_model(place, device)
-    problems, n = task.problems("validation", options.eval_n), options.eval_n
+def look(
+    place: str | Path, task: Task, *, split: str, n: int, seed: int, device: str = "auto"
+) -> dict[str, Any]:
+    """The figures of one model on n problems of a split, and what it answers to a few of them."""
+    _, model, tokenizer, _ = checkpoint.open_model(place, machine.choose_device(device))
+    problems = task.problems(split, n)
 
     def ask(of: Task, asked: list[Problem], **how: Any) -> tuple[Scores, list[Episode]]:
         limit = of.max_new_tokens
-        return measure(model, tokenizer, of, asked, seed=options.seed, max_new_tokens=limit, **how)
+        return measure(model, tokenizer, of, asked, seed=seed, max_new_tokens=limit, **how)
 
     sampled, episodes = ask(task, problems)
     greedy, shown = ask(task, problems, temperature=0.0)
     textbook, _ = ask(task, problems, temperature=0.0, style="textbook")
     talk = get_task("general")
-    general, _ = ask(talk, talk.problems("validation", n), temperature=0.0)
+    general, _ = ask(talk, talk.problems(split, n), temperature=0.0)
     thinking = [e for e in episodes if e.thinks]
+    abroad = [e for e in thinking if e.problem.meta.get("language") == "es"]
     found: dict[str, Any] = {
         "accuracy": sampled.accuracy,
         "accuracy_ci": sampled.accuracy_ci,
         "greedy": greedy.accuracy,
         "second wording": textbook.accuracy,
         "general": general.accuracy,
-        "mixing": 1 - mean(manner.one_language(thinking)) if thinking else None,
+        "mixing": mixing(thinking),
+        "mixing, Spanish": mixing(abroad),
         "repetition": -mean(manner.repetition(episodes)),
         "length": sampled.mean_length,
         "n": sampled.n,
@@ -97,6 +102,11 @@ def look(place: Path, task: Task, options: Options) -> dict[str, Any]:
     for rung in (rung for rung in RUNGS if rung in task.rungs):
         found["rungs"][rung] = ask(task, task.rung_problems(rung, n), temperature=0.0)[0].accuracy
     return found
+
+
+def mixing(answers: Sequence[Episode]) -> float | None:
+    """The share of answers in more than one language; None of none."""
+    return 1 - mean(manner.one_language(answers)) if answers else None
 
 
 # -- the page --------------------------------------------------------------------------------------
