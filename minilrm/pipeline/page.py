@@ -52,8 +52,15 @@ def write_page(options: Options, recipe: R1, done: Mapping[str, Done]) -> Path:
         key = f"{fingerprint(place)}/{options.eval_n}"
         if known.get(name, {}).get("of") != key:
             print(f"measuring {name} ...", flush=True)
-            asked = {"split": "validation", "n": options.eval_n, "seed": options.seed}
-            known[name] = {"of": key, **look(place, recipe.task, device=options.device, **asked)}
+            found = look(
+                place,
+                recipe.task,
+                split="validation",
+                n=options.eval_n,
+                seed=options.seed,
+                device=options.device,
+            )
+            known[name] = {"of": key, **found}
             files.write_json_atomic(known_path, known)
     for name, d in done.items():
         if name in models:
