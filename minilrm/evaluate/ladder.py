@@ -49,29 +49,42 @@ def climb(
     report: Callable[[str], None] = lambda line: None,
 ) -> dict[str, Any]:
     """rung -> its meaning and its figures, one way of answering after the other."""
-    workers = beside_this(next(model.parameters()).device)
     rungs = {}
     for name, (grader, meaning, problems) in rungs_of(task, options).items():
         report(f"{name}: {meaning}")
-        evaluator = Evaluator(
-            model,
-            tokenizer,
-            grader,
-            list(problems),
-            options.max_new_tokens or task.max_new_tokens,
-            options.seed,
-            None,
-            styles=("plain", "cot"),
-            report=report,
-            workers=workers,
-        )
-        figures: dict[str, Any] = {"meaning": meaning}
-        for way, (style, temperature) in WAYS.items():
-            groups = evaluator(temperature, style)
-            figures[way] = {**short(groups), "outcomes": outcome(groups)}
-        figures["problems_sha256"] = fingerprint(evaluator.problems)
-        rungs[name] = figures
+        limit = options.max_new_tokens or task.max_new_tokens
+        ways = in_each_way(model, tokenizer, grader, problems, limit, options.seed, report)
+        rungs[name] = {"meaning": meaning, **ways}
     return {"task": task.name, "split": options.split, "seed": options.seed, "rungs": rungs}
+
+
+def in_each_way(
+    model: Transformer,
+    tokenizer: Tokenizer,
+    task: Task,
+    problems: Sequence[Problem],
+    max_new_tokens: int,
+    seed: int = 0,
+    report: Callable[[str], None] = lambda line: None,
+) -> dict[str, Any]:
+    """way of WAYS -> the figures of its answers to these problems, and who was right."""
+    evaluator = Evaluator(
+        model,
+        tokenizer,
+        task,
+        list(problems),
+        max_new_tokens,
+        seed,
+        None,
+        styles=("plain", "cot"),
+        report=report,
+        workers=beside_this(next(model.parameters()).device),
+    )
+    figures: dict[str, Any] = {}
+    for way, (style, temperature) in WAYS.items():
+        groups = evaluator(temperature, style)
+        figures[way] = {**short(groups), "outcomes": outcome(groups)}
+    return figures | {"problems_sha256": fingerprint(evaluator.problems)}
 
 
 def ladder_table(result: dict[str, Any]) -> str:

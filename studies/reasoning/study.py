@@ -14,13 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from minilrm import evaluate, grpo
-from minilrm.evaluate.ladder import climb
+from minilrm.evaluate.ladder import climb, in_each_way
 from minilrm.tasks import get_task
 from studies import common
 
 TASK, BASE, SEEDS, N, RUNG_N = "reasoning", "reasoning-base", (0, 1, 2), 1000, 200
 KINDS = ("logic", "ledger", "program", "gsm8k-mini")
-CLIMBED = ("logic", "ledger", "program")  # the word problems' ladder is one of files
 
 
 def study_base(seed: int) -> dict[str, Any]:
@@ -40,20 +39,20 @@ def study_grpo(seed: int) -> dict[str, Any]:
 
 
 def figures(where: str | Path) -> dict[str, Any]:
-    """Of each kind: the test split, sampled and greedily, thinking forced or not, and the ladder.
+    """Of each kind: the test split and the ladder, greedily, greedily with thinking forced, and
+    sampled.
 
     structures: which test problems have one structure, by number.
     """
+    model, tokenizer = common.open_model(where)
     found: dict[str, Any] = {"test": {}, "structures": {}, "ladder": {}}
     for kind in KINDS:
         task, numbers = get_task(kind), dict[str, int]()
-        found["test"][kind] = common.measure(where, kind, "test", N, quick=False, samples=4)
-        found["structures"][kind] = [
-            numbers.setdefault(p.key, len(numbers)) for p in task.problems("test", N)
-        ]
-        if kind in CLIMBED:
-            model, tokenizer = common.open_model(where)
-            options = evaluate.Options(checkpoint=str(where), task=kind, n=RUNG_N, ladder=True)
+        problems = task.problems("test", N)
+        found["test"][kind] = in_each_way(model, tokenizer, task, problems, task.max_new_tokens)
+        found["structures"][kind] = [numbers.setdefault(p.key, len(numbers)) for p in problems]
+        options = evaluate.Options(checkpoint=str(where), task=kind, n=RUNG_N, ladder=True)
+        if task.rungs:
             found["ladder"][kind] = climb(model, tokenizer, task, options, print)["rungs"]
     return found
 
