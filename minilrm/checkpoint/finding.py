@@ -38,6 +38,19 @@ RECIPES = {
     "multiplication-base-unseeded": (
         f"{MULTIPLICATION} --reflection 0 --export {SHELF}/multiplication-base-unseeded"
     ),
+    "countdown-4-base": (
+        f"{PRETRAIN} --task countdown-4 --scale nano --tokens 10000000 --accumulate 1 "
+        f"--export {SHELF}/countdown-4-base"
+    ),
+    "stories-base": f"{PRETRAIN} --task stories --accumulate 2 --export {SHELF}/stories-base",
+    "reasoning-base": (
+        f"{PRETRAIN} --task reasoning --scale nano --tokens 12000000 --accumulate 1 "
+        f"--export {SHELF}/reasoning-base"
+    ),
+    "bilingual-base": (
+        f"{PRETRAIN} --task bilingual --scale nano --tokens 5000000 --accumulate 1 "
+        f"--export {SHELF}/bilingual-base"
+    ),
 }
 
 
