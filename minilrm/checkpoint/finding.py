@@ -48,8 +48,8 @@ RECIPES = {
         f"--export {SHELF}/reasoning-base"
     ),
     "bilingual-base": (
-        f"{PRETRAIN} --task bilingual --scale nano --tokens 5000000 --accumulate 1 "
-        f"--export {SHELF}/bilingual-base"
+        f"{PRETRAIN} --task bilingual --scale nano --tokens 11000000 --accumulate 1 "
+        f"--max-tokens-per-batch 2048 --export {SHELF}/bilingual-base"
     ),
 }
 

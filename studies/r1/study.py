@@ -23,12 +23,16 @@ from studies import common
 
 TASK, BASE, SEEDS, N = "bilingual", "bilingual-base", (0, 1, 2), 1000
 STEPS = 60  # of each reinforcement learning, as in the pipeline
-EVEN_TOKENS = 5_000_000  # that the control's base reads, as the shipped one did
+EVEN = {
+    "tokens": 11_000_000,
+    "accumulate": 1,
+    "max_tokens_per_batch": 2048,
+}  # the base's own recipe
 LANGUAGE = 0.2  # the weight of the reward for one language, as in the pipeline
 
 
 @register
-class Even(Bilingual):
+class EvenMixing(Bilingual):
     """The same words, and as much mixing, but those who mix are right no more often."""
 
     name, base, web_of = "bilingual-even", None, "bilingual-even"
@@ -69,8 +73,8 @@ def study_even(seed: int) -> dict[str, Any]:
     """The control's base is trained first, from the same seed."""
     base = common.folder("r1", "even-base", seed)
     log = common.run(
-        pretrain.train, pretrain.Options, base, task=Even.name, scale="nano", seed=seed,
-        tokens=EVEN_TOKENS, accumulate=1, threads=1, eval_n=100,
+        pretrain.train, pretrain.Options, base, task=EvenMixing.name, scale="nano", seed=seed,
+        threads=1, eval_n=100, **EVEN,
     )  # fmt: skip
     before = figures(common.last(log), seed)
     return {"base": before, **rl("even", seed, str(common.last(log)), TASK)}

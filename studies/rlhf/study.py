@@ -31,7 +31,7 @@ from minilrm.tasks import get_task
 from studies import common
 from studies.thinking.best_of import distance, expected_best
 
-TASK, BASE, SEEDS, N = "gsm8k-mini", "reasoning-base", (0, 1, 2), 1000
+TASK, BASE, SEEDS, N = "bilingual", "bilingual-base", (0, 1, 2), 1000
 LABELS, NOISE, RL_PAIRS = (100, 300, 1000, 3000, 10_000), 0.1, 300
 FAR_N, NUMBERS = 300, (1, 2, 4, 8, 16, 32, 64)
 STEPS = 100  # of GRPO
