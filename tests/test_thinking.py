@@ -193,7 +193,7 @@ def test_other_kinds_and_other_seeds_do_no_harm(made):
 
 def test_a_page_without_markers_is_refused(tmp_path):
     with pytest.raises(UserError, match="none of the markers"):
-        figures.filled("# x\n", {})
+        figures.FIGURES.filled("# x\n", {})
 
 
 @pytest.mark.parametrize("page", LECTURES, ids=lambda page: page.parent.name)
@@ -201,4 +201,4 @@ def test_a_lecture_shows_the_figures_of_the_results(page):
     """If this fails: python -m studies.thinking.figures --into and the pages of lectures 7,
     8 and 19."""
     text = page.read_text(encoding="utf-8")
-    assert figures.filled(text, json.loads(json.dumps(figures.summarise()))) == text
+    assert figures.FIGURES.filled(text, json.loads(json.dumps(figures.summarise()))) == text

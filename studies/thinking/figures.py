@@ -11,17 +11,15 @@ parts are there.
 """
 
 import math
-import re
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
-from minilrm import curves, files
+from minilrm import curves
 from minilrm.compare import pareto
-from minilrm.errors import UserError
 from minilrm.intervals import paired_bootstrap
-from studies import common, markdown
+from studies import common
 from studies.markdown import DASH, percent, points, show, table
+from studies.pages import Figures, Summary, not_yet
 from studies.thinking import judges
 
 #: kind of a part -> the verifier in it; the first one that is there is drawn whole
@@ -46,11 +44,7 @@ WAYS = {  # of guessing how hard a problem is
     "known": "the share of 64 chains that are right (a bound)",
 }
 LEVEL = "8"  # chains for all: what the ways are to reach with fewer tokens
-COMMAND = (
-    "`python -m studies.thinking all`, then `python -m studies.thinking.figures --into` this file"
-)
-
-Summary = dict[str, Any]
+NOT_YET = not_yet("thinking")
 
 
 # -- numbers ---------------------------------------------------------------------------------------
@@ -247,7 +241,7 @@ def search_block(summary: Summary) -> str:
 def stories_block(summary: Summary) -> str:
     """Longer word problems: all methods, and the searches less the vote."""
     if not summary["stories"]:
-        return f"Not measured yet: {COMMAND}."
+        return NOT_YET
     parts = []
     for kind, found in summary["stories"].items():
         names = (*CHAINS, *SEARCHES[1:])
@@ -258,7 +252,7 @@ def stories_block(summary: Summary) -> str:
 def block(summary: Summary, names: Sequence[str], with_differences: bool) -> str:
     kinds = summary["kinds"]
     if not kinds:
-        return f"Not measured yet: {COMMAND}."
+        return NOT_YET
     alt = "accuracy over tokens: many chains at the left, search at the right"
     parts = [f"![{alt}](../../data/results/thinking.png)"]
     for kind, found in kinds.items():
@@ -277,7 +271,7 @@ def budgets_block(summary: Summary) -> str:
     """For the lectures on votes and on costs."""
     found = summary["budgets"]
     if not found:
-        return f"Not measured yet: {COMMAND}."
+        return NOT_YET
     ks = list(found["uniform"])
     rows = [["the same for all", *[percent(found["uniform"][k]["accuracy"]) for k in ks], DASH]]
     for name, said in WAYS.items():
@@ -296,7 +290,7 @@ def budgets_block(summary: Summary) -> str:
 
 def of_judges(key: str, write: Callable[[Summary], str]) -> Callable[[Summary], str]:
     """A block of judges.py, or that its part is missing."""
-    return lambda summary: write(summary) if summary[key] else f"Not measured yet: {COMMAND}."
+    return lambda summary: write(summary) if summary[key] else NOT_YET
 
 
 BLOCKS: dict[str, Callable[[Summary], str]] = {
@@ -308,36 +302,20 @@ BLOCKS: dict[str, Callable[[Summary], str]] = {
 }
 
 
-def filled(page: str, summary: Summary) -> str:
-    """The page with its blocks written anew; UserError if it has none."""
-    names = [name for name in re.findall(r"<!-- (figures:[\w-]+) -->", page) if name in BLOCKS]
-    if not names:
-        raise UserError(f"the page has none of the markers {', '.join(BLOCKS)}")
-    for name in names:
-        page = markdown.put(page, name, BLOCKS[name](summary))
-    return page
-
-
-# -- the command -----------------------------------------------------------------------------------
+FIGURES = Figures(
+    "thinking",
+    summarise,
+    {
+        "thinking.png": lambda summary: draw(summary["kinds"]) if summary["kinds"] else None,
+        "budgets.png": lambda s: draw_budgets(s["budgets"]) if s["budgets"] else None,
+        "best-of.png": lambda s: judges.draw(s["best_of"]) if s["best_of"] else None,
+    },
+    BLOCKS,
+)
 
 
 def main() -> None:
-    parser = common.parser("studies.thinking.figures", __doc__)
-    words = "Markdown files whose blocks are filled"
-    parser.add_argument("--into", type=Path, nargs="+", default=[], metavar="FILE", help=words)
-    into = parser.parse_args().into
-    summary, folder = summarise(), common.results_folder()
-    folder.mkdir(exist_ok=True)
-    files.write_json_atomic(folder / "thinking.json", summary)
-    if summary["kinds"]:
-        files.write_bytes_atomic(folder / "thinking.png", draw(summary["kinds"]))
-    if summary["budgets"]:
-        files.write_bytes_atomic(folder / "budgets.png", draw_budgets(summary["budgets"]))
-    if summary["best_of"]:
-        files.write_bytes_atomic(folder / "best-of.png", judges.draw(summary["best_of"]))
-    markdown.fill(into, lambda page: filled(page, summary))
-    for write in BLOCKS.values():
-        print(write(summary), end="\n\n")
+    FIGURES.main(__doc__)
 
 
 if __name__ == "__main__":
