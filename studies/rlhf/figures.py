@@ -197,10 +197,15 @@ def labels_block(summary: Summary) -> str:
         order, longer = over_seeds(of["order"]), over_seeds(of["longer"])
         rows.append([name, str(len(of["order"])), spread(order), spread(longer)])
     noise = next(iter(summary["labels"].values()))["noise"]
-    drawn = picture("pairs in the right order over the number of labels", "rlhf-labels.png")
     head = ("labelled pairs", "seeds", "in the right order", "the longer one is better")
-    said = f"The annotator puts {percent(noise)} of the pairs the wrong way round."
-    return "\n\n".join([drawn, table(head, rows), said])
+    parts = [
+        table(head, rows),
+        f"The annotator puts {percent(noise)} of the pairs the wrong way round.",
+    ]
+    if set(summary["labels"]) != {"matched"}:
+        alt = "pairs in the right order over the number of labels"
+        parts.insert(0, picture(alt, "rlhf-labels.png"))
+    return "\n\n".join(parts)
 
 
 def climb_block(summary: Summary) -> str:
@@ -243,13 +248,13 @@ def rl_table(summary: Summary) -> str:
         rows.append([
             RL[kind],
             str(len(runs)),
-            spread(over_seeds([at["true"] for at in top])),
+            *[spread(over_seeds([at[key] for at in top])) for key in ("true", "promised")],
             spread(over_seeds([at["d"] for at in top]), plain_number),
             *[spread(over_seeds([at[key] for at in end])) for key in ("true", "promised")],
             *[spread(over_seeds([at[key] for at in end]), plain_number) for key in ("d", "length")],
         ])  # fmt: skip
-    head = ("", "seeds", "right at most", "there d is", "right at the end", "score at the end",
-            "d at the end", "tokens an answer")  # fmt: skip
+    head = ("", "seeds", "right at most", "score there", "d there", "right at the end",
+            "score at the end", "d at the end", "tokens an answer")  # fmt: skip
     said = [f"{RL[kind]}: {turning(runs)}" for kind, runs in summary["rl"].items()]
     return "\n\n".join([table(head, rows), *said])
 
