@@ -101,11 +101,11 @@ _, base, tokenizer, _ = checkpoint.open_model(task.base)
 engine = Engine(base)
 
 
-def answers(problems, n, seed, engine=engine):
+def answers(problems, n, seed, engine=engine, **how):
     """n graded answers to each problem: a list of lists of episodes."""
     return rollout(
         engine, tokenizer, task, problems, group_size=n, max_new_tokens=task.max_new_tokens,
-        seed=seed,
+        seed=seed, **how,
     )  # fmt: skip
 
 
@@ -138,7 +138,7 @@ if spanish:
 # for each reinforcement learning and three seeds.
 
 # %%
-size = {"rl_steps": 16, "sft_steps": 40, "prompts": 600, "eval_n": 100, "questions": 32}
+size = {"rl_steps": 20, "sft_steps": 40, "prompts": 600, "eval_n": 100, "questions": 32}
 if FAST:
     size = {"rl_steps": 2, "sft_steps": 1, "prompts": 24, "eval_n": 2, "questions": 2}
     size |= {"samples": 2, "group_size": 2}
@@ -201,9 +201,7 @@ for name in figures:
     stage = done.get(name)
     where = options.out / name / stage.artefact if stage else task.base
     _, model, _, _ = checkpoint.open_model(where)
-    said = rollout(
-        model, tokenizer, task, [asked], max_new_tokens=task.max_new_tokens, temperature=0.0
-    )[0][0]
+    (said,) = answers([asked], 1, seed=0, engine=Engine(model), temperature=0.0)[0]
     verdict = "right" if said.grade.correct else said.grade.reason
     display(HTML(f"<b>{name}</b>: {html.escape(verdict)}{coloured(said.text)}"))
 
