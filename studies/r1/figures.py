@@ -48,10 +48,11 @@ FATES = {
     "general": "general requests",
 }
 ALONE = {"language": "R1-Zero with the reward for one language", "even": "R1-Zero, control"}
-MIXED, GENERAL, BOUND = 0.02, 0.20, 0.05  # what the final model is held to
+MIXED, GENERAL, BOUND = 0.02, 0.20, 0.05  # what the models are held to
 NOT_YET = not_yet("r1")
 
-Values = list[float | None]  # one of each seed
+Part = dict[str, Any]
+BySeed = dict[int, float | None]
 
 
 # -- numbers ---------------------------------------------------------------------------------------
@@ -62,7 +63,7 @@ def summarise() -> Summary:
     parts = sorted(common.load_results("r1"), key=lambda part: part["seed"])
     pipelines = [part for part in parts if part["kind"] == "pipeline"]
     stages = {
-        name: gathered([part["stages"][name] for part in pipelines])
+        name: gathered(pipelines, lambda part, name=name: part["stages"][name])
         for name in MODELS
         if pipelines and all(name in part["stages"] for part in pipelines)
     }
@@ -73,13 +74,13 @@ def summarise() -> Summary:
         if pipelines
     }  # fmt: skip
     alone = {
-        kind: gathered([part["after"] for part in parts if part["kind"] == kind])
+        kind: gathered([p for p in parts if p["kind"] == kind], lambda part: part["after"])
         for kind in ALONE
         if any(part["kind"] == kind for part in parts)
     }
-    bases = [part["base"] for part in parts if part["kind"] == "even"]
-    if bases:
-        alone["even-base"] = gathered(bases)
+    controls = [part for part in parts if part["kind"] == "even"]
+    if controls:
+        alone["even-base"] = gathered(controls, lambda part: part["base"])
     found = {
         "seeds": [part["seed"] for part in pipelines],
         "n": pipelines[0]["stages"]["base"]["n"] if pipelines else None,
@@ -90,39 +91,44 @@ def summarise() -> Summary:
     return found | {"claims": claims(stages, alone)}
 
 
-def gathered(models: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """The figures of one kind of model: a list over the seeds for each row, and for each rung."""
-    rungs = [name for name in models[0].get("rungs", {})]
+def gathered(parts: Sequence[Part], of: Callable[[Part], dict[str, Any]]) -> dict[str, Any]:
+    """The figures of one model: a list over the seeds for each row, and for each rung."""
+    models = [of(part) for part in parts]
     return {
+        "seed": [part["seed"] for part in parts],
         **{key: [model.get(key) for model in models] for key in ROWS},
-        "rungs": {rung: [model["rungs"][rung] for model in models] for rung in rungs},
+        "rungs": {
+            rung: [model["rungs"][rung] for model in models] for rung in models[0].get("rungs", {})
+        },
     }
 
 
-def less(a: Sequence[float | None], b: Sequence[float | None]) -> Values:
-    """Differences, seed by seed, as far as both have that seed."""
-    pairs = zip(a, b, strict=False)
-    return [x - y if x is not None and y is not None else None for x, y in pairs]
+def less(a: BySeed, b: BySeed) -> BySeed:
+    """Differences, seed by seed: of those that both have been measured for."""
+    pairs = {seed: (a[seed], b[seed]) for seed in a if seed in b}
+    return {
+        seed: x - y if x is not None and y is not None else None for seed, (x, y) in pairs.items()
+    }
 
 
 def claims(stages: dict[str, Any], alone: dict[str, Any]) -> list[dict[str, Any]]:
     """What was expected, and whether it holds in every seed; None where a part is missing."""
 
-    def of(name: str, key: str) -> Values:
-        return (stages | alone).get(name, {}).get(key, [])
+    def of(name: str, key: str) -> BySeed:
+        model = (stages | alone).get(name)
+        return dict(zip(model["seed"], model[key], strict=True)) if model else {}
 
-    def change(key: str, after: str, before: str) -> Values:
+    def change(key: str, after: str, before: str) -> BySeed:
         return less(of(after, key), of(before, key))
 
-    def loss(name: str) -> Values:
+    def loss(name: str) -> BySeed:
         return less(of(name, "greedy"), of(name, "second wording"))
 
-    mixes, control = (change("mixing, Spanish", *pair)
-                      for pair in (("r1-zero", "base"), ("even", "even-base")))  # fmt: skip
     return [
-        claim("R1-Zero mixes languages more than its base", mixes, "points", lambda x: x > 0),
-        claim("the control, for which mixing does not pay: its rise less R1-Zero's",
-              less(control, mixes), "points", lambda x: x < 0),
+        claim("R1-Zero mixes languages more than its base",
+              change("mixing, Spanish", "r1-zero", "base"), "points", lambda x: x > 0),
+        claim("the control, for which mixing does not pay, stays within 5 points of its base",
+              change("mixing, Spanish", "even", "even-base"), "points", lambda x: abs(x) <= BOUND),
         claim("thinks in two languages, with the reward for one language alone: at most 2 %",
               of("language", "mixing"), "share", lambda x: x <= MIXED),
         claim("the same after RL 1: at most 2 %", of("rl-1", "mixing"), "share",
@@ -144,13 +150,12 @@ def claims(stages: dict[str, Any], alone: dict[str, Any]) -> list[dict[str, Any]
 
 
 def claim(
-    words: str, values: Values, unit: str, holds: Callable[[float], bool] | None = None
+    words: str, values: BySeed, unit: str, holds: Callable[[float], bool] | None = None
 ) -> dict[str, Any]:
-    """holds: None for what is told without a bound."""
-    known = [value for value in values if value is not None]
+    """One claim. holds: whether a value keeps to the bound; None for what is told without one."""
+    known = [value for value in values.values() if value is not None]
     every = all(map(holds, known)) if holds and known else None
-    return {"claim": words, "values": values, "unit": unit, "bound": holds is not None,
-            "holds": every}  # fmt: skip
+    return {"claim": words, "values": known, "unit": unit, "holds": every}
 
 
 # -- the picture -----------------------------------------------------------------------------------
