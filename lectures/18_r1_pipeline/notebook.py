@@ -140,7 +140,7 @@ if spanish:
 # %%
 size = {"rl_steps": 20, "sft_steps": 40, "prompts": 600, "eval_n": 100, "questions": 32}
 if FAST:
-    size = {"rl_steps": 2, "sft_steps": 1, "prompts": 24, "eval_n": 2, "questions": 2}
+    size = {"rl_steps": 1, "sft_steps": 1, "prompts": 24, "eval_n": 2, "questions": 2}
     size |= {"samples": 2, "group_size": 2}
 options = pipeline.Options(task="bilingual", out=runs / "r1", **size)
 pipeline.make(options)
@@ -215,7 +215,7 @@ for name in figures:
 # %%
 small = {"pairs": 300, "steps": 60, "eval_n": 100}
 if FAST:
-    small = {"pairs": 4, "steps": 1, "samples": 4, "batch": 4, "eval_n": 4}
+    small = {"pairs": 4, "steps": 1, "samples": 2, "batch": 4, "eval_n": 4}
 run = preference_model.train(
     preference_model.Options(task="bilingual", noise=0.1, out=runs / "judge", **small)
 )
