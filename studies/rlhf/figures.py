@@ -64,10 +64,13 @@ def labelled(parts: Sequence[Part]) -> dict[str, Any]:
 
 
 def best_of(part: Part) -> dict[str, Any]:
-    """One seed: what is true and what is promised over the distance, and the fitted form."""
+    """One seed: what is true and what is promised over the distance, the n of the highest point,
+    and the fitted form."""
     rows = part["rows"]
+    top = max(rows, key=lambda row: row["true"])["n"]
     found = {key: [row[key] for row in rows] for key in ("n", "d", "true", "promised")}
-    return {"seed": part["seed"], **found, **fitted(found["d"], found["true"], gao.squared)}
+    fit = fitted(found["d"], found["true"], gao.squared)
+    return {"seed": part["seed"], "top": top, **found, **fit}
 
 
 def climbed(part: Part) -> dict[str, Any]:
@@ -237,7 +240,9 @@ def best_of_table(summary: Summary) -> str:
         [said, *[spread(over_seeds([run[key][i] for run in runs])) for i in range(len(numbers))]]
         for key, said in (("true", "right"), ("promised", "its mean score"))
     ]
-    return table(("best of", *map(str, numbers)), rows) + "\n\n" + turning(runs)
+    top = spread(over_seeds([run["top"] for run in runs]), lambda n: f"{n:.0f}")
+    said = f"What was measured is highest at n = {top}. {turning(runs)}"
+    return table(("best of", *map(str, numbers)), rows) + "\n\n" + said
 
 
 def rl_table(summary: Summary) -> str:

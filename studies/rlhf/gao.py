@@ -33,7 +33,8 @@ Form = Callable[[np.ndarray], np.ndarray]
 
 
 def fit(distances: Sequence[float], rewards: Sequence[float], form: Form) -> Fitted | None:
-    """R(0), alpha and beta by least squares; None where there are fewer than three distances.
+    """R(0), alpha and beta by least squares; None where there are fewer than three distances. R(0)
+    is fitted, too, since the first step of a run is as noisy as any other.
 
     >>> d = [0.0, 0.5, 1.0, 2.0]
     >>> [round(float(x), 3) for x in fit(d, [0.1 + x * (0.4 - 0.1 * x) for x in d], squared)]
