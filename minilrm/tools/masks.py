@@ -16,11 +16,16 @@ from minilrm.tools.calls import RESULT_TAGS, Tokens
 
 
 def inserted(tokenizer: Tokens, ids: Tensor) -> Tensor:
-    """True on each result that stands in a row, its tags included: ids [B, T] -> [B, T]."""
-    opening, closing = (tokenizer.special_ids.get(tag, -1) for tag in RESULT_TAGS)
-    begun = (ids == opening).cumsum(-1)
-    ended = (ids == closing).cumsum(-1) - (ids == closing).long()  # before this token
-    return begun > ended
+    """True on each result that stands in a row, its tags included: ids [B, T] -> [B, T].
+
+    A token is inside if the last tag up to it, its own closing tag not counted, is an opening one.
+    """
+    opening, closing = (tokenizer.special_ids.get(tag, -2) for tag in RESULT_TAGS)
+    place = torch.arange(1, ids.shape[-1] + 1, device=ids.device)
+    opened = (place * (ids == opening)).cummax(-1).values
+    closed = (place * (ids == closing)).cummax(-1).values.roll(1, -1)
+    closed[..., 0] = 0
+    return opened > closed
 
 
 def sampled_mask(tokenizer: Tokens, ids: Sequence[int]) -> list[int]:

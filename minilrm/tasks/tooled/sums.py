@@ -1,4 +1,4 @@
-r"""sums: products, sums and differences of numbers with one to four digits, by hand or by the
+r"""sums: products, sums and differences of numbers with one to four digits, in the head or by the
 calculator.
 
     Question: What is 4837*296-51?
@@ -7,8 +7,9 @@ calculator.
     <tool:calculator>1431752-51</tool><result>1431701</result>
     #### 1431701
 
-Sums of one digit are soon known by heart, and a product of two long numbers never is. `ood` has
-numbers of five and six digits.
+Sums of one digit are soon known by heart, so problems of one digit have two steps: the whole is new
+where its steps are not. A product of two long numbers is never known. `ood` has numbers of five and
+six digits.
 """
 
 import random
@@ -22,7 +23,7 @@ SIGNS = ("+", "-", "*", "*")
 
 
 class Sums(ToolTask):
-    """One operation, or a product and another number. The level is the number of digits."""
+    """One operation, or two. The level is the number of digits of the largest number."""
 
     name = "sums"
     tools = ("calculator",)
@@ -64,12 +65,13 @@ def draw(rng: random.Random, digits: int) -> list[Step]:
         return rng.randint(10 ** (most - 1) if most > 1 else 2, 10**most - 1)
 
     sign = rng.choice(SIGNS)
-    a, b = number(digits), number(rng.randint(max(1, digits - 1), digits))
+    shorter = max(1, digits - 1)
+    a, b = number(digits), number(shorter if sign == "*" else rng.randint(shorter, digits))
     if sign == "-":
         a, b = max(a, b), min(a, b)
     first = f"{a}{sign}{b}"
     value = str(evaluate(first))
-    if sign != "*" or rng.random() < 0.6:
+    if digits > 1 and (sign != "*" or rng.random() < 0.7):
         return [(first, value)]
     c = min(number(digits), int(value))
     second = f"{value}{rng.choice('+-')}{c}"
