@@ -1,5 +1,5 @@
-"""What lecture 20 holds its exercises to. Reference values: by hand; sums are built from the inside,
-so that nothing is evaluated."""
+"""What lecture 20 holds its exercises to. Reference values: by hand; sums are built from the
+inside, so that nothing is evaluated."""
 
 import random
 from fractions import Fraction
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from course.grade import exercise, expect, reject
+from course.grade import exercise, expect, expect_raises, reject
 from course.grade.lecture import load_module
 
 FORBIDDEN = ("minilrm.tasks", "minilrm.tools", "minilrm.tool_use")
@@ -34,11 +34,11 @@ def valued(student, text, wanted, why=""):
 
 def refused(student, text, what):
     """Only a ValueError is a refusal; any other error would end a training run."""
-    try:
-        found = student.safe_eval(text)
-    except ValueError:
-        return
-    reject(f"safe_eval of {what} is a ValueError, and yours gives {found}")
+    expect_raises(
+        ValueError,
+        lambda: student.safe_eval(text),
+        f"safe_eval of {what} is to raise a ValueError, and yours does not",
+    )
 
 
 @exercise("safe_eval", points=2)
@@ -150,13 +150,13 @@ def results_that_are_odd(student):
     masked(student, [([5, 8, 3, 3], [1, 0, 0, 0])], "a result without an end goes on to the end")
     masked(
         student,
-        [([8, 3, 8, 9, 6, 9, 5], [0, 0, 0, 0, 1, 1, 1])],
-        "an opening tag inside changes nothing, and the closing tag behind it closes nothing",
+        [([8, 3, 8, 9, 6, 7, 5], [0, 0, 0, 0, 1, 1, 1])],
+        "an opening tag inside changes nothing: the first closing tag ends the result",
     )
     masked(
         student,
         [([5, 9, 6, 8, 3, 9, 7], [1, 1, 1, 0, 0, 0, 1])],
-        "a closing tag that closes nothing is the model's own, and no reason to miss the next result",
+        "a closing tag that closes nothing is the model's own, and hides no later result",
     )
     rng = random.Random(0)
     rows = []

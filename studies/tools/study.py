@@ -7,8 +7,10 @@
     python -m studies.tools sft              the base, fine-tuned on solutions with calls alone
     python -m studies.tools grpo-sums 0      GRPO with the tools of the task, reward for the right
                                              answer alone; so grpo-prices, grpo-loops
-    python -m studies.tools price-sums 0     the same, and each call costs a tenth of a right answer;
-                                             so price-prices, price-loops
+    python -m studies.tools price-sums 0     goes on from there, and each call costs a tenth of a
+                                             right answer; so price-prices, price-loops
+    python -m studies.tools early-sums 0     that price from the first step on, before the tool is
+                                             mastered; so early-prices, early-loops
     python -m studies.tools alone-sums 0     GRPO without tools: what the model learns to do itself;
                                              so alone-prices, alone-loops
     python -m studies.tools all              everything that is missing, one after another
@@ -23,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from minilrm import grpo, pretrain, sft, tool_use
+from minilrm.errors import UserError
 from minilrm.evaluate.figures import fingerprint, outcome
 from minilrm.measure import Evaluator, Scores
 from minilrm.tasks import get_task
@@ -31,14 +34,15 @@ from studies import common
 
 MIXED, TASKS, SEEDS, N = "tools", ("sums", "prices", "loops"), (0, 1, 2), 1000
 SCALE, TOKENS = "nano", 7_000_000
-STEPS, SFT_STEPS = 40, 100
+STEPS, PRICE_STEPS, SFT_STEPS = 100, 60, 100
 PRICE = 0.1  # of a call, where it has one; a right answer earns 1
 STRANGER = "gsm8k-mini-base"  # a base that has never read a call
 
 #: arm -> what its GRPO is asked for beyond the task; "tools" means the task's own
 ARMS: dict[str, dict[str, Any]] = {
     "grpo": {"tools": True},
-    "price": {"tools": True, "call_price": PRICE},
+    "price": {"tools": True, "call_price": PRICE, "steps": PRICE_STEPS},
+    "early": {"tools": True, "call_price": PRICE},
     "alone": {},
 }
 
@@ -117,20 +121,23 @@ def study_sft(seed: int) -> dict[str, Any]:
 
 
 def study_grpo(arm: str, name: str, seed: int) -> dict[str, Any]:
-    """GRPO on one task from the base; then the test split of this task."""
-    chosen = dict(ARMS[arm])
+    """GRPO on one task from the base, or from the policy that GRPO has taught to use the tool; then
+    the test split of this task."""
+    chosen = {"steps": STEPS, **ARMS[arm]}
     if chosen.pop("tools", False):
         chosen["tools"] = ",".join(get_task(name).tools)
+    start = common.folder("tools", "grpo", name, seed) if arm == "price" else base_run()
+    if arm == "price" and not (start / "summary.json").exists():
+        raise UserError(f"first: python -m studies.tools grpo-{name} {seed}")
     log = common.run(
         grpo.train, grpo.Options, common.folder("tools", arm, name, seed), task=name, seed=seed,
-        threads=1, init=str(base_run()), steps=STEPS, save_every=STEPS, eval_every=STEPS,
-        eval_n=300, **chosen,
+        threads=1, init=str(start), save_every=STEPS, eval_every=STEPS, eval_n=300, **chosen,
     )  # fmt: skip
     names = ["reward", "accuracy", "entropy", "completions/mean_length", "tools/calls"]
     levels = [f"tools/call_rate/level-{level}" for level in get_task(name).levels]
     return {
         "task": name,
-        "options": {"steps": STEPS, **chosen},
+        "options": chosen,
         "curves": {k: v for k, v in common.curves(log, [*names, *levels]).items() if any(v)},
         "summary": common.summary(log),
         "test": on_and_off(common.last(log), (name,)),
