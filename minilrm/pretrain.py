@@ -264,19 +264,30 @@ def loss_of(
 
 
 def validation_loss(
-    model: Transformer, documents: corpus.TokenSet, device: torch.device, tokenizer: Tokenizer
+    model: Transformer,
+    documents: corpus.TokenSet,
+    device: torch.device,
+    tokenizer: Tokenizer | None = None,
 ) -> float:
+    """The mean loss on documents; `tokenizer` as for a `Reader`."""
     with torch.inference_mode():
         losses = []
         for rows in batches_by_length(documents.lengths, 4096):
-            ids = pad([documents[i] for i in rows], value=-1)
-            losses.append(float(loss_of(model, read_only(ids, inserted(tokenizer, ids)), device)))
+            ids = without_results(pad([documents[i] for i in rows], value=-1), tokenizer)
+            losses.append(float(loss_of(model, ids, device)))
     return float(np.mean(losses))
+
+
+def without_results(ids: torch.Tensor, tokenizer: Tokenizer | None) -> torch.Tensor:
+    """Ids [B, T] in which what a tool said is read and not learnt."""
+    return read_only(ids, inserted(tokenizer, ids)) if tokenizer else ids
 
 
 class Reader:
     """An endless, resumable stream of micro-batches: epoch after epoch over the documents, each in
-    an order of its own."""
+    an order of its own.
+
+    tokenizer: whose tags say what a tool wrote in a document; None: no tool wrote anything."""
 
     def __init__(
         self,
@@ -284,7 +295,7 @@ class Reader:
         context: int,
         max_tokens: int,
         seed: int,
-        tokenizer: Tokenizer,
+        tokenizer: Tokenizer | None = None,
     ):
         self.documents = documents
         self.rows = np.flatnonzero(documents.lengths <= context)
@@ -300,7 +311,7 @@ class Reader:
                     skip -= 1
                     continue
                 ids = pad([self.documents[self.rows[i]].astype(np.int64) for i in rows], value=-1)
-                ids = read_only(ids, inserted(self.tokenizer, ids))
+                ids = without_results(ids, self.tokenizer)
                 yield torch.nn.functional.pad(
                     ids, (0, int(lengths[rows].max()) - ids.shape[1]), value=-1
                 )

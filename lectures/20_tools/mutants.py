@@ -57,7 +57,7 @@ def calculate(text, wrong="", length=200, digits=20, deep=20):
 
     def factor(depth):
         if depth > deep:
-            raise ValueError
+            raise ValueError("too deep")
         if peek() == "-" or (peek() == "+" and "plus" in wrong):
             sign = take()
             return factor(depth + 1) * (-1 if sign == "-" else 1)
@@ -181,7 +181,7 @@ def no_bound_at_all(text):
     return calculate(text)
 
 
-@mutant("safe_eval", "it is within the bounds")
+@mutant("safe_eval", "ValueError: too deep")
 def one_less_deep(text):
     return calculate(text, deep=19)
 

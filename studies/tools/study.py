@@ -7,8 +7,8 @@
     python -m studies.tools sft              the base, fine-tuned on solutions with calls alone
     python -m studies.tools grpo-sums 0      GRPO with the tools of the task, reward for the right
                                              answer alone; so grpo-prices, grpo-loops
-    python -m studies.tools price-sums 0     goes on from there, and each call costs a tenth of a
-                                             right answer; so price-prices, price-loops
+    python -m studies.tools price-sums 0     goes on from there, and each call costs a twentieth of
+                                             a right answer; so price-prices, price-loops
     python -m studies.tools early-sums 0     that price from the first step on, before the tool is
                                              mastered; so early-prices, early-loops
     python -m studies.tools alone-sums 0     GRPO without tools: what the model learns to do itself;
@@ -35,7 +35,7 @@ from studies import common
 MIXED, TASKS, SEEDS, N = "tools", ("sums", "prices", "loops"), (0, 1, 2), 1000
 SCALE, TOKENS = "nano", 7_000_000
 STEPS, PRICE_STEPS, SFT_STEPS = 100, 60, 100
-PRICE = 0.1  # of a call, where it has one; a right answer earns 1
+PRICE = 0.05  # of a call, where it has one; a right answer earns 1
 STRANGER = "gsm8k-mini-base"  # a base that has never read a call
 
 #: arm -> what its GRPO is asked for beyond the task; "tools" means the task's own
