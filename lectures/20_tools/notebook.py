@@ -151,10 +151,10 @@ base = pretrain.train(
         scale="pico",
         tokens=20_000 if FAST else 3_000_000,
         out=runs / "base",
-        eval_n=2 if FAST else 40,
+        eval_n=0 if FAST else 40,
     )
 )
-N = 6 if FAST else 200
+N, LONGEST = (2, 8) if FAST else (200, task.max_new_tokens)
 
 
 def asked(where, on):
@@ -162,9 +162,7 @@ def asked(where, on):
     figures)."""
     model, _, _ = load(where)
     tools = Toolbox(["database", "calculator"], task) if on else None
-    evaluator = Evaluator(
-        model, tokenizer, task, task.problems("test", N), task.max_new_tokens, 0, tools=tools
-    )
+    evaluator = Evaluator(model, tokenizer, task, task.problems("test", N), LONGEST, 0, tools=tools)
     episodes = [group[0] for group in evaluator(1.0)]
     return episodes, tool_use.figures(task, episodes)
 
@@ -201,12 +199,13 @@ for e in asked(last, True)[0][:6]:
 # so a price that is known by heart is right once in six times.
 
 # %%
-small = {"prompts": 2, "group_size": 2, "steps": 2} if FAST else {"steps": 40}
+small = {"prompts": 2, "group_size": 2, "steps": 1} if FAST else {"steps": 40}
 how = {
     "task": "prices",
     "tools": "database,calculator",
     "eval_n": 2 if FAST else 100,
     "eval_every": 100,
+    "max_new_tokens": LONGEST,
     **small,
 }
 free = grpo.train(grpo.Options(init=str(last), out=runs / "free", **how))
