@@ -35,7 +35,7 @@ class Toolbox:
 
     def __init__(self, names: Sequence[str], task: Task, database: Path | None = None):
         self.names, self.task, self.database = tuple(names), task, database
-        if "database" in names and database is None and type(task).database is Task.database:
+        if "database" in names and database is None and "database" not in task.tools:
             raise UserError(
                 f"the tool database needs a SQLite file, and {task.name} brings none: name it with "
                 "--database FILE"
