@@ -10,7 +10,7 @@ SUMS = [
     ("4-6*2/3", "0"), ("6/4", "3/2"),
 ]  # fmt: skip
 
-#: sixty texts that are no sum, or one that would take too long; what a wrong answer makes of them
+#: texts that are no sum of the grammar, or one without a value
 ATTACKS = [
     # Python that an `eval` would run
     "__import__('os').system('id')", "open('x','w')", "().__class__", "exit()", "print(1)",

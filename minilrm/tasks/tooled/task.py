@@ -77,4 +77,4 @@ class ToolTask(Task):
         return super().thinks(completion) or CALL in completion.partition(self.mark)[0]
 
     def level(self, problem: Problem) -> int:
-        return int(problem.meta["level"])
+        return int(problem.meta.get("level", 0))  # a user's own question has none
