@@ -104,7 +104,8 @@ def draw(summary: Summary) -> bytes:
                     steps = range(first, first + len(rates))
                     axis.plot(steps, rates, style, color=look.color, label=label)
         curves.frame(axis, name, x="step", y="share of answers with a call", share=True)
-        axis.legend(fontsize=7)
+        if axis.lines:
+            axis.legend(fontsize=7)
     return curves.png(figure)
 
 
