@@ -105,7 +105,7 @@ class Evaluation:
 
     scores: Scores | None = None
     episodes: Sequence[Episode] = ()
-    figures: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    figures: Mapping[str, float | None] = dataclasses.field(default_factory=dict)
 
 
 class Trainer:
