@@ -50,6 +50,27 @@ def pad(rows: Iterable[Sequence[int] | np.ndarray], value: int = 0) -> Tensor:
     return nn.utils.rnn.pad_sequence(tensors, batch_first=True, padding_value=value)
 
 
+# Ids in which some tokens are read and not learnt: those are written as -2 - id, padding as -1.
+
+
+def read_only(ids: Tensor, which: Tensor) -> Tensor:
+    """Ids [B, T] whose tokens `which` [B, T] are to be read and not learnt.
+
+    >>> read_only(torch.tensor([[5, 6, 7]]), torch.tensor([[False, True, False]])).tolist()
+    [[5, -8, 7]]
+    """
+    return torch.where(which & (ids >= 0), -2 - ids, ids)
+
+
+def readable(ids: Tensor) -> Tensor:
+    """The ids themselves, 0 for padding: `read_only` backwards.
+
+    >>> readable(torch.tensor([[5, -8, 7, -1]])).tolist()
+    [[5, 6, 7, 0]]
+    """
+    return torch.where(ids < -1, -2 - ids, ids.clamp(min=0))
+
+
 # -- texts to imitate ------------------------------------------------------------------------------
 
 

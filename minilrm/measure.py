@@ -25,6 +25,7 @@ from minilrm.rollout import Episode, fitting, rollout
 from minilrm.sampler.workers import Workers
 from minilrm.tasks.base import Problem, Task
 from minilrm.tokenizer import Tokenizer
+from minilrm.tools import Toolbox
 
 Groups = Sequence[Sequence[Episode]]
 
@@ -121,12 +122,13 @@ def measure(
     samples: int = 1,
     dtype: torch.dtype | None = None,
     workers: Workers | None = None,
+    tools: Toolbox | None = None,
 ) -> tuple[Scores, list[Episode]]:
     """Answer the problems once (or `samples` times) each: (scores, episodes).
 
     Prompts too long for the context are left out; `n` counts the problems that were asked. `dtype`
     is the precision to decode in (None: the model's own). `workers`: processes that decode a share
-    of them. UserError if no prompt fits.
+    of them. `tools`: what the model may call. UserError if no prompt fits.
     """
     evaluator = Evaluator(
         model,
@@ -138,6 +140,7 @@ def measure(
         dtype,
         styles=(style,),
         workers=workers,
+        tools=tools,
     )
     groups = evaluator(temperature, style, samples)
     return evaluator.scores(groups), [e for group in groups for e in group]
@@ -161,6 +164,7 @@ class Evaluator:
     styles: tuple[str, ...] = ("plain",)
     report: Callable[[str], None] = field(default=lambda line: None)
     workers: Workers | None = None
+    tools: Toolbox | None = None
     too_long: int = 0
     tokens: int = 0
     seconds: float = 0.0
@@ -202,6 +206,7 @@ class Evaluator:
             style=style,
             dtype=self.dtype,
             workers=self.workers,
+            tools=self.tools,
         )
         scores, seconds = Scores.of(groups), time.perf_counter() - started
         self.tokens += scores.tokens

@@ -2,8 +2,9 @@
 
     minimise  - sum_t log p(x_t | x_<t)     over the documents of `corpus/`, one document per row
 
-Bigger recipes pack documents into full rows and average weights. This leaves both out: with one
-document per row nothing attends across documents, and rows of like length waste little.
+The loss leaves out what a tool said in a document. Bigger recipes pack documents into full rows and
+average weights. This leaves both out: with one document per row nothing attends across documents,
+and rows of like length waste little.
 
     python -m minilrm.pretrain --scale micro --export data/checkpoints/gsm8k-mini-base
 """
@@ -26,7 +27,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from minilrm import checkpoint, cli, corpus, devices, loop, machine
-from minilrm.batches import batches_by_length, pad
+from minilrm.batches import batches_by_length, pad, read_only, readable
 from minilrm.errors import UserError
 from minilrm.measure import Scores, measure
 from minilrm.model import SCALES, Transformer
@@ -34,6 +35,7 @@ from minilrm.optim import add_gradients, pretraining_optimizers, set_lr
 from minilrm.options import fill, option, to_dict
 from minilrm.tasks import task_class
 from minilrm.tokenizer import Tokenizer
+from minilrm.tools import inserted
 
 # The dial: tokens to read, micro-batches in a step.
 SCALE = {
@@ -125,7 +127,7 @@ class Trainer(loop.Trainer):
         pages = self.documents("train", self.goal, options.seed)
         self.held_out = self.documents("validation", HELD_OUT, options.seed + 1)
         limit = options.max_tokens_per_batch
-        self.reader = Reader(pages, options.context, limit, options.seed)
+        self.reader = Reader(pages, options.context, limit, options.seed, self.tokenizer)
         scale, words = SCALES[options.scale], len(self.tokenizer)
         shape = replace(scale, vocab_size=words, max_seq_len=options.context)
         self.model = self.ready(Transformer(shape))
@@ -188,7 +190,7 @@ class Trainer(loop.Trainer):
         before: random weights answer nothing."""
         if self.state.step == 0:
             return loop.Evaluation()
-        loss = {"val_loss": validation_loss(self.model, self.held_out, self.device)}
+        loss = {"val_loss": validation_loss(self.model, self.held_out, self.device, self.tokenizer)}
         if not full or not self.options.eval_n:
             return loop.Evaluation(figures=loss)
         scores, episodes = self.answer_in_all_ways()
@@ -249,35 +251,56 @@ def loss_of(
     """Cross-entropy of the next token, summed and divided by `denominator` (the batch's tokens;
     None: this one's own).
 
-    Padding (-1), which stands behind each row's end-of-text, does not count.
+    Padding (-1), which stands behind each row's end-of-text, does not count, nor do tokens that are
+    only read (`batches.read_only`).
     """
     ids = ids.to(device)
     targets = ids[:, 1:]
     real = targets >= 0
     with machine.autocast(device):
-        logits = model.lm_head(model.hidden(ids[:, :-1].clamp(min=0))[real])
+        logits = model.lm_head(model.hidden(readable(ids[:, :-1]))[real])
     total = F.cross_entropy(logits.float(), targets[real], reduction="sum")
     return total / (denominator or max(1, len(logits)))
 
 
-def validation_loss(model: Transformer, documents: corpus.TokenSet, device: torch.device) -> float:
+def validation_loss(
+    model: Transformer,
+    documents: corpus.TokenSet,
+    device: torch.device,
+    tokenizer: Tokenizer | None = None,
+) -> float:
+    """The mean loss on documents; `tokenizer` as for a `Reader`."""
     with torch.inference_mode():
-        losses = [
-            float(loss_of(model, pad([documents[i] for i in rows], value=-1), device))
-            for rows in batches_by_length(documents.lengths, 4096)
-        ]
+        losses = []
+        for rows in batches_by_length(documents.lengths, 4096):
+            ids = without_results(pad([documents[i] for i in rows], value=-1), tokenizer)
+            losses.append(float(loss_of(model, ids, device)))
     return float(np.mean(losses))
+
+
+def without_results(ids: torch.Tensor, tokenizer: Tokenizer | None) -> torch.Tensor:
+    """Ids [B, T] in which what a tool said is read and not learnt."""
+    return read_only(ids, inserted(tokenizer, ids)) if tokenizer else ids
 
 
 class Reader:
     """An endless, resumable stream of micro-batches: epoch after epoch over the documents, each in
-    an order of its own."""
+    an order of its own.
 
-    def __init__(self, documents: corpus.TokenSet, context: int, max_tokens: int, seed: int):
+    tokenizer: whose tags say what a tool wrote in a document; None: no tool wrote anything."""
+
+    def __init__(
+        self,
+        documents: corpus.TokenSet,
+        context: int,
+        max_tokens: int,
+        seed: int,
+        tokenizer: Tokenizer | None = None,
+    ):
         self.documents = documents
         self.rows = np.flatnonzero(documents.lengths <= context)
         self.dropped = len(documents) - len(self.rows)
-        self.max_tokens, self.seed = max_tokens, seed
+        self.max_tokens, self.seed, self.tokenizer = max_tokens, seed, tokenizer
 
     def micro_batches(self, skip: int = 0) -> Iterator[torch.Tensor]:
         lengths = -(-self.documents.lengths[self.rows] // ROUND) * ROUND
@@ -288,6 +311,7 @@ class Reader:
                     skip -= 1
                     continue
                 ids = pad([self.documents[self.rows[i]].astype(np.int64) for i in rows], value=-1)
+                ids = without_results(ids, self.tokenizer)
                 yield torch.nn.functional.pad(
                     ids, (0, int(lengths[rows].max()) - ids.shape[1]), value=-1
                 )

@@ -10,14 +10,14 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from minilrm import devices, loop, machine, reflection, rewards
+from minilrm import devices, loop, machine, reflection, rewards, tool_use
 from minilrm.beginnings import starting_point
 from minilrm.errors import UserError
 from minilrm.intervals import TOO_FEW
@@ -37,6 +37,7 @@ from minilrm.sampler import WORTH_SHARING, workers
 from minilrm.tasks import Problem, TracedTask
 from minilrm.tasks.base import problem_rng
 from minilrm.tokenizer import ForeignTokenizer, Tokenizer
+from minilrm.tools import toolbox
 
 Groups = Sequence[Sequence[Episode]]
 
@@ -77,6 +78,11 @@ class Options(loop.Options):
         "(DAPO's soft overlong penalty)",
         minimum=1,
         group="reward",
+    )
+    tools: str | None = tool_use.tools_option()
+    database: Path | None = tool_use.database_option()
+    call_price: float = option(
+        0.0, "what each call of a tool takes from the reward", minimum=0, group="tools"
     )
     updates: int = option(
         1,
@@ -152,13 +158,16 @@ class Trainer(loop.Trainer):
                 f"--overlong-cache {options.overlong_cache} is longer than a completion may be "
                 f"({self.max_new_tokens}); choose a smaller one, or raise --max-new-tokens"
             )
+        self.tools = toolbox(options.tools, options.database, self.task)
+        if options.call_price and not self.tools:
+            raise UserError("--call-price is the price of a call, and there is no --tools to call")
         self.model, self.tokenizer, self.origin = starting_point(options)
         self.judge = judge_of(options, rewards, self.tokenizer)
         self.ready(self.model)
         self.style, self.temperature = options.style, options.temperature
         self.collapse = options.collapse
         self.refuse_what_does_not_fit()
-        if not isinstance(self.tokenizer, ForeignTokenizer):
+        if not (self.tools or isinstance(self.tokenizer, ForeignTokenizer)):
             self.workers = workers.beside_this(self.device)  # they decode, started early
         if self.workers and options.prompts * options.group_size >= WORTH_SHARING:
             self.workers.start()
@@ -193,12 +202,15 @@ class Trainer(loop.Trainer):
             seed=mix_seed(o.seed, step, again),
             dtype=self.decoding_dtype,
             workers=self.workers,
+            tools=self.tools,
         )
         invalid = devices.total(self.judge(groups))
         if not again:
             self.watch_invalid(invalid / devices.total(len(problems) * o.group_size))
         if o.overlong_cache:
             rewards.punish_length(groups, o.max_new_tokens, o.overlong_cache)
+        if o.call_price:
+            tool_use.charge_calls(groups, o.call_price)
         if o.shuffle_rewards:
             rewards.shuffle(groups, mix_seed(o.seed, step, again))
         self.state.tokens_generated += devices.total(sum(e.length for g in groups for e in g))
@@ -279,6 +291,7 @@ class Trainer(loop.Trainer):
         return {
             **group_metrics(groups),
             **reflection.live(self.task, groups),
+            **(tool_use.live(self.task, groups) if self.tools else {}),
             **update,
             "learning_rate": self.learning_rate(),
             "seconds/rollout": sampled - started,
@@ -303,6 +316,12 @@ class Trainer(loop.Trainer):
         else:
             names |= {"thinks": "completions/think_rate"}
         return {word: metrics[key] for word, key in names.items() if metrics[key] is not None}
+
+    def evaluate(self, full: bool) -> loop.Evaluation:
+        found = super().evaluate(full)
+        if not self.tools:
+            return found
+        return replace(found, figures=tool_use.live(self.task, [found.episodes]))
 
     def validation(self, full: bool) -> list[Problem]:
         n = self.options.eval_n if full else self.options.eval_quick

@@ -14,6 +14,7 @@ from minilrm.model import Transformer
 from minilrm.sampler import Engine, generate
 from minilrm.tasks.base import Grade, Problem, Task
 from minilrm.tokenizer import Tokenizer
+from minilrm.tools import Call, Toolbox
 
 
 @dataclass
@@ -27,7 +28,8 @@ class Episode:
     number per completion token, None until they are computed: `old_logprobs` and `ref_logprobs`
     under the policy that sampled and under the reference model, `values` and `returns` of a critic,
     and `advantages`, what the loss weighs each token with. `kl_penalty`: what was taken from the
-    reward for the distance to the reference model.
+    reward for the distance to the reference model. `calls`: the tools that were called, with their
+    results.
     """
 
     problem: Problem
@@ -39,6 +41,7 @@ class Episode:
     finish_reason: str
     grade: Grade
     thinks: bool
+    calls: Sequence[Call] = ()
     rewards: dict[str, float] = field(default_factory=dict)
     reward: float = 0.0
     valid: bool = True
@@ -77,14 +80,18 @@ def rollout(
     seed: int,
     style: str = "plain",
     dtype: torch.dtype | None = None,
+    tools: Toolbox | None = None,
     **sampling,
 ) -> list[list[Episode]]:
     """A group of `group_size` graded episodes for each problem.
 
-    style: how the prompt is written (`cot` forces thinking). dtype: precision to decode in. Further
-    keywords go to `sampler.generate`.
+    style: how the prompt is written (`cot` forces thinking). dtype: precision to decode in.
+    tools: what may be called while it writes. Further keywords go to `sampler.generate`.
     """
     prompts = [task.encode_prompt(tokenizer, task.render(p, style)) for p in problems]
+    hook = tools.hook(tokenizer, problems, group_size) if tools else None
+    if hook:
+        sampling["intervene"] = hook
     groups = generate(
         model,
         tokenizer,
@@ -97,12 +104,17 @@ def rollout(
         **sampling,
     )
     return [
-        [episode(task, problem, prompt, c) for c in group]
-        for problem, prompt, group in zip(problems, prompts, groups, strict=True)
+        [
+            episode(task, problem, prompt, c, hook.made(i * group_size + k) if hook else ())
+            for k, c in enumerate(group)
+        ]
+        for i, (problem, prompt, group) in enumerate(zip(problems, prompts, groups, strict=True))
     ]
 
 
-def episode(task: Task, problem: Problem, prompt_ids: list[int], completion) -> Episode:
+def episode(
+    task: Task, problem: Problem, prompt_ids: list[int], completion, calls: Sequence[Call] = ()
+) -> Episode:
     """Grade a completion. Only what the model itself sampled is graded."""
     text = completion.sampled_text
     return Episode(
@@ -115,6 +127,7 @@ def episode(task: Task, problem: Problem, prompt_ids: list[int], completion) -> 
         completion.finish_reason,
         task.grade(problem, text),
         task.thinks(text),
+        calls,
     )
 
 

@@ -2,7 +2,8 @@
 
     minimise  - sum_t log p(y_t | x, y_<t)     over the answer's tokens y, the end of text included
 
-The model reads the prompt x, and the loss leaves its tokens out. Bigger recipes have packing, chat
+The model reads the prompt x, and the loss leaves its tokens out, as it does those of the results
+that a tool gave in a solution. Bigger recipes have packing, chat
 templates, low-rank adapters, and some pretraining text in the mix. This leaves them out.
 
     python -m minilrm.sft --task gsm8k-mini
@@ -18,7 +19,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from minilrm import checkpoint, cli, devices, loop, machine, objectives
+from minilrm import checkpoint, cli, devices, loop, machine, objectives, tool_use
 from minilrm.batches import Example, example_batches
 from minilrm.errors import UserError
 from minilrm.measure import Scores
@@ -26,8 +27,9 @@ from minilrm.model import Transformer
 from minilrm.optim import adamw, lr_factor, set_lr
 from minilrm.options import option
 from minilrm.rollout import state_logprobs
-from minilrm.tasks.base import SOLUTION_STYLES, Task, problem_rng
+from minilrm.tasks.base import SOLUTION_STYLES, TOOL_STYLE, Task, problem_rng
 from minilrm.tokenizer import Tokenizer
+from minilrm.tools import sampled_mask, toolbox
 from minilrm.traces import read_pool, walk
 
 
@@ -38,12 +40,19 @@ class Options(loop.Options):
     init: str = option(
         "gsm8k-mini-base", "where to start: a shipped model, a checkpoint or a run folder"
     )
-    style: str = option("steps", "how the solutions are written", choices=SOLUTION_STYLES)
+    style: str = option(
+        "steps",
+        "how the solutions are written; tool, with calls and their results, is of tasks that need "
+        "one",
+        choices=(*SOLUTION_STYLES, TOOL_STYLE),
+    )
     pool: Path | None = option(
         None,
         "learn from this traces.jsonl, what a model has said and somebody kept, instead of the "
         "task's own solutions; then --style does not count",
     )
+    tools: str | None = tool_use.tools_option()
+    database: Path | None = tool_use.database_option()
     steps: int = option(200, "optimizer steps", minimum=1)
     batch: int = option(64, "examples per step", minimum=1)
     lr: float = option(3e-4, "highest learning rate of AdamW", exclusive_minimum=0)
@@ -72,6 +81,12 @@ class Trainer(loop.Trainer):
     def __init__(self, options: Options):
         super().__init__(options)
         self.state: State = State()
+        if options.style not in self.task.styles:
+            raise UserError(
+                f"{options.task} has no solutions in the style {options.style}; there are: "
+                f"{', '.join(self.task.styles)}"
+            )
+        self.tools = toolbox(options.tools, options.database, self.task)
         self.model, self.tokenizer = starting_point(options, self.device)
         self.ready(self.model)
         self.origin = options.init
@@ -162,9 +177,10 @@ def solved_example(task: Task, tokenizer: Tokenizer, rng: random.Random, style: 
 
 def build_example(task: Task, tokenizer: Tokenizer, prompt: str, answer: str) -> Example:
     """Prompt, answer, end of text. Each part is encoded alone, as at generation, where the prompt
-    stands alone too."""
+    stands alone too. The results of tools are read and not learnt."""
     completion = [*task.encode(tokenizer, answer), tokenizer.eos_id]
-    return Example(task.encode_prompt(tokenizer, prompt), completion, [1] * len(completion))
+    mask = sampled_mask(tokenizer, completion)
+    return Example(task.encode_prompt(tokenizer, prompt), completion, mask)
 
 
 def loss_of(

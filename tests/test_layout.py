@@ -14,7 +14,7 @@ FLOORS = [
     {"model", "kernels", "tokenizer", "objectives", "values", "intervals", "tasks"},
     {"checkpoint", "sampler", "tools", "corpus", "optim", "batches"},
     {"rollout", "scorers", "manner"},
-    {"rewards", "measure", "labels"},
+    {"rewards", "measure", "labels", "tool_use"},
     {"loop", "evaluate", "reflection", "traces", "process", "beginnings", "preferences"},
     {"inference", "pretrain", "sft", "reward_model", "preference_model", "rl"},
     {"grpo", "ppo", "dpo", "distill"},

@@ -16,7 +16,6 @@ from minilrm import checkpoint, objectives, rollout, sft
 from minilrm.corpus import corpus_of, tokenize
 from minilrm.errors import UserError
 from minilrm.tasks import TASKS, get_task, task_class
-from minilrm.tasks.base import SOLUTION_STYLES
 
 OWN = [name for name in TASKS if not task_class(name).reads_file]
 
@@ -33,7 +32,8 @@ def solved(task, count, seed=0):
     """Pairs of a problem and its worked solution."""
     rng = random.Random(seed)
     problems = [task.sample(rng) for _ in range(count)]
-    return [(problem, task.solution(problem, rng)) for problem in problems]
+    style = "tool" if task.tools else "steps"  # the tags are in the calls
+    return [(problem, task.solution(problem, rng, style)) for problem in problems]
 
 
 def as_read(tokenizer, task, text):
@@ -118,7 +118,7 @@ def test_a_task_says_so_only_of_texts_that_hold_special_tokens(tokenizer):
         texts = [
             task.render(p) + task.solution(p, random.Random(0), style)
             for p, _ in solved(task, 20)
-            for style in SOLUTION_STYLES
+            for style in task.styles
         ]
         held = any(tag in text for tag in tokenizer.special_ids for text in texts)
         assert held == task.special_tokens, name

@@ -8,7 +8,7 @@ work when it is asked as people ask on a forum: what reinforcement learning need
 
 from minilrm.corpus.documents import Document
 from minilrm.tasks import get_task
-from minilrm.tasks.base import problem_rng
+from minilrm.tasks.base import TOOL_STYLE, problem_rng
 
 #: kind -> (share of all documents, what it is)
 STYLES: dict[str, tuple[float, str]] = {
@@ -21,6 +21,7 @@ STYLES: dict[str, tuple[float, str]] = {
 }
 #: kind -> the style of its prompt and of its solution, where they are not "plain" and its own name
 FRAMES = {"nudged": ("cot", "steps"), "textbook": ("textbook", "steps")}
+WITH_TOOLS = "with calls of tools, whose results are read and not learnt"
 
 
 class Solved:
@@ -29,15 +30,16 @@ class Solved:
     task: its name.
     """
 
-    mix = STYLES
-
     def __init__(self, task: str, seed: int = 0, split: str = "train"):
         self.task, self.seed, self.split = get_task(task), seed, split
+        about = {kind: what for kind, (_, what) in STYLES.items()} | {TOOL_STYLE: WITH_TOOLS}
+        #: as STYLES: the task's own shares, if it has some
+        self.mix = {kind: (share, about[kind]) for kind, share in self.task.pages.items()} or STYLES
 
     def document(self, index: int, kind: str | None = None) -> Document:
         """Document number `index`; of a given kind, whatever was drawn, if one is named."""
         rng = problem_rng(self.seed, index, f"solved/{self.task.name}/{self.split}")
-        drawn = rng.choices(list(STYLES), [share for share, _ in STYLES.values()])[0]
+        drawn = rng.choices(list(self.mix), [share for share, _ in self.mix.values()])[0]
         kind = kind or drawn
         prompt_style, style = FRAMES.get(kind, ("plain", kind))
         problem = self.task.sample(rng, self.split)

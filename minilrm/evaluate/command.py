@@ -22,6 +22,8 @@ def choose_task(options: Options, info: checkpoint.Info) -> Task:
             f"the checkpoint does not say what it is for; choose with --task: {', '.join(TASKS)}"
         )
     if options.ladder:
+        if options.tools:
+            raise UserError("--ladder asks without tools; leave one of --ladder and --tools out")
         if options.split not in ("test", "validation"):
             raise UserError("--ladder has two sets of problems: --split test, or validation")
         return task_with_ladder(name)
@@ -87,10 +89,25 @@ def table(result: dict) -> str:
             "unanimous" if cell["above"] == 1 else f"share {cell['above']:g} to {cell['up_to']:g}"
         )
         lines.append(line(f"vote {share}", cell["accuracy"], cell["ci"], cell["n"]))
+    lines += tool_lines(r["tools"]) if "tools" in r else []
     lines.append(
         "verdicts: " + ", ".join(f"{reason} {count}" for reason, count in r["reasons"].items())
     )
     return "\n".join([*lines, cost(r)])
+
+
+def tool_lines(found: dict[str, Any]) -> list[str]:
+    """Calls per answer, by level too, and what was made up."""
+    lines = [f"{'calls per answer':<26}{found['calls']:6.2f}"]
+    for level, of in found["by_level"].items():
+        lines.append(line(f"calls a tool, level {level}", of["call_rate"], None, of["n"]))
+    for name, key, n in (
+        ("calls that failed", "errors", "calls_n"),
+        ("made-up facts", "made_up", "facts_n"),
+    ):
+        if found[n]:
+            lines.append(line(name, found[key], None, found[n]))
+    return lines
 
 
 def cost(result: dict[str, Any]) -> str:

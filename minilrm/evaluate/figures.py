@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from minilrm import machine, runlog
+from minilrm import machine, runlog, tool_use
 from minilrm.intervals import (
     calibration,
     majority_at_k,
@@ -32,6 +32,7 @@ from minilrm.sampler.workers import beside_this
 from minilrm.tasks import TASKS
 from minilrm.tasks.base import SPLITS, Problem, Task, problem_rng
 from minilrm.tokenizer import Tokenizer
+from minilrm.tools import toolbox
 
 TEMPERATURES = (0.0, 0.3, 0.6, 1.0)
 REWORDINGS, REWORDED = 4, 250  # how many other wordings, of how many problems
@@ -59,6 +60,8 @@ class Options(CommandOptions):
     )
     quick: bool = option(False, "skip the baselines: temperatures, forced thinking, other wordings")
     ladder: bool = option(False, "ask every rung of the task's ladder instead of a split")
+    tools: str | None = tool_use.tools_option()
+    database: Path | None = tool_use.database_option()
     data: Path | None = option(
         None, "file of problems of your own, for --task gsm8k, or as a last rung of --ladder"
     )
@@ -98,6 +101,7 @@ def evaluate(
         styles=("plain",) if options.quick else ("plain", "cot"),
         report=report,
         workers=beside_this(device),
+        tools=toolbox(options.tools, options.database, task),
     )
     figures = main_figures(evaluator, options)
     return figures | {
@@ -138,6 +142,8 @@ def main_figures(evaluator: Evaluator, options: Options) -> dict:
         "by_ood": breakdown(first, lambda p: p.meta.get("ood")),
         "reasons": dict(Counter(e.grade.reason for group in first for e in group).most_common()),
     }
+    if evaluator.tools:
+        figures["tools"] = tool_use.figures(evaluator.task, [group[0] for group in first])
     if not options.quick:
         figures |= baselines(evaluator, options.temperature, first, greedy, outcomes)
     return figures | {"outcomes": outcomes}

@@ -32,6 +32,7 @@ from minilrm.runlog import RunLog, version
 from minilrm.sampler.workers import Workers
 from minilrm.tasks import TASKS, Problem, Task, get_task
 from minilrm.tokenizer import Tokenizer
+from minilrm.tools import Toolbox
 
 
 @dataclass
@@ -104,7 +105,7 @@ class Evaluation:
 
     scores: Scores | None = None
     episodes: Sequence[Episode] = ()
-    figures: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    figures: Mapping[str, float | None] = dataclasses.field(default_factory=dict)
 
 
 class Trainer:
@@ -124,6 +125,7 @@ class Trainer:
     origin: str
     collapse = 0.0  # a run stops when its accuracy falls below this share of its best; 0: never
     log_every = 1  # steps
+    tools: Toolbox | None = None  # what the model may call while it answers
     takes_recipe = True  # whether the task's recipe fills in what was not given
 
     @classmethod
@@ -257,10 +259,12 @@ class Trainer:
             temperature=temperature,
             dtype=self.decoding_dtype,
             workers=self.workers,
+            tools=self.tools,
         )
 
     def transcript(self, episode: Episode) -> dict[str, Any]:
-        """An answer as samples.jsonl keeps it."""
+        """An answer as samples.jsonl keeps it, with the calls of tools that were made in it."""
+        calls = [[call.tool, call.argument, call.result] for call in episode.calls]
         return {
             "key": episode.problem.key,
             "prompt": episode.problem.prompt,
@@ -269,6 +273,7 @@ class Trainer:
             "answer": episode.problem.answer,
             "correct": episode.grade.correct,
             "reward": episode.reward,
+            **({"calls": calls} if calls else {}),
         }
 
     # -- saving ----------------------------------------------------------------------------------

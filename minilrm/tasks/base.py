@@ -42,6 +42,7 @@ from minilrm.tasks.problem import (
     PROMPT_STYLES,
     SOLUTION_STYLES,
     SPLITS,
+    TOOL_STYLE,
     Grade,
     PlanMarks,
     Problem,
@@ -53,6 +54,7 @@ __all__ = [
     "PROMPT_STYLES",
     "SOLUTION_STYLES",
     "SPLITS",
+    "TOOL_STYLE",
     "Grade",
     "PlanMarks",
     "Problem",
@@ -89,12 +91,18 @@ class Task:
     separator: str = SEPARATOR
     #: whether "<answer>" and its like in the task's own texts stand for special tokens
     special_tokens: bool = False
+    #: the styles in which it writes solutions
+    styles: tuple[str, ...] = SOLUTION_STYLES
+    #: the tools that its solutions call in the style "tool"
+    tools: tuple[str, ...] = ()
 
     #: the shipped checkpoint to start from, one that has read problems of this kind
     base: str | None = None
     #: what a base for this task reads: its own "solved" problems, "attempts" or the "web" (see
     #: `corpus.corpus_of`)
     corpus: str = "solved"
+    #: style -> its share of those "solved" pages; the corpus's own (`solved.STYLES`) if none
+    pages: ClassVar[Mapping[str, float]] = {}
     #: the task whose word problems that web is full of
     web_of: str = "gsm8k-mini"
     #: the tasks that this one is made of -> their shares of its problems (see `mixture.py`)
@@ -191,8 +199,8 @@ class Task:
         return render_frame(problem, style, examples)
 
     def solution(self, problem: Problem, rng: random.Random, style: str = "steps") -> str:
-        """A model completion for the `plain` prompt, in one of SOLUTION_STYLES, its leading space
-        or newline included. A task with one way to answer may give it whatever the style."""
+        """A model completion for the `plain` prompt, in one of its `styles`, its leading space or
+        newline included. A task with one way to answer may give it whatever the style."""
         raise NotImplementedError
 
     def posted(self, problem: Problem, rng: random.Random, style: str = "steps") -> str:
@@ -234,6 +242,19 @@ class Task:
         tell."""
         raise UserError(f"the task {self.name} does not judge single steps")
 
+    def level(self, problem: Problem) -> int:
+        """How hard a problem is, in few levels: who calls a tool when is counted by them."""
+        return problem.difficulty
+
+    def database(self, problem: Problem) -> Path | None:
+        """The SQLite file that the question refers to; None: it refers to none."""
+        return None
+
+    def made_up(self, problem: Problem, completion: str) -> bool | None:
+        """Whether the answer is a fact that stands neither in the question nor where it could be
+        looked up. None: nothing was to be looked up, or nothing was answered."""
+        return None
+
     def plan_marks(self, problem: Problem) -> PlanMarks | None:
         """What the parts of a planned and checked solution begin with; None: there are none."""
         return None
@@ -271,6 +292,11 @@ class Task:
         return bool(found) and (
             bool(cls.after_answer(text).strip()) or cls.read_number(found[0]) is None
         )
+
+    @classmethod
+    def no_split(cls, split: str) -> UserError:
+        """What to say of a split that there is not."""
+        return UserError(f"{cls.name} has no split {split!r}; there are: {', '.join(SPLITS)}")
 
     # -- the shipped files -------------------------------------------------------------------------
 

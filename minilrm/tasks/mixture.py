@@ -8,6 +8,7 @@ and judged by the task that it came from (`Problem.task`).
 
 import random
 from collections.abc import Mapping
+from pathlib import Path
 
 from minilrm.tasks import get_task, register
 from minilrm.tasks.base import Grade, Problem, Task
@@ -47,6 +48,15 @@ class Mixture(Task):
 
     def step_labels(self, problem: Problem, completion: str) -> list[bool]:
         return self.of(problem).step_labels(problem, completion)
+
+    def level(self, problem: Problem) -> int:
+        return self.of(problem).level(problem)
+
+    def database(self, problem: Problem) -> Path | None:
+        return self.of(problem).database(problem)
+
+    def made_up(self, problem: Problem, completion: str) -> bool | None:
+        return self.of(problem).made_up(problem, completion)
 
     def thinks(self, completion: str) -> bool:
         """Whether anything stands before the answer: a part may have no sums to look for."""

@@ -9,6 +9,7 @@ from typing import Any
 SPLITS = ("train", "validation", "test", "ood")
 PROMPT_STYLES = ("plain", "cot", "few_shot", "textbook")
 SOLUTION_STYLES = ("reflex", "careless", "steps", "plan_verify")
+TOOL_STYLE = "tool"  # of the tasks that need one: with calls of tools and their results
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,19 @@
+"""tools: sums, prices and loops in one, so that one base serves all three.
+
+python -m minilrm.pretrain --task tools --scale nano --out runs/tools-base
+python -m minilrm.grpo --task prices --init runs/tools-base --tools database,calculator
+"""
+
+from minilrm.tasks.base import TOOL_STYLE
+from minilrm.tasks.mixture import Mixture
+
+
+class Tools(Mixture):
+    """Problems of the three tasks that need a tool, as many of each."""
+
+    name = "tools"
+    parts = {"sums": 1, "prices": 1, "loops": 1}
+    tools = ("calculator", "database", "code")
+    styles = (*Mixture.styles, TOOL_STYLE)
+    special_tokens = True
+    recipe = {"reward": {"accuracy": 1.0}}
