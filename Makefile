@@ -2,6 +2,7 @@
 # the command in it. Nothing here needs make: the same lines work by hand, on Windows too.
 #
 #   make grpo ARGS="--seed 1"               options of the command
+#   make speedrun SCALE=micro               how large everything is
 #   make grpo PYTHON=/path/to/python        the interpreter to build on; a torch >= 2.9 it has is reused, never replaced
 #   make test VENV=/tmp/env FRESH=1         another place for the environment; FRESH=1 reuses nothing
 
@@ -13,14 +14,16 @@ endif
 VENV ?= .venv
 FRESH ?=
 ARGS ?=
+SCALE ?= nano
 
 SETUP = "$(PYTHON)" scripts/setup_env.py --venv "$(VENV)" $(if $(FRESH),--fresh)
 
 .DEFAULT_GOAL := help
-.PHONY: help grpo test mutants check notebooks lint clean
+.PHONY: help grpo speedrun test mutants check notebooks lint clean
 
 help:
 	@echo "make grpo     teach the shipped base model to reason by reinforcement learning (GRPO on gsm8k-mini)"
+	@echo "make speedrun  from random weights through everything, with a report card (SCALE=pico, nano or micro)"
 	@echo "make test     run the tests"
 	@echo "make mutants  show that each known wrong version of an objective is caught by a test"
 	@echo "make check    prove the course: solutions pass, stubs and mutants do not, nothing generated is stale"
@@ -32,6 +35,9 @@ help:
 
 grpo:
 	@$(SETUP) --run -m minilrm.grpo --task gsm8k-mini $(ARGS)
+
+speedrun:
+	@$(SETUP) --run -m minilrm.speedrun --scale $(SCALE) $(ARGS)
 
 test:
 	@$(SETUP) --extras dev --run -m pytest -q -n 2 --dist loadfile $(ARGS)

@@ -16,6 +16,7 @@ COMMANDS = {
     "compare": "every method of thinking longer, at equal tokens",
     "distill": "teach a small model what a larger one can do: traces, logits, or on-policy",
     "pipeline": "run DeepSeek-R1's recipe in seven stages, resumable, with a page at its end",
+    "speedrun": "go from random weights through all of it on two cores; keep records",
     "reflection": "measure whether a model thinks again, and what that is worth",
     "evaluate": "measure a checkpoint: pass@1, pass@k, majority vote, with intervals",
     "ask": "put a question to a model and watch it think",

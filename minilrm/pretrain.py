@@ -49,7 +49,12 @@ ROUND = (
 )
 HELD_OUT = 100_000  # tokens of documents for the validation loss
 WARMUP = 50  # steps over which the learning rates rise
-PLACES = ("out", "export", "resume")  # folders of this machine, which say nothing of the model
+PLACES = (
+    "out",
+    "export",
+    "resume",
+    "tokenizer",
+)  # folders of this machine, which say nothing of the model
 LOSSES_KEPT = 50  # of the newest steps, to be averaged
 
 
@@ -81,10 +86,20 @@ class Options(loop.Options):
         minimum=0.0,
         maximum=1.0,
     )
+    mix: dict[str, float] | None = option(
+        None,
+        "shares of the kinds of documents, textbook=3 drill=1, for tasks whose base reads the web "
+        "(python -m minilrm.corpus lists the kinds); the web's own if not given",
+        minimum=0,
+    )
+    tokenizer: str | None = option(None, "folder of a tokenizer; the shipped one if not given")
     context: int = option(
         512, "longest sequence; longer documents are dropped and counted", minimum=64
     )
     eval_every: int = option(200, "steps between validation losses", minimum=1)
+    held_out: int = option(
+        HELD_OUT, "tokens of documents for the validation loss; 0: none is measured", minimum=0
+    )
     eval_n: int = option(400, "validation problems to answer at the end", minimum=0)
     save_every: int = option(500, "steps between checkpoints for --resume", minimum=1)
     export: Path | None = option(None, "also save the final model here, in bfloat16")
@@ -108,7 +123,7 @@ class Trainer(loop.Trainer):
 
     @classmethod
     def kept(cls, options: Options) -> Sequence[str]:
-        return ("task", "scale")
+        return ("task", "scale", "mix", "tokenizer")
 
     @classmethod
     def complete(cls, options: Options, saved: Mapping[str, Any]) -> Options:
@@ -122,10 +137,14 @@ class Trainer(loop.Trainer):
             raise UserError(f"--export {options.export} is there already; choose another folder")
         if options.weights != "float32":  # Muon has no float32 copy of them
             raise UserError("--weights bfloat16 is for models that are trained on; leave it out")
-        self.tokenizer = Tokenizer.load(machine.data_folder() / "tokenizer")
+        self.tokenizer = Tokenizer.load(options.tokenizer or machine.data_folder() / "tokenizer")
         print("writing documents ...", flush=True)
-        pages = self.documents("train", self.goal, options.seed)
-        self.held_out = self.documents("validation", HELD_OUT, options.seed + 1)
+        pages = self.documents("train", self.options.tokens, options.seed)
+        self.held_out = (
+            self.documents("validation", options.held_out, options.seed + 1)
+            if options.held_out
+            else None
+        )
         limit = options.max_tokens_per_batch
         self.reader = Reader(pages, options.context, limit, options.seed, self.tokenizer)
         scale, words = SCALES[options.scale], len(self.tokenizer)
@@ -147,7 +166,7 @@ class Trainer(loop.Trainer):
     def documents(self, split: str, tokens: int, seed: int) -> corpus.TokenSet:
         o = self.options
         pages = corpus.corpus_of(
-            o.task, seed=seed, split=split, spanish=o.spanish, reflection=o.reflection
+            o.task, seed=seed, split=split, spanish=o.spanish, reflection=o.reflection, mix=o.mix
         )
         return corpus.build(self.tokenizer, tokens, pages)
 
@@ -190,7 +209,11 @@ class Trainer(loop.Trainer):
         before: random weights answer nothing."""
         if self.state.step == 0:
             return loop.Evaluation()
-        loss = {"val_loss": validation_loss(self.model, self.held_out, self.device, self.tokenizer)}
+        loss: dict[str, float] = {}
+        if self.held_out:
+            loss["val_loss"] = validation_loss(
+                self.model, self.held_out, self.device, self.tokenizer
+            )
         if not full or not self.options.eval_n:
             return loop.Evaluation(figures=loss)
         scores, episodes = self.answer_in_all_ways()

@@ -1,5 +1,7 @@
 """Which corpus belongs to which task: the one that the task names (`Task.corpus`)."""
 
+from collections.abc import Mapping
+
 from minilrm.corpus.attempts import REFLECTION, Attempts
 from minilrm.corpus.documents import Corpus
 from minilrm.corpus.parts import Parts
@@ -16,13 +18,18 @@ def corpus_of(
     split: str = "train",
     spanish: float | None = None,
     reflection: float | None = None,
+    mix: Mapping[str, float] | None = None,
 ) -> Corpus:
     """The documents that a base model for this task reads.
 
     spanish: share of Spanish on the web, the task's own if None; reflection: share of writers who
-    go on after a failed attempt. UserError for `reflection` where the documents have no attempts.
+    go on after a failed attempt; mix: the shares of the web's kinds of documents, the web's own if
+    None. UserError for `reflection` where the documents have no attempts, for `mix` where they are
+    no web.
     """
     name = task_class(task).corpus
+    if mix is not None and name != "web":
+        raise UserError(f"--mix is for tasks whose base reads the web; {task} has another corpus")
     if name == "attempts":
         return Attempts(task, seed, split, REFLECTION if reflection is None else reflection)
     if reflection is not None:
@@ -37,5 +44,5 @@ def corpus_of(
         }
         return Parts(corpora, shares, seed, split)
     if name == "web":
-        return Web(seed, split, spanish, task=task_class(task).web_of)
+        return Web(seed, split, spanish, mix, task=task_class(task).web_of)
     return Solved(task, seed, split)

@@ -7,7 +7,7 @@ reinforcement learning then has to find.
 """
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from minilrm.corpus.documents import Document
 from minilrm.errors import UserError
@@ -67,7 +67,7 @@ class Web:
         seed: int = 0,
         split: str = "train",
         spanish: float | None = None,
-        mix: dict[str, float] | None = None,
+        mix: Mapping[str, float] | None = None,
         task: str = "gsm8k-mini",
     ):
         self.seed, self.split = seed, split
@@ -78,6 +78,8 @@ class Web:
             raise UserError(
                 f"no kind of document is called {unknown[0]!r}; there are {', '.join(known)}"
             )
+        if not any(mix.values()):
+            raise UserError("a mix of documents needs a share above 0")
         self.kinds, self.weights = list(mix), list(mix.values())
         self.words = get_task(task, spanish=spanish)
         self.sums = get_task("arithmetic", spanish=spanish)

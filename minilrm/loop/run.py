@@ -124,7 +124,7 @@ def refuse_another_beginning(make: type[Trainer], options: Any, saved: dict[str,
 def with_absolute_paths(options: Any) -> Any:
     """A copy whose files and folders are found from any working directory, so that a run can be
     resumed from another one."""
-    names = ("data", "init", "teacher", "student", "pool", "process", "feedback")
+    names = ("data", "init", "teacher", "student", "pool", "process", "feedback", "tokenizer")
     given = {name: getattr(options, name, None) for name in names}
     there = {n: value for n, value in given.items() if value is not None and Path(value).exists()}
     return options.replace(**{n: type(v)(Path(v).resolve()) for n, v in there.items()})

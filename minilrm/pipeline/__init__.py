@@ -20,7 +20,6 @@ from minilrm.pipeline.stages import run
 
 __all__ = ["R1", "Options", "main", "make"]
 
-WANTED = "pipeline.json"  # what was asked for when the folder was made
 FREE = ("out", "only", "from_", "device", "threads", "eval_n")  # these may differ when it goes on
 
 
@@ -40,9 +39,10 @@ def make(options: Options) -> int:
     return 0
 
 
-def keep_to(folder: Path, wanted: dict[str, Any]) -> None:
-    """Write down what is asked for; UserError where the folder was made for something else."""
-    path = folder / WANTED
+def keep_to(folder: Path, wanted: dict[str, Any], what: str = "pipeline") -> None:
+    """Write down what is asked for (pipeline.json); UserError where the folder was made for
+    something else."""
+    path = folder / f"{what}.json"
     if path.is_file():
         before = files.read_json(path)
         for name, value in wanted.items():
@@ -53,7 +53,7 @@ def keep_to(folder: Path, wanted: dict[str, Any]) -> None:
                 )
         return
     if folder.exists() and any(folder.iterdir()):
-        raise UserError(f"{folder} is there and is no pipeline; choose another --out")
+        raise UserError(f"{folder} is there and is no {what}; choose another --out")
     folder.mkdir(parents=True, exist_ok=True)
     files.write_json_atomic(path, wanted)
 

@@ -23,11 +23,11 @@ from pathlib import Path
 from typing import Any
 
 from minilrm import grpo, loop, machine, manner, sft
-from minilrm.checkpoint import newest_valid, open_model
+from minilrm.checkpoint import open_model
 from minilrm.errors import UserError
-from minilrm.files import read_json, write_bytes_atomic
+from minilrm.files import write_bytes_atomic
 from minilrm.options import device_option, option, seed_option, threads_option
-from minilrm.pipeline.stages import Stage
+from minilrm.pipeline.stages import Outcome, Stage, outcome_of
 from minilrm.rollout import Episode, fitting, rollout
 from minilrm.tasks import TASKS, get_task, task_class
 from minilrm.tasks.base import problem_rng
@@ -38,8 +38,6 @@ from minilrm.traces import as_record, keep_right
 READABLE = -0.5  # the lowest `repetition` of an answer that may be learnt from
 MOST_EACH = 4  # answers to one problem that are kept
 REASONING_TO_GENERAL = 3  # examples of reasoning to one of the others
-
-Outcome = tuple[Path, dict[str, Any]] | None
 
 
 @dataclass
@@ -143,12 +141,7 @@ class R1:
             train, make, where, seed=o.seed, device=o.device, threads=o.threads,
             eval_n=o.eval_n, eval_every=steps, save_every=max(1, steps // 4), **chosen,
         )  # fmt: skip
-        if not result.finished:
-            return None
-        summary = read_json(where / "summary.json")
-        kept = ("steps", "accuracy_before", "accuracy_after", "tokens_generated", "tokens_trained")
-        last = newest_valid(where / "checkpoints")[1]
-        return last, {name: summary[name] for name in kept if name in summary}
+        return outcome_of(result)
 
     # -- examples --------------------------------------------------------------------------------
 

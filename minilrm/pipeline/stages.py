@@ -1,5 +1,5 @@
-"""Stages that follow on each other, each of which leaves one artefact: a model, or a file of
-examples.
+"""Stages that follow on each other, each of which leaves one artefact: a model, a file of examples,
+or any other file.
 
     OUT/pipeline.json              what was asked for
     OUT/NAME/stage.json            of a finished stage: what it read and made, by hash; its figures
@@ -15,41 +15,50 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from minilrm.checkpoint import newest_valid
 from minilrm.errors import UserError
 from minilrm.files import read_json, write_json_atomic
+from minilrm.loop import Result
 
 RECORD, WEIGHTS = "stage.json", "model.safetensors"
+# What a record keeps of a run's summary.
+KEPT = ("steps", "accuracy_before", "accuracy_after", "tokens_generated", "tokens_trained")
+
+Outcome = tuple[Path, dict[str, Any]] | None  # an artefact and its figures; None after Ctrl-C
 
 
 @dataclass(frozen=True)
 class Stage:
     """name: of its folder. does: in a few words. needs: the stages whose artefacts it reads. work:
-    writes its artefact into a folder and returns (the artefact, its figures); None after Ctrl-C.
-    share: of the time of all stages, for the time that is left."""
+    writes its artefact into a folder, where a stage that was interrupted finds what it has left,
+    and returns an `Outcome`. share: of the time of all stages, for the time that is left."""
 
     name: str
     does: str
     needs: tuple[str, ...]
-    work: Callable[[Path, Mapping[str, Path]], tuple[Path, dict[str, Any]] | None]
+    work: Callable[[Path, Mapping[str, Path]], Outcome]
     share: float = 1.0
 
 
 @dataclass(frozen=True)
 class Done:
     """What a finished stage wrote down. artefact: its place within the stage's folder. inputs: the
-    hashes of what it read."""
+    hashes of what it read. resumed: whether it was interrupted on the way; then `seconds` are those
+    of its last stretch."""
 
     artefact: str
     sha256: str
     inputs: dict[str, str]
     seconds: float
     figures: dict[str, Any]
+    resumed: bool = False
 
 
 # -- running ---------------------------------------------------------------------------------------
@@ -73,7 +82,7 @@ def run(
             raise UserError(f"no stage is called {name!r}; there are {', '.join(names)}")
     if start:
         for stage in stages[names.index(start) :]:
-            (folder / stage.name / RECORD).unlink(missing_ok=True)
+            shutil.rmtree(folder / stage.name, ignore_errors=True)
     done: dict[str, Done] = {}
     for stage in stages:
         found = finished(folder, stage)
@@ -98,6 +107,7 @@ def carry_out(folder: Path, stage: Stage, done: Mapping[str, Done]) -> Done | No
         )
     inputs = {name: folder / name / done[name].artefact for name in stage.needs}
     place, started = folder / stage.name, time.perf_counter()
+    resumed = place.is_dir()
     place.mkdir(parents=True, exist_ok=True)
     outcome = stage.work(place, inputs)
     if outcome is None:
@@ -109,9 +119,19 @@ def carry_out(folder: Path, stage: Stage, done: Mapping[str, Done]) -> Done | No
         "inputs": {name: done[name].sha256 for name in stage.needs},
         "seconds": time.perf_counter() - started,
         "figures": figures,
+        "resumed": resumed,
     }
     write_json_atomic(place / RECORD, record)
     return Done(**record)
+
+
+def outcome_of(result: Result) -> Outcome:
+    """The last model of a run of training, and what it cost."""
+    if not result.finished:
+        return None
+    summary = read_json(result.folder / "summary.json")
+    last = newest_valid(result.folder / "checkpoints")[1]
+    return last, {name: summary[name] for name in KEPT if name in summary}
 
 
 # -- what is done ----------------------------------------------------------------------------------
@@ -148,11 +168,11 @@ def refuse_foreign(stage: Stage, found: Done, done: Mapping[str, Done]) -> None:
 
 
 def fingerprint(artefact: Path) -> str:
-    """The hash of what an artefact says: the weights of a model; of a file of examples every line,
-    but not the seconds that it took."""
+    """The hash of what an artefact says: the weights of a model; of a file of examples (.jsonl)
+    every line, but not the seconds that it took; of another file every byte."""
     found = hashlib.sha256()
-    if artefact.is_dir():
-        found.update((artefact / WEIGHTS).read_bytes())
+    if artefact.is_dir() or artefact.suffix != ".jsonl":
+        found.update((artefact / WEIGHTS if artefact.is_dir() else artefact).read_bytes())
         return found.hexdigest()
     head, *lines = artefact.read_text(encoding="utf-8").splitlines()
     counts = {k: v for k, v in json.loads(head).items() if k != "seconds"}

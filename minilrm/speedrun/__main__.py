@@ -1,0 +1,5 @@
+"""`python -m minilrm.speedrun`."""
+
+from minilrm.speedrun import main
+
+main()
