@@ -5,12 +5,13 @@ import dataclasses
 import json
 
 import pytest
-from conftest import pay
+from conftest import TINY, pay
 from miniature import interrupt_in_step
 
 from minilrm import corpus, manner, pipeline, sft, speedrun, traces
 from minilrm.errors import UserError
 from minilrm.loop import run as loop_run
+from minilrm.model import SCALES
 from minilrm.pipeline import r1
 from minilrm.pipeline.stages import Done, Stage
 from minilrm.speedrun import Size, everything
@@ -41,13 +42,14 @@ def keep_all(episodes, seen):
 
 @pytest.fixture(autouse=True)
 def small(monkeypatch):
-    """Few documents, short answers, and no pages of runs."""
+    """Few documents, a tiny model, short answers, and no pages of runs."""
     build = corpus.build
     monkeypatch.setattr(
         corpus, "build", lambda words, tokens, pages: build(words, 6_000, pages, chunk=20)
     )
     monkeypatch.setattr(Bilingual, "max_new_tokens", 6)
     monkeypatch.setitem(everything.SIZES, "pico", TOY)
+    monkeypatch.setitem(SCALES, "pico", TINY)
     monkeypatch.setattr(r1, "keep_right", keep_all)
     monkeypatch.setattr(traces, "keep_right", keep_all)
     monkeypatch.setattr(r1, "readable", lambda episodes: [True] * len(episodes))
