@@ -31,7 +31,7 @@ from minilrm.tokenizer import Tokenizer
 TASK = "bilingual"  # its base mixes languages: what the recipe of R1 repairs
 VOCABULARY = 1024
 GROUP = 8  # completions per question
-LOSS_EVERY = 1000  # steps of pretraining between validation losses, which cost 15 seconds each
+LOSS_EVERY = 2000  # steps of pretraining between validation losses, which cost 15 seconds each
 
 
 @dataclass(frozen=True)
@@ -57,12 +57,13 @@ class Size:
     test_n: int
 
 
-#: Many small steps: at this size their number counts more than their noise (LOG.md, "smaller
-#: batches"). pico is for trying the stages out: its models are right in a few cases of a hundred.
+#: Many small steps: at this size their number counts more than their noise (LOG.md, "a base that
+#: mixes languages"). pico is for trying the stages out: its models are right a few times in a
+#: hundred.
 SIZES = {
-    "pico": Size(2_000, 700_000, 2048, 10, 3, 8, 500, "pico", 20, 40, 40),
-    "nano": Size(24_000, 7_000_000, 4096, 100, 50, 32, 2_000, "pico", 250, 200, 1_000),
-    "micro": Size(24_000, 20_000_000, 4096, 150, 80, 32, 3_000, "nano", 300, 300, 1_000),
+    "pico": Size(2_000, 600_000, 2048, 10, 3, 8, 500, "pico", 20, 40, 40),
+    "nano": Size(24_000, 9_000_000, 2048, 100, 50, 32, 2_000, "pico", 250, 200, 1_000),
+    "micro": Size(24_000, 20_000_000, 2048, 150, 80, 32, 3_000, "nano", 300, 300, 1_000),
 }
 
 
@@ -84,7 +85,7 @@ class Everything:
         models = ("pretrain", "sft", "grpo", "pipeline", "distill")
         return (
             Stage("tokenizer", "byte-pair encoding", (), self.tokenizer, 0.3),
-            Stage("pretrain", "a base, from random weights", ("tokenizer",), self.pretrain, 11),
+            Stage("pretrain", "a base, from random weights", ("tokenizer",), self.pretrain, 15),
             Stage("sft", "the base learns worked solutions", ("pretrain",), self.sft, 1.5),
             Stage("grpo", "and is rewarded for right answers", ("sft",), self.grpo, 2.5),
             Stage("pipeline", "DeepSeek-R1's recipe, on the base", ("pretrain",), self.r1, 11),
@@ -104,7 +105,7 @@ class Everything:
         return self.train(
             pretrain.train, pretrain.Options, place, scale=self.scale, tokens=self.size.tokens,
             tokenizer=str(inputs["tokenizer"].parent.resolve()), accumulate=1,
-            max_tokens_per_batch=self.size.batch, eval_every=LOSS_EVERY, save_every=250,
+            max_tokens_per_batch=self.size.batch, eval_every=LOSS_EVERY, save_every=500,
         )  # fmt: skip
 
     # -- from a base to reasoning ----------------------------------------------------------------
