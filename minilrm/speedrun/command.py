@@ -37,7 +37,7 @@ class Options(CommandOptions):
 
     scale: str = option(
         "nano",
-        "size of the model and of all stages; planned for 3, 33 and 90 minutes on two idle cores",
+        "size of the model and of all stages; planned for 6, 33 and 90 minutes on two idle cores",
         choices=tuple(SIZES),
     )
     out: Path | None = option(

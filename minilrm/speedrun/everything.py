@@ -61,7 +61,7 @@ class Size:
 #: mixes languages"). pico is for trying the stages out: its models are right a few times in a
 #: hundred.
 SIZES = {
-    "pico": Size(2_000, 600_000, 2048, 10, 3, 8, 500, "pico", 20, 40, 40),
+    "pico": Size(2_000, 1_500_000, 2048, 10, 3, 8, 1_500, "pico", 20, 40, 40),
     "nano": Size(24_000, 9_000_000, 2048, 100, 50, 32, 2_000, "pico", 250, 200, 1_000),
     "micro": Size(24_000, 20_000_000, 2048, 150, 80, 32, 3_000, "nano", 300, 300, 1_000),
 }
