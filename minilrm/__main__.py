@@ -19,6 +19,7 @@ COMMANDS = {
     "speedrun": "go from random weights through all of it on two cores; keep records",
     "reflection": "measure whether a model thinks again, and what that is worth",
     "evaluate": "measure a checkpoint: pass@1, pass@k, majority vote, with intervals",
+    "page": "one page that runs the model and shows it thinking; or watch a training",
     "ask": "put a question to a model and watch it think",
     "checkpoint": "turn a GGUF file into a model folder",
     "report": "draw the page of a run again: curves, transcripts, cost",

@@ -92,7 +92,7 @@ def build_parser(options_class: type, prog: str, description: str) -> argparse.A
         if shape.item is bool and not shape.container:
             extra = {"action": argparse.BooleanOptionalAction}
         elif shape.container:
-            extra["nargs"] = "+"
+            extra |= {"nargs": "+", "action": "extend"}  # `--checkpoint A --checkpoint B` is two
         groups[heading].add_argument(
             flag(field.name),
             dest=field.name,
