@@ -15,6 +15,7 @@ import torch
 
 from minilrm import checkpoint
 from minilrm.errors import UserError
+from minilrm.files import read_json
 from minilrm.model import ModelConfig, Transformer, count_parameters
 from minilrm.reflection.ablation import reflection_ids
 from minilrm.tasks import TASKS, get_task, task_class
@@ -39,7 +40,7 @@ def pack(
     asked = choose_task(task, info.task, folder)
     return {
         "label": label or default_label(where, folder, info),
-        "made_by": info.command or "",
+        "made_by": info.command or made_by(folder, info),
         "parameters": count_parameters(model),
         "config": asdict(model.config),
         "tensors": [[name, tensor.numel()] for name, tensor in model.state_dict().items()],
@@ -93,6 +94,16 @@ def default_label(where: str | Path, folder: Path, info: checkpoint.Info) -> str
     if folder.parent.name == "checkpoints" and folder.name.startswith("step-"):
         return f"{folder.parent.parent.name}, step {info.step}"
     return folder.name
+
+
+def made_by(folder: Path, info: checkpoint.Info) -> str:
+    """The command of the run that a checkpoint belongs to, and the step; "" if there is no run."""
+    config = folder.parent.parent / "config.json"
+    if folder.parent.name != "checkpoints" or not config.is_file():
+        return ""
+    run = read_json(config)
+    seed = run.get("options", {}).get("seed", 0)
+    return f"python -m minilrm.{run['command']} --task {run['task']} --seed {seed}, at step {info.step}"
 
 
 # -- parts -----------------------------------------------------------------------------------------

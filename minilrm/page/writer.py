@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from importlib.resources import files
 from typing import Any
 
-VIEWS = ("page.js", "judge.js", "tree.js", "shell.js", "think.js", "chains.js", "search.js",
+VIEWS = ("page.js", "kernel.js", "judge.js", "tree.js", "shell.js", "think.js", "chains.js", "search.js",
          "compare.js", "start.js")  # fmt: skip
 
 
@@ -50,7 +50,8 @@ def assemble(
     css = read(style)
     policy = [
         "default-src 'none'",
-        "script-src " + " ".join(map(hash_source, sources)),
+        # wasm-unsafe-eval: WebAssembly may be compiled (kernel.js); JavaScript out of texts may not
+        "script-src 'wasm-unsafe-eval' " + " ".join(map(hash_source, sources)),
         f"style-src {hash_source(css)}",
         "base-uri 'none'",
         "form-action 'none'",

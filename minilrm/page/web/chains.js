@@ -7,7 +7,7 @@ function chainsView() {
   const cards = element("div", { class: "cards" });
   const votes = element("div", { class: "votes", role: "status" });
   const button = startButton("Write 16 chains", run);
-  const top = desk({ entries: ENTRIES, button });
+  const top = desk({ entries: ENTRIES, first: FIRST_SHOWN, button });
 
   async function run(job) {
     const asked = top.read();
@@ -63,7 +63,7 @@ function chainsView() {
     const bars = ordered.slice(0, 8).map(([key, { n, right }], i) => {
       const bar = element("div", { class: "vote" }, element("code", {}, key),
         element("span", {}, `${n} ${n === 1 ? "vote" : "votes"}`),
-        element("small", {}, `${i ? "" : "leads "}${VERDICT.get(right)}`));
+        element("small", {}, `${VERDICT.get(right)}${i ? "" : " leads"}`));
       bar.style.setProperty("--p", `${(100 * n) / chains.length}%`);
       return bar;
     });

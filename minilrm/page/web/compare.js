@@ -5,7 +5,7 @@
 const TALLY = 20; // problems
 
 function compareView() {
-  const pair = pairOf(ENTRIES);
+  const pair = sameTask();
   if (!pair)
     return { start() {}, element: element("p", { class: "facts" },
       "This view needs two models of one task. Write a page with both: ",
@@ -19,7 +19,7 @@ function compareView() {
   const button = startButton("Write both", writeBoth);
   const many = startButton(`Ask both ${TALLY} problems`, tally);
   const traced = pair[0].task.reflection;
-  const top = desk({ entries: pair, ids: ["before", "after"], button,
+  const top = desk({ entries: pair, ids: ["Before", "After"], button,
     controls: traced ? [field(`The word “${traced.word}”`, word)] : [] });
 
   async function writeBoth(job) {
@@ -90,15 +90,6 @@ function compareView() {
     element("div", { class: "pair" }, ...sides.map(({ head, made, trace, facts }) =>
       element("section", { class: "card" }, head, made, trace, facts))),
     many.element, table) };
-}
-
-/** The first two models of the page that are asked the same things; null if there are none. */
-function pairOf(entries) {
-  for (const entry of entries) {
-    const same = entries.filter((other) => other.task === entry.task);
-    if (same.length > 1) return same;
-  }
-  return null;
 }
 
 const sum = (numbers) => numbers.reduce((a, b) => a + b, 0);

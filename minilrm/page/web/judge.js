@@ -195,3 +195,16 @@ function useStep(left, [, a, operator, b, made]) {
   left.push(made);
   return true;
 }
+
+// -- the word for another attempt -------------------------------------------------------------------
+
+/** The rule of the switch: the word for another attempt may not be said, or is put in behind each
+    attempt that the model itself rejects. */
+function ruleOf(model, task, how) {
+  const reflection = task.reflection;
+  if (!reflection || how === "free") return undefined;
+  if (how === "banned") return () => ({ ban: reflection.ban });
+  const again = model.tokenizer.encode(reflection.again);
+  return (chain) => (model.tokenizer.decode(chain.ids.slice(-2)).endsWith(reflection.reject)
+    ? { insert: again } : {});
+}

@@ -39,27 +39,28 @@ async function unpack(base64) {
   return new Float32Array(bits.buffer);
 }
 
-/** A model of the page's data, ready to run: {config, embed, norm, layers: [{...}], cos, sin}. */
-async function loadModel(entry) {
-  const all = await unpack(entry.weights);
-  const weights = {};
+/** A model of the page's data, ready to run: {config, embed, norm, layers: [{...}], cos, sin}, and
+    the memory (kernel.js) that it computes in. */
+async function loadModel(entry, plain = false) {
+  const all = await unpack(entry.weights), { config } = entry;
+  const memory = new Memory(all.length + config.max_seq_len * scratchOf(config), plain);
+  const layers = Array.from({ length: config.n_layers }, () => ({}));
+  const model = { config, layers, memory, tokenizer: new Tokenizer(entry.tokenizer) };
   let start = 0;
   for (const [name, size] of entry.tensors) {
-    weights[name] = all.subarray(start, start + size);
-    start += size;
+    const weight = memory.take(size);
+    weight.set(all.subarray(start, (start += size)));
+    const [, layer, rest] = /^layers\.(\d+)\.(.*)$/.exec(name) ?? [];
+    if (layer) layers[layer][rest] = weight;
+    else model[name.replace("embed_tokens", "embed").replace(".weight", "")] = weight;
   }
-  const layers = [];
-  for (let i = 0; i < entry.config.n_layers; i++) {
-    const layer = {};
-    for (const name of Object.keys(weights)) {
-      const prefix = `layers.${i}.`;
-      if (name.startsWith(prefix)) layer[name.slice(prefix.length)] = weights[name];
-    }
-    layers.push(layer);
-  }
-  const model = { config: entry.config, embed: weights["embed_tokens.weight"],
-    norm: weights["norm.weight"], layers, tokenizer: new Tokenizer(entry.tokenizer) };
-  return Object.assign(model, ropeTables(entry.config));
+  memory.keep();
+  return Object.assign(model, ropeTables(config));
+}
+
+/** The floats that `forward` needs for a row. */
+function scratchOf({ dim, n_heads, n_kv_heads, head_dim, ffn_dim, vocab_size }) {
+  return 4 * dim + 2 * n_heads * head_dim + 2 * n_kv_heads * head_dim + 2 * ffn_dim + vocab_size;
 }
 
 /** cos and sin of the rotary angles, [positions, d / 2]: pair i of a head turns by
@@ -255,17 +256,18 @@ function forward(model, ids, caches, wanted = ids.map((_, r) => r)) {
     model.config;
   const R = ids.length, Q = n_heads * head_dim, W = n_kv_heads * head_dim;
   const positions = caches.map((cache) => (cache.reserve(1), cache.length++));
-  const x = new Float32Array(R * D), y = new Float32Array(R * D), added = new Float32Array(R * D);
-  const q = new Float32Array(R * Q), k = new Float32Array(R * W), v = new Float32Array(R * W);
-  const seen = new Float32Array(R * Q), gate = new Float32Array(R * F), up = new Float32Array(R * F);
+  const { memory } = model;
+  memory.release();
+  const [x, y, added, q, seen, k, v, gate, up] =
+    [D, D, D, Q, Q, W, W, F, F].map((width) => memory.take(R * width));
   const scores = new Float64Array(Math.max(...positions) + 1);
   ids.forEach((id, r) => x.set(model.embed.subarray(id * D, (id + 1) * D), r * D));
 
   model.layers.forEach((layer, l) => {
     normalise(y, x, layer["input_layernorm.weight"], R, eps);
-    multiply(q, y, layer["self_attn.q_proj.weight"], R, Q, D);
-    multiply(k, y, layer["self_attn.k_proj.weight"], R, W, D);
-    multiply(v, y, layer["self_attn.v_proj.weight"], R, W, D);
+    memory.multiply(q, y, layer["self_attn.q_proj.weight"], R, Q, D);
+    memory.multiply(k, y, layer["self_attn.k_proj.weight"], R, W, D);
+    memory.multiply(v, y, layer["self_attn.v_proj.weight"], R, W, D);
     normalise(q, q, layer["self_attn.q_norm.weight"], R * n_heads, eps);
     normalise(k, k, layer["self_attn.k_norm.weight"], R * n_kv_heads, eps);
     for (let r = 0; r < R; r++) {
@@ -278,22 +280,22 @@ function forward(model, ids, caches, wanted = ids.map((_, r) => r)) {
       const { k, v } = caches[r];
       attend(model.config, seen, q, k[l], v[l], r * Q, positions[r] + 1, scores);
     }
-    multiply(added, seen, layer["self_attn.o_proj.weight"], R, D, Q);
+    memory.multiply(added, seen, layer["self_attn.o_proj.weight"], R, D, Q);
     for (let i = 0; i < R * D; i++) x[i] += added[i];
 
     normalise(y, x, layer["post_attention_layernorm.weight"], R, eps);
-    multiply(gate, y, layer["mlp.gate_proj.weight"], R, F, D);
-    multiply(up, y, layer["mlp.up_proj.weight"], R, F, D);
+    memory.multiply(gate, y, layer["mlp.gate_proj.weight"], R, F, D);
+    memory.multiply(up, y, layer["mlp.up_proj.weight"], R, F, D);
     for (let i = 0; i < R * F; i++) gate[i] *= up[i] / (1 + Math.exp(-gate[i])); // silu(gate) * up
-    multiply(added, gate, layer["mlp.down_proj.weight"], R, D, F);
+    memory.multiply(added, gate, layer["mlp.down_proj.weight"], R, D, F);
     for (let i = 0; i < R * D; i++) x[i] += added[i];
   });
 
-  const last = new Float32Array(wanted.length * D), logits = new Float32Array(wanted.length * V);
+  const last = memory.take(wanted.length * D), logits = memory.take(wanted.length * V);
   wanted.forEach((r, i) => last.set(x.subarray(r * D, (r + 1) * D), i * D));
   normalise(last, last, model.norm, wanted.length, eps);
-  multiply(logits, last, model.embed, wanted.length, V, D); // the embeddings are the output, too
-  return logits;
+  memory.multiply(logits, last, model.embed, wanted.length, V, D); // the embeddings, once more
+  return logits.slice();
 }
 
 // -- from logits to a token -----------------------------------------------------------------------

@@ -26,13 +26,13 @@ function searchView() {
   const top = desk({ entries, button,
     controls: [field("Method", method), field("Verifier", verifier), budget.element],
     examples: [
-      example("a heuristic prunes the only way", "Make 53 with 4, 7, 25.", "beam", "distance"),
-      example("the exact verifier keeps it", "Make 53 with 4, 7, 25.", "beam", "exact"),
-      example("35 from 18, 2, 19", "Make 35 with 18, 2, 19.", "beam", "distance"),
+      example("a heuristic prunes the only ways", "Make 35 with 3, 15, 7.", "beam", "distance"),
+      example("the exact verifier keeps them", "Make 35 with 3, 15, 7.", "beam", "exact"),
+      example("one way is pruned, another stays", "Make 35 with 18, 2, 19.", "beam", "distance"),
       example("tree search on four numbers", "Make 24 with 3, 5, 7, 9.", "mcts", "exact"),
     ] });
-  top.ask("Make 53 with 4, 7, 25.");
-  [method.value, verifier.value] = ["tree", "exact"];
+  top.ask("Make 35 with 3, 15, 7.");
+  [method.value, verifier.value] = ["beam", "distance"];
 
   async function run(job) {
     const asked = top.read();
@@ -56,7 +56,8 @@ function searchView() {
   }
 
   function show(search, outcome) {
-    const places = walk(search.root).slice(1), count = (s) => places.filter((p) => p.state === s).length;
+    const places = walk(search.root).slice(1);
+    const count = (state) => places.filter((place) => place.state === state).length;
     drawTree(picture, search);
     picture.setAttribute("aria-label", `A tree of ${plural(places.length, "step")}`);
     const lost = places.filter((p) => p.state === "pruned" &&
@@ -101,34 +102,37 @@ function searchView() {
 
 /** What the last step of a place says. */
 function stepText(place) {
-  const said = place.text.slice(place.parent?.text.length ?? 0);
+  const said = place.text.slice(place.parent?.text.length ?? 0).replace(/<\/?answer>/g, " ");
   return said.trim().replace(/,$/, "").replaceAll("\n", " ").slice(0, 30) || "…";
 }
+
+const ROW = 26, FIRST = 96, COLUMN = 158, LETTER = 7.6; // pixels
+
+/** A label that fits into a column. */
+const shorten = (text) => (text.length > 15 ? `${text.slice(0, 14)}…` : text);
 
 /** The tree from left to right: leaves one under the other, a parent in the middle of its children.
     Signs and lines say the state; colour only repeats it. */
 function drawTree(box, search) {
-  const ROW = 26, FIRST = 96, COLUMN = 152;
   let rows = 0, deepest = 0;
   const lines = [], marks = [];
   function lay(place, depth) {
     deepest = Math.max(deepest, depth);
     const ys = place.children.map((child) => lay(child, depth + 1));
     const y = ys.length ? (ys[0] + ys.at(-1)) / 2 : ROW * (rows++ + 0.7);
-    const x = depth ? FIRST + (depth - 1) * COLUMN : 14;
+    const x = depth ? FIRST + (depth - 1) * COLUMN : 14, label = shorten(stepText(place));
     place.children.forEach((child, i) => {
-      const to = FIRST + depth * COLUMN - 10, from = depth ? x + COLUMN - 34 : x + 12, mid = (from + to) / 2;
+      const from = x + 20 + LETTER * (depth ? label.length : 0), to = FIRST + depth * COLUMN - 8;
+      const mid = Math.max((from + to) / 2, to - 24);
       lines.push(svg("path", { class: `line ${child.state}`,
-        d: `M${from},${y} C${mid},${y} ${mid},${ys[i]} ${to},${ys[i]}` }));
+        d: `M${from},${y} H${to - 48} C${mid},${y} ${mid},${ys[i]} ${to},${ys[i]}` }));
     });
     const [sign] = STATES[place.state];
-    const label = depth ? stepText(place) : "start";
     marks.push(svg("g", { class: `place ${place.state}` },
       svg("title", {}, `${place.text.trim() || "the problem"}\nscore ${place.score.toFixed(2)}, ` +
         place.state),
       svg("text", { x, y: y + 4, class: "sign" }, depth ? sign : "◆"),
-      ...(depth ? [svg("text", { x: x + 16, y: y + 4 }, label.length > 15 ? `${label.slice(0, 14)}…` : label)]
-        : [])));
+      ...(depth ? [svg("text", { x: x + 16, y: y + 4 }, label)] : [])));
     return y;
   }
   lay(search.root, 0);

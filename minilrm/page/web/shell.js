@@ -108,6 +108,16 @@ function modelOf(entry) {
 const millions = (n) => `${(n / 1e6).toFixed(1)}M parameters`;
 const nameOf = (entry) => `${entry.label} (${millions(entry.parameters)})`;
 
+/** The models of the first task that two of them share, the one before reinforcement learning first;
+    null if there are no two. */
+function sameTask() {
+  return ENTRIES.map(({ task }) => ENTRIES.filter((other) => other.task === task))
+    .find((alike) => alike.length > 1) ?? null;
+}
+
+/** The model that a view opens with: the one after reinforcement learning, if there is one. */
+const FIRST_SHOWN = Math.max(0, ENTRIES.indexOf(sameTask()?.[1]));
+
 /** A question that the reader typed, as a problem; or a text that says what is missing. */
 function problemOf(task, question) {
   question = question.trim().replace(/\s+/g, " ");
@@ -126,11 +136,11 @@ function problemOf(task, question) {
 
 /** The row with which each view begins: which model, which problem, and the reader's own controls.
     read() -> {entry, task, problem, temperature, seed} or null, after it has said what is missing. */
-function desk({ entries, ids = ["model"], controls = [], temperature = 1, button, examples = [] }) {
-  let next = 0, seed = 1;
+function desk({ entries, ids = ["Model"], controls = [], button, examples = [], first = 0, seed = 1 }) {
+  let next = 0;
   const names = ids.map((id) => [id, select(entries.map((entry, i) => [i, nameOf(entry)]), change)]);
   const question = element("input", { type: "text", "aria-label": "Problem", spellcheck: "false" });
-  const heat = slider("Temperature", { min: 0, max: 2, step: 0.1, value: temperature,
+  const heat = slider("Temperature", { min: 0, max: 2, step: 0.1, value: 1,
     show: (t) => (t ? t.toFixed(1) : "0, greedy") });
   const note = element("p", { class: "note", role: "status" });
   const entryOf = (i) => entries[Number(names[i][1].value)];
@@ -150,16 +160,16 @@ function desk({ entries, ids = ["model"], controls = [], temperature = 1, button
   }
   const form = element("form", { class: "desk", onsubmit: (event) => event.preventDefault() },
     element("div", { class: "ask" }, question, button.element,
-      element("button", { type: "button", onclick: change }, "Another problem"),
+      element("button", { type: "button", onclick: change }, "Draw a problem"),
       element("button", { type: "button", title: "The same problem, other random numbers",
-        onclick: () => (seed++, button.stop(), setTimeout(button.press, 60)) }, "Other numbers")),
+        onclick: () => (seed++, button.stop(), setTimeout(button.press, 60)) }, "Draw again")),
     element("div", { class: "row" }, ...names.map(([id, box]) => field(id, box)), heat.element,
       ...controls),
     ...(examples.length ? [element("p", { class: "examples" }, "Try: ",
       ...examples.map(({ label, set }) => element("button", { type: "button", class: "link",
         onclick: () => (set(), button.stop(), setTimeout(button.press, 60)) }, label)))] : []),
     note);
-  names.forEach(([, box], i) => (box.value = String(Math.min(i, entries.length - 1))));
+  names.forEach(([, box], i) => (box.value = String(Math.min(first + i, entries.length - 1))));
   change();
   return { element: form, read, change, ask: (text) => (question.value = text),
     seed: (given) => (seed = given) };
@@ -191,15 +201,4 @@ function showTokens(box, model, task, chain) {
   const pieces = model.tokenizer.pieces(ids), word = task.reflection?.word;
   for (let i = box.children.length; i < ids.length; i++)
     box.append(tokenElement(pieces[i], chain.tokens[i], word));
-}
-
-/** The rule of the switch: the word for another attempt may not be said, or is put in behind each
-    attempt that the model itself rejects. */
-function ruleOf(model, task, how) {
-  const reflection = task.reflection;
-  if (!reflection || how === "free") return undefined;
-  if (how === "banned") return () => ({ ban: reflection.ban });
-  const again = model.tokenizer.encode(reflection.again);
-  return (chain) => (model.tokenizer.decode(chain.ids.slice(-2)).endsWith(reflection.reject)
-    ? { insert: again } : {});
 }

@@ -11,7 +11,7 @@ function thinkView() {
     show: (i) => ["5 tokens/s", "20 tokens/s", "80 tokens/s", "as fast as it can"][i] });
   const fold = element("input", { type: "checkbox", onchange: showFold });
   const button = startButton("Think", (job) => think(job));
-  const top = desk({ entries: ENTRIES, button, controls: [pace.element,
+  const top = desk({ entries: ENTRIES, first: FIRST_SHOWN, button, controls: [pace.element,
     element("label", { class: "check" }, fold, "Fold the thinking")] });
   let now = null; // {model, task, problem, chain, seed, temperature, why}
   const chains = []; // all chains on this problem, newest last
@@ -51,7 +51,8 @@ function thinkView() {
       .filter(Boolean).join(" · ");
     trace.dataset.done = chain.ended;
     showFold();
-    look(trace.children.length - 1, false);
+    const surest = Math.min(...chain.tokens.filter((token) => token.sampled).map(({ p }) => p));
+    look(chain.tokens.findIndex(({ p }) => p === surest), false);
     showEarlier();
   }
 

@@ -1,0 +1,188 @@
+"""The page that runs the model: it answers as Python does, it runs in a browser, it refuses what it
+cannot run.
+
+Under node its transformer, tokenizer and judges are compared with ours; in headless Chromium the
+whole page is opened from its file. Where one of them is not installed, its tests are skipped.
+"""
+
+import json
+import random
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+import torch
+
+from minilrm import page
+from minilrm.checkpoint import open_model, save
+from minilrm.model import SCALES, ModelConfig, Transformer
+from minilrm.page.packing import pack
+from minilrm.page.writer import assemble, json_in_html, thinking_page
+from minilrm.sampler.picking import Picker, uniform_noise
+from minilrm.tasks import get_task
+from minilrm.tasks.countdown import make_problem
+
+ROOT = Path(__file__).resolve().parent.parent
+WEB = ROOT / "minilrm" / "page" / "web"
+NODE = shutil.which("node")
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("chrome")
+node = pytest.mark.skipif(NODE is None, reason="node is not installed")
+chromium = pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")
+
+MODEL = ("page.js", "kernel.js", "judge.js", "tree.js")
+
+
+def ask_node(call, scripts=MODEL, **request):
+    """What a function of tests/page_driver.js answers."""
+    done = subprocess.run(
+        [NODE, str(ROOT / "tests" / "page_driver.js"), str(WEB)],
+        input=json.dumps({"scripts": scripts, "call": call, **request}),
+        capture_output=True,
+        encoding="utf-8",
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+@pytest.fixture(scope="module")
+def countdown():
+    return pack("countdown-base", n_problems=40)
+
+
+# -- parity ----------------------------------------------------------------------------------------
+
+
+@node
+@pytest.mark.parametrize(
+    "name, longest", [("countdown-base", 40), ("multiplication-base", 24), ("gsm8k-mini-base", 12)]
+)
+def test_the_page_answers_as_python_does(name, longest):
+    """40 problems: the prompt's ids, each sampled token, and the logits within 1e-4. A token is
+    compared behind the page's own tokens: while they agree, the two have said the same."""
+    entry = pack(name, n_problems=40)
+    _, model, tokenizer, info = open_model(name)
+    task = get_task(info.task)
+    prompts = [problem["prompt"] for problem in entry["task"]["problems"]]
+    u = uniform_noise(len(prompts), longest, seed=7)
+    told = ask_node(
+        "complete",
+        entry=entry,
+        prompts=prompts,
+        uniform=u.tolist(),
+        longest=longest,
+        temperature=1,
+    )
+    assert told["encoded"] == [task.encode_prompt(tokenizer, prompt) for prompt in prompts]
+    rows = [torch.tensor(p + a) for p, a in zip(told["encoded"], told["ids"], strict=True)]
+    padded = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True)
+    with torch.no_grad():
+        logits = model(padded)
+    for i, (prompt, ids) in enumerate(zip(told["encoded"], told["ids"], strict=True)):
+        behind = logits[i, len(prompt) - 1 : len(prompt) - 1 + len(ids)]
+        torch.testing.assert_close(torch.tensor(told["first"][i]), behind[0], rtol=0, atol=1e-4)
+        assert Picker(1.0)(behind, u[i, : len(ids)])[0].tolist() == ids
+        assert told["ended"][i] == ("eos" if ids[-1] == tokenizer.eos_id else "length")
+
+
+@node
+def test_greedy_and_the_end_of_the_context(countdown):
+    told = ask_node(
+        "complete",
+        entry={**countdown, "config": {**countdown["config"], "max_seq_len": 40}},
+        prompts=[countdown["task"]["problems"][0]["prompt"]],
+        uniform=[[0.5] * 99],
+        longest=99,
+        temperature=0,
+    )
+    _, model, _, _ = open_model("countdown-base")
+    with torch.no_grad():
+        logits = model(torch.tensor([told["encoded"][0] + told["ids"][0]]))[0]
+    start = len(told["encoded"][0]) - 1
+    assert logits[start:-1].argmax(-1).tolist() == told["ids"][0]
+    assert start + 1 + len(told["ids"][0]) <= 41 and told["ended"][0] in ("eos", "length")
+
+
+@node
+def test_text_is_cut_as_in_python(countdown):
+    tokenizer = open_model("countdown-base").tokenizer
+    texts = ["It's 12+7\r\n\r\n  ¿Cuánto?  ", "<think></think><answer>", "naïve 日本 🙂\u2028x\u0085y",
+             "a" * 300, " \t\ufeff 'total' we'll", "", "#### 1,234.50\n\n", "e\u0301te\u0301"]  # fmt: skip
+    rng = random.Random(1)
+    texts += ["".join(rng.choices("ab1 \n'.,ñ-<>#€", k=30)) for _ in range(40)]
+    told = ask_node("encode", entry=countdown, texts=texts)
+    assert [one["ids"] for one in told] == [tokenizer.encode(text) for text in texts]
+    assert [one["back"] for one in told] == texts
+
+
+@node
+def test_answers_are_judged_as_the_task_does(countdown):
+    problem = make_problem([4, 7, 25], 53)
+    sums = ["4*7+25", "25+(7*4)", "25-(7-4)", "-(-25-4*7)", "-4*7+30", "2*(6/3)", "4**7", "(1",
+            "25+4 *7", "07", "4*7=28", "53", "25/0", "7-25+4", "8/(3-8/3)", "", "4*(7+25)"]  # fmt: skip
+    texts = [f" 4*7=28, 28+25=53 ok\n<answer>{s}</answer>" for s in sums]
+    texts += [" 25-7=18, 18+4=22 no\nwait,", " 4*7=28,", " 25+7=32,", " 4*7=29,", " 4*4=16,",
+              " 25+7=32, 32+4=36 no\nwait, 7*4=28,", "<answer>53</answer><answer>4</answer>"]  # fmt: skip
+    task = get_task("countdown")
+    told = ask_node("judge", task=countdown["task"], texts=texts,
+                    problem={"numbers": [4, 7, 25], "target": 53})  # fmt: skip
+    for text, one in zip(texts, told, strict=True):
+        assert one["right"] == task.grade(problem, text).correct, text
+        assert one["key"] == task.vote_key(problem, task.read_answer(text)), text
+        if "answer" not in text:
+            assert one["alive"] == task.step_labels(problem, text)[-1], text
+
+
+@node
+def test_numbers_are_read_as_the_task_does():
+    task, mark = get_task("gsm8k-mini"), {"judge": "answer", "mark": "####"}
+    problem = task.question("What is 1000 + 234.5?")
+    problem = type(problem)(**{**vars(problem), "answer": "1234.5"})
+    said = ["1,234.50", "$1234.5", "1234.5.", "1,23", "-1234.5", "01234.50", "--1", "1e3", "", "٣"]
+    texts = [f"\n#### {s}" for s in said] + ["#### 1\n#### 2", "nothing"]
+    told = ask_node("judge", task=mark, texts=texts, problem={"answer": "1234.5"})
+    for text, one in zip(texts, told, strict=True):
+        assert one["right"] == task.grade(problem, text).correct, text
+
+
+# -- search and rules ------------------------------------------------------------------------------
+
+
+@node
+@pytest.mark.parametrize("method", ["beam", "tree", "mcts"])
+def test_a_search_solves_and_keeps_its_budget(countdown, method):
+    problem = next(p for p in countdown["task"]["problems"] if p["question"])
+    asked = {"entry": countdown, "problem": problem, "seed": 3, "verifier": "exact"}
+    told = ask_node("searchFor", method=method, budget=400, **asked)
+    assert told["right"] is True and told["tokens"] <= 400
+    assert sum(place["state"] == "chosen" for place in told["places"]) == 1
+    little = ask_node("searchFor", method=method, budget=10, **asked)
+    assert little["tokens"] == 10 and little["chosen"] is None
+
+
+@node
+def test_the_heuristic_prunes_the_only_ways(countdown):
+    """The page's ready example: 35 out of 3, 15, 7 goes through 5 or 105, and 45, 22, 21 are
+    nearer."""
+    prompt = get_task("countdown").render(make_problem([3, 15, 7], 35))
+    problem = {"numbers": [3, 15, 7], "target": 35, "prompt": prompt}
+    asked = {"entry": countdown, "problem": problem, "method": "beam", "budget": 400, "seed": 1}
+    by = {v: ask_node("searchFor", verifier=v, **asked) for v in ("distance", "exact")}
+    assert any(p["state"] == "pruned" and p["alive"] for p in by["distance"]["places"])
+    assert by["distance"]["chosen"] is None and by["exact"]["right"] is True
+
+
+@node
+def test_the_word_is_banned_or_put_in(countdown):
+    prompts = [problem["prompt"] for problem in countdown["task"]["problems"][:12]]
+    told = {how: ask_node("ruled", entry=countdown, prompts=prompts, how=how, longest=60)
+            for how in ("free", "banned", "forced")}  # fmt: skip
+    again = open_model("countdown-base").tokenizer.encode("\nwait, ")
+    assert not any("wait" in one["text"] for one in told["banned"])
+    assert any(one["put"] for one in told["forced"])
+    for one in told["forced"]:
+        assert one["put"] == (again * 9)[: len(one["put"])]
+        assert " no\n<answer>" not in one["text"]
+    assert not any(one["put"] for one in told["free"])
