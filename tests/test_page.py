@@ -186,3 +186,103 @@ def test_the_word_is_banned_or_put_in(countdown):
         assert one["put"] == (again * 9)[: len(one["put"])]
         assert " no\n<answer>" not in one["text"]
     assert not any(one["put"] for one in told["free"])
+
+
+# -- in a browser ----------------------------------------------------------------------------------
+
+
+def in_chromium(path, view, profile):
+    """The page's document after it has run, and what it said in the console."""
+    command = [CHROMIUM, "--headless=new", "--disable-gpu", "--no-sandbox", "--dump-dom",
+               "--enable-logging=stderr", f"--user-data-dir={profile}",
+               "--virtual-time-budget=20000", f"{path.as_uri()}#{view}"]  # fmt: skip
+    done = subprocess.run(command, capture_output=True, timeout=180)
+    said = [line for line in done.stderr.decode("utf-8", "replace").splitlines()
+            if "CONSOLE" in line]  # fmt: skip
+    return done.stdout.decode("utf-8"), said
+
+
+@chromium
+def test_the_page_runs_in_a_browser(countdown, tmp_path):
+    """From its file, under its policy: no error in the console, a chain written, a tree drawn."""
+    path = tmp_path / "page.html"
+    path.write_bytes(thinking_page([countdown]))
+    document, said = in_chromium(path, "think", tmp_path / "profile")
+    assert not said
+    chain = re.search(r'class="trace"[^>]*data-done="eos"[^>]*>(.*?)</div>', document, re.DOTALL)
+    tokens = re.findall(r'<span class="token"', chain[1])
+    assert len(tokens) > 20 and "&lt;answer&gt;" in chain[1]
+    assert len(re.findall(r'class="way"', document)) == 8  # the alternatives at one place
+    document, said = in_chromium(path, "search", tmp_path / "profile")
+    assert not said
+    places = int(re.search(r'class="tree"[^>]*data-done="(\d+)"', document)[1])
+    assert len(re.findall(r'<g class="place ', document)) == places > 8
+
+
+# -- the file, and what is refused -----------------------------------------------------------------
+
+
+def test_the_page_is_one_file_that_lets_nothing_else_in(countdown):
+    text = thinking_page([countdown, countdown]).decode()
+    policy = re.search(r'Content-Security-Policy" content="([^"]*)"', text)[1]
+    assert "default-src 'none'" in policy and "unsafe-inline" not in policy
+    assert policy.count("sha256-") == text.count("<script>") + text.count("<style>")
+    assert not re.search(r'(?:src|href)\s*=\s*["\']?(?:http|//)', text)
+    code = "".join(path.read_text(encoding="utf-8") for path in WEB.glob("*.js"))
+    assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(", code)
+    data = json.loads(re.search(r'id="data">(.*?)</script>', text, re.DOTALL)[1])
+    assert len(data["models"]["shared"]) == 2  # tokenizer and task, once for both
+
+
+def test_a_text_cannot_leave_the_data():
+    hostile = {"question": "</script><script>alert(1)</script><!--"}
+    page_ = assemble("page.html", "page.css", (), hostile).decode()
+    assert page_.count("</script>") == 1 and "alert(1)" in page_
+    assert json.loads(json_in_html(hostile)) == hostile
+
+
+def test_the_scripts_can_be_read():
+    for path in WEB.iterdir():
+        lines = path.read_text(encoding="utf-8").splitlines()
+        assert len(lines) <= 400, path.name
+        assert not [line for line in lines if len(line) > 100], path.name
+
+
+@pytest.fixture
+def refused(capsys):
+    def run(*words):
+        with pytest.raises(SystemExit) as stopped:
+            page.main([str(word) for word in words])
+        said = capsys.readouterr().err
+        assert stopped.value.code == 2 and said.count("\n") == 1 and said.startswith("error: ")
+        return said
+
+    return run
+
+
+def test_what_the_page_cannot_run_is_one_line(refused, tmp_path, monkeypatch):
+    out, small = ("--out", tmp_path / "page.html"), SCALES["pico"]
+    tokenizer = open_model("countdown-base").tokenizer
+    for name, config, words in (
+        ("no-norm", ModelConfig(**{**vars(small), "qk_norm": False}), "another architecture (qk_"),
+        ("no-task", small, "does not say what it is for"),
+    ):
+        save(tmp_path / name, Transformer(config), tokenizer)
+        assert words in refused(*out, "--checkpoint", tmp_path / name)
+    monkeypatch.setattr(page.packing, "ForeignTokenizer", type(tokenizer))
+    assert "tokenizer of another project" in refused(*out, "--checkpoint", "countdown-base")
+    monkeypatch.undo()
+    assert "--out" in refused() and "--watch" in refused(*out, "--watch", tmp_path)
+    assert "no checkpoint" in refused(*out, "--checkpoint", "nothing-base")
+    assert "reads a file" in refused(*out, "--checkpoint", "countdown-base", "--task", "gsm8k")
+    assert "as many labels" in refused(*out, "--label", "one", "--checkpoint", "a", "b")
+    assert not (tmp_path / "page.html").exists()
+
+
+def test_the_command_writes_a_page(tmp_path, capsys):
+    out = tmp_path / "page.html"
+    page.main(["--out", str(out), "--checkpoint", "countdown-base", "--checkpoint",
+               "multiplication-base", "--problems", "3"])  # fmt: skip
+    assert re.search(r"page.html: [0-9.]+ MB", capsys.readouterr().out)
+    assert out.stat().st_size < 3_500_000
+    assert all(name in out.read_text() for name in ("countdown-base", "multiplication-base"))

@@ -29,7 +29,7 @@ function chainsView() {
 
   /** One chain's card: its text as it grows, then its answer and what it cost. */
   function card(chain, task) {
-    const text = element("div", { class: "trace small", tabindex: "0", "aria-label": "Chain text" });
+    const text = element("div", { class: "trace small", tabindex: "0", "aria-label": "Chain" });
     const foot = element("footer", {}, "…");
     let over = false;
     function update(model, problem) {

@@ -1,6 +1,6 @@
 "use strict";
-/* Before and after reinforcement learning: one problem and one set of random numbers, two models; and
-   what becomes of both when the word for another attempt is banned, or put in by force. */
+/* Before and after reinforcement learning: one problem and one set of random numbers, two models;
+   and what becomes of both when the word for another attempt is banned, or put in by force. */
 
 const TALLY = 20; // problems
 
@@ -78,12 +78,13 @@ function compareView() {
     const heads = ["model", `right, of ${n}`, "tokens per answer",
       ...(traced ? [`“${traced.word}”, in all`] : [])];
     table.replaceChildren(element("table", {}, element("caption", {},
-      `The first ${n} problems of this page, one answer each. So few say little: the figures of the ` +
-      "project are of a thousand."),
+      `The first ${n} problems of this page, one answer each. So few say little: the project's ` +
+      "figures are of a thousand."),
     element("thead", {}, element("tr", {}, ...heads.map((head) => element("th", {}, head)))),
     element("tbody", {}, ...rows.map(([label, right, length, ...again]) =>
       element("tr", {}, element("th", {}, label), element("td", {}, String(right)),
-        element("td", {}, length.toFixed(1)), ...again.map((a) => element("td", {}, String(a))))))));
+        element("td", {}, length.toFixed(1)),
+        ...again.map((count) => element("td", {}, String(count))))))));
   }
 
   return { start: button.press, element: element("div", {}, top.element,

@@ -1,11 +1,11 @@
 "use strict";
-/* Answers: read out of what a model wrote, graded, and put to the vote, as minilrm/tasks/ does. What a
-   model wrote is read by a small grammar, never run. */
+/* Answers: read out of what a model wrote, graded, and put to the vote, as minilrm/tasks/ does.
+   What a model wrote is read by a small grammar, never run. */
 
-// -- expressions, as in tasks/expressions.py --------------------------------------------------------
+// -- expressions, as in tasks/expressions.py ------------------------------------------------------
 
-/** The tree of an expression: a BigInt, or [operator, left, right], or ["-", tree]; null if the text
-    is none.
+/** The tree of an expression: a BigInt, or [operator, left, right], or ["-", tree]; null if the
+    text is none.
 
         sum     = [ "-" ] product { ("+" | "-") product }
         product = factor { ("*" | "/") factor }
@@ -91,7 +91,7 @@ function termsOf(tree, ops, inverse) {
   return [...termsOf(tree[1], ops, inverse), ...termsOf(tree[2], ops, turned)];
 }
 
-// -- answers ----------------------------------------------------------------------------------------
+// -- answers --------------------------------------------------------------------------------------
 
 /** All answers of a text, as the task marks them. */
 function answersIn(task, text) {
@@ -107,7 +107,8 @@ function readAnswer(task, text) {
   return found.length === 1 && found[0] ? found[0] : null;
 }
 
-/** A written number, strictly (tasks/calculator.py): "$1,234.50" -> "1234.5"; null if it is none. */
+/** A written number, strictly (tasks/calculator.py): "$1,234.50" -> "1234.5"; null if it is none.
+    */
 function readNumber(text) {
   const form = /^(-?)\$?(-?)([0-9]{1,3}(?:,[0-9]{3})+|[0-9]*)(?:\.([0-9]*))?%?(?:(?<=[0-9%])\.)?$/;
   const found = form.exec(text.trim());
@@ -144,7 +145,7 @@ function isRight(task, problem, text) {
   return (readNumber(given) ?? given) === (readNumber(problem.answer) ?? problem.answer);
 }
 
-// -- countdown's steps ------------------------------------------------------------------------------
+// -- countdown's steps ----------------------------------------------------------------------------
 
 /** All that one step can make of two numbers, whole and not negative. */
 function movesOf(a, b) {
@@ -163,7 +164,8 @@ function withinReach(numbers, target) {
 }
 
 /** What stands after the steps written so far: {left: numbers still to be used, alive: whether the
-    target is still within reach, last: the last result}. An attempt that is announced begins anew. */
+    target is still within reach, last: the last result}. An attempt that is announced begins anew.
+    */
 function followSteps(problem, text) {
   let left = [...problem.numbers], alive = true, last = null;
   for (const part of text.match(/[^,\n]*[,\n]|[^,\n]+$/g) || []) {
@@ -185,8 +187,8 @@ function followSteps(problem, text) {
     there. */
 function useStep(left, [, a, operator, b, made]) {
   [a, b, made] = [a, b, made].map(Number);
-  const right = operator === "+" ? a + b : operator === "-" ? a - b : operator === "*" ? a * b : a / b;
-  if (right !== made) return false;
+  const results = { "+": a + b, "-": a - b, "*": a * b, "/": a / b };
+  if (results[operator] !== made) return false;
   for (const operand of [a, b]) {
     const at = left.indexOf(operand);
     if (at < 0) return false;
@@ -196,7 +198,7 @@ function useStep(left, [, a, operator, b, made]) {
   return true;
 }
 
-// -- the word for another attempt -------------------------------------------------------------------
+// -- the word for another attempt -----------------------------------------------------------------
 
 /** The rule of the switch: the word for another attempt may not be said, or is put in behind each
     attempt that the model itself rejects. */

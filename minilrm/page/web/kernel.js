@@ -1,8 +1,10 @@
 "use strict";
-/* The one loop in which the time goes, a second time: `multiply` of page.js in WebAssembly, four numbers
-   at once (SIMD). The page stands without it: where it is missing, page.js computes by itself.
+/* The one loop in which the time goes, a second time: `multiply` of page.js in WebAssembly, four
+   numbers at once (SIMD). The page stands without it: where it is missing, page.js computes by
+   itself.
 
-   The module is put together here, instruction by instruction, so that nobody has to trust bytes. */
+   The module is put together here, instruction by instruction, so that nobody has to trust bytes.
+   */
 
 // Instructions, by their names in the specification. SIMD ones begin with 0xfd.
 const OP = { loop: [0x03, 0x40], end: [0x0b], branchIf: (depth) => [0x0d, depth],
@@ -68,7 +70,7 @@ function kernelModule() {
   const text = (name) => [name.length, ...new TextEncoder().encode(name)];
   const section = (id, ...content) => [id, ...leb(content.flat().length), ...content.flat()];
   const INT = 0x7f, V128 = 0x7b;
-  const locals = [2, 11, INT, 5, V128]; // eleven whole numbers and five vectors besides the arguments
+  const locals = [2, 11, INT, 5, V128]; // besides the arguments: whole numbers, vectors
   const code = [...locals, ...kernelBody()];
   return new Uint8Array([0, 0x61, 0x73, 0x6d, 1, 0, 0, 0,
     ...section(1, [1, 0x60, 6, INT, INT, INT, INT, INT, INT, 0]),
@@ -78,8 +80,8 @@ function kernelModule() {
     ...section(10, [1], leb(code.length), code)]);
 }
 
-/** Room for floats, and `multiply` on them. With SIMD all of it is one memory of WebAssembly; without,
-    arrays of JavaScript. */
+/** Room for floats, and `multiply` on them. With SIMD all of it is one memory of WebAssembly;
+    without, arrays of JavaScript. */
 class Memory {
   constructor(floats, plain = false) {
     this.used = this.kept = 0;

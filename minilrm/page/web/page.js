@@ -7,8 +7,8 @@
    logits -> a token     distribution, draw
    tokens -> chains      Chain, step
 
-   In shapes R is the number of rows (tokens that are read together), D the width of the model, H the
-   query heads, K the key heads, d the width of a head, V the vocabulary. Matrices are flat
+   In shapes R is the number of rows (tokens that are read together), D the width of the model, H
+   the query heads, K the key heads, d the width of a head, V the vocabulary. Matrices are flat
    Float32Arrays, row after row, as PyTorch lays them out. */
 
 // -- weights --------------------------------------------------------------------------------------
@@ -29,8 +29,8 @@ async function gunzip(bytes) {
 
 /** Packed weights -> one Float32Array.
 
-    A bfloat16 is the upper half of a float32. All upper bytes come first (sign and exponent: they are
-    alike, so they compress well), then all lower ones. */
+    A bfloat16 is the upper half of a float32. All upper bytes come first (sign and exponent: they
+    are alike, so they compress well), then all lower ones. */
 async function unpack(base64) {
   const planes = await gunzip(bytesOf(base64));
   const n = planes.length / 2;
@@ -87,17 +87,17 @@ class Tokenizer {
   constructor({ pattern, specials, tokens, eos }) {
     this.words = new RegExp(pattern, "gu");
     this.specials = specials;
-    this.tokens = [...specials.map((name) => bytesToText(new TextEncoder().encode(name))), ...tokens];
+    this.tokens = [...specials.map(textOfBytes), ...tokens];
     this.ids = new Map(tokens.map((token, i) => [token, specials.length + i]));
     this.eos = eos;
   }
 
-  /** Text -> ids: cut it into words; in each, merge the pair that was learnt first, again and again.
-      A pair that makes a known token is a merge, and a lower id was learnt earlier. */
+  /** Text -> ids: cut it into words; in each, merge the pair that was learnt first, again and
+      again. A pair that makes a known token is a merge, and a lower id was learnt earlier. */
   encode(text) {
     const ids = [];
     for (const [word] of text.matchAll(this.words)) {
-      const symbols = [...bytesToText(new TextEncoder().encode(word))];
+      const symbols = [...textOfBytes(word)];
       for (;;) {
         let first = Infinity, at = -1;
         for (let i = 0; i + 1 < symbols.length; i++) {
@@ -117,7 +117,8 @@ class Tokenizer {
     return Uint8Array.from(this.tokens[id], (character) => character.charCodeAt(0));
   }
 
-  /** The text of each token. A character whose bytes are spread over tokens stands with the last. */
+  /** The text of each token. A character whose bytes are spread over tokens stands with the last.
+      */
   pieces(ids) {
     const decoder = new TextDecoder();
     return ids.map((id) => decoder.decode(this.bytes(id), { stream: true }));
@@ -130,8 +131,9 @@ class Tokenizer {
   }
 }
 
-function bytesToText(bytes) {
-  return String.fromCharCode(...bytes);
+/** The UTF-8 bytes of a text, as a text with one character for each byte. */
+function textOfBytes(text) {
+  return String.fromCharCode(...new TextEncoder().encode(text));
 }
 
 // -- the transformer ------------------------------------------------------------------------------
@@ -143,8 +145,8 @@ class Cache {
     this.width = n_kv_heads * head_dim;
     this.length = 0;
     this.room = room;
-    const empty = () => Array.from({ length: n_layers }, () => new Float32Array(room * this.width));
-    [this.k, this.v] = [empty(), empty()];
+    const layers = Array.from({ length: n_layers });
+    [this.k, this.v] = [0, 1].map(() => layers.map(() => new Float32Array(room * this.width)));
   }
 
   /** Room for n more tokens. */
@@ -161,14 +163,13 @@ class Cache {
 
   /** A copy that goes its own way: how a chain branches without reading anything again. */
   fork() {
-    const copy = Object.assign(Object.create(Cache.prototype), this);
-    [copy.k, copy.v] = [this.k.map((a) => a.slice()), this.v.map((a) => a.slice())];
-    return copy;
+    const [k, v] = [this.k, this.v].map((side) => side.map((array) => array.slice()));
+    return Object.assign(Object.create(Cache.prototype), this, { k, v });
   }
 }
 
-/** out [R, O] = x [R, I] times the transpose of weight [O, I]. Nearly all of the time goes here. Four
-    rows at once, so that a weight that was fetched from memory is used four times. */
+/** out [R, O] = x [R, I] times the transpose of weight [O, I]. Nearly all of the time goes here.
+    Four rows at once, so that a weight that was fetched from memory is used four times. */
 function multiply(out, x, weight, R, O, I) {
   let r = 0;
   for (; r + 4 <= R; r += 4) {
@@ -228,7 +229,8 @@ function rotate(model, x, start, heads, position) {
 /** out, from `start`: softmax(q k^T / sqrt(d)) v for all H heads of one token, over the `length`
     tokens it may see. Query head h reads key head h K / H (grouped-query attention). */
 function attend(config, out, q, k, v, start, length, scores) {
-  const { n_heads: H, n_kv_heads: K, head_dim: d } = config, width = K * d, scale = 1 / Math.sqrt(d);
+  const { n_heads: H, n_kv_heads: K, head_dim: d } = config;
+  const width = K * d, scale = 1 / Math.sqrt(d);
   for (let h = 0; h < H; h++) {
     const query = start + h * d, head = Math.floor((h * K) / H) * d;
     let largest = -Infinity, total = 0;
@@ -247,8 +249,8 @@ function attend(config, out, q, k, v, start, length, scores) {
   }
 }
 
-/** Read R tokens: row r is the token ids[r] at the end of caches[r]. Rows may share a cache (a prompt,
-    read at once) or have one each (many chains, one token further); both may be mixed.
+/** Read R tokens: row r is the token ids[r] at the end of caches[r]. Rows may share a cache (a
+    prompt, read at once) or have one each (many chains, one token further); both may be mixed.
 
     Returns the logits of the rows in `wanted`, flat, [wanted, V]. */
 function forward(model, ids, caches, wanted = ids.map((_, r) => r)) {
@@ -300,8 +302,8 @@ function forward(model, ids, caches, wanted = ids.map((_, r) => r)) {
 
 // -- from logits to a token -----------------------------------------------------------------------
 
-/** softmax(logits / temperature), without the banned ids. Temperature 0 is shown as 1: what is taken
-    there is the likeliest, but how likely it is is worth seeing. */
+/** softmax(logits / temperature), without the banned ids. Temperature 0 is shown as 1: what is
+    taken there is the likeliest, but how likely it is is worth seeing. */
 function distribution(logits, temperature = 1, banned = []) {
   const probs = new Float64Array(logits.length), heat = temperature || 1;
   let largest = -Infinity, total = 0;
@@ -309,8 +311,7 @@ function distribution(logits, temperature = 1, banned = []) {
   for (const id of banned) probs[id] = -Infinity;
   for (const value of probs) if (value > largest) largest = value;
   for (let i = 0; i < probs.length; i++) total += probs[i] = Math.exp((probs[i] - largest) / heat);
-  for (let i = 0; i < probs.length; i++) probs[i] /= total;
-  return probs;
+  return probs.map((p) => p / total);
 }
 
 /** The first id whose cumulative probability exceeds u; at temperature 0 the likeliest. */
@@ -325,8 +326,8 @@ function draw(probs, u, temperature) {
   return last;
 }
 
-/** A number in [0, 1) that depends on the seed, the chain and the token's place alone. So two models
-    with the same seed are given the same numbers, and no chain disturbs another. */
+/** A number in [0, 1) that depends on the seed, the chain and the token's place alone. So two
+    models with the same seed are given the same numbers, and no chain disturbs another. */
 function noise(seed, chain, place) {
   let h = Math.imul(seed ^ 0x9e3779b9, 0x85ebca6b) ^ Math.imul(chain + 1, 0xc2b2ae35);
   h = Math.imul(h ^ (h >>> 15) ^ Math.imul(place + 1, 0x27d4eb2f), 0x2c1b3c6d);
@@ -336,19 +337,14 @@ function noise(seed, chain, place) {
 
 /** The n likeliest ids, likeliest first. */
 function likeliest(probs, n) {
-  const best = [];
-  probs.forEach((p, id) => {
-    if (best.length === n && p <= best[n - 1].p) return;
-    best.push({ id, p });
-    best.sort((a, b) => b.p - a.p);
-    best.length = Math.min(best.length, n);
-  });
-  return best;
+  const ids = [...probs.keys()].sort((a, b) => probs[b] - probs[a]);
+  return ids.slice(0, n).map((id) => ({ id, p: probs[id] }));
 }
 
 // -- chains ---------------------------------------------------------------------------------------
 
-/** What one chain has said. tokens: {id, p, sampled, alternatives}. ended: "" | "eos" | "length". */
+/** What one chain has said. tokens: {id, p, sampled, alternatives}. ended: "" | "eos" | "length".
+    */
 class Chain {
   constructor(cache, logits, number = 0, tokens = []) {
     Object.assign(this, { cache, logits, number, tokens, waiting: [], ended: "" });

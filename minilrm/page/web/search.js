@@ -49,7 +49,7 @@ function searchView() {
     }
     const best = search.choose();
     show(search, best
-      ? `It chose ${readAnswer(task, best.text)}: ${VERDICT.get(isRight(task, problem, best.text))}.`
+      ? `It chose ${readAnswer(task, best.text)} ${VERDICT.get(isRight(task, problem, best.text))}`
       : "The budget ended before there was an answer.");
     await bestOfN(job, asked, model, search.tokens);
     picture.dataset.done = String(walk(search.root).length);
@@ -60,14 +60,13 @@ function searchView() {
     const count = (state) => places.filter((place) => place.state === state).length;
     drawTree(picture, search);
     picture.setAttribute("aria-label", `A tree of ${plural(places.length, "step")}`);
-    const lost = places.filter((p) => p.state === "pruned" &&
-      !p.chain.ended && followSteps(search.problem, p.text).alive);
+    const lost = places.filter((place) => isLost(search, place));
     facts.replaceChildren(element("p", {},
       `${plural(search.tokens, "token")} of ${search.budget}; ${plural(places.length, "step")}: ` +
       `${count("explored")} explored, ${count("pruned")} pruned. ${outcome}`),
     ...(lost.length ? [element("p", { class: "warning" },
-      `✕ It pruned ${plural(lost.length, "place")} from which the target could still be reached: ` +
-      lost.slice(0, 3).map((p) => stepText(p)).join("; "))] : []));
+      `It pruned ${plural(lost.length, "place")} from which the target can still be reached ` +
+      `(marked !): ${lost.slice(0, 3).map(stepText).join("; ")}.`)] : []));
   }
 
   /** Whole chains, one after the other, with as many tokens as the search took; the first that is
@@ -89,16 +88,23 @@ function searchView() {
       list.append(element("li", {}, element("code", {}, readAnswer(task, text) ?? "cut off"),
         ` ${solved ? "✓ right" : "✗"}, ${plural(chain.tokens.length, "token")}`));
     }
-    sampled.append(element("p", {}, `${plural(spent, "token")}: ${solved ? "solved" : "not solved"}.`));
+    const outcome = solved ? "solved" : "not solved";
+    sampled.append(element("p", {}, `${plural(spent, "token")}: ${outcome}.`));
   }
 
   const legend = element("p", { class: "legend" }, ...Object.values(STATES).map(([sign, name]) =>
     element("span", { class: `state ${name}` }, `${sign} ${name}`)));
-  return { start: button.press, element: element("div", {}, top.element, legend, picture,
-    element("div", { class: "columns" }, facts, element("aside", { class: "panel" }, sampled))) };
+  return { start: button.press, element: element("div", {}, top.element, legend,
+    element("div", { class: "columns" }, picture,
+      element("aside", { class: "panel" }, facts, sampled))) };
 }
 
-// -- the picture ------------------------------------------------------------------------------------
+/** Whether a place was pruned although the target can still be reached from it. */
+function isLost({ problem }, place) {
+  return place.state === "pruned" && !place.chain.ended && followSteps(problem, place.text).alive;
+}
+
+// -- the picture ----------------------------------------------------------------------------------
 
 /** What the last step of a place says. */
 function stepText(place) {
@@ -120,7 +126,8 @@ function drawTree(box, search) {
     deepest = Math.max(deepest, depth);
     const ys = place.children.map((child) => lay(child, depth + 1));
     const y = ys.length ? (ys[0] + ys.at(-1)) / 2 : ROW * (rows++ + 0.7);
-    const x = depth ? FIRST + (depth - 1) * COLUMN : 14, label = shorten(stepText(place));
+    const lost = isLost(search, place), label = shorten(stepText(place)) + (lost ? " !" : "");
+    const x = depth ? FIRST + (depth - 1) * COLUMN : 14;
     place.children.forEach((child, i) => {
       const from = x + 20 + LETTER * (depth ? label.length : 0), to = FIRST + depth * COLUMN - 8;
       const mid = Math.max((from + to) / 2, to - 24);
@@ -128,15 +135,15 @@ function drawTree(box, search) {
         d: `M${from},${y} H${to - 48} C${mid},${y} ${mid},${ys[i]} ${to},${ys[i]}` }));
     });
     const [sign] = STATES[place.state];
-    marks.push(svg("g", { class: `place ${place.state}` },
+    marks.push(svg("g", { class: `place ${place.state}${lost ? " lost" : ""}` },
       svg("title", {}, `${place.text.trim() || "the problem"}\nscore ${place.score.toFixed(2)}, ` +
-        place.state),
+        place.state + (lost ? "; the target can still be reached" : "")),
       svg("text", { x, y: y + 4, class: "sign" }, depth ? sign : "◆"),
       ...(depth ? [svg("text", { x: x + 16, y: y + 4 }, label)] : [])));
     return y;
   }
   lay(search.root, 0);
   const width = FIRST + Math.max(deepest, 1) * COLUMN, height = Math.max(rows, 2) * ROW + 8;
-  const drawing = svg("svg", { width, height, viewBox: `0 0 ${width} ${height}` }, ...lines, ...marks);
-  box.replaceChildren(drawing);
+  const size = { width, height, viewBox: `0 0 ${width} ${height}` };
+  box.replaceChildren(svg("svg", size, ...lines, ...marks));
 }

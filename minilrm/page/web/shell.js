@@ -1,12 +1,14 @@
 "use strict";
-/* What the views share: elements, numbers in words, the pause that keeps the page alive, problems, and
-   how a token looks. What a model wrote goes into the page as text (textContent) and nothing else. */
+/* What the views share: elements, numbers in words, the pause that keeps the page alive, problems,
+   and how a token looks. What a model wrote goes into the page as text (textContent) and nothing
+   else. */
 
 const DATA = JSON.parse(document.getElementById("data").textContent);
 
-// -- elements ---------------------------------------------------------------------------------------
+// -- elements -------------------------------------------------------------------------------------
 
-/** An element with attributes and children; `onclick` and its like are listeners, texts are texts. */
+/** An element with attributes and children; `onclick` and its like are listeners, texts are texts.
+    */
 function element(tag, attributes = {}, ...children) {
   const made = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) {
@@ -51,7 +53,7 @@ const thousands = (n) => n.toLocaleString("en-US");
 const plural = (n, word) => `${thousands(n)} ${word}${n === 1 ? "" : "s"}`;
 const VERDICT = new Map([[true, "✓ right"], [false, "✗ wrong"], [null, ""]]);
 
-// -- time -------------------------------------------------------------------------------------------
+// -- time -----------------------------------------------------------------------------------------
 
 /** Work in a browser shares one thread with the page. A job asks `breathe` between two tokens: it
     gives the page a turn every few milliseconds, and keeps to the pace that the reader chose. */
@@ -93,7 +95,7 @@ function startButton(label, work) {
   return { element: button, press, stop: () => job && (job.stopped = true) };
 }
 
-// -- models and problems ----------------------------------------------------------------------------
+// -- models and problems --------------------------------------------------------------------------
 
 const ENTRIES = (DATA.models?.entries ?? []).map((entry) => ({ ...entry,
   tokenizer: DATA.models.shared[entry.tokenizer], task: DATA.models.shared[entry.task] }));
@@ -108,8 +110,8 @@ function modelOf(entry) {
 const millions = (n) => `${(n / 1e6).toFixed(1)}M parameters`;
 const nameOf = (entry) => `${entry.label} (${millions(entry.parameters)})`;
 
-/** The models of the first task that two of them share, the one before reinforcement learning first;
-    null if there are no two. */
+/** The models of the first task that two of them share, the one before reinforcement learning
+    first; null if there are no two. */
 function sameTask() {
   return ENTRIES.map(({ task }) => ENTRIES.filter((other) => other.task === task))
     .find((alike) => alike.length > 1) ?? null;
@@ -135,10 +137,13 @@ function problemOf(task, question) {
 }
 
 /** The row with which each view begins: which model, which problem, and the reader's own controls.
-    read() -> {entry, task, problem, temperature, seed} or null, after it has said what is missing. */
-function desk({ entries, ids = ["Model"], controls = [], button, examples = [], first = 0, seed = 1 }) {
-  let next = 0;
-  const names = ids.map((id) => [id, select(entries.map((entry, i) => [i, nameOf(entry)]), change)]);
+    read() -> {entry, task, problem, temperature, seed} or null, after it has said what is missing.
+    */
+function desk({ entries, button, ids = ["Model"], controls = [], examples = [], first = 0,
+  seed = 5 }) {
+  let next = 1;
+  const choices = entries.map((entry, i) => [i, nameOf(entry)]);
+  const names = ids.map((id) => [id, select(choices, change)]);
   const question = element("input", { type: "text", "aria-label": "Problem", spellcheck: "false" });
   const heat = slider("Temperature", { min: 0, max: 2, step: 0.1, value: 1,
     show: (t) => (t ? t.toFixed(1) : "0, greedy") });
@@ -181,7 +186,7 @@ function outOfReach({ numbers, target }) {
     ? `${target} cannot be reached with these numbers by whole, non-negative steps.` : "";
 }
 
-// -- tokens -----------------------------------------------------------------------------------------
+// -- tokens ---------------------------------------------------------------------------------------
 
 /** How a token looks: the more surprising it was (bits), the darker its ground and the stronger its
     underline. What was put in has a frame; the word that announces another attempt is bold. */

@@ -1,5 +1,6 @@
 "use strict";
-/* The page itself: four views behind tabs. The address says which one (#search), so it can be sent. */
+/* The page itself: four views behind tabs. The address says which one (#search), so it can be sent.
+   */
 
 const VIEWS = [
   { id: "think", title: "Think", build: thinkView,
@@ -8,15 +9,16 @@ const VIEWS = [
   { id: "chains", title: "Many chains", build: chainsView,
     intro: "Sixteen chains on one problem, and the vote among their answers." },
   { id: "search", title: "Search", build: searchView,
-    intro: "The model proposes steps, a verifier scores them, and a search decides where to go on." },
+    intro: "The model proposes steps, a verifier scores them, and a search decides where to go." },
   { id: "compare", title: "Before and after RL", build: compareView,
-    intro: "The same problem and the same random numbers, before and after reinforcement learning." },
+    intro: "One problem and the same random numbers, before and after reinforcement learning." },
 ];
 
 function start() {
   const tabs = element("div", { role: "tablist", "aria-label": "Views" });
   const panels = VIEWS.map((view) => element("section", { role: "tabpanel", id: view.id,
-    "aria-labelledby": `tab-${view.id}`, hidden: true }, element("p", { class: "intro" }, view.intro)));
+    "aria-labelledby": `tab-${view.id}`, hidden: true },
+  element("p", { class: "intro" }, view.intro)));
   const buttons = VIEWS.map((view, i) => element("button", { role: "tab", id: `tab-${view.id}`,
     type: "button", "aria-controls": view.id, onclick: () => show(i, true) }, view.title));
   const built = new Set();
@@ -35,7 +37,8 @@ function start() {
     view.start();
   }
   tabs.addEventListener("keydown", ({ key }) => {
-    const way = { ArrowLeft: -1, ArrowRight: 1 }[key], now = buttons.indexOf(document.activeElement);
+    const way = { ArrowLeft: -1, ArrowRight: 1 }[key];
+    const now = buttons.indexOf(document.activeElement);
     if (!way || now < 0) return;
     const next = (now + way + buttons.length) % buttons.length;
     buttons[next].focus();

@@ -1,6 +1,6 @@
 "use strict";
-/* Think: one chain, token by token. Each token shows how sure the model was; a click goes back to its
-   place and takes another way. */
+/* Think: one chain, token by token. Each token shows how sure the model was; a click goes back to
+   its place and takes another way. */
 
 function thinkView() {
   const trace = element("div", { class: "trace", role: "group", "aria-label": "What it writes" });
@@ -34,7 +34,7 @@ function thinkView() {
     const before = chain.tokens.length;
     while (!chain.ended && !job.stopped) {
       step(model, [chain], { temperature, longest: task.longest, keep: 8,
-        uniform: () => noise(seed + chains.length * 7919 * (fork ? 1 : 0), 0, chain.tokens.length) });
+        uniform: () => noise(seed, fork ? chains.length : 0, chain.tokens.length) });
       showTokens(trace, model, task, chain);
       facts.textContent = `${plural(chain.tokens.length, "token")} …`;
       await job.breathe();
@@ -61,7 +61,8 @@ function thinkView() {
     const mark = now?.task.mark;
     let at = [...trace.children].findIndex((token) => mark && token.textContent.includes(mark));
     if (at < 0) at = 0;
-    trace.dataset.folded = fold.checked && at > 0 ? `${plural(at, "token")} of thinking, folded` : "";
+    const folds = fold.checked && at > 0;
+    trace.dataset.folded = folds ? `${plural(at, "token")} of thinking, folded` : "";
     [...trace.children].forEach((token, i) => (token.hidden = fold.checked && i < at));
   }
 
@@ -131,7 +132,8 @@ function thinkView() {
   trace.addEventListener("mouseover", (event) => look(placeOf(event.target), false));
   trace.addEventListener("click", (event) => look(placeOf(event.target), true));
   trace.addEventListener("keydown", (event) => {
-    const way = { ArrowLeft: -1, ArrowRight: 1 }[event.key], at = placeOf(event.target) + (way ?? 0);
+    const way = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+    const at = placeOf(event.target) + (way ?? 0);
     if (event.key === "Enter") panel.querySelector("button:not([disabled])")?.focus();
     if (!way || at < 0 || at >= trace.children.length) return;
     event.preventDefault();

@@ -1,8 +1,9 @@
 "use strict";
 /* Search over steps, as in minilrm/inference/search.py: beam, best-first, Monte-Carlo tree search.
 
-   Each is an async generator that hands the tree out whenever it has grown, so that it can be drawn.
-   A search counts every token that it has the model write; what was pruned has been paid for. */
+   Each is an async generator that hands the tree out whenever it has grown, so that it can be
+   drawn. A search counts every token that it has the model write; what was pruned has been paid
+   for. */
 
 const GOOD_ENOUGH = 0.95; // a finished answer with this score ends a search
 
@@ -99,7 +100,7 @@ function textOf(model, chain) {
   return model.tokenizer.decode(chain.ids.filter((id) => id !== model.tokenizer.eos));
 }
 
-// -- the verifiers ----------------------------------------------------------------------------------
+// -- the verifiers --------------------------------------------------------------------------------
 
 /** What a place is worth, 0 to 1. Both read only what is written; a finished answer is checked. */
 const VERIFIERS = {
@@ -119,7 +120,7 @@ const VERIFIERS = {
   },
 };
 
-// -- the searches -----------------------------------------------------------------------------------
+// -- the searches ---------------------------------------------------------------------------------
 
 /** Keep the best `width` places; each that is unfinished goes on in `ways` ways. When no place is
     left, the beam starts anew with other draws, while the budget lasts. */
@@ -140,8 +141,8 @@ async function* beam(search, { width = 2, ways = 4 } = {}) {
   }
 }
 
-/** Best first, with backtracking: always go on from the best open place, wherever it is. A place that
-    has been tried waits again for other draws, with `patience` times its score. */
+/** Best first, with backtracking: always go on from the best open place, wherever it is. A place
+    that has been tried waits again for other draws, with `patience` times its score. */
 async function* bestFirst(search, { ways = 1, patience = 0.3 } = {}) {
   const waiting = [{ priority: 1, place: search.root }];
   while (search.left > 0 && waiting.length && !search.settled) {

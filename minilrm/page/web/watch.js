@@ -41,8 +41,8 @@ async function refresh() {
   }
 }
 
-/** A box for each run, with the line that stands for it in the curves. Built anew only where there is
-    another run, so that the keyboard's place is kept. */
+/** A box for each run, with the line that stands for it in the curves. Built anew only where there
+    is another run, so that the keyboard's place is kept. */
 function showChoice() {
   if (choice.children.length === runs.size) return;
   choice.replaceChildren(...[...runs].map(([name, run]) => {
