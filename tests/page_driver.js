@@ -22,7 +22,7 @@ async function complete({ entry, prompts, uniform, longest, temperature }) {
   const model = await loadModel(entry);
   const encoded = prompts.map((prompt) => model.tokenizer.encode(prompt));
   const chains = encoded.map((ids, i) => Object.assign(begin(model, ids)[0], { number: i }));
-  const first = chains.map((chain) => [...chain.logits]);
+  const first = chains.map((chain) => Array.from(chain.logits, (x) => Math.round(x * 1e6) / 1e6));
   const started = performance.now();
   let tokens = 0;
   while (chains.some((chain) => !chain.ended))

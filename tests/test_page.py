@@ -57,7 +57,7 @@ def countdown():
 
 @node
 @pytest.mark.parametrize(
-    "name, longest", [("countdown-base", 40), ("multiplication-base", 24), ("gsm8k-mini-base", 12)]
+    "name, longest", [("countdown-base", 24), ("multiplication-base", 16), ("gsm8k-mini-base", 8)]
 )
 def test_the_page_answers_as_python_does(name, longest):
     """40 problems: the prompt's ids, each sampled token, and the logits within 1e-4. A token is
@@ -108,8 +108,16 @@ def test_greedy_and_the_end_of_the_context(countdown):
 @node
 def test_text_is_cut_as_in_python(countdown):
     tokenizer = open_model("countdown-base").tokenizer
-    texts = ["It's 12+7\r\n\r\n  ¿Cuánto?  ", "<think></think><answer>", "naïve 日本 🙂\u2028x\u0085y",
-             "a" * 300, " \t\ufeff 'total' we'll", "", "#### 1,234.50\n\n", "e\u0301te\u0301"]  # fmt: skip
+    texts = [
+        "It's 12+7\r\n\r\n  ¿Cuánto?  ",
+        "<think></think><answer>",
+        "naïve 日本 🙂\u2028x\u0085y",
+        "a" * 300,
+        " \t\ufeff 'total' we'll",
+        "",
+        "#### 1,234.50\n\n",
+        "e\u0301te\u0301",
+    ]
     rng = random.Random(1)
     texts += ["".join(rng.choices("ab1 \n'.,ñ-<>#€", k=30)) for _ in range(40)]
     told = ask_node("encode", entry=countdown, texts=texts)
@@ -120,14 +128,39 @@ def test_text_is_cut_as_in_python(countdown):
 @node
 def test_answers_are_judged_as_the_task_does(countdown):
     problem = make_problem([4, 7, 25], 53)
-    sums = ["4*7+25", "25+(7*4)", "25-(7-4)", "-(-25-4*7)", "-4*7+30", "2*(6/3)", "4**7", "(1",
-            "25+4 *7", "07", "4*7=28", "53", "25/0", "7-25+4", "8/(3-8/3)", "", "4*(7+25)"]  # fmt: skip
+    sums = [
+        "4*7+25",
+        "25+(7*4)",
+        "25-(7-4)",
+        "-(-25-4*7)",
+        "-4*7+30",
+        "2*(6/3)",
+        "4**7",
+        "(1",
+        "25+4 *7",
+        "07",
+        "4*7=28",
+        "53",
+        "25/0",
+        "7-25+4",
+        "8/(3-8/3)",
+        "",
+        "4*(7+25)",
+    ]
     texts = [f" 4*7=28, 28+25=53 ok\n<answer>{s}</answer>" for s in sums]
-    texts += [" 25-7=18, 18+4=22 no\nwait,", " 4*7=28,", " 25+7=32,", " 4*7=29,", " 4*4=16,",
-              " 25+7=32, 32+4=36 no\nwait, 7*4=28,", "<answer>53</answer><answer>4</answer>"]  # fmt: skip
+    texts += [
+        " 25-7=18, 18+4=22 no\nwait,",
+        " 4*7=28,",
+        " 25+7=32,",
+        " 4*7=29,",
+        " 4*4=16,",
+        " 25+7=32, 32+4=36 no\nwait, 7*4=28,",
+        "<answer>53</answer><answer>4</answer>",
+    ]
     task = get_task("countdown")
-    told = ask_node("judge", task=countdown["task"], texts=texts,
-                    problem={"numbers": [4, 7, 25], "target": 53})  # fmt: skip
+    told = ask_node(
+        "judge", task=countdown["task"], texts=texts, problem={"numbers": [4, 7, 25], "target": 53}
+    )
     for text, one in zip(texts, told, strict=True):
         assert one["right"] == task.grade(problem, text).correct, text
         assert one["key"] == task.vote_key(problem, task.read_answer(text)), text
@@ -177,8 +210,10 @@ def test_the_heuristic_prunes_the_only_ways(countdown):
 @node
 def test_the_word_is_banned_or_put_in(countdown):
     prompts = [problem["prompt"] for problem in countdown["task"]["problems"][:12]]
-    told = {how: ask_node("ruled", entry=countdown, prompts=prompts, how=how, longest=60)
-            for how in ("free", "banned", "forced")}  # fmt: skip
+    told = {
+        how: ask_node("ruled", entry=countdown, prompts=prompts, how=how, longest=60)
+        for how in ("free", "banned", "forced")
+    }
     again = open_model("countdown-base").tokenizer.encode("\nwait, ")
     assert not any("wait" in one["text"] for one in told["banned"])
     assert any(one["put"] for one in told["forced"])
@@ -193,12 +228,21 @@ def test_the_word_is_banned_or_put_in(countdown):
 
 def in_chromium(path, view, profile):
     """The page's document after it has run, and what it said in the console."""
-    command = [CHROMIUM, "--headless=new", "--disable-gpu", "--no-sandbox", "--dump-dom",
-               "--enable-logging=stderr", f"--user-data-dir={profile}",
-               "--virtual-time-budget=20000", f"{path.as_uri()}#{view}"]  # fmt: skip
+    command = [
+        CHROMIUM,
+        "--headless=new",
+        "--disable-gpu",
+        "--no-sandbox",
+        "--dump-dom",
+        "--enable-logging=stderr",
+        f"--user-data-dir={profile}",
+        "--virtual-time-budget=20000",
+        f"{path.as_uri()}#{view}",
+    ]
     done = subprocess.run(command, capture_output=True, timeout=180)
-    said = [line for line in done.stderr.decode("utf-8", "replace").splitlines()
-            if "CONSOLE" in line]  # fmt: skip
+    said = [
+        line for line in done.stderr.decode("utf-8", "replace").splitlines() if "CONSOLE" in line
+    ]
     return done.stdout.decode("utf-8"), said
 
 
@@ -281,8 +325,18 @@ def test_what_the_page_cannot_run_is_one_line(refused, tmp_path, monkeypatch):
 
 def test_the_command_writes_a_page(tmp_path, capsys):
     out = tmp_path / "page.html"
-    page.main(["--out", str(out), "--checkpoint", "countdown-base", "--checkpoint",
-               "multiplication-base", "--problems", "3"])  # fmt: skip
+    page.main(
+        [
+            "--out",
+            str(out),
+            "--checkpoint",
+            "countdown-base",
+            "--checkpoint",
+            "multiplication-base",
+            "--problems",
+            "3",
+        ]
+    )
     assert re.search(r"page.html: [0-9.]+ MB", capsys.readouterr().out)
     assert out.stat().st_size < 3_500_000
     assert all(name in out.read_text() for name in ("countdown-base", "multiplication-base"))

@@ -20,8 +20,13 @@ def runs(tmp_path):
         log = RunLog.create("grpo", "countdown", {"seed": 0}, tmp_path / "runs" / name)
         for step in range(3):
             log.log(step, {"reward": reward * step})
-        log.sample(2, [{"key": k, "prompt": "2+2?", "completion": c, "reward": 1.0, "correct": True}
-                       for k, c in (("a", "4"), ("a", "<b>4</b>"), ("b", "5"))])  # fmt: skip
+        log.sample(
+            2,
+            [
+                {"key": k, "prompt": "2+2?", "completion": c, "reward": 1.0, "correct": True}
+                for k, c in (("a", "4"), ("a", "<b>4</b>"), ("b", "5"))
+            ],
+        )
     (tmp_path / "runs" / "notes").mkdir()
     return tmp_path / "runs"
 

@@ -49,8 +49,9 @@ class Options(CommandOptions):
     task: str | None = option(
         None, "what they are asked; what each checkpoint was trained for if not given"
     )
-    problems: int = option(24, "validation problems of each task inside the page", minimum=1,
-                           maximum=1000)  # fmt: skip
+    problems: int = option(
+        24, "validation problems of each task inside the page", minimum=1, maximum=1000
+    )
     watch: Path | None = option(None, "serve the runs in this folder instead, for example runs/")
     port: int = option(8787, "the port of --watch; 0: a free one", minimum=0, maximum=65535)
 

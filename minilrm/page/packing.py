@@ -2,7 +2,7 @@
 
 Weights are bfloat16, as the shipped checkpoints are on the disk. All upper bytes (sign and
 exponent) come before all lower ones: the exponents of a trained model are much alike, so gzip takes
-a tenth off what base64 adds, and more. A page holds 1.8 bytes a weight.
+away what base64 adds, and more. A page holds 1.8 bytes a weight.
 """
 
 import base64
@@ -60,8 +60,8 @@ def refuse_other_kinds(model: Transformer, tokenizer: Tokenizer, folder: Path) -
     ]
     if other:
         raise UserError(
-            f"{folder} is a model of another architecture ({', '.join(other)}): the page runs those "
-            "that minilrm trains; choose one of them"
+            f"{folder} is a model of another architecture ({', '.join(other)}): the page runs "
+            "those that minilrm trains; choose one of them"
         )
     if isinstance(tokenizer, ForeignTokenizer):
         raise UserError(
@@ -102,8 +102,8 @@ def made_by(folder: Path, info: checkpoint.Info) -> str:
     if folder.parent.name != "checkpoints" or not config.is_file():
         return ""
     run = read_json(config)
-    seed = run.get("options", {}).get("seed", 0)
-    return f"python -m minilrm.{run['command']} --task {run['task']} --seed {seed}, at step {info.step}"
+    command, task, seed = run["command"], run["task"], run.get("options", {}).get("seed", 0)
+    return f"python -m minilrm.{command} --task {task} --seed {seed}, at step {info.step}"
 
 
 # -- parts -----------------------------------------------------------------------------------------

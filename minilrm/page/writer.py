@@ -13,8 +13,18 @@ from collections.abc import Sequence
 from importlib.resources import files
 from typing import Any
 
-VIEWS = ("page.js", "kernel.js", "judge.js", "tree.js", "shell.js", "think.js", "chains.js", "search.js",
-         "compare.js", "start.js")  # fmt: skip
+VIEWS = (
+    "page.js",
+    "kernel.js",
+    "judge.js",
+    "tree.js",
+    "shell.js",
+    "think.js",
+    "chains.js",
+    "search.js",
+    "compare.js",
+    "start.js",
+)
 
 
 def thinking_page(models: Sequence[dict[str, Any]]) -> bytes:
@@ -24,8 +34,9 @@ def thinking_page(models: Sequence[dict[str, Any]]) -> bytes:
 
 def watching_page() -> bytes:
     """The page that `--watch` serves; it fetches its data from the server that it came from."""
-    return assemble("watch.html", "page.css", ("shell.js", "curves.js", "watch.js"), {},
-                    connect=True)  # fmt: skip
+    return assemble(
+        "watch.html", "page.css", ("shell.js", "curves.js", "watch.js"), {}, connect=True
+    )
 
 
 def share_tokenizers(models: Sequence[dict[str, Any]]) -> dict[str, Any]:
