@@ -188,7 +188,7 @@ function outOfReach({ numbers, target }) {
 
 // -- tokens ---------------------------------------------------------------------------------------
 
-/** How a token looks: the more surprising it was (bits), the darker its ground and the stronger its
+/** How a token looks: the more surprising it was (bits), the stronger its shade and its
     underline. What was put in has a frame; the word that announces another attempt is bold. */
 function tokenElement(text, token, word) {
   const bits = -Math.log2(Math.max(token.p, 1e-12)), shown = text.replaceAll("\n", "↵\n");

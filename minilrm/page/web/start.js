@@ -4,7 +4,7 @@
 
 const VIEWS = [
   { id: "think", title: "Think", build: thinkView,
-    intro: "One chain of thought. The darker a token's ground, the more it surprised the model. " +
+    intro: "One chain of thought. The stronger a token's shade, the more it surprised the model. " +
       "Point at a token to see what else it might have said; press it, and choose another way." },
   { id: "chains", title: "Many chains", build: chainsView,
     intro: "Sixteen chains on one problem, and the vote among their answers." },
@@ -16,11 +16,11 @@ const VIEWS = [
 
 function start() {
   const tabs = element("div", { role: "tablist", "aria-label": "Views" });
-  const panels = VIEWS.map((view) => element("section", { role: "tabpanel", id: view.id,
+  const panels = VIEWS.map((view) => element("section", { role: "tabpanel", id: `view-${view.id}`,
     "aria-labelledby": `tab-${view.id}`, hidden: true },
   element("p", { class: "intro" }, view.intro)));
   const buttons = VIEWS.map((view, i) => element("button", { role: "tab", id: `tab-${view.id}`,
-    type: "button", "aria-controls": view.id, onclick: () => show(i, true) }, view.title));
+    type: "button", "aria-controls": `view-${view.id}`, onclick: () => show(i, true) }, view.title));
   const built = new Set();
 
   function show(i, chosen) {

@@ -141,7 +141,7 @@ function thinkView() {
   });
   return { start: button.press, element: element("div", {}, top.element,
     element("div", { class: "columns" },
-      element("div", {}, trace, facts, element("p", { class: "legend" }, "Ground and underline: ",
+      element("div", {}, trace, facts, element("p", { class: "legend" }, "Shade and underline: ",
         ...[["sure", 1], ["one bit or more", 0.4], ["three bits or more", 0.06]].map(([name, p]) =>
           tokenElement(name, { p, sampled: true }))),
       element("section", { hidden: true }, element("h3", {}, "Chains on this problem"), earlier)),
