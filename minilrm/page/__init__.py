@@ -67,7 +67,7 @@ def command(options: Options) -> None:
     refuse_to_overwrite(options.out)
     if options.label and len(options.label) != len(options.checkpoint):
         raise UserError("--label names each checkpoint: give as many labels as checkpoints")
-    labels = options.label or [None] * len(options.checkpoint)
+    labels: list[str | None] = [*options.label] or [None] * len(options.checkpoint)
     packed = [
         pack(where, task=options.task, label=label, n_problems=options.problems)
         for where, label in zip(options.checkpoint, labels, strict=True)

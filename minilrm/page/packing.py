@@ -169,10 +169,11 @@ def pack_task(task: Task, tokenizer: Tokenizer, n_problems: int) -> dict[str, An
 
 def pack_problem(task: Task, problem: Problem) -> dict[str, Any]:
     """The question, the prompt, and the right answer."""
-    numbers = {key: problem.meta[key] for key in ("numbers", "target") if key in problem.meta}
-    return {
+    packed = {
         "question": problem.prompt,
         "prompt": task.render(problem),
         "answer": problem.answer,
-        **(numbers if isinstance(task, Countdown) else {}),
     }
+    if isinstance(task, Countdown):
+        packed |= {key: problem.meta[key] for key in ("numbers", "target")}
+    return packed

@@ -45,7 +45,7 @@ def make_server(folder: Path, port: int) -> ThreadingHTTPServer:
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            if self.headers.get("Host") not in hosts(self.server.server_address[1]):
+            if self.headers.get("Host") not in hosts(server.server_port):
                 self.answer(403, b"this server is for this machine alone", "text/plain")
                 return
             url = urlsplit(self.path)
@@ -72,15 +72,16 @@ def make_server(folder: Path, port: int) -> ThreadingHTTPServer:
             """Nothing is logged: the page asks every few seconds."""
 
     try:
-        return ThreadingHTTPServer((HOST, port), Handler)
+        server = ThreadingHTTPServer((HOST, port), Handler)
     except OSError as error:
         raise UserError(
             f"port {port} cannot be used ({(error.strerror or str(error)).lower()}); choose "
             "another with --port, or 0 for a free one"
         ) from error
+    return server
 
 
-def hosts(port: Any) -> tuple[str, str]:
+def hosts(port: int) -> tuple[str, str]:
     """What a browser on this machine calls the server."""
     return f"{HOST}:{port}", f"localhost:{port}"
 
