@@ -1,9 +1,10 @@
 "use strict";
 /* Runs parts of the page under node, without a browser: reads a request from stdin, writes JSON.
 
-     node page_driver.js WEB < {"scripts": [...], "data": {...}, "call": "complete", ...}
+     node page_driver.js WEB < {"scripts": [...], "call": "complete", "each": [{...}, ...], ...}
 
-   The scripts share one global scope, as they do in the page. */
+   The scripts share one global scope, as they do in the page. The function `call` is asked once for
+   each object in `each`, with the rest of the request beside it. */
 
 const fs = require("node:fs");
 const path = require("node:path");
@@ -16,10 +17,17 @@ for (const name of request.scripts)
 
 // The calls are functions of the page's own scope, hence one more script.
 vm.runInThisContext(`
+const known = new Map(); // one model for all calls
+
+function modelFor(entry) {
+  if (!known.has(entry)) known.set(entry, loadModel(entry, entry.plain));
+  return known.get(entry);
+}
+
 /** Chains on many prompts with the random numbers given; the logits before the first and after the
     last token, for comparison. */
 async function complete({ entry, prompts, uniform, longest, temperature }) {
-  const model = await loadModel(entry);
+  const model = await modelFor(entry);
   const encoded = prompts.map((prompt) => model.tokenizer.encode(prompt));
   const chains = encoded.map((ids, i) => Object.assign(begin(model, ids)[0], { number: i }));
   const first = chains.map((chain) => Array.from(chain.logits, (x) => Math.round(x * 1e6) / 1e6));
@@ -28,14 +36,14 @@ async function complete({ entry, prompts, uniform, longest, temperature }) {
   while (chains.some((chain) => !chain.ended))
     tokens += step(model, chains, { temperature, longest,
       uniform: (chain) => uniform[chain.number][chain.tokens.length] });
-  return { encoded, ids: chains.map((chain) => chain.ids), ended: chains.map((c) => c.ended), first,
+  return { kernel: Boolean(model.memory.kernel), encoded, ids: chains.map((chain) => chain.ids), ended: chains.map((c) => c.ended), first,
     texts: chains.map((chain) => textOf(model, chain)),
     speed: (1000 * tokens) / (performance.now() - started) };
 }
 
 /** A search to its end: what it chose, and the states of its places. */
 async function searchFor({ entry, problem, method, verifier, budget, seed }) {
-  const model = await loadModel(entry);
+  const model = await modelFor(entry);
   const search = new Search(model, entry.task, problem, { budget, seed, temperature: 1,
     score: VERIFIERS[verifier].score, pause: async () => {} });
   for await (const _ of SEARCHES[method].run(search));
@@ -61,7 +69,7 @@ async function encode({ entry, texts }) {
 
 /** Chains under the rule of the switch: "free", "banned" or "forced". */
 async function ruled({ entry, prompts, how, longest }) {
-  const model = await loadModel(entry), rule = ruleOf(model, entry.task, how);
+  const model = await modelFor(entry), rule = ruleOf(model, entry.task, how);
   const chains = prompts.map((prompt, i) =>
     Object.assign(begin(model, model.tokenizer.encode(prompt))[0], { number: i }));
   while (chains.some((chain) => !chain.ended))
@@ -74,5 +82,7 @@ async function ruled({ entry, prompts, how, longest }) {
 
 (async () => {
   const call = vm.runInThisContext(request.call);
-  process.stdout.write(JSON.stringify(await call(request)));
+  const { each, ...shared } = request, answers = [];
+  for (const one of each) answers.push(await call({ ...shared, ...one }));
+  process.stdout.write(JSON.stringify(answers));
 })();
