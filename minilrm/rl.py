@@ -214,6 +214,7 @@ class Trainer(loop.Trainer):
         if o.shuffle_rewards:
             rewards.shuffle(groups, mix_seed(o.seed, step, again))
         self.state.tokens_generated += devices.total(sum(e.length for g in groups for e in g))
+        self.group = groups[0] if groups else ()
         return groups
 
     def draw(self, step: int, count: int | None = None, again: int = 0) -> list[Problem]:

@@ -5,6 +5,7 @@ one line.
         config.json      command, options, version, machine, start: enough to do it again
         metrics.jsonl    one line per step; evaluations are lines with "event": "eval"
         samples.jsonl    what the model wrote, with its prompt and its grade
+        groups.jsonl     of RL: now and then, the completions of one prompt in training
         checkpoints/     step-000123/ ...
         summary.json     the outcome, written once at the end
         report.html      made from the files above (report/)
@@ -153,13 +154,18 @@ class RunLog:
         for record in records:
             append_jsonl(self.folder / "samples.jsonl", {"step": step, **record}, sync=False)
 
+    def group(self, step: int, records: list[dict]) -> None:
+        """Append the completions of one prompt, a line each, as `sample` does."""
+        for record in records:
+            append_jsonl(self.folder / "groups.jsonl", {"step": step, **record}, sync=False)
+
     def summary(self, outcome: dict) -> None:
         write_json_atomic(self.folder / "summary.json", outcome)
 
     def truncate_after(self, step: int) -> None:
         """Forget what was logged after `step`: a run resumed from that step's checkpoint will log
         it again."""
-        for name in ("metrics.jsonl", "samples.jsonl"):
+        for name in ("metrics.jsonl", "samples.jsonl", "groups.jsonl"):
             path = self.folder / name
             if path.exists():
                 kept = [record for record in read_log(path) if (record.get("step") or 0) <= step]
@@ -188,6 +194,10 @@ class RunLog:
 
     def samples(self) -> list[dict]:
         return read_log(self.folder / "samples.jsonl")
+
+    def groups(self) -> list[dict]:
+        """The completions of groups.jsonl; empty if the run is no RL."""
+        return read_log(self.folder / "groups.jsonl")
 
     # Checkpoints: the names only; checkpoint.py fills the folders
 

@@ -23,7 +23,7 @@ def runs(tmp_path):
         log.sample(
             2,
             [
-                {"key": k, "prompt": "2+2?", "completion": c, "reward": 1.0, "correct": True}
+                {"key": k, "prompt": k, "completion": c, "reward": 1.0, "correct": True}
                 for k, c in (("a", "4"), ("a", "<b>4</b>"), ("b", "5"))
             ],
         )
@@ -71,6 +71,16 @@ def test_completions_come_in_groups(get):
     first, second = json.loads(get("/samples?run=one")[1])
     assert [c["text"] for c in first["completions"]] == ["4", "<b>4</b>"]
     assert len(second["completions"]) == 1 and sample_groups([]) == []
+
+
+def test_groups_of_training_come_before_validation(get, runs):
+    log = RunLog.open(runs / "one")
+    for step in (5, 10):
+        log.group(step, [{"prompt": "a", "completion": str(i), "reward": i} for i in range(4)])
+    [group] = json.loads(get("/samples?run=one")[1])
+    assert group["step"] == 10 and [c["reward"] for c in group["completions"]] == [0, 1, 2, 3]
+    log.truncate_after(5)
+    assert {record["step"] for record in log.groups()} == {5}
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ from minilrm.report import write_report
 from minilrm.runlog import RunLog, refuse_taken
 from minilrm.tasks import FILE_TASK, task_class
 
+GROUP_EVERY = 5  # steps between two groups of training that go into groups.jsonl
 SAMPLES_KEPT = 40  # transcripts of an evaluation that go into samples.jsonl
 
 
@@ -172,6 +173,8 @@ def steps(trainer: Trainer, log: RunLog, interrupt: Interrupt) -> bool:
             state.step += 1
             if state.step % trainer.log_every == 0:
                 log.log(state.step, metrics)
+            if state.step % GROUP_EVERY == 0 and trainer.group:
+                log.group(state.step, [trainer.transcript(e) for e in trainer.group])
             bar.update(trainer.done - before, **trainer.shown(metrics))
             unfinished = trainer.done < trainer.goal
             if state.step % o.eval_every == 0 and unfinished:

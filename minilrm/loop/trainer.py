@@ -123,6 +123,7 @@ class Trainer:
     tokenizer: Tokenizer
     optimizers: dict[str, torch.optim.Optimizer]
     origin: str
+    group: Sequence[Episode] = ()  # one of the last step's, where it learns from groups
     collapse = 0.0  # a run stops when its accuracy falls below this share of its best; 0: never
     log_every = 1  # steps
     tools: Toolbox | None = None  # what the model may call while it answers

@@ -3,7 +3,8 @@
     GET /                                   the page
     GET /runs                               which runs there are, newest first
     GET /metrics?run=NAME&after=N           the lines of metrics.jsonl from line N on
-    GET /samples?run=NAME                   the last completions, in groups of one problem
+    GET /samples?run=NAME                   the last completions, in groups of one problem: those of
+                                            training, if it learns from groups, or else of validation
 
 It listens on 127.0.0.1 alone, answers no request that was meant for another host (so that no page
 of the web can read it through a name of its own), reads nothing but run folders, and writes
@@ -120,7 +121,7 @@ def look_up(folder: Path, path: str, asked: dict[str, str]) -> Any:
     return (
         log.metrics()[int(asked.get("after", 0)) :]
         if path == "/metrics"
-        else sample_groups(log.samples())
+        else sample_groups(log.groups() or log.samples())
     )
 
 
@@ -141,15 +142,15 @@ def describe(name: str, folder: Path) -> dict[str, Any]:
 def sample_groups(samples: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """The completions of the last step that has any, those of one problem together.
 
-    >>> sample_groups([{"step": 1, "key": "a", "prompt": "2+2?", "completion": " 4", "reward": 1}])
+    >>> sample_groups([{"step": 1, "prompt": "2+2?", "completion": " 4", "reward": 1}])
     [{'prompt': '2+2?', 'step': 1, 'completions': [{'text': ' 4', 'reward': 1, 'correct': None}]}]
     """
     last = [sample for sample in samples if sample.get("step") == samples[-1].get("step")]
     groups: dict[str, dict[str, Any]] = {}
     for sample in last:
-        key = str(sample.get("key", sample.get("prompt")))
+        prompt = str(sample.get("prompt"))
         group = groups.setdefault(
-            key, {"prompt": sample.get("prompt"), "step": sample.get("step"), "completions": []}
+            prompt, {"prompt": prompt, "step": sample.get("step"), "completions": []}
         )
         told = {"reward": sample.get("reward"), "correct": sample.get("correct")}
         group["completions"].append({"text": sample.get("completion"), **told})

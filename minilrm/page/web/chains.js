@@ -74,6 +74,6 @@ function chainsView() {
         (ordered.length > 8 ? `${ordered.length - 8} more answers have fewer votes.` : "")));
   }
 
-  return { start: button.press, element: element("div", {}, top.element,
+  return { start: () => button.restart(), element: element("div", {}, top.element,
     element("div", { class: "columns" }, cards, element("aside", { class: "panel" }, votes))) };
 }

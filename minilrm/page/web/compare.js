@@ -87,7 +87,7 @@ function compareView() {
         ...again.map((count) => element("td", {}, String(count))))))));
   }
 
-  return { start: button.press, element: element("div", {}, top.element,
+  return { start: () => button.restart(), element: element("div", {}, top.element,
     element("div", { class: "pair" }, ...sides.map(({ head, made, trace, facts }) =>
       element("section", { class: "card" }, head, made, trace, facts))),
     many.element, table) };

@@ -94,7 +94,7 @@ function searchView() {
 
   const legend = element("p", { class: "legend" }, ...Object.values(STATES).map(([sign, name]) =>
     element("span", { class: `state ${name}` }, `${sign} ${name}`)));
-  return { start: button.press, element: element("div", {}, top.element, legend,
+  return { start: () => button.restart(), element: element("div", {}, top.element, legend,
     element("div", { class: "columns" }, picture,
       element("aside", { class: "panel" }, facts, sampled))) };
 }

@@ -74,25 +74,32 @@ class Job {
   }
 }
 
-/** A button that starts a job, and stops it while it runs. */
+/** A button that starts a job, and stops it while it runs. restart(more) ends what runs and starts
+    anew; `more` is handed on to the work. Two jobs never run at once. */
 function startButton(label, work) {
-  let job = null;
-  const button = element("button", { class: "primary", type: "submit", onclick: press }, label);
-  async function press() {
-    if (job) {
-      job.stopped = true;
-      return;
-    }
+  let job = null, latest = 0, running = Promise.resolve();
+  const button = element("button", { class: "primary", type: "submit",
+    onclick: () => (job ? stop() : restart()) }, label);
+  function stop() {
+    if (job) job.stopped = true;
+  }
+  function restart(more) {
+    const mine = ++latest;
+    stop();
+    running = running.then(() => mine === latest && run(more));
+    return running;
+  }
+  async function run(more) {
     job = new Job();
     button.textContent = "Stop";
     try {
-      await work(job);
+      await work(job, more);
     } finally {
       job = null;
       button.textContent = label;
     }
   }
-  return { element: button, press, stop: () => job && (job.stopped = true) };
+  return { element: button, restart };
 }
 
 // -- models and problems --------------------------------------------------------------------------
@@ -167,12 +174,12 @@ function desk({ entries, button, ids = ["Model"], controls = [], examples = [], 
     element("div", { class: "ask" }, question, button.element,
       element("button", { type: "button", onclick: change }, "Draw a problem"),
       element("button", { type: "button", title: "The same problem, other random numbers",
-        onclick: () => (seed++, button.stop(), setTimeout(button.press, 60)) }, "Draw again")),
+        onclick: () => (seed++, button.restart()) }, "Draw again")),
     element("div", { class: "row" }, ...names.map(([id, box]) => field(id, box)), heat.element,
       ...controls),
     ...(examples.length ? [element("p", { class: "examples" }, "Try: ",
       ...examples.map(({ label, set }) => element("button", { type: "button", class: "link",
-        onclick: () => (set(), button.stop(), setTimeout(button.press, 60)) }, label)))] : []),
+        onclick: () => (set(), button.restart()) }, label)))] : []),
     note);
   names.forEach(([, box], i) => (box.value = String(Math.min(first + i, entries.length - 1))));
   change();

@@ -10,14 +10,14 @@ function thinkView() {
   const pace = slider("Pace", { min: 0, max: 3, step: 1, value: 2,
     show: (i) => ["5 tokens/s", "20 tokens/s", "80 tokens/s", "as fast as it can"][i] });
   const fold = element("input", { type: "checkbox", onchange: showFold });
-  const button = startButton("Think", (job) => think(job));
+  const button = startButton("Think", think);
   const top = desk({ entries: ENTRIES, first: FIRST_SHOWN, button, controls: [pace.element,
     element("label", { class: "check" }, fold, "Fold the thinking")] });
   let now = null; // {model, task, problem, chain, seed, temperature, why}
   const chains = []; // all chains on this problem, newest last
 
   /** Write a chain, from the prompt or from a place where it forks. */
-  async function think(job, fork = null) {
+  async function think(job, fork) {
     if (!fork) {
       const asked = top.read();
       if (!asked) return;
@@ -97,9 +97,7 @@ function thinkView() {
   }
 
   /** Keep the first i tokens, put `id` behind them, and think on. */
-  async function forkAt(i, id) {
-    button.stop();
-    await new Promise((go) => setTimeout(go, 60));
+  function forkAt(i, id) {
     const { model, chain } = now, kept = chain.tokens.slice(0, i);
     const prompt = model.tokenizer.encode(now.problem.prompt);
     const [branch] = begin(model, [...prompt, ...kept.map((token) => token.id), id]);
@@ -108,7 +106,7 @@ function thinkView() {
     if (id === model.tokenizer.eos) branch.ended = "eos";
     const why = `at token ${i + 1}, ${visible(model.tokenizer, id)} instead of ` +
       visible(model.tokenizer, chain.tokens[i].id);
-    await think(new Job(), { ...now, chain: branch, why });
+    button.restart({ ...now, chain: branch, why });
   }
 
   function showEarlier() {
@@ -139,7 +137,7 @@ function thinkView() {
     event.preventDefault();
     look(at, true);
   });
-  return { start: button.press, element: element("div", {}, top.element,
+  return { start: () => button.restart(), element: element("div", {}, top.element,
     element("div", { class: "columns" },
       element("div", {}, trace, facts, element("p", { class: "legend" }, "Shade and underline: ",
         ...[["sure", 1], ["one bit or more", 0.4], ["three bits or more", 0.06]].map(([name, p]) =>
