@@ -4,7 +4,7 @@
     GET /runs                               which runs there are, newest first
     GET /metrics?run=NAME&after=N           the lines of metrics.jsonl from line N on
     GET /samples?run=NAME                   the last completions, in groups of one problem: those of
-                                            training, if it learns from groups, or else of validation
+                                            training where it learns from groups, else of validation
 
 It listens on 127.0.0.1 alone, answers no request that was meant for another host (so that no page
 of the web can read it through a name of its own), reads nothing but run folders, and writes
