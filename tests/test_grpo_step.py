@@ -308,6 +308,15 @@ def test_the_policy_moves_towards_what_is_rewarded(make_trainer, full_precision)
     assert earned[0] < 0.7 < earned[-1], earned
 
 
+def test_a_group_of_the_step_can_be_looked_at(make_trainer):
+    """What groups.jsonl keeps: the completions of one prompt, with their rewards."""
+    trainer = make_trainer()
+    trainer.step(0)
+    shown = [trainer.transcript(one) for one in trainer.group]
+    assert len(shown) == trainer.options.group_size
+    assert len({one["prompt"] for one in shown}) == 1 and all("reward" in one for one in shown)
+
+
 def test_the_questions_of_a_step_are_numbered(make_trainer):
     one, other = make_trainer(), make_trainer(seed=1)
     first = [p.key for p in one.draw(0)]

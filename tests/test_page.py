@@ -58,7 +58,7 @@ def countdown():
 
 @node
 @pytest.mark.parametrize(
-    "name, longest", [("countdown-base", 24), ("multiplication-base", 16), ("gsm8k-mini-base", 6)]
+    "name, longest", [("countdown-base", 20), ("multiplication-base", 16), ("gsm8k-mini-base", 6)]
 )
 def test_the_page_answers_as_python_does(name, longest):
     """40 problems: the prompt's ids, each sampled token, and the logits within 1e-4. A token is

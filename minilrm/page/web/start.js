@@ -20,7 +20,8 @@ function start() {
     "aria-labelledby": `tab-${view.id}`, hidden: true },
   element("p", { class: "intro" }, view.intro)));
   const buttons = VIEWS.map((view, i) => element("button", { role: "tab", id: `tab-${view.id}`,
-    type: "button", "aria-controls": `view-${view.id}`, onclick: () => show(i, true) }, view.title));
+    type: "button", "aria-controls": `view-${view.id}`, onclick: () => show(i, true) },
+  view.title));
   const built = new Set();
 
   function show(i, chosen) {

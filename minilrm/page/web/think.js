@@ -40,7 +40,8 @@ function thinkView() {
       await job.breathe();
     }
     job.worked += performance.now() - job.turn;
-    finish((1000 * (chain.tokens.length - before)) / Math.max(1, job.worked));
+    const speed = (1000 * (chain.tokens.length - before)) / Math.max(1, job.worked);
+    finish(job.pace() === Infinity ? speed : 0);
   }
 
   function finish(speed) {
