@@ -18,8 +18,9 @@ import torch
 from minilrm import page
 from minilrm.checkpoint import open_model, save
 from minilrm.model import SCALES, ModelConfig, Transformer
+from minilrm.page import writer
 from minilrm.page.packing import pack
-from minilrm.page.writer import assemble, json_in_html, thinking_page
+from minilrm.page.writer import VIEWS, assemble, json_in_html, share_tokenizers, thinking_page
 from minilrm.sampler.picking import Picker, uniform_noise
 from minilrm.tasks import get_task
 from minilrm.tasks.countdown import make_problem
@@ -249,7 +250,7 @@ def in_chromium(path, view, profile):
         "--dump-dom",
         "--enable-logging=stderr",
         f"--user-data-dir={profile}",
-        "--virtual-time-budget=20000",
+        "--virtual-time-budget=60000",
         f"{path.as_uri()}#{view}",
     ]
     done = subprocess.run(command, capture_output=True, timeout=180)
@@ -260,19 +261,30 @@ def in_chromium(path, view, profile):
 
 
 @chromium
-def test_the_page_runs_in_a_browser(countdown, tmp_path):
-    """From its file, under its policy: no error in the console, a chain written, a tree drawn."""
+def test_the_page_runs_in_a_browser(countdown, tmp_path, monkeypatch):
+    """From its file, under its policy: no error in the console, a chain written and forked, two
+    models compared, a tree drawn."""
+    clicks = (ROOT / "tests" / "page_clicks.js").read_text(encoding="utf-8")
+    own = writer.read
+    monkeypatch.setattr(writer, "read", lambda name: clicks if name == "clicks.js" else own(name))
+    data = {"models": share_tokenizers([{**countdown, "label": label} for label in ("A", "B")])}
     path = tmp_path / "page.html"
-    path.write_bytes(thinking_page([countdown]))
+    path.write_bytes(assemble("page.html", "page.css", (*VIEWS, "clicks.js"), data))
     document, said = in_chromium(path, "think", tmp_path / "profile")
-    assert not said
+    assert not said and 'data-clicked="all"' in document
     chain = re.search(r'class="trace"[^>]*data-done="eos"[^>]*>(.*?)</div>', document, re.DOTALL)
     tokens = re.findall(r'<span class="token"', chain[1])
     assert len(tokens) > 20 and "&lt;answer&gt;" in chain[1]
     assert len(re.findall(r'class="way"', document)) == 8  # the alternatives at one place
+    assert "at token 9, " in document and document.count('data-put="in"') >= 1
+    rows = re.findall(r"<tr><th>[AB]</th><td>(\d+)</td><td>([\d.]+)</td>", document)
+    assert rows[0] == rows[1] and int(rows[0][0]) > 5  # one model under two names
+
+    path.write_bytes(thinking_page([countdown]))
     document, said = in_chromium(path, "search", tmp_path / "profile")
     assert not said
     places = int(re.search(r'class="tree"[^>]*data-done="(\d+)"', document)[1])
+    # the start has a place of its own in the count and in the picture
     assert len(re.findall(r'<g class="place ', document)) == places > 8
 
 
