@@ -209,6 +209,23 @@ class RunLog:
         return self.seconds_before + time.monotonic() - self._started
 
 
+class OnlookersLog(RunLog):
+    """The run folder as a process sees it that is not number 0 of several: it may read, and what it
+    would write goes nowhere."""
+
+    @contextlib.contextmanager
+    def lock(self) -> Iterator[None]:
+        yield
+
+    def discard(self) -> None: ...
+    def resume_with(self, options: dict) -> None: ...
+    def log(self, step: int, metrics: dict, event: str = "train") -> None: ...
+    def sample(self, step: int, records: list[dict]) -> None: ...
+    def summary(self, outcome: dict) -> None: ...
+    def truncate_after(self, step: int) -> None: ...
+    def forget(self, step: int, event: str) -> None: ...
+
+
 def _new_folder(command: str, task: str | None) -> Path:
     """runs/<command>-<task>-<YYYYmmdd-HHMMSS>/; a second run in the same second gets -2, and so
     on."""

@@ -157,7 +157,7 @@ class Asked:
     def __init__(self):
         self.rows = []
 
-    def decode(self, engine, tokenizer, prompts, how):
+    def decode(self, engine, tokenizer, prompts, how, places=None):
         self.rows.append(len(prompts) * how.n)
         return []
 
@@ -310,9 +310,9 @@ def test_a_share_is_decoded_alike_wherever_it_is(policy, monkeypatch):
     """Catches: other batches, or more threads, where a process is missing: both round otherwise."""
     (model, tokenizer), seen = policy, []
 
-    def noted(*args, first, numbers):
-        seen.append((first, numbers, torch.get_num_threads()))
-        return decode(*args, first=first, numbers=numbers)
+    def noted(*args, places, numbers):
+        seen.append((places[0], numbers, torch.get_num_threads()))
+        return decode(*args, places=places, numbers=numbers)
 
     monkeypatch.setattr(workers, "decode", noted)
     threads, missing = torch.get_num_threads(), Workers(1)
