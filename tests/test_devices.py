@@ -147,7 +147,7 @@ def answered(base, small, full_precision):
 
 
 @pytest.mark.parametrize("equal", [False, True])
-@pytest.mark.parametrize("aggregation", [None, *objectives.AGGREGATIONS])
+@pytest.mark.parametrize("aggregation", [None])  # test_processes.py has all of them
 @pytest.mark.parametrize("objective", objectives.OBJECTIVES)
 def test_a_grpo_step_cut_in_two_is_the_step_of_the_whole(
     two, answered, objective, aggregation, equal

@@ -18,7 +18,7 @@ from minilrm.model import count_parameters
 from minilrm.options import check, flag, options_table, resumed, to_dict, with_recipe
 from minilrm.progress import Interrupt, Progress
 from minilrm.report import write_report
-from minilrm.runlog import OnlookersLog, RunLog, refuse_taken
+from minilrm.runlog import OnlookersLog, RunLog, refuse_taken, tensorboard_writer
 from minilrm.tasks import FILE_TASK, task_class
 
 SAMPLES_KEPT = 40  # transcripts of an evaluation that go into samples.jsonl
@@ -55,6 +55,8 @@ def train(make: type[Trainer], options: Options, show_options: bool = False, **m
         with devices.agreement():
             options, log = final_options(make, options)
             refuse_what_cannot_be_shared(make, options)
+            if options.log == "tensorboard":
+                tensorboard_writer()  # refused now, if ever
             if log:
                 held.enter_context(log.lock())
             else:
@@ -159,6 +161,13 @@ def with_absolute_paths(options: Any) -> Any:
 
 def run(trainer: Trainer, log: RunLog, show_options: bool) -> Result:
     """From the first evaluation to the report."""
+    if trainer.options.log == "tensorboard":
+        with log.tensorboard(after=trainer.state.step):
+            return first_to_last(trainer, log, show_options)
+    return first_to_last(trainer, log, show_options)
+
+
+def first_to_last(trainer: Trainer, log: RunLog, show_options: bool) -> Result:
     state = trainer.state
     if show_options:
         print(options_table(trainer.options))

@@ -51,6 +51,11 @@ class Options(CommandOptions):
     keep: int = option(2, "newest checkpoints to keep, besides the best", minimum=1)
     out: Path | None = option(None, "run folder; runs/<command>-... if not given")
     resume: Path | None = option(None, "run folder to resume")
+    log: str = option(
+        "files",
+        "where the figures go: metrics.jsonl in the run folder alone, or for TensorBoard as well",
+        choices=("files", "tensorboard"),
+    )
     chat: bool = chat_option()
     gradient_checkpointing: bool = option(
         False,
