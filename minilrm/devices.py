@@ -283,8 +283,9 @@ def buckets(parameters: Sequence[nn.Parameter]) -> Iterator[list[nn.Parameter]]:
 def copy_first(tensors: Iterable[Tensor]) -> None:
     """Make tensors what they are in process 0, in place: all begin at the same weights."""
     if count() > 1:
-        for tensor in tensors:
-            torch.distributed.broadcast(tensor.detach(), src=0)
+        with lost_where_one_has_ended():
+            for tensor in tensors:
+                torch.distributed.broadcast(tensor.detach(), src=0)
 
 
 def refuse_drift(parameters: Iterable[nn.Parameter]) -> None:
@@ -324,11 +325,18 @@ def gathered(value: Any) -> list[Any]:
 def added(tensor: Tensor) -> Tensor:
     """The sum of a tensor over all processes, the same on each of them."""
     summed = tensor.detach().clone()
-    try:
+    with lost_where_one_has_ended():
         torch.distributed.all_reduce(summed)
+    return summed
+
+
+@contextlib.contextmanager
+def lost_where_one_has_ended() -> Iterator[None]:
+    """torch.distributed's error for a broken connection as one line: `Lost`."""
+    try:
+        yield
     except RuntimeError as error:
         raise Lost(
             f"process {rank()} has lost the others, so one of them has ended (its own words are "
             "above, if it had any); go on from the last checkpoint by --resume"
         ) from error
-    return summed

@@ -37,12 +37,12 @@ LOOPS |= {"dpo": dpo, "reward_model": reward_model}
 @contextlib.contextmanager
 def alone():
     """Inside, this process takes the whole batch, as if it were the only one."""
-    grouped = devices.grouped
-    devices.grouped = lambda: False
+    grouped, launched = devices.grouped, devices.launched
+    devices.grouped, devices.launched = lambda: False, lambda: 1
     try:
         yield
     finally:
-        devices.grouped = grouped
+        devices.grouped, devices.launched = grouped, launched
 
 
 def share_of(items, whole):

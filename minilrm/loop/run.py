@@ -160,14 +160,14 @@ def with_absolute_paths(options: Any) -> Any:
 
 
 def run(trainer: Trainer, log: RunLog, show_options: bool) -> Result:
-    """From the first evaluation to the report."""
-    if trainer.options.log == "tensorboard":
-        with log.tensorboard(after=trainer.state.step):
-            return first_to_last(trainer, log, show_options)
-    return first_to_last(trainer, log, show_options)
+    """From the first evaluation to the report, seen by TensorBoard where that is asked for."""
+    wanted = trainer.options.log == "tensorboard"
+    with log.tensorboard(after=trainer.state.step) if wanted else contextlib.nullcontext():
+        return first_to_last(trainer, log, show_options)
 
 
 def first_to_last(trainer: Trainer, log: RunLog, show_options: bool) -> Result:
+    """Evaluate, take the steps, evaluate, and write down what came out."""
     state = trainer.state
     if show_options:
         print(options_table(trainer.options))
