@@ -256,10 +256,11 @@ def describe(device: str | torch.device = "auto") -> dict[str, Any]:
 
 
 def data_folder() -> Path:
-    """The folder of shipped data: MINILRM_DATA if it is set, else `data/` beside the package. Never
-    the working one."""
-    named = os.environ.get("MINILRM_DATA")
-    folder = Path(named) if named else Path(__file__).resolve().parent.parent / "data"
+    """The folder of shipped data: MINILRM_DATA if it is set; else `data/` within the package, where
+    a wheel has it, or beside the package, where a clone has it. Never the working one."""
+    named, package = os.environ.get("MINILRM_DATA"), Path(__file__).resolve().parent
+    inside, beside = package / "data", package.parent / "data"
+    folder = Path(named) if named else inside if inside.is_dir() else beside
     if folder.is_dir():
         return folder
     if named:
@@ -268,6 +269,6 @@ def data_folder() -> Path:
             "data/"
         )
     raise UserError(
-        f"the shipped data is not at {folder}; install minilrm from a clone with `pip install -e "
-        ".`, or set MINILRM_DATA to the clone's data/"
+        f"the shipped data is not at {folder}; install minilrm anew, from a clone with `pip install "
+        "-e .` or from a wheel, or set MINILRM_DATA to a clone's data/"
     )
