@@ -37,7 +37,9 @@ def listing() -> str:
     """The page that a bare `python -m minilrm` prints."""
     course = []  # in a clone; a wheel has the commands alone
     if find_spec("course"):
-        course = ["  The course: python -m course.grade (exercises), python -m course (instructors)"]
+        course = [
+            "  The course: python -m course.grade (exercises), python -m course (instructors)"
+        ]
     lines = [f"  python -m minilrm.{verb:<12}  {line}" for verb, line in available().items()]
     return "\n".join(
         [

@@ -231,7 +231,9 @@ def means(sums: Mapping[str, tuple[float, float]]) -> dict[str, float | None]:
     {'accuracy': 0.75, 'accuracy_thinking': None}
     """
     parts = gathered({name: list(pair) for name, pair in sums.items()})
-    whole = {name: [sum(pair) for pair in zip(*(p[name] for p in parts))] for name in sums}
+    whole = {
+        name: [sum(pair) for pair in zip(*(p[name] for p in parts), strict=True)] for name in sums
+    }
     return {name: s / n if n else None for name, (s, n) in whole.items()}
 
 

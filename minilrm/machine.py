@@ -269,6 +269,6 @@ def data_folder() -> Path:
             "data/"
         )
     raise UserError(
-        f"the shipped data is not at {folder}; install minilrm anew, from a clone with `pip install "
-        "-e .` or from a wheel, or set MINILRM_DATA to a clone's data/"
+        f"the shipped data is not at {folder}; install minilrm anew, from a clone with `pip "
+        "install -e .` or from a wheel, or set MINILRM_DATA to a clone's data/"
     )

@@ -11,7 +11,6 @@ import os
 import socket
 import subprocess
 import sys
-from pathlib import Path
 
 import miniature
 import pytest
@@ -213,5 +212,3 @@ def test_each_process_takes_the_gpu_of_its_number(monkeypatch):
     monkeypatch.setattr("torch.cuda.set_device", taken.append)
     monkeypatch.setattr("torch.distributed.is_nccl_available", lambda: True)
     assert devices.backend_for("auto") == "cpu:gloo,cuda:nccl" and taken == [1]
-
-

@@ -1,6 +1,6 @@
 """One of two processes that share the work of a step, with torch.distributed and gloo between them.
 
-    python tests/two_processes.py FOLDER BASE          with RANK, WORLD_SIZE, MASTER_ADDR, MASTER_PORT
+    python tests/two_processes.py FOLDER BASE      with RANK, WORLD_SIZE, MASTER_ADDR, MASTER_PORT
 
 All cases of `test_processes.py` run in one pair of processes, since to import torch takes longer
 than any of them. What a process has found it writes into FOLDER/<its number>.jsonl: a line a case,
@@ -20,8 +20,18 @@ import conftest  # noqa: F401  this clone on the path, one thread
 import torch
 from miniature import LOOPS, miniature, options
 
-from minilrm import devices, distill, dpo, grpo, machine, objectives, ppo, pretrain, reward_model
-from minilrm import sft, traces
+from minilrm import (
+    devices,
+    distill,
+    dpo,
+    grpo,
+    machine,
+    objectives,
+    pretrain,
+    reward_model,
+    sft,
+    traces,
+)
 from minilrm.batches import Example
 from minilrm.cli import fail
 from minilrm.errors import UserError

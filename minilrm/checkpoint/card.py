@@ -106,5 +106,5 @@ tokenizer = AutoTokenizer.from_pretrained(".")
 With minilrm: `python -m minilrm.ask --checkpoint .`, and to measure it
 `python -m minilrm.evaluate --checkpoint . --task {task} --split test`."""
 
-LIMITS = """It answers problems of one kind ({task}) and knows of nothing else. It is meant for learning how
-such models are made. Nobody has looked at what it says to other questions."""
+LIMITS = """It answers problems of one kind ({task}) and knows of nothing else. It is meant for
+learning how such models are made. Nobody has looked at what it says to other questions."""

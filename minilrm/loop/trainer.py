@@ -131,7 +131,7 @@ class Trainer:
     tokenizer: Tokenizer
     optimizers: dict[str, torch.optim.Optimizer]
     origin: str
-    batch_option: ClassVar[str]  # says how many items a step has, for several processes to share
+    batch_option: ClassVar[str]  # how many items a step has, for several processes to share
     collapse = 0.0  # a run stops when its accuracy falls below this share of its best; 0: never
     log_every = 1  # steps
     tools: Toolbox | None = None  # what the model may call while it answers

@@ -11,8 +11,8 @@ model wrote for the same problems before and after, and ends with the cost and t
 that was interrupted has a report too.
 
 `outcome.py` writes the sentences, `panels.py` the curves, `transcripts.py` what the model wrote,
-`page.py` puts them on a page, and `comparison.py` puts several runs on one. What a model wrote is text from a stranger: every piece of it is
-escaped, and the page forbids scripts altogether.
+`page.py` puts them on a page, and `comparison.py` puts several runs on one. What a model wrote is
+text from a stranger: every piece of it is escaped, and the page forbids scripts altogether.
 """
 
 from collections.abc import Sequence

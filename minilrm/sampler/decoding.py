@@ -86,8 +86,8 @@ def decode(
     """Completions of each prompt, decoded in this process.
 
     A share of a larger job says which part of it it is, since random numbers go by the place in the
-    whole: `places` are those of the prompts (None: this is the whole), and of the `how.n` completions
-    of each only those in `numbers` are wanted (None: all).
+    whole: `places` are those of the prompts (None: this is the whole), and of the `how.n`
+    completions of each only those in `numbers` are wanted (None: all).
     """
     numbers = range(how.n) if numbers is None else numbers
     places = range(len(prompts)) if places is None else places
