@@ -5,9 +5,10 @@
     processes  torchrun --nproc-per-node N -m minilrm.grpo: PyTorch's own engine (devices.py)
 
 Both do the same work: the same questions, the same random numbers, the same gradient but for
-rounding. The ways take turns (A B, B A, ...), each turn a short run of its own. What is compared are
-seconds of training steps, the first few left out, in which buffers are made and products prepared;
-start and evaluation are left out, too. If torchrun is as fast within 10 %, the other way can go.
+rounding. The ways take turns (A B, B A, ...), each turn a short run of its own. What is compared
+are seconds of training steps, the first few left out, in which buffers are made and products
+prepared; start and evaluation are left out, too. If torchrun is as fast within 10 %, the other way
+can go.
 
     python -m benchmarks.processes
     python -m benchmarks.processes --commands grpo --pairs 3

@@ -231,10 +231,11 @@ def means(sums: Mapping[str, tuple[float, float]]) -> dict[str, float | None]:
     {'accuracy': 0.75, 'accuracy_thinking': None}
     """
     parts = gathered({name: list(pair) for name, pair in sums.items()})
-    whole = {
-        name: [sum(pair) for pair in zip(*(p[name] for p in parts), strict=True)] for name in sums
-    }
-    return {name: s / n if n else None for name, (s, n) in whole.items()}
+    found: dict[str, float | None] = {}
+    for name in sums:
+        of_all, cases = (sum(part[name][i] for part in parts) for i in (0, 1))
+        found[name] = of_all / cases if cases else None
+    return found
 
 
 def anywhere(flag: bool) -> bool:

@@ -357,8 +357,8 @@ def refuse_what_cannot_be_shared(make: type[Trainer], options: Options) -> None:
     processes = devices.count()
     if processes > 1 and (there := getattr(options, make.batch_option)) < processes:
         raise UserError(
-            f"{flag(make.batch_option)} {there} cannot be shared among {processes} processes; use a "
-            "multiple of them, or start fewer"
+            f"{flag(make.batch_option)} {there} cannot be shared among {processes} processes; use "
+            "a multiple of them, or start fewer"
         )
 
 
