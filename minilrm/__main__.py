@@ -21,7 +21,7 @@ COMMANDS = {
     "evaluate": "measure a checkpoint: pass@1, pass@k, majority vote, with intervals",
     "ask": "put a question to a model and watch it think",
     "checkpoint": "turn a GGUF file into a model folder",
-    "report": "draw the page of a run again: curves, transcripts, cost",
+    "report": "draw the page of a run again, or compare several runs on one",
     "doctor": "say in which known state a run is, on what evidence, and what to change",
     "failures": "run a classic bug beside a healthy run and draw both",
     "corpus": "write training documents of a task to look at",
