@@ -16,6 +16,15 @@ torchrun has started several, `group` joins them, and the same calls go through 
 
     torchrun --nproc-per-node 2 -m minilrm.grpo --task gsm8k-mini
 
+and on two machines of eight GPUs, each with its own --node-rank, 0 or 1:
+
+    torchrun --nnodes 2 --node-rank 0 --nproc-per-node 8 --master-addr HOST --master-port 29500 \\
+        -m minilrm.grpo --task gsm8k-mini
+
+Both need the files that the options name; to resume, and for the traces of a teacher, both need to
+see the run folder. torchrun sends a signal on and kills what has not ended 30 seconds later: where
+a step and its checkpoint take longer, give it --shutdown-timeout.
+
 Process 0 alone writes, evaluates and speaks to the user. What can be refused is refused in all of
 them (`agreement`), a signal to one stops all at the same step (`anywhere`), and where one process
 dies, the next call ends the others with a line (`Lost`).
@@ -223,18 +232,17 @@ def totals(numbers: Mapping[str, float]) -> dict[str, float]:
     return sums
 
 
-def means(sums: Mapping[str, tuple[float, float]]) -> dict[str, float | None]:
-    """The mean of each figure over all processes, out of each one's (sum, number of cases); None
-    where there is no case.
+def means(cases: Mapping[str, Sequence[float]]) -> dict[str, float | None]:
+    """The mean of each figure over its cases in all processes; None where there is no case.
 
-    >>> means({"accuracy": (3, 4), "accuracy_thinking": (0, 0)})
+    >>> means({"accuracy": [1, 1, 1, 0], "accuracy_thinking": []})
     {'accuracy': 0.75, 'accuracy_thinking': None}
     """
-    parts = gathered({name: list(pair) for name, pair in sums.items()})
+    parts = gathered({name: [float(sum(of)), len(of)] for name, of in cases.items()})
     found: dict[str, float | None] = {}
-    for name in sums:
-        of_all, cases = (sum(part[name][i] for part in parts) for i in (0, 1))
-        found[name] = of_all / cases if cases else None
+    for name in cases:
+        of_all, count_of_all = (sum(part[name][i] for part in parts) for i in (0, 1))
+        found[name] = of_all / count_of_all if count_of_all else None
     return found
 
 

@@ -301,9 +301,7 @@ def set_advantages(episodes: Sequence[Episode], o: Options) -> dict[str, float |
     _, came = gae(earned, values, mask, o.gamma, lam=1.0)
     chosen = mask.bool()  # over inserted text a critic says something, too
     shown = {"val/mean": values} | ({} if kl is None else {"kl": kl})
-    figures = devices.means(
-        {name: (float(of[chosen].sum()), int(mask.sum())) for name, of in shown.items()}
-    )
+    figures = devices.means({name: of[chosen].tolist() for name, of in shown.items()})
     return figures | {"val/explained_variance": float(explained_variance(values, came, mask))}
 
 

@@ -141,10 +141,7 @@ class Trainer(loop.Trainer):
             "loss": loss,
             "grad_norm": norm,
             **devices.means(
-                {
-                    "label_mean": (sum(labels), len(labels)),
-                    "steps_per_answer": (len(labels), len(judged)),
-                }
+                {"label_mean": labels, "steps_per_answer": [len(j.labels) for j in judged]}
             ),
             "learning_rate": self.learning_rate(),
             "seconds": self.state.seconds,

@@ -258,6 +258,6 @@ def group_metrics(groups: Sequence[Sequence[Episode]]) -> dict[str, float | None
         # entropy per token.
         "entropy": [-x for x in logps],
     }
-    figures = devices.means({name: (float(sum(of)), len(of)) for name, of in cases.items()})
+    figures = devices.means(cases)
     figures["reward"] = figures["reward"] or 0.0
     return figures | {"invalid": devices.total(len(episodes) - len(valid))}

@@ -203,12 +203,13 @@ class Trainer(loop.Trainer):
         problems = draw_problems(self.task, self.fits, o.seed, numbers, "own")
         episodes = self.sample(self.model, problems, 1, "distill/student", step)
         self.state.tokens_generated += devices.total(sum(e.length for e in episodes))
-        figures = {
-            "accuracy": [e.grade.correct for e in episodes],
-            "completions/mean_length": [e.length for e in episodes],
-            "completions/clipped_ratio": [e.finish_reason == "length" for e in episodes],
-        }
-        return episodes, devices.means({k: (float(sum(v)), len(v)) for k, v in figures.items()})
+        return episodes, devices.means(
+            {
+                "accuracy": [e.grade.correct for e in episodes],
+                "completions/mean_length": [e.length for e in episodes],
+                "completions/clipped_ratio": [e.finish_reason == "length" for e in episodes],
+            }
+        )
 
     def sample(
         self, model: Transformer, problems: Sequence[Problem], samples: int, what: str, number: int

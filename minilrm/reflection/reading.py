@@ -231,8 +231,7 @@ def live(task: Task, groups: Groups) -> dict[str, Any]:
         name: [case for r in readings for case in RATES[rate](r)] for name, rate in shown.items()
     }
     cases["attempts"] = [len(r.attempts) for r in readings]
-    sums = {f"reflection/{name}": (float(sum(of)), len(of)) for name, of in cases.items()}
-    return devices.means(sums)
+    return devices.means({f"reflection/{name}": values for name, values in cases.items()})
 
 
 # -- showing one completion ------------------------------------------------------------------------

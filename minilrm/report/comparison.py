@@ -56,8 +56,8 @@ def render_comparison(folders: Sequence[Path]) -> str:
 def outcomes(logs: Sequence[RunLog], metrics: Sequence[list[dict]]) -> str:
     """A row a run: its figures before and after, and its cost. They stand beside each other only
     where the runs were asked alike, so the number of problems stands there too."""
-    heads = ("run", "folder", "command", "task", "steps", "problems")
-    heads += ("accuracy before", "accuracy after", "greedy after", "time")
+    heads = ["run", "folder", "command", "task", "steps", "problems"]
+    heads += ["accuracy before", "accuracy after", "greedy after", "time"]
     rows = []
     for number, (log, lines) in enumerate(zip(logs, metrics, strict=True), start=1):
         path = log.folder / "summary.json"
@@ -144,7 +144,8 @@ def smooth(found: list[Point]) -> list[Point]:
     """A training curve without the noise of its batches."""
     values = smoothed([value for _, value, _ in found], max(1, len(found) // 20))
     thin = max(1, len(found) // DOTS)
-    kept = [(p[0], float(v), None) for p, v in zip(found, values, strict=True)]
+    both = zip(found, values, strict=True)
+    kept: list[Point] = [(step, float(value), None) for (step, _, _), value in both]
     return kept[::thin]
 
 
