@@ -147,10 +147,6 @@ class Trainer(loop.Trainer):
             "seconds": self.state.seconds,
         }
 
-    def update_weights(self, loss: float) -> float:
-        devices.sum_gradients(self.head.parameters())  # those of the model: optim.Guard
-        return super().update_weights(loss)
-
     def labelled(self, step: int) -> Sequence[Judged]:
         """What this step learns from: fresh answers, or a draw of what people have judged. Of
         several processes, this one's share."""

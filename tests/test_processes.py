@@ -83,7 +83,8 @@ def test_the_gradient_of_two_processes_is_that_of_one(pair):
     table = {name: found for name, found in noted(pair).items() if "distance" in found}
     assert set(names()) <= set(table) and len(table) > 85
     commands = {name.split()[0] for name in table}
-    assert commands == {"grpo", "ppo", "sft", "pretrain", "distill", "dpo", "reward_model"}
+    learning = {"grpo", "ppo", "sft", "pretrain", "distill", "dpo"}
+    assert commands == learning | {"reward_model", "preference_model"}
     for name, found in table.items():
         assert found["norm"] > 1e-3, name  # there is something to compare
         # Of several steps each records log-probs anew, in batches of another shape.

@@ -27,6 +27,7 @@ from minilrm import (
     grpo,
     machine,
     objectives,
+    preference_model,
     pretrain,
     reward_model,
     sft,
@@ -41,7 +42,6 @@ RATES = {"lr": 1e-3, "clip": 1e9}  # nothing is clipped: the gradients themselve
 REWARDS = [0.0, 1.0, 0.5, 0.0, 1.0, 1.1, 0.0, 0.1, 0.0, 0.3, 1.0, 1.0, 0.0, 0.0, 1.0, 0.2]
 NORMALIZATIONS = (*objectives.NORMALIZATIONS, "reward")
 FEW = {"steps": 1, "eval_n": 2, "out": None, "threads": 1, "device": "cpu"}
-LOOPS |= {"dpo": dpo, "reward_model": reward_model}
 
 
 @contextlib.contextmanager
@@ -198,6 +198,12 @@ def pairs_and_judges():
             p += 0.01 * torch.sin(torch.arange(p.numel()).view_as(p) * 1.0)
     gradients = Gradients(pairs)
     compare("dpo", lambda whole: gradients.of_step())
+    ordered = preference_model.Trainer(
+        preference_model.Options(**shipped, pairs=6, samples=4, batch=5)
+    )
+    ordered.max_new_tokens = 60
+    gradients = Gradients(ordered)
+    compare("preference_model", lambda whole, gradients=gradients: gradients.of_step())
     for labels in ("exact", "outcome"):
         judge = reward_model.Trainer(
             reward_model.Options(**shipped, prompts=5, samples=2, labels=labels)

@@ -198,7 +198,10 @@ class Trainer:
 
     def update_weights(self, loss: float) -> float:
         """Take the optimizer step for which the gradients were added up; a NaN skips it and is
-        counted. Returns the gradient's norm before clipping."""
+        counted. Returns the gradient's norm before clipping, that of the model: heads are not
+        clipped."""
+        for head in self.heads.values():
+            devices.sum_gradients(head.parameters())  # those of the model: optim.Guard
         norm = self.guard.step(self.model, self.optimizers, loss)
         self.state.skipped_steps += math.isnan(norm)
         return norm
