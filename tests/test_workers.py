@@ -361,7 +361,7 @@ engine = Engine(Transformer(SCALES["pico"]))
 how = Sampling(512, 500, 1.0, 1.0, 0, 0, ())
 fields, weights = workers.common_fields(engine, tokenizer, how)
 share = workers.shares_of(64, 512, 1)[0]
-line = json.dumps(fields | workers.fields_of(share, [[1]] * 64)).encode() + b"\\n"
+line = json.dumps(fields | workers.fields_of(share, [[1]] * 64, range(64))).encode() + b"\\n"
 if sys.argv[1] == "ends":
     workers.Workers(1).start()
 else:  # is killed in the middle of a message, and of a job that takes minutes
