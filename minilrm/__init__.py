@@ -12,6 +12,9 @@ import os
 # steps of a training half as long.
 os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
 
+# On Apple's GPU (--device mps), let the CPU do the few operations that Metal lacks.
+os.environ.setdefault("PYTORCH_ENABLE_MPS_FALLBACK", "1")
+
 from minilrm.checkpoint import load, save  # noqa: E402
 from minilrm.model import ModelConfig, Transformer  # noqa: E402
 from minilrm.sampler import Completion, generate  # noqa: E402

@@ -22,7 +22,7 @@ COMMANDS = {
     "page": "one page that runs the model and shows it thinking; or watch a training",
     "ask": "put a question to a model and watch it think",
     "checkpoint": "turn a GGUF file into a model folder",
-    "report": "draw the page of a run again: curves, transcripts, cost",
+    "report": "draw the page of a run again, or compare several runs on one",
     "doctor": "say in which known state a run is, on what evidence, and what to change",
     "failures": "run a classic bug beside a healthy run and draw both",
     "corpus": "write training documents of a task to look at",
@@ -36,13 +36,18 @@ def available() -> dict[str, str]:
 
 def listing() -> str:
     """The page that a bare `python -m minilrm` prints."""
+    course = []  # in a clone; a wheel has the commands alone
+    if find_spec("course"):
+        course = [
+            "  The course: python -m course.grade (exercises), python -m course (instructors)"
+        ]
     lines = [f"  python -m minilrm.{verb:<12}  {line}" for verb, line in available().items()]
     return "\n".join(
         [
             "minilrm: large reasoning models from scratch. The commands; each has a --help:",
             "",
             *lines,
-            "  The course: python -m course.grade (exercises), python -m course (instructors)",
+            *course,
         ]
     )
 

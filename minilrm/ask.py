@@ -27,7 +27,7 @@ from minilrm.inference import METHODS, Driver
 from minilrm.inference.shown import cost_line, trace_lines
 from minilrm.intervals import majority
 from minilrm.model import Transformer, count_parameters
-from minilrm.options import chat_option, option
+from minilrm.options import chat_option, device_option, option
 from minilrm.painter import DIM, CallPainter, Painter, neutralise
 from minilrm.sampler import Completion, Engine, generate
 from minilrm.scorers import verifier
@@ -74,7 +74,7 @@ class Options:
         None, "longest answer; the task's own limit if not given", minimum=1
     )
     seed: int = option(0, "seed of the samples", minimum=0)
-    device: str = option("auto", "auto, cpu or cuda", choices=("auto", "cpu", "cuda"))
+    device: str = device_option()
     threads: int | None = option(
         None, "threads; the available cores, at most 4, if not given", minimum=1
     )

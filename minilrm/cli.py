@@ -13,10 +13,12 @@ import dataclasses
 import errno
 import os
 import sys
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
+from minilrm import devices
 from minilrm.errors import UserError
 from minilrm.options import Shape, check, default_of, flag, nearest, shapes, show
 
@@ -31,6 +33,7 @@ MENDABLE = {
     errno.ENAMETOOLONG: "choose a shorter name",
 }
 INTERRUPTED = 130  # 128 + SIGINT: what the shell says of any program that ends so
+SECONDS_TO_SPEAK = 10  # how long the other processes wait for the words of number 0
 BROKEN_PIPE = 141  # 128 + SIGPIPE
 
 
@@ -49,8 +52,15 @@ def help_formatter(prog: str) -> argparse.HelpFormatter:
     return argparse.HelpFormatter(prog, max_help_position=36)
 
 
-def fail(message: str, code: int = 2) -> NoReturn:
-    """One line on stderr, then exit."""
+def fail(message: str, code: int = 2, alone: bool = False) -> NoReturn:
+    """One line on stderr, then exit.
+
+    Of several processes number 0 says it for all, unless this one `alone` knows of it. The others
+    give it the time: as soon as one of them ends, torchrun ends all.
+    """
+    if devices.launched() > 1 and os.environ.get("RANK") != "0" and not alone:
+        time.sleep(SECONDS_TO_SPEAK)
+        raise SystemExit(code)
     print("error: " + " ".join(message.splitlines()), file=sys.stderr)
     raise SystemExit(code)
 
@@ -211,10 +221,15 @@ def run_command(
     if first and words and not words[0].startswith("-"):
         words.insert(0, f"--{first}")
     try:
+        if devices.launched() > 1 and not getattr(options_class, "several", False):
+            raise UserError(
+                f"torchrun shares the training commands among processes, not {prog}: start this "
+                "one without it"
+            )
         code = function(parse(options_class, words, prog=prog, description=description or ""))
         sys.stdout.flush()
     except UserError as error:
-        fail(str(error))
+        fail(str(error), alone=isinstance(error, devices.Lost))
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         raise SystemExit(INTERRUPTED) from None

@@ -32,6 +32,7 @@ from minilrm.options import option
 from minilrm.preferences import Annotator, Pair
 from minilrm.rollout import Episode, episode_logprobs, rollout
 from minilrm.sampler import Engine
+from minilrm.tasks import Problem
 from minilrm.tasks.base import problem_rng
 
 PATIENCE = 20  # rounds of questions that are asked for the pairs of one step
@@ -68,6 +69,7 @@ class Options(loop.Options):
 
 class Trainer(loop.Trainer):
     command = "dpo"
+    batch_option = "pairs"
     takes_recipe = False  # a task's recipe is one for online reinforcement learning
 
     @classmethod
@@ -94,7 +96,7 @@ class Trainer(loop.Trainer):
     def step(self, step: int) -> dict[str, Any]:
         """Pairs are drawn and learnt from."""
         o, started = self.options, time.perf_counter()
-        pairs = devices.share(self.draw(step))
+        pairs = self.draw(step)
         count = devices.total(len(pairs))
         set_lr(self.optimizers, lr_factor(step, o.steps, o.warmup, final=0.1))
         margins: list[Tensor] = []
@@ -107,51 +109,76 @@ class Trainer(loop.Trainer):
                 yield loss * len(part) / count
 
         loss, norm = self.descend(losses())
-        whole = torch.cat(margins)
-        self.state.tokens_trained += sum(e.length for pair in pairs for e in pair)
+        found = [float(margin) for part in margins for margin in part]
+        self.state.tokens_trained += devices.total(sum(e.length for pair in pairs for e in pair))
         self.state.seconds += time.perf_counter() - started
         return {
             "loss": loss,
             "grad_norm": norm,
-            "rewards/margins": float(whole.mean()),
-            "rewards/accuracies": float((whole > 0).float().mean()),
+            **devices.means(
+                {"rewards/margins": found, "rewards/accuracies": [x > 0 for x in found]}
+            ),
             "learning_rate": self.learning_rate(),
             "seconds": self.state.seconds,
         }
 
     def draw(self, step: int) -> list[Pair]:
-        """As many pairs as a step takes, one a question."""
+        """As many pairs as a step takes, one a question: of several processes each has those that
+        its questions gave, and together they have as many."""
         o, found = self.options, list[Pair]()
+        missing = o.pairs
         for turn in range(PATIENCE):
-            first = (step * PATIENCE + turn) * o.pairs
-            problems = [
-                self.task.sample(problem_rng(o.seed, first + i, f"{self.task.name}/dpo"), "train")
-                for i in range(o.pairs)
-            ]
+            rows, problems = self.questions(step * PATIENCE + turn)
             groups = rollout(
                 self.engine,
                 self.tokenizer,
                 self.task,
-                [p for p in problems if self.fits(p)],
+                problems,
+                places=rows,
                 group_size=o.samples,
                 max_new_tokens=self.max_new_tokens,
                 seed=o.seed * 1_000_003 + step * PATIENCE + turn,
                 workers=self.workers,
             )
-            self.state.tokens_generated += sum(e.length for group in groups for e in group)
-            rng = random.Random(f"{o.seed}/{step}/{turn}/pairs")
-            found += self.annotator(groups, rng)
-            if len(found) >= o.pairs:
-                return found[: o.pairs]
-        if not found:
+            generated = sum(e.length for group in groups for e in group)
+            self.state.tokens_generated += devices.total(generated)
+            rngs = [random.Random(f"{o.seed}/{step}/{turn}/{row}/pairs") for row in rows]
+            pairs = self.annotator.of_each(groups, rngs)
+            taken = first_ones(devices.joined([pair is not None for pair in pairs]), missing)
+            own = zip(pairs, devices.share(taken), strict=True)
+            found += [pair for pair, take in own if pair and take]
+            missing -= sum(taken)
+            if not missing:
+                break
+        if missing == o.pairs:
             raise UserError(
                 f"{self.origin} answers no question of {self.task.name} both better and worse in "
                 f"{o.samples} samples: there are no pairs to learn from"
             )
         return found
 
+    def questions(self, turn: int) -> tuple[Sequence[int], Sequence[Problem]]:
+        """This process's share of a turn's questions, each with its number among them."""
+        n, name = self.options.pairs, f"{self.task.name}/dpo"
+        drawn = [
+            self.task.sample(problem_rng(self.options.seed, turn * n + i, name), "train")
+            for i in range(n)
+        ]
+        fitting = [p for p in drawn if self.fits(p)]
+        return devices.share(range(len(fitting))), devices.share(fitting)
+
 
 # -- pure pieces -----------------------------------------------------------------------------------
+
+
+def first_ones(flags: Sequence[bool], count: int) -> list[bool]:
+    """The flags with only the first `count` of those that are set.
+
+    >>> first_ones([True, False, True, True], 2)
+    [True, False, True, False]
+    """
+    left = count
+    return [flag and (left := left - 1) >= 0 for flag in flags]
 
 
 def pair_loss(

@@ -107,6 +107,7 @@ class Trainer(rl.Trainer):
     """The policy, its optimizer, and the reference model if there is a KL term."""
 
     command = "grpo"
+    batch_option = "prompts"
 
     def __init__(self, options: Options, rewards: Mapping[str, RewardFunction] | None = None):
         super().__init__(options, rewards)

@@ -30,6 +30,7 @@ Result = TypeVar("Result")
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_MMAP_MAX = -1, -3, -4
 ONE_GIB = 1 << 30  # mallopt takes a C int: below 2**31
 
+DEVICES = ("auto", "cpu", "cuda", "mps")
 MOST_THREADS = 4  # the small matrices of small models gain nothing from more
 
 
@@ -86,9 +87,14 @@ def memory_gb() -> float | None:
 
 
 def choose_device(name: str = "auto") -> torch.device:
-    """ "auto" (the GPU if there is one), "cpu" or "cuda"."""
-    if name not in ("auto", "cpu", "cuda"):
-        raise UserError(f"there is no device {name!r}; choose auto, cpu or cuda")
+    """ "auto" (a CUDA GPU if there is one, else the CPU), "cpu", "cuda" or "mps", Apple's GPU."""
+    if name not in DEVICES:
+        raise UserError(f"there is no device {name!r}; choose {', '.join(DEVICES)}")
+    if name == "mps" and not torch.backends.mps.is_available():
+        raise UserError(
+            "Apple's GPU cannot be used here (torch.backends.mps.is_available() is False); choose "
+            "auto or cpu"
+        )
     if name == "cuda" and not torch.cuda.is_available():
         raise UserError(
             "no CUDA GPU can be used here (torch.cuda.is_available() is False); choose auto or cpu"
@@ -194,7 +200,7 @@ def cpu_flags(file: Path = Path("/proc/cpuinfo")) -> frozenset[str]:
 @functools.cache
 def bfloat16_pays(device: torch.device) -> bool:
     """True where the hardware multiplies bfloat16 itself, so that it is faster and not just
-    shorter."""
+    shorter. On Apple's GPU, where nobody has measured it, all is float32."""
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
     return device.type == "cpu" and not cpu_flags().isdisjoint({"avx512_bf16", "amx_bf16"})
@@ -250,10 +256,11 @@ def describe(device: str | torch.device = "auto") -> dict[str, Any]:
 
 
 def data_folder() -> Path:
-    """The folder of shipped data: MINILRM_DATA if it is set, else `data/` beside the package. Never
-    the working one."""
-    named = os.environ.get("MINILRM_DATA")
-    folder = Path(named) if named else Path(__file__).resolve().parent.parent / "data"
+    """The folder of shipped data: MINILRM_DATA if it is set; else `data/` within the package, where
+    a wheel has it, or beside the package, where a clone has it. Never the working one."""
+    named, package = os.environ.get("MINILRM_DATA"), Path(__file__).resolve().parent
+    inside, beside = package / "data", package.parent / "data"
+    folder = Path(named) if named else inside if inside.is_dir() else beside
     if folder.is_dir():
         return folder
     if named:
@@ -262,6 +269,6 @@ def data_folder() -> Path:
             "data/"
         )
     raise UserError(
-        f"the shipped data is not at {folder}; install minilrm from a clone with `pip install -e "
-        ".`, or set MINILRM_DATA to the clone's data/"
+        f"the shipped data is not at {folder}; install minilrm anew, from a clone with `pip "
+        "install -e .` or from a wheel, or set MINILRM_DATA to a clone's data/"
     )

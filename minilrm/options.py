@@ -29,10 +29,11 @@ import types
 import typing
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Any, ClassVar, Self, TypeVar
 
 from minilrm.errors import UserError
 from minilrm.files import json_ready
+from minilrm.machine import DEVICES
 
 KINDS: dict[type, str] = {
     int: "a whole number",
@@ -59,6 +60,7 @@ class CommandOptions:
     (['steps'], Options(steps=7, lr=0.2))
     """
 
+    several: ClassVar[bool] = False  # whether several processes can share the command's work
     _given: frozenset[str] = frozenset()
 
     def __new__(cls, *args: Any, **named: Any) -> Self:
@@ -124,7 +126,8 @@ def seed_option(help: str) -> Any:
 
 
 def device_option() -> Any:
-    return option("auto", "auto, cpu or cuda", choices=("auto", "cpu", "cuda"))
+    help = "what to compute on; auto is a CUDA GPU if there is one, else the CPU"
+    return option("auto", help, choices=DEVICES)
 
 
 def threads_option() -> Any:

@@ -153,6 +153,7 @@ class Trainer(rl.Trainer):
     term."""
 
     command = "ppo"
+    batch_option = "prompts"
 
     def __init__(self, options: Options, rewards: Mapping[str, RewardFunction] | None = None):
         super().__init__(options, rewards)
@@ -280,14 +281,11 @@ class Trainer(rl.Trainer):
 # -- pure pieces -----------------------------------------------------------------------------------
 
 
-def set_advantages(episodes: Sequence[Episode], o: Options) -> dict[str, float]:
+def set_advantages(episodes: Sequence[Episode], o: Options) -> dict[str, float | None]:
     """Give every episode its `advantages` and `returns`, [T] each, out of its reward and its
-    `values`; what to log of it."""
-    if not episodes:
-        if o.whiten:
-            devices.moments(torch.zeros(0))  # the other devices wait for this one's part
-        return {}
-    mask = pad([e.mask for e in episodes])
+    `values`; what to log of it. A process without an episode makes the same calls as the others,
+    which wait for its part."""
+    mask = pad([e.mask for e in episodes]) if episodes else torch.zeros(0, 1, dtype=torch.int64)
     like = torch.zeros(mask.shape)
     values = stack(episodes, "values", like)
     kl = None
@@ -302,13 +300,9 @@ def set_advantages(episodes: Sequence[Episode], o: Options) -> dict[str, float]:
     # The reward that really came after each token.
     _, came = gae(earned, values, mask, o.gamma, lam=1.0)
     chosen = mask.bool()  # over inserted text a critic says something, too
-    figures = {
-        "val/mean": float(torch.where(chosen, values, 0.0).sum() / mask.sum()),
-        "val/explained_variance": float(explained_variance(values, came, mask)),
-    }
-    if kl is None:
-        return figures
-    return figures | {"kl": float(torch.where(chosen, kl, 0.0).sum() / mask.sum())}
+    shown = {"val/mean": values} | ({} if kl is None else {"kl": kl})
+    figures = devices.means({name: of[chosen].tolist() for name, of in shown.items()})
+    return figures | {"val/explained_variance": float(explained_variance(values, came, mask))}
 
 
 def train(options: Options, rewards: Mapping[str, RewardFunction] | None = None) -> loop.Result:

@@ -80,6 +80,7 @@ class Options(loop.Options):
 
 class Trainer(loop.Trainer):
     command = "preference_model"
+    batch_option = "batch"
     takes_recipe = False  # a task's recipe is one for its policy
 
     @classmethod
@@ -124,19 +125,20 @@ class Trainer(loop.Trainer):
                 yield objectives.bradley_terry_loss(chosen, rejected) * len(part) / count
 
         loss, norm = self.descend(losses())
-        self.state.tokens_trained += sum(e.length for pair in batch for e in pair)
+        self.state.tokens_trained += devices.total(sum(e.length for pair in batch for e in pair))
         self.state.seconds += time.perf_counter() - started
         return {
             "loss": loss,
             "grad_norm": norm,
-            "accuracy_of_order": mean(ordered),
+            **devices.means({"accuracy_of_order": ordered}),
             "learning_rate": self.learning_rate(),
             "seconds": self.state.seconds,
         }
 
     def buy(self) -> list[Pair]:
         """The labelled pairs: the same ones whenever they are drawn, so a resumed run has them
-        again."""
+        again. Of several processes each collects all of them, since any may come up in its
+        share."""
         o, found = self.options, list[Pair]()
         print(f"collecting {o.pairs} pairs ...", flush=True)
         for turn in range(1 + PATIENCE * o.pairs // QUESTIONS):

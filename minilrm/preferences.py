@@ -57,14 +57,20 @@ class Annotator:
         self.judge, self.noise, self.matched = judge, noise, matched
 
     def __call__(self, groups: Sequence[Sequence[Episode]], rng: random.Random) -> list[Pair]:
-        """A pair of each group that has two answers of different quality. Answers whose quality
-        cannot be told are left out."""
+        """A pair of each group that has two answers of different quality."""
+        return [pair for pair in self.of_each(groups, [rng] * len(groups)) if pair]
+
+    def of_each(
+        self, groups: Sequence[Sequence[Episode]], rngs: Sequence[random.Random]
+    ) -> list[Pair | None]:
+        """The pair of each group, drawn by dice of its own; None where it has no two answers of
+        different quality. Answers whose quality cannot be told are left out."""
         self.judge(groups)
-        found = []
-        for group in groups:
-            valid = [e for e in group if e.valid]
-            if len(valid) > 1:
-                qualities = [e.reward for e in valid]
-                pair = pair_of(valid, qualities, rng, noise=self.noise, matched=self.matched)
-                found += [pair] if pair else []
-        return found
+        return [self.pair(group, rng) for group, rng in zip(groups, rngs, strict=True)]
+
+    def pair(self, group: Sequence[Episode], rng: random.Random) -> Pair | None:
+        valid = [e for e in group if e.valid]
+        if len(valid) < 2:
+            return None
+        qualities = [e.reward for e in valid]
+        return pair_of(valid, qualities, rng, noise=self.noise, matched=self.matched)

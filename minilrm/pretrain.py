@@ -119,6 +119,7 @@ class State(loop.State):
 
 class Trainer(loop.Trainer):
     command = "pretrain"
+    batch_option = "accumulate"
     log_every = 25
 
     @classmethod

@@ -94,6 +94,7 @@ class Options(loop.Options):
 
 class Trainer(loop.Trainer):
     command = "reward_model"
+    batch_option = "prompts"
     takes_recipe = False  # a task's recipe is one for its policy
 
     @classmethod
@@ -126,39 +127,42 @@ class Trainer(loop.Trainer):
     def step(self, step: int) -> dict[str, Any]:
         """Answers are written, labelled and learnt from."""
         o, started = self.options, time.perf_counter()
-        judged = devices.share(self.labelled(step))
+        judged = self.labelled(step)
         count = devices.total(sum(len(j.places) for j in judged))
         set_lr(self.optimizers, lr_factor(step, o.steps, o.warmup, final=0.05))
         loss, norm = self.descend(
             judging_loss(self.model, self.head, batch, count, self.device)
             for batch in micro_batches(judged, o.max_tokens_per_batch)
         )
-        self.state.tokens_trained += sum(len(j.ids) for j in judged)
+        self.state.tokens_trained += devices.total(sum(len(j.ids) for j in judged))
         self.state.seconds += time.perf_counter() - started
         labels = [label for j in judged for label in j.labels]
         return {
             "loss": loss,
             "grad_norm": norm,
-            "label_mean": sum(labels) / max(1, len(labels)),
-            "steps_per_answer": len(labels) / max(1, len(judged)),
+            **devices.means(
+                {"label_mean": labels, "steps_per_answer": [len(j.labels) for j in judged]}
+            ),
             "learning_rate": self.learning_rate(),
             "seconds": self.state.seconds,
         }
 
-    def labelled(self, step: int) -> list[Judged]:
-        """What this step learns from: fresh answers, or a draw of what people have judged."""
+    def labelled(self, step: int) -> Sequence[Judged]:
+        """What this step learns from: fresh answers, or a draw of what people have judged. Of
+        several processes, this one's share."""
         o = self.options
         if self.thumbs:
-            return random.Random(f"{o.seed}/{step}/thumbs").choices(
+            drawn = random.Random(f"{o.seed}/{step}/thumbs").choices(
                 self.thumbs, k=min(len(self.thumbs), o.prompts * o.samples)
             )
+            return devices.share(drawn)
         name, first = f"{self.task.name}/reward_model", step * o.prompts
+        rows = devices.share(range(o.prompts))
         problems = [
-            self.task.sample(problem_rng(o.seed, first + i, name), "train")
-            for i in range(o.prompts)
+            self.task.sample(problem_rng(o.seed, first + row, name), "train") for row in rows
         ]
-        answers = [e for group in self.write(problems, o.samples, step) for e in group]
-        self.state.tokens_generated += sum(e.length for e in answers)
+        answers = [e for group in self.write(problems, o.samples, step, rows) for e in group]
+        self.state.tokens_generated += devices.total(sum(e.length for e in answers))
         judged = self.label(answers, step)
         return judged + self.branches(answers, judged, step) if o.branch else judged
 
@@ -171,43 +175,60 @@ class Trainer(loop.Trainer):
         every label is 0: nearly nothing is learnt of second steps.
         """
         o = self.options
+        rng = self.rng(step, "branch")
         begun = [
             (e, place)
             for e, j in zip(answers, judged, strict=True)
             for place, label in zip(j.places[:-1], j.labels, strict=False)
             if label == 1
         ]
-        if not begun:
+        chosen = rng.choices(begun, k=round(o.branch * len(answers))) if begun else []
+        if not chosen:
+            devices.total(0)  # of the tokens, which the others add up below
             return []
-        rng = random.Random(f"{o.seed}/{step}/branch")
-        chosen = rng.choices(begun, k=round(o.branch * len(answers)))
         longest = max(place + 1 for _, place in chosen)
         room = min(self.max_new_tokens, self.model.config.max_seq_len - longest)
         prefixes = [[*e.prompt_ids, *e.completion_ids][: place + 1] for e, place in chosen]
         groups = generate(
             self.engine, self.tokenizer, prefixes, max_new_tokens=room,
             temperature=o.temperature, seed=o.seed * 3_000_017 + step,
+            places=devices.places(len(prefixes)),
         )  # fmt: skip
         further = [
             continued(self.task, self.tokenizer, e, prefix, group[0])
             for (e, _), prefix, group in zip(chosen, prefixes, groups, strict=True)
         ]
-        self.state.tokens_generated += sum(len(group[0].token_ids) for group in groups)
+        generated = sum(len(group[0].token_ids) for group in groups)
+        self.state.tokens_generated += devices.total(generated)
         found = []
         for j, (_, place) in zip(self.label(further, step), chosen, strict=True):
             new = [(p, y) for p, y in zip(j.places, j.labels, strict=True) if p > place]
             found.append(Judged(j.ids, [p for p, _ in new], [y for _, y in new]))
         return [j for j in found if j.places]
 
-    def write(self, problems: Sequence[Problem], samples: int, seed: int) -> list[list[Episode]]:
-        """The policy's answers."""
+    def rng(self, step: int, what: str) -> random.Random:
+        """Each process throws dice of its own over its own answers."""
+        mine = f"/{devices.rank()}" if devices.rank() else ""
+        return random.Random(f"{self.options.seed}/{step}/{what}{mine}")
+
+    def write(
+        self,
+        problems: Sequence[Problem],
+        samples: int,
+        seed: int,
+        rows: Sequence[int] | None = None,
+    ) -> list[list[Episode]]:
+        """The policy's answers. rows: the numbers of the problems in their batch, where this is a
+        share of it."""
         o = self.options
-        fitting = [p for p in problems if self.fits(p)]
+        numbered = zip(range(len(problems)) if rows is None else rows, problems, strict=True)
+        fitting = [(row, p) for row, p in numbered if self.fits(p)]
         return rollout(
             self.engine,
             self.tokenizer,
             self.task,
-            fitting,
+            [p for _, p in fitting],
+            places=[row for row, _ in fitting],
             group_size=samples,
             max_new_tokens=self.max_new_tokens,
             temperature=o.temperature,
@@ -218,7 +239,7 @@ class Trainer(loop.Trainer):
     def label(self, answers: Sequence[Episode], step: int) -> list[Judged]:
         """Every answer with its labels, some of them turned round where noise is asked for."""
         o = self.options
-        rng = random.Random(f"{o.seed}/{step}/noise")
+        rng = self.rng(step, "noise")
         judged = []
         places = [step_places(e, self.judge) for e in answers]
         if o.labels == "outcome":
@@ -270,6 +291,7 @@ class Trainer(loop.Trainer):
                 ),
                 temperature=o.temperature,
                 seed=o.seed * 7_000_003 + step,
+                places=devices.places(len(asked)),
             )
             if asked
             else []

@@ -29,7 +29,7 @@ from typing import Any
 
 import torch
 
-from minilrm import manner, objectives
+from minilrm import devices, manner, objectives
 from minilrm.errors import UserError
 from minilrm.options import nearest
 from minilrm.rollout import Episode, valid_episodes
@@ -271,10 +271,13 @@ def punish_length(groups: Sequence[Sequence[Episode]], longest: int, cache: int)
 
 
 def shuffle(groups: Sequence[Sequence[Episode]], seed: int) -> None:
-    """Hand the batch's rewards out at random among its valid episodes: as many as before, but for
-    nothing. A control."""
-    episodes = valid_episodes(groups)
-    values = [e.reward for e in episodes]
+    """Hand the batch's rewards out at random among its valid episodes, those of other processes
+    too: as many as before, but for nothing. A control."""
+    parts = devices.joined([[e.reward for e in group if e.valid] for group in groups])
+    values = [reward for part in parts for reward in part]
     random.Random(seed).shuffle(values)
-    for episode, value in zip(episodes, values, strict=True):
-        episode.reward = value
+    dealt = iter(values)
+    places = devices.share([[next(dealt) for _ in part] for part in parts])
+    for group, own in zip(groups, places, strict=True):
+        for episode, value in zip([e for e in group if e.valid], own, strict=True):
+            episode.reward = value

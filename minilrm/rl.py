@@ -189,12 +189,13 @@ class Trainer(loop.Trainer):
         o = self.options
         places = range(o.prompts) if places is None else places
         drawn = self.draw(step, len(places), again)
-        problems = [p for place, p in zip(places, drawn, strict=True) if devices.local([place])]
+        rows = [row for row, place in enumerate(places) if devices.local([place])]
         groups = rollout(
             self.model,
             self.tokenizer,
             self.task,
-            problems,
+            [drawn[row] for row in rows],
+            places=rows,
             group_size=o.group_size,
             max_new_tokens=o.max_new_tokens,
             temperature=o.temperature,
@@ -206,7 +207,7 @@ class Trainer(loop.Trainer):
         )
         invalid = devices.total(self.judge(groups))
         if not again:
-            self.watch_invalid(invalid / devices.total(len(problems) * o.group_size))
+            self.watch_invalid(invalid / devices.total(len(rows) * o.group_size))
         if o.overlong_cache:
             rewards.punish_length(groups, o.max_new_tokens, o.overlong_cache)
         if o.call_price:

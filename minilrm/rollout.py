@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from minilrm import machine, objectives
+from minilrm import devices, machine, objectives
 from minilrm.batches import fill_batches, pad
 from minilrm.kernels import SharedPrefix
 from minilrm.model import Transformer
@@ -236,28 +236,28 @@ def unstack(batch: Sequence[Episode], name: str, rows: Tensor) -> None:
         setattr(e, name, row[: len(e.completion_ids)])
 
 
-def group_metrics(groups: Sequence[Sequence[Episode]]) -> dict:
-    """What a batch of groups looks like, under TRL's names where it has one."""
+def group_metrics(groups: Sequence[Sequence[Episode]]) -> dict[str, float | None]:
+    """What a batch of groups looks like, under TRL's names where it has one. Of several processes
+    each gives its groups, and gets the figures of all."""
     episodes = [e for g in groups for e in g]
     valid = [e for e in episodes if e.valid]
-    table = np.array([[e.reward for e in g] for g in groups])
     thinking = [e for e in episodes if e.thinks]
-    logps = np.array([x for e in episodes for x, m in zip(e.logprobs, e.mask, strict=True) if m])
-    return {
-        "reward": float(np.mean([e.reward for e in valid])) if valid else 0.0,
-        "reward_std": float(table.std(axis=1, ddof=1).mean()),
-        "frac_reward_zero_std": float((table.max(axis=1) == table.min(axis=1)).mean()),
-        "accuracy": float(np.mean([e.grade.correct for e in episodes])),
-        "completions/mean_length": float(np.mean([e.length for e in episodes])),
-        "completions/clipped_ratio": float(
-            np.mean([e.finish_reason == "length" for e in episodes])
-        ),
-        "completions/think_rate": len(thinking) / len(episodes),
-        "accuracy_thinking": float(np.mean([e.grade.correct for e in thinking]))
-        if thinking
-        else None,
+    spread = [float(np.std([e.reward for e in g], ddof=1)) for g in groups if len(g) > 1]
+    equal = [len({e.reward for e in g}) == 1 for g in groups]
+    logps = [x for e in episodes for x, m in zip(e.logprobs, e.mask, strict=True) if m]
+    cases: dict[str, Sequence[float]] = {
+        "reward": [e.reward for e in valid],
+        "reward_std": spread,
+        "frac_reward_zero_std": equal,
+        "accuracy": [e.grade.correct for e in episodes],
+        "completions/mean_length": [e.length for e in episodes],
+        "completions/clipped_ratio": [e.finish_reason == "length" for e in episodes],
+        "completions/think_rate": [e.thinks for e in episodes],
+        "accuracy_thinking": [e.grade.correct for e in thinking],
         # Minus the mean log-prob of what was sampled is an unbiased estimate of the policy's
         # entropy per token.
-        "entropy": float(-logps.mean()),
-        "invalid": len(episodes) - len(valid),
+        "entropy": [-x for x in logps],
     }
+    figures = devices.means(cases)
+    figures["reward"] = figures["reward"] or 0.0
+    return figures | {"invalid": devices.total(len(episodes) - len(valid))}

@@ -23,6 +23,7 @@ import time
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock, Timeout
 
@@ -47,6 +48,7 @@ class RunLog:
         self.folder, self.config = Path(folder), config
         self.seconds_before = 0.0  # time spent before a resume; a checkpoint keeps it
         self._started = time.monotonic()
+        self.board: Any = None  # a writer of TensorBoard's, which is told of all numbers, too
 
     @classmethod
     def create(
@@ -148,6 +150,22 @@ class RunLog:
         # death of the process.
         line = json_ready({"step": step, "event": event, **metrics}, digits=6)
         append_jsonl(self.folder / "metrics.jsonl", line, sync=False)
+        if self.board is not None:
+            for name, value in line.items():
+                if name != "step" and isinstance(value, (int, float)):
+                    self.board.add_scalar(f"{event}/{name}", value, step)
+
+    @contextlib.contextmanager
+    def tensorboard(self, after: int) -> Iterator[None]:
+        """Inside, what is logged is written for TensorBoard, too, into the folder `tensorboard`:
+        `tensorboard --logdir runs` shows all runs. after: the step of a checkpoint from which the
+        run goes on; what stood behind it is forgotten there."""
+        self.board = tensorboard_writer()(str(self.folder / "tensorboard"), purge_step=after + 1)
+        try:
+            yield
+        finally:
+            self.board.close()
+            self.board = None
 
     def sample(self, step: int, records: list[dict]) -> None:
         """Append transcripts to samples.jsonl, one line each."""
@@ -217,6 +235,40 @@ class RunLog:
     def seconds(self) -> float:
         """Time spent on this run, stretches before a resume included (see `seconds_before`)."""
         return self.seconds_before + time.monotonic() - self._started
+
+
+class OnlookersLog(RunLog):
+    """The run folder as a process sees it that is not number 0 of several: it may read, and what it
+    would write goes nowhere."""
+
+    @contextlib.contextmanager
+    def lock(self) -> Iterator[None]:
+        yield
+
+    @contextlib.contextmanager
+    def tensorboard(self, after: int) -> Iterator[None]:
+        yield
+
+    def discard(self) -> None: ...
+    def resume_with(self, options: dict) -> None: ...
+    def log(self, step: int, metrics: dict, event: str = "train") -> None: ...
+    def sample(self, step: int, records: list[dict]) -> None: ...
+    def summary(self, outcome: dict) -> None: ...
+    def truncate_after(self, step: int) -> None: ...
+    def forget(self, step: int, event: str) -> None: ...
+
+
+def tensorboard_writer() -> Any:
+    """TensorBoard's SummaryWriter, which comes with torch. UserError where what it needs does
+    not."""
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError as error:
+        raise UserError(
+            "--log tensorboard needs a package more: pip install tensorboard (or leave --log out: "
+            "metrics.jsonl has the same numbers)"
+        ) from error
+    return SummaryWriter
 
 
 def _new_folder(command: str, task: str | None) -> Path:

@@ -73,6 +73,7 @@ class State(loop.State):
 
 class Trainer(loop.Trainer):
     command = "sft"
+    batch_option = "batch"
 
     @classmethod
     def kept(cls, options: Options) -> Sequence[str]:

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from minilrm import devices
 from minilrm.batches import Example
 from minilrm.errors import UserError
 from minilrm.files import read_jsonl, write_bytes_atomic
@@ -72,20 +73,27 @@ def write_pool(
     interrupt: Interrupt,
 ) -> dict[str, Any] | None:
     """Have so many training problems answered by `ask(problems, number)` and keep the right answers
-    in a file. Returns what became of all; None, and no file, after Ctrl-C."""
+    in a file. Returns what became of all; None, and no file, after Ctrl-C. Several processes ask
+    for a share of the problems each, and process 0 writes the file."""
     started = time.perf_counter()
     seen: set = set()
-    records: list[dict[str, Any]] = []
+    records: dict[tuple[str, str], dict[str, Any]] = {}  # each answer once, whoever was asked
     counts: Counter = Counter()
     with Progress(prompts, label="traces") as bar:
         for first in range(0, prompts, PROMPTS_AT_ONCE):
             numbers = range(first, min(first + PROMPTS_AT_ONCE, prompts))
-            problems = draw_problems(task, fits, seed, numbers, "traces")
+            problems = draw_problems(task, fits, seed, devices.share(numbers), "traces")
             kept, found = keep_right(ask(problems, first), seen)
-            counts.update(found)
-            records += [as_record(tokenizer, e) for e in kept]
-            bar.update(len(problems), kept=f"{len(records)} of {counts['sampled']}")
-            if interrupt.requested:
+            own = [as_record(tokenizer, e) for e in kept]
+            for part, its_counts in devices.gathered([own, dict(found)]):
+                counts.update(its_counts)
+                for record in part:
+                    name = record["prompt"], record["completion"]
+                    twice = name in records
+                    counts.update(kept=-twice, duplicates=twice)
+                    records.setdefault(name, record)
+            bar.update(len(numbers), kept=f"{len(records)} of {counts['sampled']}")
+            if devices.anywhere(interrupt.requested):
                 return None
     if not records:
         raise UserError(
@@ -93,8 +101,10 @@ def write_pool(
             "to learn; choose another --teacher, or --way on-policy --lmbda 1"
         )
     head = {"task": task.name, **counts, "seconds": time.perf_counter() - started}
-    lines = (json.dumps(record) + "\n" for record in (head, *records))
-    write_bytes_atomic(path, "".join(lines).encode())
+    lines = (json.dumps(record) + "\n" for record in (head, *records.values()))
+    if devices.rank() == 0:
+        write_bytes_atomic(path, "".join(lines).encode())
+    devices.anywhere(False)  # the file is there before anybody reads it
     return head
 
 

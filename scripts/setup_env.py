@@ -37,7 +37,7 @@ from importlib import metadata
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-OLDEST, NEWEST = (3, 11), (3, 13)  # as `requires-python` in pyproject.toml says
+OLDEST, NEWEST = (3, 11), (3, 14)  # as `requires-python` in pyproject.toml says
 NOTE = "minilrm-setup.json"
 
 

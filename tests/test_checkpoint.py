@@ -63,6 +63,7 @@ def test_model_tokenizer_and_info_come_back(config, tmp_path):
 def test_the_folder_is_what_hugging_face_expects(tmp_path):
     save_one(tmp_path / "a")
     assert {p.name for p in (tmp_path / "a").iterdir()} == {
+        "README.md",
         "config.json",
         "generation_config.json",
         "minilrm.json",

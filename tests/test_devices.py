@@ -13,7 +13,7 @@ import pytest
 import torch
 from miniature import options
 
-from minilrm import devices, distill, grpo, objectives, ppo, pretrain, sft, traces
+from minilrm import devices, distill, grpo, objectives, ppo, pretrain, rewards, sft, traces
 from minilrm.batches import Example
 
 small = miniature.small
@@ -147,7 +147,7 @@ def answered(base, small, full_precision):
 
 
 @pytest.mark.parametrize("equal", [False, True])
-@pytest.mark.parametrize("aggregation", [None, *objectives.AGGREGATIONS])
+@pytest.mark.parametrize("aggregation", [None])  # test_processes.py has all of them
 @pytest.mark.parametrize("objective", objectives.OBJECTIVES)
 def test_a_grpo_step_cut_in_two_is_the_step_of_the_whole(
     two, answered, objective, aggregation, equal
@@ -251,6 +251,23 @@ def test_dynamic_sampling_asks_the_questions_that_one_process_would_ask(
         for rank, (groups, others) in enumerate(found):
             assert [group[0].problem.key for group in groups] == keys[rank::2]
             assert others == figures
+
+
+def test_rewards_are_shuffled_over_the_whole_batch(two, base, small, full_precision):
+    """Catches: a control in which each device deals its own share's rewards alone."""
+    trainer = grpo.Trainer(options("grpo", base, None, prompts=5, group_size=4))
+    whole = trainer.sample(0)
+    for i, group in enumerate(whole):
+        for j, e in enumerate(group):
+            e.reward = float(10 * i + j)
+    whole[1][2].valid = False
+    shares = [copy.deepcopy(whole[rank::2]) for rank in (0, 1)]
+    rewards.shuffle(whole, seed=3)
+    two.run(*(functools.partial(rewards.shuffle, share, seed=3) for share in shares))
+    for rank, share in enumerate(shares):
+        found, wanted = ([[e.reward for e in g] for g in of] for of in (share, whole[rank::2]))
+        assert found == wanted
+    assert {int(e.reward) // 10 for g in shares[0] for e in g} == {0, 1, 2, 3, 4}
 
 
 # -- texts -----------------------------------------------------------------------------------------

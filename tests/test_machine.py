@@ -17,6 +17,7 @@ import torch
 
 from minilrm import machine
 from minilrm.errors import UserError
+from minilrm.sampler import workers
 
 ROOT = Path(__file__).resolve().parent.parent
 GLIBC = sys.platform.startswith("linux") and platform.libc_ver()[0] == "glibc"
@@ -202,6 +203,24 @@ def test_describe_is_json_and_complete():
     assert words["device"] == "cpu" and words["torch"] == torch.__version__ and words["processor"]
 
 
+def test_apples_gpu_is_chosen_by_name_alone_and_computes_in_float32(monkeypatch):
+    with pytest.raises(UserError, match="Apple's GPU cannot be used here"):
+        machine.choose_device("mps")
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+    device = machine.choose_device("mps")
+    assert device == torch.device("mps") and machine.choose_device("auto").type != "mps"
+    assert not machine.bfloat16_pays(device) and machine.together(device) == 1
+    with machine.autocast(device):
+        assert torch.ones(1).dtype == torch.float32
+    assert workers.beside_this(device) is None
+    assert machine.describe(device)["device"] == "mps"
+
+
+def test_what_metal_lacks_falls_back_to_the_cpu():
+    """Set as the package is imported: torch reads it once."""
+    assert os.environ["PYTORCH_ENABLE_MPS_FALLBACK"] == "1"
+
+
 # -- shipped data ----------------------------------------------------------------------------------
 
 
@@ -213,6 +232,8 @@ def test_data_is_found_from_the_package_or_by_name(tmp_path, monkeypatch):
     monkeypatch.setattr(machine, "__file__", str(tmp_path / "minilrm" / "machine.py"))
     (tmp_path / "data").mkdir()
     assert machine.data_folder() == tmp_path.resolve() / "data"
+    (tmp_path / "minilrm" / "data").mkdir(parents=True)  # as in a wheel
+    assert machine.data_folder() == tmp_path.resolve() / "minilrm" / "data"
 
 
 def test_missing_data_says_what_to_do(tmp_path, monkeypatch):

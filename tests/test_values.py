@@ -542,14 +542,14 @@ MUTANTS = [
         (
             "variance_explained_of_values",
             "divides by the critic's own variance",
-            "goal.var(correction=0)",
-            "values[inside].var(correction=0)",
+            "devices.moments(goal).std",
+            "devices.moments(values[inside]).std",
         ),
         (
             "variance_explained_of_noise",
             "divides where all returns are equal",
-            "not len(goal) or goal.max() == goal.min()",
-            "not len(goal)",
+            "len({end for part in ends for end in part}) < 2",
+            "not any(ends)",
         ),
     ]
 ]

@@ -157,7 +157,7 @@ class Asked:
     def __init__(self):
         self.rows = []
 
-    def decode(self, engine, tokenizer, prompts, how):
+    def decode(self, engine, tokenizer, prompts, how, places=None):
         self.rows.append(len(prompts) * how.n)
         return []
 
@@ -310,9 +310,9 @@ def test_a_share_is_decoded_alike_wherever_it_is(policy, monkeypatch):
     """Catches: other batches, or more threads, where a process is missing: both round otherwise."""
     (model, tokenizer), seen = policy, []
 
-    def noted(*args, first, numbers):
-        seen.append((first, numbers, torch.get_num_threads()))
-        return decode(*args, first=first, numbers=numbers)
+    def noted(*args, places, numbers):
+        seen.append((places[0], numbers, torch.get_num_threads()))
+        return decode(*args, places=places, numbers=numbers)
 
     monkeypatch.setattr(workers, "decode", noted)
     threads, missing = torch.get_num_threads(), Workers(1)
@@ -361,7 +361,7 @@ engine = Engine(Transformer(SCALES["pico"]))
 how = Sampling(512, 500, 1.0, 1.0, 0, 0, ())
 fields, weights = workers.common_fields(engine, tokenizer, how)
 share = workers.shares_of(64, 512, 1)[0]
-line = json.dumps(fields | workers.fields_of(share, [[1]] * 64)).encode() + b"\\n"
+line = json.dumps(fields | workers.fields_of(share, [[1]] * 64, range(64))).encode() + b"\\n"
 if sys.argv[1] == "ends":
     workers.Workers(1).start()
 else:  # is killed in the middle of a message, and of a job that takes minutes

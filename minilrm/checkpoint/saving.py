@@ -8,12 +8,13 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from minilrm.checkpoint.card import CARD, model_card
 from minilrm.checkpoint.disk import new_folder, write_bytes, write_json, write_tensors
 from minilrm.checkpoint.huggingface import hf_name, to_huggingface
 from minilrm.checkpoint.integrity import first_not_finite, sha256
 from minilrm.checkpoint.record import RECORD, Info, Record
 from minilrm.errors import UserError
-from minilrm.model import Transformer
+from minilrm.model import Transformer, count_parameters
 from minilrm.tokenizer import Tokenizer
 
 WEIGHTS, HEADS = "model.safetensors", "heads.safetensors"
@@ -67,6 +68,8 @@ def save(
         if OPTIMIZER in tensors:
             state = {"trainer": trainer or {}, "optimizers": numbers}
             write_json(temporary / TRAINER, state)
+        card = model_card(config, count_parameters(model), info or Info())
+        write_bytes(temporary / CARD, card.encode("utf-8", "replace"))
         files = {path.name: sha256(path) for path in sorted(temporary.iterdir())}
         write_json(temporary / RECORD, Record(files, info or Info()).to_json())
     return folder

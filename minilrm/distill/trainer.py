@@ -113,6 +113,7 @@ class Trainer(loop.Trainer):
     traces."""
 
     command = "distill"
+    batch_option = "batch"
 
     @classmethod
     def kept(cls, options: Options) -> Sequence[str]:
@@ -194,24 +195,26 @@ class Trainer(loop.Trainer):
         places = walk(len(self.pool.examples), o.seed, step * o.batch, o.batch)
         return devices.share([self.pool.examples[i] for i in places])
 
-    def own_samples(self, step: int) -> tuple[list[Episode], dict[str, float]]:
+    def own_samples(self, step: int) -> tuple[list[Episode], dict[str, float | None]]:
         """The student's answers to fresh problems, right or wrong: the teacher will say what it
         thinks of each token."""
         o = self.options
         numbers = devices.share(range(step * o.batch, (step + 1) * o.batch))
         problems = draw_problems(self.task, self.fits, o.seed, numbers, "own")
         episodes = self.sample(self.model, problems, 1, "distill/student", step)
-        scores = Scores.of([[e] for e in episodes])
-        self.state.tokens_generated += devices.total(scores.tokens)
-        return episodes, {
-            "accuracy": scores.accuracy,
-            "completions/mean_length": scores.mean_length,
-            "completions/clipped_ratio": scores.clipped_ratio,
-        }
+        self.state.tokens_generated += devices.total(sum(e.length for e in episodes))
+        return episodes, devices.means(
+            {
+                "accuracy": [e.grade.correct for e in episodes],
+                "completions/mean_length": [e.length for e in episodes],
+                "completions/clipped_ratio": [e.finish_reason == "length" for e in episodes],
+            }
+        )
 
     def sample(
         self, model: Transformer, problems: Sequence[Problem], samples: int, what: str, number: int
     ) -> list[Episode]:
+        """Answers to this process's share of some problems."""
         # Far from the seeds of other steps and runs.
         seed = problem_rng(self.options.seed, number, what).getrandbits(63)
         groups = rollout(
@@ -219,6 +222,7 @@ class Trainer(loop.Trainer):
             self.tokenizer,
             self.task,
             problems,
+            places=devices.places(len(problems)),
             group_size=samples,
             seed=seed,
             dtype=self.decoding_dtype,

@@ -8,16 +8,17 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from minilrm import cli
+from minilrm import cli, devices
 from minilrm.errors import UserError
-from minilrm.loop.trainer import Evaluation, Options, Trainer
+from minilrm.loop.trainer import Evaluation, Options, Trainer, refuse_what_cannot_be_shared
+from minilrm.measure import Scores
 from minilrm.model import count_parameters
 from minilrm.options import check, flag, options_table, resumed, to_dict, with_recipe
 from minilrm.progress import Interrupt, Progress
 from minilrm.report import write_report
-from minilrm.runlog import RunLog, refuse_taken
+from minilrm.runlog import OnlookersLog, RunLog, refuse_taken, tensorboard_writer
 from minilrm.tasks import FILE_TASK, task_class
 
 GROUP_EVERY = 5  # steps between two groups of training that go into groups.jsonl
@@ -51,24 +52,51 @@ def train(make: type[Trainer], options: Options, show_options: bool = False, **m
     The options are checked first, in the command line's words; the task's recipe fills in what was
     not given. UserError for whatever the user can mend, before a run folder is made where possible.
     """
-    options, log = final_options(make, options)
-    if log:
-        with log.lock():
+    with devices.group(options.device), devices.one_voice(), contextlib.ExitStack() as held:
+        with devices.agreement():
+            options, log = final_options(make, options)
+            refuse_what_cannot_be_shared(make, options)
+            if options.log == "tensorboard":
+                tensorboard_writer()  # refused now, if ever
+            if log:
+                held.enter_context(log.lock())
+            else:
+                with contextlib.suppress(OSError):  # said by RunLog.create
+                    refuse_taken(options.out)
             trainer = make(options, **more)
-            trainer.resume(log)
-            log.resume_with(to_dict(options))
+        devices.refuse_differences(to_dict(options) | {"device": str(trainer.device)})
+        if log:
+            resume(trainer, log)
             return run(trainer, log, show_options)
-    with contextlib.suppress(OSError):  # said by RunLog.create
-        refuse_taken(options.out)
-    trainer = make(options, **more)
-    log = RunLog.create(make.command, options.task, to_dict(options), options.out)
-    try:
-        with log.lock():
-            return run(trainer, log, show_options)
-    except (UserError, KeyboardInterrupt):
-        if not trainer.has_results(log):
-            log.discard()
-        raise
+        log = new_log(make, options)
+        devices.copy_first(trainer.parameters())
+        try:
+            with log.lock():
+                return run(trainer, log, show_options)
+        except (UserError, KeyboardInterrupt):
+            if not trainer.has_results(log):
+                log.discard()
+            raise
+
+
+def resume(trainer: Trainer, log: RunLog) -> None:
+    """Put everything back to the newest whole checkpoint. Process 0 first, which sets aside what is
+    broken; then the others read the same one."""
+    for number_0 in (True, False):
+        with devices.agreement():
+            if (devices.rank() == 0) == number_0:
+                trainer.resume(log)
+    log.resume_with(to_dict(trainer.options))
+
+
+def new_log(make: type[Trainer], options: Any) -> RunLog:
+    """The folder of a new run, which process 0 makes."""
+    log: RunLog | None = None
+    with devices.agreement():
+        if devices.rank() == 0:
+            log = RunLog.create(make.command, options.task, to_dict(options), options.out)
+    folder = devices.from_first(str(log.folder) if log else None)
+    return log or OnlookersLog(Path(folder), {})
 
 
 def carry_on(
@@ -97,7 +125,8 @@ def final_options(make: type[Trainer], options: Any) -> tuple[Any, RunLog | None
             raise UserError(
                 "--out and --resume exclude each other: a resumed run stays in its folder"
             )
-        log = RunLog.open(options.resume, make.command)
+        kind = RunLog if devices.rank() == 0 else OnlookersLog
+        log = kind.open(options.resume, make.command)
         saved = log.config.get("options", {})
         refuse_another_beginning(make, options, saved)
         return make.complete(resumed(options, saved).replace(out=None), saved), log
@@ -132,7 +161,14 @@ def with_absolute_paths(options: Any) -> Any:
 
 
 def run(trainer: Trainer, log: RunLog, show_options: bool) -> Result:
-    """From the first evaluation to the report."""
+    """From the first evaluation to the report, seen by TensorBoard where that is asked for."""
+    wanted = trainer.options.log == "tensorboard"
+    with log.tensorboard(after=trainer.state.step) if wanted else contextlib.nullcontext():
+        return first_to_last(trainer, log, show_options)
+
+
+def first_to_last(trainer: Trainer, log: RunLog, show_options: bool) -> Result:
+    """Evaluate, take the steps, evaluate, and write down what came out."""
     state = trainer.state
     if show_options:
         print(options_table(trainer.options))
@@ -142,29 +178,31 @@ def run(trainer: Trainer, log: RunLog, show_options: bool) -> Result:
         flush=True,
     )
     if state.step == 0 and state.before is None:
-        trainer.begin(log)
-        record(trainer, log, trainer.evaluate(full=True), "before")
+        if devices.rank() == 0:
+            trainer.begin(log)
+        measure(trainer, log, full=True, when="before")
     with Interrupt() as interrupt:
         whole = trainer.prepare(log, interrupt) and steps(trainer, log, interrupt)
     last = trainer.save(log)
-    if whole:
-        evaluation = trainer.evaluate(full=True)
-        record(trainer, log, evaluation, "after")
-        summary = trainer.summary(evaluation.scores, last)
-        log.summary(summary | {"collapsed": state.low_evals >= 2})
-        trainer.close(summary)
-    else:
-        print(
-            f"stopped at step {state.step}; resume with: "
-            f"python -m minilrm.{trainer.command} --resume {log.folder}",
-            file=sys.stderr,
-        )
-    print(f"report: {write_report(log.folder)}")
+    after = measure(trainer, log, full=True, when="after").scores if whole else None
+    if devices.rank() == 0:
+        if whole:
+            summary = trainer.summary(after, last)
+            log.summary(summary | {"collapsed": state.low_evals >= 2})
+            trainer.close(summary)
+        else:
+            print(
+                f"stopped at step {state.step}; resume with: "
+                f"python -m minilrm.{trainer.command} --resume {log.folder}",
+                file=sys.stderr,
+            )
+        print(f"report: {write_report(log.folder)}")
     return Result(log.folder, whole, collapsed=state.low_evals >= 2)
 
 
 def steps(trainer: Trainer, log: RunLog, interrupt: Interrupt) -> bool:
-    """Steps until the goal or the collapse stop (True), or until Ctrl-C (False)."""
+    """Steps until the goal or the collapse stop (True), or until Ctrl-C (False), in whichever of
+    several processes it was heard."""
     o, state = trainer.options, trainer.state
     with Progress(trainer.goal, initial=trainer.done, label=trainer.command) as bar:
         while trainer.done < trainer.goal:
@@ -178,18 +216,38 @@ def steps(trainer: Trainer, log: RunLog, interrupt: Interrupt) -> bool:
             bar.update(trainer.done - before, **trainer.shown(metrics))
             unfinished = trainer.done < trainer.goal
             if state.step % o.eval_every == 0 and unfinished:
-                bar.note(record(trainer, log, trainer.evaluate(full=False)))
+                bar.note(measure(trainer, log, full=False).words)
                 if state.low_evals >= 2:
                     bar.note(
                         f"collapsed: accuracy fell below {trainer.collapse:g} of its best twice "
                         f"running; the run stops here, and its best checkpoint is {state.best}"
                     )
                     return True
-            if state.step % o.save_every == 0 or interrupt.requested:
+            stopping = devices.anywhere(interrupt.requested)
+            if state.step % o.save_every == 0 or stopping:
+                devices.refuse_drift(trainer.parameters())
                 trainer.save(log)
-            if interrupt.requested and unfinished:
+            if stopping and unfinished:
                 return False
     return True
+
+
+class Measured(NamedTuple):
+    """The scores of an evaluation, if it has any, and the line that tells a person."""
+
+    scores: Scores | None
+    words: str
+
+
+def measure(trainer: Trainer, log: RunLog, full: bool, when: str = "") -> Measured:
+    """Evaluate and record it: in process 0 alone, whose state the others then take over."""
+    found = Measured(None, "")
+    if devices.rank() == 0:
+        evaluation = trainer.evaluate(full)
+        found = Measured(evaluation.scores, record(trainer, log, evaluation, when))
+    if devices.count() > 1:
+        trainer.state.restore(devices.from_first(trainer.state.as_dict()))
+    return found
 
 
 def record(trainer: Trainer, log: RunLog, evaluation: Evaluation, when: str = "") -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from minilrm import checkpoint, devices, machine
+from minilrm.errors import UserError
 from minilrm.measure import Scores, measure
 from minilrm.model import Transformer, count_parameters
 from minilrm.optim import Guard
@@ -21,6 +22,7 @@ from minilrm.options import (
     CommandOptions,
     chat_option,
     device_option,
+    flag,
     option,
     seed_option,
     threads_option,
@@ -39,6 +41,7 @@ from minilrm.tools import Toolbox
 class Options(CommandOptions):
     """What every training command is asked."""
 
+    several: ClassVar[bool] = True  # torchrun may start it in several processes
     task: str = option("gsm8k-mini", "what to learn", choices=TASKS)
     data: Path | None = option(None, "file of problems of your own, for --task gsm8k")
     seed: int = seed_option("seed of weights, problems and samples")
@@ -48,6 +51,11 @@ class Options(CommandOptions):
     keep: int = option(2, "newest checkpoints to keep, besides the best", minimum=1)
     out: Path | None = option(None, "run folder; runs/<command>-... if not given")
     resume: Path | None = option(None, "run folder to resume")
+    log: str = option(
+        "files",
+        "where the figures go: metrics.jsonl in the run folder alone, or for TensorBoard as well",
+        choices=("files", "tensorboard"),
+    )
     chat: bool = chat_option()
     gradient_checkpointing: bool = option(
         False,
@@ -124,6 +132,7 @@ class Trainer:
     optimizers: dict[str, torch.optim.Optimizer]
     origin: str
     group: Sequence[Episode] = ()  # one of the last step's, where it learns from groups
+    batch_option: ClassVar[str]  # how many items a step has, for several processes to share
     collapse = 0.0  # a run stops when its accuracy falls below this share of its best; 0: never
     log_every = 1  # steps
     tools: Toolbox | None = None  # what the model may call while it answers
@@ -190,10 +199,17 @@ class Trainer:
 
     def update_weights(self, loss: float) -> float:
         """Take the optimizer step for which the gradients were added up; a NaN skips it and is
-        counted. Returns the gradient's norm before clipping."""
+        counted. Returns the gradient's norm before clipping, that of the model: heads are not
+        clipped."""
+        for head in self.heads.values():
+            devices.sum_gradients(head.parameters())  # those of the model: optim.Guard
         norm = self.guard.step(self.model, self.optimizers, loss)
         self.state.skipped_steps += math.isnan(norm)
         return norm
+
+    def parameters(self) -> Iterator[nn.Parameter]:
+        """All that learns: the model's, and those of the heads."""
+        return nn.ModuleList([self.model, *self.heads.values()]).parameters()
 
     def learning_rate(self) -> float:
         return self.optimizers["adamw"].param_groups[0]["lr"]
@@ -280,10 +296,10 @@ class Trainer:
     # -- saving ----------------------------------------------------------------------------------
 
     def save(self, log: RunLog) -> Path:
-        """The checkpoint of this step, saved unless it is there already; older ones go, except the
-        best."""
+        """The checkpoint of this step, saved (by process 0) unless it is there already; older ones
+        go, except the best."""
         path = log.checkpoint_path(self.state.step)
-        if not path.exists():
+        if devices.rank() == 0 and not path.exists():
             self.state.elapsed = log.seconds
             checkpoint.save(
                 path,
@@ -338,6 +354,16 @@ class Trainer:
 
     def close(self, summary: dict[str, Any]) -> None:
         """What comes after the summary of a whole run."""
+
+
+def refuse_what_cannot_be_shared(make: type[Trainer], options: Options) -> None:
+    """UserError unless a step has something for each of the processes that torchrun started."""
+    processes = devices.count()
+    if processes > 1 and (there := getattr(options, make.batch_option)) < processes:
+        raise UserError(
+            f"{flag(make.batch_option)} {there} cannot be shared among {processes} processes; use "
+            "a multiple of them, or start fewer"
+        )
 
 
 def before_and_after(before: Scores | None, after: Scores | None) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import Any
 from minilrm import files, machine, runlog
 from minilrm.checkpoint import Info, open_model
 from minilrm.errors import UserError
-from minilrm.options import option, options_table
+from minilrm.options import device_option, option, options_table
 from minilrm.reflection.ablation import study
 from minilrm.reflection.reading import traced
 from minilrm.tasks import TASKS, TracedTask, get_task
@@ -40,7 +40,7 @@ class Options:
         None, "longest answer; the task's own limit if not given", minimum=1
     )
     out: Path | None = option(None, "JSON file for the result")
-    device: str = option("auto", "auto, cpu or cuda", choices=("auto", "cpu", "cuda"))
+    device: str = device_option()
     threads: int | None = option(
         None, "threads; the available cores, at most 4, if not given", minimum=1
     )

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from minilrm import devices
 from minilrm.errors import UserError
 from minilrm.intervals import TOO_FEW, mean, wilson_interval
 from minilrm.rollout import Episode
@@ -216,7 +217,8 @@ def live(task: Task, groups: Groups) -> dict[str, Any]:
     """A few figures of a training step, for the progress bar and `metrics.jsonl`; {} for a task
     without traces.
 
-    Glimpses of one batch, without intervals; None where there was no case.
+    Glimpses of one batch, of all processes that share it, without intervals; None where there was
+    no case.
     """
     if not isinstance(task, TracedTask):
         return {}
@@ -229,9 +231,7 @@ def live(task: Task, groups: Groups) -> dict[str, Any]:
         name: [case for r in readings for case in RATES[rate](r)] for name, rate in shown.items()
     }
     cases["attempts"] = [len(r.attempts) for r in readings]
-    return {
-        f"reflection/{name}": mean(values) if values else None for name, values in cases.items()
-    }
+    return devices.means({f"reflection/{name}": values for name, values in cases.items()})
 
 
 # -- showing one completion ------------------------------------------------------------------------

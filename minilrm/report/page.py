@@ -21,7 +21,7 @@ def render_page(log: RunLog) -> str:
     body = [
         f"<h1>{escape(title)}</h1><p class=where>{escape(log.folder.name)}</p>",
         f"<p class=outcome>{outcome(summary, metrics)}</p>",
-        section("Curves", render_curves(curves_svg(metrics))),
+        section("Curves", render_curves(curves_svg(metrics), HOW_TO_READ)),
         section("What it wrote", render_transcripts(log.samples())),
         section("Cost", html_table(cost(config, summary, metrics))),
         folded("Options", html_table(config.get("options"))),
@@ -49,11 +49,11 @@ def cost(config: dict, summary: dict, metrics: list[dict]) -> dict:
     return facts | (config["machine"] if isinstance(config.get("machine"), dict) else {}) | facts
 
 
-def render_curves(pictures: list[str]) -> str:
+def render_curves(pictures: list[str], how_to_read: str) -> str:
     """The panels side by side, as many as the page has room for."""
     if not pictures:
         return ""
-    return f"<p>{HOW_TO_READ}</p><div class=curves>{''.join(pictures)}</div>"
+    return f"<p>{how_to_read}</p><div class=curves>{''.join(pictures)}</div>"
 
 
 def section(heading: str, body: str) -> str:
@@ -101,6 +101,7 @@ p { max-width: 48rem }
 .curves { display: grid; gap: 1.2rem;
   grid-template-columns: repeat(auto-fill, minmax(min(100%, 19rem), 1fr)) }
 .curves svg { width: 100%; max-width: 24rem; height: auto }
+.wide { overflow-x: auto }
 pre { margin: .4rem 0; white-space: pre-wrap; overflow-wrap: anywhere;
   font: .9rem/1.45 ui-monospace, monospace }
 article { margin: 0 0 1rem; padding: 1rem 1.2rem; background: var(--card); border-radius: 6px;

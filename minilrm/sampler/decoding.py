@@ -80,20 +80,22 @@ def decode(
     how: Sampling,
     hooks: Hooks,
     *,
-    first: int = 0,
+    places: Sequence[int] | None = None,
     numbers: range | None = None,
 ) -> list[list[Completion]]:
     """Completions of each prompt, decoded in this process.
 
     A share of a larger job says which part of it it is, since random numbers go by the place in the
-    whole: `prompts` are number `first` and on, and of the `how.n` completions of each only those in
-    `numbers` are wanted (None: all).
+    whole: `places` are those of the prompts (None: this is the whole), and of the `how.n`
+    completions of each only those in `numbers` are wanted (None: all).
     """
     numbers = range(how.n) if numbers is None else numbers
+    places = range(len(prompts)) if places is None else places
     noise = None
     if how.temperature > 0:
-        whole = uniform_noise((first + len(prompts)) * how.n, how.max_new_tokens, how.seed)
-        of_prompt = whole.view(-1, how.n, how.max_new_tokens)[first:]
+        size = max(places, default=-1) + 1
+        whole = uniform_noise(size * how.n, how.max_new_tokens, how.seed)
+        of_prompt = whole.view(-1, how.n, how.max_new_tokens)[list(places)]
         noise = of_prompt[:, numbers.start : numbers.stop].flatten(0, 1).to(engine.device)
     picker = Picker(how.temperature, how.top_p, how.top_k)
     longest = max(map(len, prompts), default=0) + how.max_new_tokens

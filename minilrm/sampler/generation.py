@@ -43,6 +43,7 @@ def generate(
     stream: Stream | None = None,
     dtype: torch.dtype | None = None,
     workers: Workers | Literal["auto"] | None = "auto",
+    places: Sequence[int] | None = None,
 ) -> list[list[Completion]]:
     """`n` completions for each prompt (a text, or token ids). A text never makes a special token:
     for a task's own texts that hold solved examples, pass `task.encode(tokenizer, text)`.
@@ -60,7 +61,8 @@ def generate(
     workers: processes that take a share of the rows. "auto": those of this session, where they are
     faster: on a CPU with several threads, for many rows (`shared_by`); None: none. With hooks there
     are none, since hooks cannot reach into them. Whether completions depend on it is said at the
-    head of this file.
+    head of this file. places: of a share of a larger job, each prompt's number in the whole: it is
+    completed as it would be there (None: this is the whole).
 
     Raises ValueError for an empty prompt, for options out of range, and where prompt and completion
     exceed the context. With the shipped gsm8k-mini-base:
@@ -78,8 +80,8 @@ def generate(
     check_room(ids, engine, how, dtype)
     helpers = shared_by(workers, engine, hooks, len(ids) * n, max_new_tokens)
     if helpers is None:
-        return decode(engine, tokenizer, ids, how, hooks)
-    return helpers.decode(engine, tokenizer, ids, how)
+        return decode(engine, tokenizer, ids, how, hooks, places=places)
+    return helpers.decode(engine, tokenizer, ids, how, places)
 
 
 def check_room(

@@ -46,8 +46,9 @@ def answer(job: Job) -> dict[str, Any]:
     engine = Engine(model, getattr(torch, header["dtype"]))
     how = Sampling(**header["how"] | {"stop": tuple(header["how"]["stop"])})
     hooks, numbers = Hooks(tokenizer, how.stop), range(*header["numbers"])
+    places = header["places"]
     groups = decode(
-        engine, tokenizer, header["prompts"], how, hooks, first=header["first"], numbers=numbers
+        engine, tokenizer, header["prompts"], how, hooks, places=places, numbers=numbers
     )
     return {
         "completions": [[list(vars(c).values()) for c in group] for group in groups],

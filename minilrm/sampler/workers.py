@@ -123,6 +123,7 @@ class Workers:
         tokenizer: Tokenizer,
         prompts: Sequence[Sequence[int]],
         how: Sampling,
+        places: Sequence[int] | None = None,
     ) -> list[list[Completion]]:
         """As `decoding.decode`: the first share here, on one thread, the others in the processes.
 
@@ -133,7 +134,8 @@ class Workers:
             threads = torch.get_num_threads()
             torch.set_num_threads(1)
             try:
-                return self.share_out(engine, tokenizer, prompts, how)
+                places = range(len(prompts)) if places is None else places
+                return self.share_out(engine, tokenizer, prompts, how, places)
             except BaseException:
                 # Ctrl-C, too: an answer left in the pipe would be taken for that to the next job.
                 stop(self.processes or [])
@@ -148,12 +150,13 @@ class Workers:
         tokenizer: Tokenizer,
         prompts: Sequence[Sequence[int]],
         how: Sampling,
+        places: Sequence[int],
     ) -> list[list[Completion]]:
         assert self.processes is not None
         shares = shares_of(len(prompts), how.n, self.count + 1)
         fields, weights = common_fields(engine, tokenizer, how)
         requests = [
-            process.send(fields | fields_of(share, prompts), weights)
+            process.send(fields | fields_of(share, prompts, places), weights)
             for process, share in zip(self.processes, shares[1:], strict=False)
         ]
         results: list[list[Completion]] = [[] for _ in prompts]
@@ -161,11 +164,11 @@ class Workers:
         for share, request in itertools.zip_longest(shares, [None, *requests]):
             answer = None if request is None or request.cancel() else request.result()
             if answer is None:
-                hooks, first = Hooks(tokenizer, how.stop), share.prompts.start
-                part = prompts[first : share.prompts.stop]
+                hooks, here = Hooks(tokenizer, how.stop), slice(*bounds(share.prompts))
                 groups = decode(
-                    engine, tokenizer, part, how, hooks, first=first, numbers=share.numbers
-                )
+                    engine, tokenizer, prompts[here], how, hooks,
+                    places=places[here], numbers=share.numbers,
+                )  # fmt: skip
             else:
                 answers.append(answer)
                 groups = [[Completion(*c) for c in group] for group in answer["completions"]]
@@ -206,11 +209,17 @@ def common_fields(
     }, weights
 
 
-def fields_of(share: Share, prompts: Sequence[Sequence[int]]) -> dict[str, Any]:
+def bounds(part: range) -> tuple[int, int]:
+    return part.start, part.stop
+
+
+def fields_of(
+    share: Share, prompts: Sequence[Sequence[int]], places: Sequence[int]
+) -> dict[str, Any]:
     """What one share's message says besides."""
     return {
-        "first": share.prompts.start,
-        "numbers": [share.numbers.start, share.numbers.stop],
+        "places": [places[i] for i in share.prompts],
+        "numbers": bounds(share.numbers),
         "prompts": [list(map(int, prompts[i])) for i in share.prompts],
     }
 
