@@ -43,9 +43,11 @@ def show(cell: dict | None, form: Form = percent) -> str:
 
 
 def spread(over: dict | None, form: Form = percent) -> str:
-    """`93.1 % (92.4 to 93.9)`: mean, least and greatest of the seeds."""
+    """`93.1 % (92.4 to 93.9)`: mean, least and greatest of the seeds; of a single one `93.1 %`."""
     if not over:
         return DASH
+    if over.get("seeds") == 1:
+        return form(over["mean"])
     low, high = (form(over[end]).removesuffix(" %") for end in ("min", "max"))
     return f"{form(over['mean'])} ({low} to {high})"
 

@@ -21,6 +21,7 @@ from minilrm.files import write_bytes_atomic, write_json_atomic
 from minilrm.intervals import paired_bootstrap
 from studies import common
 from studies.markdown import MISSING, points, put, show, spread, table
+from studies.pages import over_seeds
 from studies.reasoning.study import KINDS
 
 README = Path(__file__).resolve().parents[2] / "README.md"
@@ -63,7 +64,10 @@ def of_kind(kind: str, base: dict[str, Any], trained: Sequence[dict[str, Any]]) 
         "structures": len(set(structures)),
         "base": {way: cell(before[way]) for way in ("sampled", "greedy", "greedy_forced")},
         "thinks": before["sampled"]["think_rate"],
-        "grpo": {way: over(r["test"][kind][way] for r in trained) for way in ("sampled", "greedy")},
+        "grpo": {
+            way: over_seeds([r["test"][kind][way]["accuracy"] for r in trained])
+            for way in ("sampled", "greedy")
+        },
         "equal": [gain(r["test"][kind], before, structures) for r in trained],
         "rungs": rungs,
     }
@@ -71,13 +75,6 @@ def of_kind(kind: str, base: dict[str, Any], trained: Sequence[dict[str, Any]]) 
 
 def cell(found: dict[str, Any]) -> dict[str, Any]:
     return {"value": found["accuracy"], "ci": found["ci"], "n": found["n"]}
-
-
-def over(found: Any) -> dict[str, Any] | None:
-    values = [f["accuracy"] for f in found]
-    if not values:
-        return None
-    return {"mean": sum(values) / len(values), "min": min(values), "max": max(values)}
 
 
 def gain(after: dict[str, Any], before: dict[str, Any], structures: list[int]) -> dict[str, Any]:
