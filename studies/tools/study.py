@@ -33,7 +33,12 @@ from minilrm.tools import Toolbox
 from studies import common
 
 MIXED, TASKS, SEEDS, N = "tools", ("sums", "prices", "loops"), (0, 1, 2), 1000
-SCALE, TOKENS = "nano", 7_000_000
+BASE: dict[str, Any] = {  # small steps: it learns to copy within fewer tokens
+    "scale": "pico",
+    "tokens": 6_000_000,
+    "accumulate": 1,
+    "max_tokens_per_batch": 2048,
+}
 STEPS, PRICE_STEPS, SFT_STEPS = 100, 60, 100
 PRICE = 0.05  # of a call, where it has one; a right answer earns 1
 STRANGER = "gsm8k-mini-base"  # a base that has never read a call
@@ -103,7 +108,7 @@ def base_run(seed: int = 0) -> Path:
 def study_base(seed: int) -> dict[str, Any]:
     log = common.run(
         pretrain.train, pretrain.Options, base_run(seed), task=MIXED, seed=seed, threads=1,
-        scale=SCALE, tokens=TOKENS,
+        **BASE,
     )  # fmt: skip
     return {"summary": common.summary(log), "test": on_and_off(common.last(log))}
 
