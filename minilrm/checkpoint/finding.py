@@ -44,8 +44,8 @@ RECIPES = {
     ),
     "stories-base": f"{PRETRAIN} --task stories --accumulate 2 --export {SHELF}/stories-base",
     "reasoning-base": (
-        f"{PRETRAIN} --task reasoning --scale nano --tokens 12000000 --accumulate 1 "
-        f"--export {SHELF}/reasoning-base"
+        f"{PRETRAIN} --task reasoning --scale nano --tokens 27000000 --accumulate 1 "
+        f"--max-tokens-per-batch 2048 --export {SHELF}/reasoning-base"
     ),
     "bilingual-base": (
         f"{PRETRAIN} --task bilingual --scale nano --tokens 11000000 --accumulate 1 "
