@@ -205,7 +205,7 @@ def test_a_step_that_destroys_a_weight_ends_the_run(guarded, weight):
 def test_a_run_counts_its_skipped_steps(guarded):
     """Catches: a skipped step that nobody hears of."""
     model, optimizers, guard = guarded
-    run = SimpleNamespace(model=model, optimizers=optimizers, guard=guard, state=State())
+    run = SimpleNamespace(model=model, optimizers=optimizers, guard=guard, state=State(), heads={})
     for spoil in (None, math.nan, math.inf, None, math.nan):
         give_gradient(model, spoil=spoil)
         Trainer.update_weights(run, 0.5)

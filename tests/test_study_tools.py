@@ -73,11 +73,11 @@ def test_a_price_of_nearly_nothing_pushes_as_hard_as_a_high_one_under_std():
 
 def test_a_price_comes_behind_the_run_that_it_goes_on_from(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(UserError, match="studies.tools grpo-sums 1"):
-        study.study_grpo("price", "sums", 1)
+    with pytest.raises(UserError, match="studies.tools grpo-long-sums 1"):
+        study.study_grpo("price", "long-sums", 1)
 
 
 def test_every_part_has_its_name():
-    assert {"base", "zero-shot", "sft", "grpo-sums", "price-loops", "alone-prices"} <= set(
+    assert {"base", "zero-shot", "sft", "grpo-long-sums", "price-loops", "alone-prices"} <= set(
         study.STUDIES
     )

@@ -22,7 +22,7 @@ from minilrm.tools import Call, Database, Toolbox, calculate, inserted, run_code
 from minilrm.tools.box import remembering, toolbox
 from minilrm.tools.tool import ToolFailed
 
-NAMES = ("sums", "prices", "loops")
+NAMES = ("long-sums", "prices", "loops")
 CALL = re.compile(r"<tool:(\w+)>(.*?)</tool><result>(.*?)</result>", re.DOTALL)
 
 
@@ -37,7 +37,7 @@ def problems(name, n, split="train", seed=0):
     return task, [task.sample(rng, split) for _ in range(n)]
 
 
-@pytest.mark.parametrize("name", ["task", "sums", "prices"])
+@pytest.mark.parametrize("name", ["task", "long_sums", "prices"])
 def test_the_examples_in_the_text_are_true(name):
     module = importlib.import_module(f"minilrm.tasks.tooled.{name}")
     assert doctest.testmod(module).failed == 0
@@ -63,7 +63,7 @@ def test_solutions_are_graded_as_they_are_meant(name):
 
 
 def test_a_solution_says_of_a_tool_what_the_tool_says():
-    for name, n in (("sums", 150), ("prices", 150), ("loops", 6)):
+    for name, n in (("long-sums", 150), ("prices", 150), ("loops", 6)):
         task, drawn = problems(name, n)
         ways = set()
         for problem in drawn:
@@ -89,7 +89,8 @@ def test_splits_share_no_problem(name):
 def test_sums_have_more_digits_out_of_distribution():
     digits = {
         split: [
-            max(map(len, re.findall("[0-9]+", p.prompt))) for p in problems("sums", 80, split)[1]
+            max(map(len, re.findall("[0-9]+", p.prompt)))
+            for p in problems("long-sums", 80, split)[1]
         ]
         for split in ("test", "ood")
     }
@@ -184,7 +185,7 @@ def test_results_are_read_and_not_learnt(shipped):
 def test_a_base_reads_calls_and_never_learns_their_results(shipped):
     from minilrm.pretrain import Reader
 
-    pages = build(shipped, 20_000, Solved("sums"), chunk=300)
+    pages = build(shipped, 20_000, Solved("long-sums"), chunk=300)
     reader = Reader(pages, 512, 4096, 0, shipped)
     [ids] = itertools.islice(reader.micro_batches(), 1)
     read = [[-2 - i for i in row if i < -1] for row in ids.tolist()]
@@ -213,8 +214,8 @@ def test_each_problem_has_its_own_table(shipped):
 
 
 def test_what_cannot_be_used_is_refused_at_once(tmp_path):
-    task = get_task("sums")
-    with pytest.raises(UserError, match="sums brings none"):
+    task = get_task("long-sums")
+    with pytest.raises(UserError, match="long-sums brings none"):
         Toolbox(["database"], task)
     with pytest.raises(UserError, match="did you mean calculator"):
         toolbox("calculater", None, task)
@@ -245,7 +246,7 @@ def test_a_tool_is_asked_once_for_each_text():
 def test_a_rollout_keeps_the_calls_of_each_answer(shipped):
     from minilrm.model import SCALES, Transformer
 
-    task, drawn = problems("sums", 2)
+    task, drawn = problems("long-sums", 2)
     said = shipped.encode("<tool:calculator>6*7</tool>", allow_special=True)
 
     def allowed(row, ids):

@@ -56,12 +56,12 @@ def test_evaluation_counts_calls(base, tmp_path, calling, capsys):
 
 
 def test_fine_tuning_on_calls_leaves_their_results_out(base, tmp_path, tokenizer):
-    task = get_task("sums")
+    task = get_task("long-sums")
     example = solved_example(task, tokenizer, random.Random(0), "tool")
     hidden = [i for i, m in zip(example.completion_ids, example.mask, strict=True) if not m]
     assert tokenizer.decode(hidden).startswith("<result>") and example.length > len(hidden)
     options = sft.Options(
-        task="sums", init=str(base), style="tool", tools="calculator", batch=2,
+        task="long-sums", init=str(base), style="tool", tools="calculator", batch=2,
         out=tmp_path / "sft", **FEW,
     )  # fmt: skip
     assert sft.train(options).finished
@@ -72,7 +72,7 @@ def test_fine_tuning_on_calls_leaves_their_results_out(base, tmp_path, tokenizer
     [
         (grpo, {"tools": "calculater"}, "did you mean calculator"),
         (grpo, {"call_price": 0.1}, "no --tools to call"),
-        (grpo, {"task": "sums", "tools": "database"}, "sums brings none"),
+        (grpo, {"task": "long-sums", "tools": "database"}, "long-sums brings none"),
         (grpo, {"tools": "calculator", "database": "x"}, "--tools database"),
         (sft, {"task": "gsm8k-mini", "style": "tool"}, "no solutions in the style tool"),
     ],

@@ -51,7 +51,7 @@ TASKS: dict[str, str | type[Task]] = Registry(
         "multiplication": "minilrm.tasks.multiplication:Multiplication",
         "program": "minilrm.tasks.program:Program",
         "reasoning": "minilrm.tasks.reasoning:Reasoning",
-        "sums": "minilrm.tasks.tooled:Sums",
+        "long-sums": "minilrm.tasks.tooled:Sums",
         "prices": "minilrm.tasks.tooled:Prices",
         "loops": "minilrm.tasks.tooled:Loops",
         "tools": "minilrm.tasks.tooled:Tools",

@@ -5,14 +5,14 @@
                                              without tools
     python -m studies.tools zero-shot        a base that has never read a call, with a calculator
     python -m studies.tools sft              the base, fine-tuned on solutions with calls alone
-    python -m studies.tools grpo-sums 0      GRPO with the tools of the task, reward for the right
-                                             answer alone; so grpo-prices, grpo-loops
-    python -m studies.tools price-sums 0     goes on from there, and each call costs a twentieth of
-                                             a right answer; so price-prices, price-loops
-    python -m studies.tools early-sums 0     that price from the first step on, before the tool is
-                                             mastered; so early-prices, early-loops
-    python -m studies.tools alone-sums 0     GRPO without tools: what the model learns to do itself;
-                                             so alone-prices, alone-loops
+    python -m studies.tools grpo-prices 0    GRPO with the tools of the task, reward for the right
+                                             answer alone; so grpo-long-sums, grpo-loops
+    python -m studies.tools price-prices 0   goes on from there, and each call costs a twentieth of
+                                             a right answer; so price-long-sums, price-loops
+    python -m studies.tools early-prices 0   that price from the first step on, before the tool is
+                                             mastered; so early-long-sums, early-loops
+    python -m studies.tools alone-prices 0   GRPO without tools: what the model learns to do itself;
+                                             so alone-long-sums, alone-loops
     python -m studies.tools all              everything that is missing, one after another
 
 Each finished part is a line of data/results/tools.jsonl; what stands there is not run again. Test
@@ -32,7 +32,7 @@ from minilrm.tasks import get_task
 from minilrm.tools import Toolbox
 from studies import common
 
-MIXED, TASKS, SEEDS, N = "tools", ("sums", "prices", "loops"), (0, 1, 2), 1000
+MIXED, TASKS, SEEDS, N = "tools", ("long-sums", "prices", "loops"), (0, 1, 2), 1000
 BASE: dict[str, Any] = {  # small steps: it learns to copy within fewer tokens
     "scale": "pico",
     "tokens": 6_000_000,
@@ -115,7 +115,7 @@ def study_base(seed: int) -> dict[str, Any]:
 
 def study_zero_shot(seed: int) -> dict[str, Any]:
     """Does a model call what nobody has told it of?"""
-    return {"checkpoint": STRANGER, "test": on_and_off(STRANGER, ("sums",))}
+    return {"checkpoint": STRANGER, "test": on_and_off(STRANGER, ("long-sums",))}
 
 
 def study_sft(seed: int) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""tools: sums, prices and loops in one, so that one base serves all three.
+"""tools: long-sums, prices and loops in one, so that one base serves all three.
 
 python -m minilrm.pretrain --task tools --scale nano --out runs/tools-base
 python -m minilrm.grpo --task prices --init runs/tools-base --tools database,calculator
@@ -12,7 +12,7 @@ class Tools(Mixture):
     """Problems of the three tasks that need a tool, as many of each."""
 
     name = "tools"
-    parts = {"sums": 1, "prices": 1, "loops": 1}
+    parts = {"long-sums": 1, "prices": 1, "loops": 1}
     tools = ("calculator", "database", "code")
     styles = (*Mixture.styles, TOOL_STYLE)
     special_tokens = True

@@ -21,7 +21,7 @@ from typing import Any
 from minilrm.tasks.base import TOOL_STYLE, Problem
 from minilrm.tasks.calculator import number
 from minilrm.tasks.tooled import facts
-from minilrm.tasks.tooled.sums import by_hand
+from minilrm.tasks.tooled.long_sums import by_hand
 from minilrm.tasks.tooled.task import ToolTask, call, worked, wrong_number
 
 LEVELS = {0: 0.25, 1: 0.45, 2: 0.30}  # shares of the questions

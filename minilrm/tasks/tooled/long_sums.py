@@ -1,5 +1,5 @@
-r"""sums: products, sums and differences of numbers with one to four digits, in the head or by the
-calculator.
+r"""long-sums: products, sums and differences of numbers with one to four digits, in the head or by
+the calculator.
 
     Question: What is 4837*296-51?
     Answer:
@@ -25,7 +25,7 @@ SIGNS = ("+", "-", "*", "*")
 class Sums(ToolTask):
     """One operation, or two. The level is the number of digits of the largest number."""
 
-    name = "sums"
+    name = "long-sums"
     tools = ("calculator",)
     max_new_tokens = 112
     levels = {n: f"{n} digit{'s' * (n > 1)}" for n in range(1, 7)}
