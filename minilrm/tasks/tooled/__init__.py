@@ -8,10 +8,10 @@ loops.py     needs the sandbox: programs whose loops turn too often to be traced
 mixed.py     all three in one, which is what their base reads
 """
 
+from minilrm.tasks.tooled.long_sums import Sums
 from minilrm.tasks.tooled.loops import Loops
 from minilrm.tasks.tooled.mixed import Tools
 from minilrm.tasks.tooled.prices import Prices
-from minilrm.tasks.tooled.long_sums import Sums
 from minilrm.tasks.tooled.task import ToolTask
 
 __all__ = ["Loops", "Prices", "Sums", "ToolTask", "Tools"]
