@@ -47,6 +47,10 @@ RECIPES = {
         f"{PRETRAIN} --task reasoning --scale nano --tokens 27000000 --accumulate 1 "
         f"--max-tokens-per-batch 2048 --export {SHELF}/reasoning-base"
     ),
+    "tools-base": (
+        f"{PRETRAIN} --task tools --scale pico --tokens 6000000 --accumulate 1 "
+        f"--max-tokens-per-batch 2048 --export {SHELF}/tools-base"
+    ),
     "bilingual-base": (
         f"{PRETRAIN} --task bilingual --scale nano --tokens 11000000 --accumulate 1 "
         f"--max-tokens-per-batch 2048 --export {SHELF}/bilingual-base"

@@ -1,7 +1,6 @@
 """tools: long-sums, prices and loops in one, so that one base serves all three.
 
-python -m minilrm.pretrain --task tools --scale nano --out runs/tools-base
-python -m minilrm.grpo --task prices --init runs/tools-base --tools database,calculator
+    python -m minilrm.grpo --task prices --tools database,calculator
 """
 
 from minilrm.tasks.base import TOOL_STYLE
@@ -15,5 +14,6 @@ class Tools(Mixture):
     parts = {"long-sums": 1, "prices": 1, "loops": 1}
     tools = ("calculator", "database", "code")
     styles = (*Mixture.styles, TOOL_STYLE)
+    base = "tools-base"
     special_tokens = True
     recipe = {"reward": {"accuracy": 1.0}}

@@ -51,6 +51,7 @@ def wrong_number(right: str, rng: random.Random) -> str:
 class ToolTask(Task):
     """A task whose hard problems need a tool, and whose easy ones do not."""
 
+    base = "tools-base"
     special_tokens = True
     styles = (*SOLUTION_STYLES, TOOL_STYLE)
     # Enough calls to learn how, and so few that a policy still has to learn when.
