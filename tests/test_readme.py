@@ -62,11 +62,10 @@ def test_a_wrong_option_would_be_noticed(capsys):
 
 
 def test_the_table_lists_all_commands():
-    table = dict(
-        re.findall(r"^\| `python -m minilrm\.(\w+)` \| (.*?) \|$", README, flags=re.MULTILINE)
-    )
-    assert set(table) == set(listing.available())
-    assert all(line[0].islower() for line in table.values())
+    rows = re.findall(r"^\| (`python -m minilrm\.[^|]*) \| (.*?) \|$", README, re.MULTILINE)
+    named = [name for cell, _ in rows for name in re.findall(r"minilrm\.(\w+)", cell)]
+    assert sorted(named) == sorted(listing.available())
+    assert all(line[0].islower() for _, line in rows)
 
 
 def test_options_named_in_the_text_exist():

@@ -6,8 +6,7 @@ from studies.main.numbers import difference, figures_of, outcomes, over_seeds
 from studies.main.text import EQUAL_DECODING, accuracy_table, all_seeds, heading
 from studies.markdown import MISSING, points, show
 
-ROWS = ("sampled", "greedy", "forced 1", "forced 0", "best", "pass@8", "thinks",
-        "right when thinking", "mean length")  # fmt: skip
+ROWS = ("sampled", "greedy", "forced 0", "pass@8", "thinks", "mean length")
 
 
 def comparison(base: dict[str, Any], runs: dict[str, dict[str, Any]]) -> dict[str, Any]:

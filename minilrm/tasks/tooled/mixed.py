@@ -1,6 +1,6 @@
 """tools: long-sums, prices and loops in one, so that one base serves all three.
 
-    python -m minilrm.grpo --task prices --tools database,calculator
+python -m minilrm.grpo --task prices --tools database,calculator
 """
 
 from minilrm.tasks.base import TOOL_STYLE
