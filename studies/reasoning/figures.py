@@ -115,13 +115,18 @@ def readme_block(summary: Summary) -> str:
     return "\n\n".join(
         [
             table(head, rows),
-            f"n = {n} each; GRPO on all four together, {summary['steps'] or 'no'} steps, "
-            f"{len(summary['seeds'])} seeds (mean, least to greatest). No structure of the test "
+            f"n = {n} or nearly so; GRPO on all four together, {summary['steps'] or 'no'} steps, "
+            f"{seeds_words(len(summary['seeds']))}. No structure of the test "
             f"stands in training; it has these many: {sizes}. The last column is GRPO greedily "
             "less the base greedily with thinking forced, seed by seed, with intervals over "
             "structures. The ladders: [data/results/reasoning.md](data/results/reasoning.md).",
         ]
     )
+
+
+def seeds_words(count: int) -> str:
+    """How many seeds there are, and what a row shows of them."""
+    return "one seed" if count == 1 else f"{count} seeds (mean, least to greatest)"
 
 
 def ladders(summary: Summary) -> str:

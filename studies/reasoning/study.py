@@ -15,6 +15,7 @@ from typing import Any
 
 from minilrm import evaluate, grpo
 from minilrm.evaluate.ladder import climb, in_each_way
+from minilrm.rollout import fitting
 from minilrm.tasks import get_task
 from studies import common
 
@@ -48,7 +49,8 @@ def figures(where: str | Path) -> dict[str, Any]:
     found: dict[str, Any] = {"test": {}, "structures": {}, "ladder": {}}
     for kind in KINDS:
         task, numbers = get_task(kind), dict[str, int]()
-        problems = task.problems("test", N)
+        room = model.config.max_seq_len - task.max_new_tokens
+        problems = fitting(task, tokenizer, task.problems("test", N), room, "cot")
         found["test"][kind] = in_each_way(model, tokenizer, task, problems, task.max_new_tokens)
         found["structures"][kind] = [numbers.setdefault(p.key, len(numbers)) for p in problems]
         options = evaluate.Options(checkpoint=str(where), task=kind, n=RUNG_N, ladder=True)
