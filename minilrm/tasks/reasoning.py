@@ -8,6 +8,6 @@ class Reasoning(Mixture):
 
     name = "reasoning"
     base = "reasoning-base"
-    # Its base knows little of each kind: a bold rate is needed to get anywhere (LOG.md).
+    # What the figures were made with; the default rate is as good (LOG.md).
     recipe = {"steps": 80, "lr": 5e-4, "lr_hold": 40}
     parts = {"logic": 1, "ledger": 1, "program": 1, "gsm8k-mini": 1}
