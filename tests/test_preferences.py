@@ -62,9 +62,14 @@ def test_each_pass_reads_all_pairs_once():
     assert read[:5] != read[5:]
 
 
+@pytest.fixture(autouse=True)
+def few_questions(monkeypatch):
+    monkeypatch.setattr(preference_model, "QUESTIONS", 16)
+
+
 def options(where, **chosen):
     return preference_model.Options(
-        task="countdown", init="countdown-base", pairs=8, samples=4, eval_n=12, threads=1, steps=12,
+        task="countdown", init="countdown-base", pairs=8, samples=4, eval_n=6, threads=1, steps=12,
         batch=8, lr=1e-3, warmup=1, out=where, **chosen,
     )  # fmt: skip
 
