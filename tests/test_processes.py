@@ -33,6 +33,7 @@ def pair(base, tmp_path_factory):
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     common = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    common["OMP_NUM_THREADS"] = "1"  # two processes on two cores
     words = [sys.executable, two_processes.__file__, folder, base]
     processes = [
         subprocess.Popen(
