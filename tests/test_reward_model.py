@@ -177,7 +177,7 @@ def test_the_loss_is_the_mean_over_steps_however_it_is_cut(opened):
 
 def test_a_judge_learns_saves_and_opens_again(tmp_path, opened):
     options = reward_model.Options(
-        task="countdown", init="countdown-base", steps=10, prompts=8, lr=3e-3, warmup=2, eval_n=20,
+        task="countdown", init="countdown-base", steps=10, prompts=8, lr=3e-3, warmup=2, eval_n=6,
         threads=1, out=tmp_path / "run",
     )  # fmt: skip
     run = reward_model.train(options)
