@@ -10,7 +10,7 @@ from typing import Any
 from minilrm import checkpoint, machine
 from minilrm.errors import UserError
 from minilrm.model import SCALES, Transformer
-from minilrm.tasks import task_class
+from minilrm.tasks import Task, task_class
 from minilrm.tokenizer import Tokenizer
 
 
@@ -52,6 +52,21 @@ def shipped_base(options: Any) -> Path:
         f"python -m minilrm.sft --task {options.task}{data} --out runs/my-sft; then start from "
         "it: --init runs/my-sft"
     )
+
+
+def named_or_base(named: str | None, task: Task, option: str = "--init") -> str:
+    """The model that a user named, else the task's base; `option`: the one to name it with.
+    UserError where there is neither.
+
+    >>> from minilrm.tasks import get_task
+    >>> task = get_task("countdown")
+    >>> named_or_base(None, task), named_or_base("runs/mine", task)
+    ('countdown-base', 'runs/mine')
+    """
+    found = named or task.base
+    if found is None:
+        raise UserError(f"no base is shipped for {task.name}; name a model with {option}")
+    return found
 
 
 def reference_model(options: Any, policy: Transformer) -> Transformer:

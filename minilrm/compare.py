@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from minilrm import checkpoint, cli, curves, files, inference, machine
+from minilrm.beginnings import named_or_base
 from minilrm.errors import UserError
 from minilrm.inference import METHODS, Answer, Driver
 from minilrm.intervals import mean, wilson_interval
@@ -65,9 +66,7 @@ def main(options: Options) -> None:
     machine.raise_malloc_thresholds()
     machine.set_threads(options.threads)
     task = get_task(options.task)
-    where = options.checkpoint or task.base
-    if where is None:
-        raise UserError(f"no base is shipped for {task.name}; name a model with --checkpoint")
+    where = named_or_base(options.checkpoint, task, "--checkpoint")
     _, model, tokenizer, _ = checkpoint.open_model(where, device)
     if options.chat:
         tokenizer.start_chat()

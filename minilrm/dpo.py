@@ -24,7 +24,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from minilrm import checkpoint, cli, devices, loop, objectives, rewards
+from minilrm import checkpoint, cli, devices, loop, objectives, preferences
+from minilrm.beginnings import named_or_base
 from minilrm.errors import UserError
 from minilrm.model import Transformer
 from minilrm.optim import adamw, lr_factor, set_lr
@@ -39,7 +40,7 @@ PATIENCE = 20  # rounds of questions that are asked for the pairs of one step
 
 
 @dataclass
-class Options(loop.Options):
+class Options(preferences.Options):
     """Learn from pairs of a right and a wrong answer."""
 
     init: str | None = option(
@@ -49,22 +50,10 @@ class Options(loop.Options):
     )
     steps: int = option(60, "optimizer steps", minimum=1)
     pairs: int = option(64, "pairs per step", minimum=1)
-    samples: int = option(
-        8, "answers to each question, among which a pair is looked for", minimum=2
-    )
-    reward: dict[str, float] = option(
-        {"accuracy": 1.0},
-        "what makes an answer the better one: rewards with their weights, as in minilrm.grpo",
-        minimum=0,
-    )
-    noise: float = option(
-        0.0, "share of pairs that are taken the wrong way round", minimum=0, maximum=1
-    )
     beta: float = option(0.1, "how dear the distance to the reference is", exclusive_minimum=0)
     lr: float = option(1e-4, "highest learning rate of AdamW", exclusive_minimum=0)
     warmup: int = option(5, "steps over which the learning rate rises", minimum=0)
     clip: float = option(1.0, "largest gradient norm", exclusive_minimum=0)
-    pairs_per_batch: int = option(16, "pairs in a micro-batch", minimum=1)
 
 
 class Trainer(loop.Trainer):
@@ -78,17 +67,14 @@ class Trainer(loop.Trainer):
 
     def __init__(self, options: Options):
         super().__init__(options)
-        start = options.init or self.task.base
-        if start is None:
-            raise UserError(f"no base is shipped for {self.task.name}; name a model with --init")
+        start = named_or_base(options.init, self.task)
         _, self.reference, self.tokenizer, _ = checkpoint.open_model(start, self.device)
         self.reference.requires_grad_(False)
         self.model = self.ready(copy.deepcopy(self.reference)).requires_grad_(True)
-        self.origin = str(start)
+        self.origin = start
         self.optimizers = adamw(self.model, options.lr)
         self.engine = Engine(self.reference, self.decoding_dtype)
-        judge = rewards.Judge(rewards.chosen(options.reward))
-        judge.share_tokenizer(self.tokenizer)
+        judge = preferences.judge_of(options, self.tokenizer)
         self.annotator = Annotator(judge, noise=options.noise)
 
     # -- the algorithm box -----------------------------------------------------------------------

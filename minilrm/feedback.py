@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from minilrm import checkpoint, cli, machine
+from minilrm.beginnings import named_or_base
 from minilrm.errors import UserError
 from minilrm.files import append_jsonl, read_log
 from minilrm.intervals import TOO_FEW
@@ -83,9 +84,7 @@ def write_answers(options: Options) -> tuple[Task, Tokenizer, list[Episode]]:
     device = machine.choose_device(options.device)
     machine.set_threads(options.threads)
     task = get_task(options.task)
-    where = options.checkpoint or task.base
-    if where is None:
-        raise UserError(f"no base is shipped for {task.name}; name a model with --checkpoint")
+    where = named_or_base(options.checkpoint, task, "--checkpoint")
     _, model, tokenizer, _ = checkpoint.open_model(where, device)
     room = model.config.max_seq_len - task.max_new_tokens
     problems = fitting(task, tokenizer, task.problems("train", options.n, options.seed), room)

@@ -27,8 +27,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from minilrm import checkpoint, cli, devices, loop, machine, objectives, rewards
+from minilrm import checkpoint, cli, devices, loop, machine, objectives, preferences
 from minilrm.batches import pad
+from minilrm.beginnings import named_or_base
 from minilrm.errors import UserError
 from minilrm.intervals import mean
 from minilrm.measure import Scores
@@ -47,7 +48,7 @@ PATIENCE = 20  # times as many questions are asked as pairs are wanted, at most
 
 
 @dataclass
-class Options(loop.Options):
+class Options(preferences.Options):
     """Train a judge of whole answers from pairs."""
 
     init: str | None = option(
@@ -56,17 +57,6 @@ class Options(loop.Options):
         "model, a checkpoint or a run folder; the task's base if not given",
     )
     pairs: int = option(1000, "pairs that are labelled, one a question", minimum=1)
-    samples: int = option(
-        8, "answers to each question, among which a pair is looked for", minimum=2
-    )
-    reward: dict[str, float] = option(
-        {"accuracy": 1.0},
-        "what makes an answer the better one: rewards with their weights, as in minilrm.grpo",
-        minimum=0,
-    )
-    noise: float = option(
-        0.0, "share of pairs that the annotator puts the wrong way round", minimum=0, maximum=1
-    )
     match_lengths: bool = option(
         False, "pairs whose lengths differ least, so that length cannot be learnt"
     )
@@ -75,7 +65,6 @@ class Options(loop.Options):
     lr: float = option(5e-4, "highest learning rate of AdamW", exclusive_minimum=0)
     warmup: int = option(10, "steps over which the learning rate rises", minimum=0)
     clip: float = option(1.0, "largest gradient norm", exclusive_minimum=0)
-    pairs_per_batch: int = option(16, "pairs in a micro-batch", minimum=1)
 
 
 class Trainer(loop.Trainer):
@@ -89,15 +78,12 @@ class Trainer(loop.Trainer):
 
     def __init__(self, options: Options):
         super().__init__(options)
-        start = options.init or self.task.base
-        if start is None:
-            raise UserError(f"no base is shipped for {self.task.name}; name the policy with --init")
+        start = named_or_base(options.init, self.task)
         _, self.policy, self.tokenizer, _ = checkpoint.open_model(start, self.device)
-        judge = rewards.Judge(rewards.chosen(options.reward))
-        judge.share_tokenizer(self.tokenizer)
+        judge = preferences.judge_of(options, self.tokenizer)
         self.annotator = Annotator(judge, noise=options.noise, matched=options.match_lengths)
         self.exact = Annotator(judge, matched=options.match_lengths)
-        self.origin = str(start)
+        self.origin = start
         self.model = self.ready(copy.deepcopy(self.policy))
         self.head = ScalarHead(self.model.config.dim).to(self.device)
         self.heads = {HEAD: self.head}

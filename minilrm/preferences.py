@@ -8,10 +8,40 @@ are the wrong way round, as some of people's are (Christiano et al., 1706.03741;
 
 import random
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
+from minilrm import loop, rewards
+from minilrm.options import option
 from minilrm.rewards import Judge
 from minilrm.rollout import Episode
+from minilrm.tokenizer import Tokenizer
+
+
+@dataclass
+class Options(loop.Options):
+    """What every command that learns from pairs is asked."""
+
+    samples: int = option(
+        8, "answers to each question, among which a pair is looked for", minimum=2
+    )
+    reward: dict[str, float] = option(
+        {"accuracy": 1.0},
+        "what makes an answer the better one: rewards with their weights, as in minilrm.grpo",
+        minimum=0,
+    )
+    noise: float = option(
+        0.0, "share of pairs that are taken the wrong way round", minimum=0, maximum=1
+    )
+    pairs_per_batch: int = option(16, "pairs in a micro-batch", minimum=1)
+
+
+def judge_of(options: Options, tokenizer: Tokenizer) -> Judge:
+    """The rewards that say which answer is better. UserError for a reward model that does not read
+    as the policy does."""
+    judge = Judge(rewards.chosen(options.reward))
+    judge.share_tokenizer(tokenizer)
+    return judge
 
 
 class Pair(NamedTuple):

@@ -33,6 +33,7 @@ from torch import Tensor
 
 from minilrm import checkpoint, cli, devices, loop, machine
 from minilrm.batches import fill_batches, pad
+from minilrm.beginnings import named_or_base
 from minilrm.errors import UserError
 from minilrm.labels import (
     Judged,
@@ -103,16 +104,14 @@ class Trainer(loop.Trainer):
 
     def __init__(self, options: Options):
         super().__init__(options)
-        start = options.init or self.task.base
-        if start is None:
-            raise UserError(f"no base is shipped for {self.task.name}; name the policy with --init")
+        start = named_or_base(options.init, self.task)
         _, self.policy, self.tokenizer, _ = checkpoint.open_model(start, self.device)
         if options.branch and (options.labels != "exact" or options.feedback):
             raise UserError("--branch needs to know which steps are right: --labels exact")
         if options.labels != "outcome":
             # refused now, if ever
             self.task.step_labels(self.task.problems("validation", 1)[0], "")
-        self.origin = str(start)
+        self.origin = start
         self.model = self.ready(copy.deepcopy(self.policy))
         self.head = ScalarHead(self.model.config.dim).to(self.device)
         self.heads = {HEAD: self.head}

@@ -11,7 +11,7 @@ resumed from its last checkpoint under runs/.
 
 import argparse
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -169,6 +169,35 @@ def parser(module: str, about: str | None) -> argparse.ArgumentParser:
         epilog=rest,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+
+
+#: what measures a part, from its seed to its record; and the seeds of which the study consists
+Part = tuple[Callable[[int], dict[str, Any]], Sequence[int]]
+
+
+def measure_missing(study: str, module: str, about: str | None, parts: Mapping[str, Part]) -> None:
+    """The command line of a study, `python -m <module> KIND [SEED]`: measure a part, or `all`, and
+    add it to the results. What stands there is not measured again.
+
+    Seed after seed, so that an early stop leaves one seed whole. A seed that is named may be one
+    that the study does not have.
+    """
+    asked = parser(module, about)
+    asked.add_argument("what", choices=(*parts, "all"))
+    asked.add_argument("seed", nargs="?", type=int)
+    chosen = asked.parse_args()
+    one_thread()
+    everything = chosen.what == "all"
+    named = parts if everything else {chosen.what: parts[chosen.what]}
+    known = sorted({seed for _, seeds in named.values() for seed in seeds})
+    for seed in known if chosen.seed is None else (chosen.seed,):
+        for kind, (measured, seeds) in named.items():
+            if seed not in seeds and (everything or chosen.seed is None):
+                continue
+            if records(study, kind=kind, seed=seed):
+                print(f"{kind} {seed}: done before")
+                continue
+            append_result(study, {"kind": kind, "seed": seed, **measured(seed)})
 
 
 def one_thread() -> None:

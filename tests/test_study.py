@@ -34,6 +34,32 @@ def test_results_are_kept_with_machine_and_time(tmp_path, monkeypatch):
     assert common.records("aha", seed=1) == [second] and not common.records("aha", kind="base")
 
 
+@pytest.mark.parametrize(
+    "asked, measured",
+    [
+        (["all"], ["base 0", "grpo 1"]),  # grpo 0 stands there; seed after seed
+        (["grpo"], ["grpo 1"]),
+        (["base", "5"], ["base 5"]),  # a seed that the study does not have
+        (["all", "1"], ["grpo 1"]),
+        (["grpo", "0"], []),
+    ],
+)
+def test_what_is_missing_is_measured_and_nothing_twice(tmp_path, monkeypatch, asked, measured):
+    monkeypatch.setenv("MINILRM_DATA", str(tmp_path))
+    monkeypatch.setattr("sys.argv", ["study", *asked])
+    common.append_result("demo", {"kind": "grpo", "seed": 0})
+    done = []
+
+    def part(kind):
+        return lambda seed: done.append(f"{kind} {seed}") or {"found": seed}
+
+    parts = {"grpo": (part("grpo"), (0, 1)), "base": (part("base"), (0,))}
+    common.measure_missing("demo", "studies.demo", "A study.", parts)
+    assert done == measured
+    kept = [f"{r['kind']} {r['found']}" for r in common.load_results("demo")[1:]]
+    assert kept == measured
+
+
 def pretend(folder, *, ends):
     """A training that writes a checkpoint, and comes to its end or is interrupted."""
 

@@ -26,8 +26,6 @@ FREE = ("out", "only", "from_", "device", "threads", "eval_n")  # these may diff
 def make(options: Options) -> int:
     """Run the pipeline, or what is left of it; 0 if every stage is done, 130 after Ctrl-C."""
     recipe = R1(options)
-    if recipe.base is None:
-        raise UserError(f"no base is shipped for {options.task}; name a model with --base")
     keep_to(options.out, {k: v for k, v in to_dict(options).items() if k not in FREE})
     print(options_table(options), flush=True)
     stages = recipe.stages()

@@ -40,7 +40,7 @@ COLUMNS = {
 
 def write_page(options: Options, recipe: R1, done: Mapping[str, Done]) -> Path:
     """Measure every model that has not been measured yet, and write the page."""
-    models = {"base": checkpoint.resolve(recipe.base or "")}
+    models = {"base": checkpoint.resolve(recipe.base)}
     models |= {
         name: options.out / name / d.artefact
         for name, d in done.items()

@@ -23,13 +23,14 @@ from pathlib import Path
 from typing import Any
 
 from minilrm import grpo, loop, machine, manner, sft
+from minilrm.beginnings import named_or_base
 from minilrm.checkpoint import open_model
 from minilrm.errors import UserError
 from minilrm.files import write_bytes_atomic
 from minilrm.options import device_option, option, seed_option, threads_option
 from minilrm.pipeline.stages import Outcome, Stage, outcome_of
 from minilrm.rollout import Episode, fitting, rollout
-from minilrm.tasks import TASKS, get_task, task_class
+from minilrm.tasks import TASKS, get_task
 from minilrm.tasks.base import problem_rng
 from minilrm.tasks.mixture import mixture_of
 from minilrm.tokenizer import Tokenizer
@@ -71,8 +72,8 @@ class R1:
 
     def __init__(self, options: Options):
         self.options = options
-        self.base = options.base or task_class(options.task).base
         self.task = get_task(options.task)
+        self.base = named_or_base(options.base, self.task, "--base")
 
     def stages(self) -> tuple[Stage, ...]:
         second = ("rejection-sampling", *(("rl-1",) if self.options.sft2_from == "rl-1" else ()))

@@ -11,6 +11,7 @@ rewards for outcomes alone make the model stop checking.
 Each finished part is a line of data/results/remainders.jsonl.
 """
 
+import functools
 import re
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -89,17 +90,8 @@ def study(arm: str, seed: int) -> dict[str, Any]:
 
 
 def main() -> None:
-    parser = common.parser("studies.aha.remainders", __doc__)
-    parser.add_argument("what", choices=(*ARMS, "all"))
-    parser.add_argument("seed", nargs="?", type=int)
-    chosen = parser.parse_args()
-    common.one_thread()
-    for seed in SEEDS if chosen.seed is None else (chosen.seed,):
-        for arm in ARMS if chosen.what == "all" else (chosen.what,):
-            if common.records("remainders", kind=arm, seed=seed):
-                print(f"{arm} {seed}: done before")
-                continue
-            common.append_result("remainders", {"kind": arm, "seed": seed, **study(arm, seed)})
+    parts = {arm: (functools.partial(study, arm), SEEDS) for arm in ARMS}
+    common.measure_missing("remainders", "studies.aha.remainders", __doc__, parts)
 
 
 if __name__ == "__main__":

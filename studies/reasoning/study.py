@@ -9,7 +9,6 @@ Each finished part is a line of data/results/reasoning.jsonl. What was tuned was
 validation split alone.
 """
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -59,25 +58,14 @@ def figures(where: str | Path) -> dict[str, Any]:
     return found
 
 
-STUDIES: dict[str, tuple[Callable[[int], dict[str, Any]], tuple[int, ...]]] = {
+STUDIES: dict[str, common.Part] = {
     "base": (study_base, (0,)),
     "grpo": (study_grpo, SEEDS),
 }
 
 
 def main() -> None:
-    parser = common.parser("studies.reasoning", __doc__)
-    parser.add_argument("what", choices=(*STUDIES, "all"))
-    parser.add_argument("seed", nargs="?", type=int)
-    chosen = parser.parse_args()
-    common.one_thread()
-    for kind in STUDIES if chosen.what == "all" else (chosen.what,):
-        study, seeds = STUDIES[kind]
-        for seed in seeds if chosen.seed is None else (chosen.seed,):
-            if common.records("reasoning", kind=kind, seed=seed):
-                print(f"{kind} {seed}: done before")
-                continue
-            common.append_result("reasoning", {"kind": kind, "seed": seed, **study(seed)})
+    common.measure_missing("reasoning", "studies.reasoning", __doc__, STUDIES)
 
 
 if __name__ == "__main__":

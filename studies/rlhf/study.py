@@ -133,17 +133,8 @@ STUDIES: dict[str, Callable[[int], dict[str, Any]]] = {
 
 
 def main() -> None:
-    parser = common.parser("studies.rlhf", __doc__)
-    parser.add_argument("what", choices=(*STUDIES, "all"))
-    parser.add_argument("seed", nargs="?", type=int)
-    chosen = parser.parse_args()
-    common.one_thread()
-    for seed in SEEDS if chosen.seed is None else (chosen.seed,):
-        for kind in STUDIES if chosen.what == "all" else (chosen.what,):
-            if common.records("rlhf", kind=kind, seed=seed):
-                print(f"{kind} {seed}: done before")
-                continue
-            common.append_result("rlhf", {"kind": kind, "seed": seed, **STUDIES[kind](seed)})
+    parts = {kind: (study, SEEDS) for kind, study in STUDIES.items()}
+    common.measure_missing("rlhf", "studies.rlhf", __doc__, parts)
 
 
 if __name__ == "__main__":

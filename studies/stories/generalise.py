@@ -17,6 +17,7 @@ Measured before and after: greedily on rungs of the ladder, sampled with pass@k 
 finished part is a line of data/results/generalise.jsonl.
 """
 
+import functools
 import random
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -162,20 +163,9 @@ def study(kind: str, seed: int) -> dict[str, Any]:
 
 
 def main() -> None:
-    parser = common.parser("studies.stories.generalise", __doc__)
-    parser.add_argument("what", choices=("base", *ARMS, "all"))
-    parser.add_argument("seed", nargs="?", type=int)
-    chosen = parser.parse_args()
-    common.one_thread()
-    parts = [("base", 0), *((kind, seed) for seed in SEEDS for kind in ARMS)]
-    for kind, seed in parts:
-        if chosen.what not in (kind, "all") or chosen.seed not in (seed, None):
-            continue
-        if common.records("generalise", kind=kind, seed=seed):
-            print(f"{kind} {seed}: done before")
-            continue
-        found = figures(BASE) if kind == "base" else study(kind, seed)
-        common.append_result("generalise", {"kind": kind, "seed": seed, **found})
+    parts: dict[str, common.Part] = {"base": (lambda seed: figures(BASE), (0,))}
+    parts |= {kind: (functools.partial(study, kind), SEEDS) for kind in ARMS}
+    common.measure_missing("generalise", "studies.stories.generalise", __doc__, parts)
 
 
 if __name__ == "__main__":

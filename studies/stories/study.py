@@ -11,7 +11,6 @@ Each finished part is a line of data/results/stories.jsonl. Tuning used the vali
 
 import re
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -93,7 +92,7 @@ def figures(where: str | Path) -> dict[str, Any]:
     }
 
 
-STUDIES: dict[str, tuple[Callable[[int], dict[str, Any]], tuple[int, ...]]] = {
+STUDIES: dict[str, common.Part] = {
     "structures": (study_structures, (0,)),
     "base": (study_base, (0,)),
     "grpo": (study_grpo, SEEDS),
@@ -101,18 +100,7 @@ STUDIES: dict[str, tuple[Callable[[int], dict[str, Any]], tuple[int, ...]]] = {
 
 
 def main() -> None:
-    parser = common.parser("studies.stories", __doc__)
-    parser.add_argument("what", choices=(*STUDIES, "all"))
-    parser.add_argument("seed", nargs="?", type=int)
-    chosen = parser.parse_args()
-    common.one_thread()
-    for kind in STUDIES if chosen.what == "all" else (chosen.what,):
-        study, seeds = STUDIES[kind]
-        for seed in seeds if chosen.seed is None else (chosen.seed,):
-            if common.records("stories", kind=kind, seed=seed):
-                print(f"{kind} {seed}: done before")
-                continue
-            common.append_result("stories", {"kind": kind, "seed": seed, **study(seed)})
+    common.measure_missing("stories", "studies.stories", __doc__, STUDIES)
 
 
 if __name__ == "__main__":

@@ -368,17 +368,8 @@ SEEDS = {kind: (0, 1, 2) for kind in (BEST_JUDGE, *PROCESS)}
 
 
 def main() -> None:
-    parser = common.parser("studies.thinking", __doc__)
-    parser.add_argument("what", choices=(*STUDIES, "all"))
-    parser.add_argument("seed", nargs="?", type=int)
-    chosen = parser.parse_args()
-    common.one_thread()
-    for kind in STUDIES if chosen.what == "all" else (chosen.what,):
-        for seed in SEEDS.get(kind, (0,)) if chosen.seed is None else (chosen.seed,):
-            if common.records("thinking", kind=kind, seed=seed):
-                print(f"{kind} {seed}: done before")
-                continue
-            common.append_result("thinking", {"kind": kind, "seed": seed, **STUDIES[kind](seed)})
+    parts = {kind: (study, SEEDS.get(kind, (0,))) for kind, study in STUDIES.items()}
+    common.measure_missing("thinking", "studies.thinking", __doc__, parts)
 
 
 if __name__ == "__main__":

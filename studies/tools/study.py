@@ -164,18 +164,11 @@ STUDIES: dict[str, Callable[[int], dict[str, Any]]] = {
 
 
 def main() -> None:
-    parser = common.parser("studies.tools", __doc__)
-    parser.add_argument("what", choices=(*STUDIES, "all"))
-    parser.add_argument("seed", nargs="?", type=int)
-    chosen = parser.parse_args()
-    common.one_thread()
-    for kind in STUDIES if chosen.what == "all" else (chosen.what,):
-        several = SEEDS if "-" in kind and kind != "zero-shot" else (0,)
-        for seed in several if chosen.seed is None else (chosen.seed,):
-            if common.records("tools", kind=kind, seed=seed):
-                print(f"{kind} {seed}: done before")
-                continue
-            common.append_result("tools", {"kind": kind, "seed": seed, **STUDIES[kind](seed)})
+    parts = {
+        kind: (study, SEEDS if "-" in kind and kind != "zero-shot" else (0,))
+        for kind, study in STUDIES.items()
+    }
+    common.measure_missing("tools", "studies.tools", __doc__, parts)
 
 
 if __name__ == "__main__":
