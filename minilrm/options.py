@@ -65,7 +65,8 @@ class CommandOptions:
 
     def __new__(cls, *args: Any, **named: Any) -> Self:
         made = super().__new__(cls)
-        fields = [field.name for field in dataclasses.fields(cls) if field.init]  # type: ignore[arg-type]
+        declared = dataclasses.fields(cls)  # type: ignore[arg-type]
+        fields = [field.name for field in declared if field.init]
         made._given = frozenset((*fields[: len(args)], *named))
         return made
 
