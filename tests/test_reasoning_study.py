@@ -1,5 +1,6 @@
 """The study of the four kinds of reasoning: its numbers and its words, from made-up results."""
 
+from studies import ladders
 from studies.reasoning import figures
 from studies.reasoning.study import KINDS
 
@@ -49,9 +50,9 @@ def test_the_readme_has_a_row_a_kind():
 
 def test_the_ladder_stands_in_its_file_and_its_picture():
     summary = figures.summarise(RECORDS)
-    text = figures.ladders(summary)
+    text = figures.ladder_tables(summary)
     assert "longer: one step more" in text and "| 75.0% | 50.0% |" in text
-    assert figures.draw(summary).startswith(b"\x89PNG")
+    assert ladders.draw(figures.rows(summary)).startswith(b"\x89PNG")
 
 
 def test_what_is_missing_is_said():

@@ -14,18 +14,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from matplotlib.ticker import PercentFormatter
-
-from minilrm import curves
 from minilrm.files import write_bytes_atomic, write_json_atomic
 from minilrm.intervals import paired_bootstrap
-from studies import common
+from studies import common, ladders
 from studies.markdown import MISSING, points, put, show, spread, table
 from studies.pages import over_seeds
 from studies.reasoning.study import KINDS
 
 README = Path(__file__).resolve().parents[2] / "README.md"
-BEFORE, AFTER = curves.LOOKS[1], curves.LOOKS[0]
 NAMES = {
     "logic": "puzzles (`logic`)",
     "ledger": "cash (`ledger`)",
@@ -129,7 +125,7 @@ def seeds_words(count: int) -> str:
     return "one seed" if count == 1 else f"{count} seeds (mean, least to greatest)"
 
 
-def ladders(summary: Summary) -> str:
+def ladder_tables(summary: Summary) -> str:
     """All ladders in Markdown."""
     parts = ["# Puzzles, cash, programs: how far does reasoning carry?"]
     parts.append("![right answers, rung by rung, base and after GRPO](reasoning.png)")
@@ -145,33 +141,13 @@ def ladders(summary: Summary) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-@curves.style()
-def draw(summary: Summary) -> bytes:
-    """A row a rung: the base with thinking forced, and the policy after GRPO, both greedy."""
-    rows = [
-        (f"{kind}: {rung}", of)
+def rows(summary: Summary) -> list[ladders.Row]:
+    """All rungs of all kinds as rows of the picture."""
+    return [
+        ladders.Row(f"{kind}: {rung}", of["base"]["value"], of["base"]["ci"], of["grpo"])
         for kind, found in summary["kinds"].items()
         for rung, of in found["rungs"].items()
     ]
-    figure, [axes] = curves.panels(1, height=0.28 * len(rows) + 0.9)
-    for place, (_, of) in enumerate(rows):
-        axes.plot(
-            of["base"]["ci"], [place, place], color=BEFORE.color, linewidth=4, alpha=0.3,
-            linestyle="-",
-        )  # fmt: skip
-        axes.plot(of["base"]["value"], place, BEFORE.marker, color=BEFORE.color)
-        if seeds := of["grpo"]:
-            ends = [min(seeds), max(seeds)]
-            axes.plot(ends, [place, place], color=AFTER.color, linewidth=1.2, linestyle="-")
-            axes.plot(sum(seeds) / len(seeds), place, AFTER.marker, color=AFTER.color)
-    axes.set_yticks(range(len(rows)), [name for name, _ in rows])
-    axes.set_ylim(len(rows) - 0.5, -0.5)  # the first rung at the top
-    axes.set(title="Right answers, greedy", xlim=(-0.02, 1.02))
-    axes.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0, symbol=" %"))
-    axes.plot([], [], BEFORE.marker, color=BEFORE.color, label="base, thinking forced")
-    axes.plot([], [], AFTER.marker, color=AFTER.color, label="after GRPO")
-    axes.legend(loc="lower left")
-    return curves.png(figure)
 
 
 def main() -> None:
@@ -179,8 +155,8 @@ def main() -> None:
     summary, folder = summarise(common.load_results("reasoning")), common.results_folder()
     write_json_atomic(folder / "reasoning.json", summary)
     if summary:
-        write_bytes_atomic(folder / "reasoning.png", draw(summary))
-        write_bytes_atomic(folder / "reasoning.md", ladders(summary).encode())
+        write_bytes_atomic(folder / "reasoning.png", ladders.draw(rows(summary)))
+        write_bytes_atomic(folder / "reasoning.md", ladder_tables(summary).encode())
     page = put(README.read_text(encoding="utf-8"), "figures:reasoning", readme_block(summary))
     write_bytes_atomic(README, page.encode())
     print(f"written: {folder / 'reasoning.json'}")

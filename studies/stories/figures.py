@@ -16,17 +16,13 @@ another author.
 from pathlib import Path
 from typing import Any
 
-from matplotlib.ticker import PercentFormatter
-
-from minilrm import curves
 from minilrm.files import write_bytes_atomic, write_json_atomic
-from studies import common
+from studies import common, ladders
 from studies.markdown import put
 from studies.stories.text import comparison, readme_block
 
 README = Path(__file__).resolve().parents[2] / "README.md"
 WAYS = ("greedy", "greedy_forced", "sampled")
-BEFORE, AFTER = curves.LOOKS[1], curves.LOOKS[0]
 LABELS = {
     "new stories": "new stories",
     "seen stories": "stories whose plan was seen",
@@ -75,31 +71,17 @@ def beyond(summary: dict[str, Any]) -> list[str]:
     ]
 
 
-@curves.style()
-def draw_ladder(summary: dict[str, Any], path: Path) -> None:
-    """A row a rung: the base with thinking forced, and the policy after GRPO, both greedy."""
-    rungs = summary["rungs"]
-    figure, [axes] = curves.panels(1, height=0.32 * len(rungs) + 0.9)
-    for row, rung in enumerate(rungs.values()):
-        before = rung["base"]["greedy_forced"]
-        axes.plot(
-            before["ci"], [row, row], color=BEFORE.color, linewidth=4, alpha=0.3, linestyle="-"
+def rows(summary: dict[str, Any]) -> list[ladders.Row]:
+    """The rungs as rows of the picture."""
+    return [
+        ladders.Row(
+            LABELS.get(name, name),
+            rung["base"]["greedy_forced"]["accuracy"],
+            rung["base"]["greedy_forced"]["ci"],
+            rung["grpo"].get("greedy", {}).get("seeds", ()),
         )
-        axes.plot(before["accuracy"], row, BEFORE.marker, color=BEFORE.color)
-        if after := rung["grpo"].get("greedy"):
-            axes.plot(
-                [min(after["seeds"]), max(after["seeds"])], [row, row], color=AFTER.color,
-                linewidth=1.2, linestyle="-",
-            )  # fmt: skip
-            axes.plot(after["mean"], row, AFTER.marker, color=AFTER.color)
-    axes.set_yticks(range(len(rungs)), [LABELS.get(name, name) for name in rungs])
-    axes.set_ylim(len(rungs) - 0.5, -0.5)  # the first rung at the top
-    axes.set(title="Right answers, greedy", xlim=(-0.02, 1.02))
-    axes.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0, symbol=" %"))
-    axes.plot([], [], BEFORE.marker, color=BEFORE.color, label="base, thinking forced")
-    axes.plot([], [], AFTER.marker, color=AFTER.color, label="after GRPO")
-    axes.legend(loc="lower right")
-    write_bytes_atomic(path, curves.png(figure))
+        for name, rung in summary["rungs"].items()
+    ]
 
 
 def table(summary: dict[str, Any]) -> str:
@@ -130,7 +112,7 @@ def main() -> None:
     folder = common.results_folder()
     write_json_atomic(folder / "stories.json", summary)
     if summary["rungs"]:
-        draw_ladder(summary, folder / "ladder.png")
+        write_bytes_atomic(folder / "ladder.png", ladders.draw(rows(summary)))
         write_bytes_atomic(folder / "ladder.md", table(summary).encode())
     base = next((r for r in parts if r["kind"] == "base"), None)
     trained = sorted((r for r in parts if r["kind"] == "grpo"), key=lambda r: r["seed"])
