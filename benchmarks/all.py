@@ -175,9 +175,9 @@ def markdown(folder: Path, names: list[str]) -> str:
     return "\n".join(lines)
 
 
-def write_readme(path: Path, text: str) -> None:
-    """Put the text between the markers."""
-    begin, end = "<!-- figures:bench -->", "<!-- /figures:bench -->"
+def write_readme(path: Path, text: str, block: str = "bench") -> None:
+    """Put the text between the markers of a block."""
+    begin, end = f"<!-- figures:{block} -->", f"<!-- /figures:{block} -->"
     head, found, rest = path.read_text(encoding="utf-8").partition(begin)
     _, closed, tail = rest.partition(end)
     if not (found and closed):
