@@ -60,11 +60,14 @@ def made(tmp_path, monkeypatch, capsys):
     """Write records, run the script: (r1.json, the page, the folder)."""
     monkeypatch.setenv("MINILRM_DATA", str(tmp_path))
 
-    def run(*records):
+    def run(*records, taught=()):
         folder = tmp_path / "results"
         folder.mkdir(exist_ok=True)
         text = "".join(json.dumps(record) + "\n" for record in records)
         (folder / "r1.jsonl").write_text(text, encoding="utf-8")
+        (folder / "r1-students.jsonl").write_text(
+            "".join(json.dumps(part) + "\n" for part in taught), encoding="utf-8"
+        )
         page = tmp_path / "README.md"
         page.write_text(PAGE, encoding="utf-8")
         monkeypatch.setattr(sys, "argv", ["figures", "--into", str(page)])
@@ -73,6 +76,12 @@ def made(tmp_path, monkeypatch, capsys):
         return summary, page.read_text(encoding="utf-8"), folder
 
     return run
+
+
+def student(part, accuracy, seed=0):
+    """As studies/r1/students.py writes it."""
+    test = {"accuracy": accuracy, "greedy": accuracy, "second wording": 0.2, "mixing": 0.0}
+    return {"kind": f"quarter-{part}", "seed": seed, "test": test, "flops": 2e12}
 
 
 def holds(summary, words):
@@ -89,7 +98,7 @@ def test_nothing_measured_is_said_so_and_draws_nothing(made):
 
 def test_a_whole_study_gives_the_records_numbers_its_picture_and_its_tables(made):
     records = [part for seed in range(3) for part in (pipeline(seed), *others(seed))]
-    summary, page, folder = made(*records)
+    summary, page, folder = made(*records, taught=[student("traces", 0.6), student("rl", 0.4)])
     assert summary["seeds"] == [0, 1, 2] and summary["stages"]["rl-1"]["accuracy"] == [0.65] * 3
     assert 5_000 < (folder / "r1.png").stat().st_size < 100_000
     assert "STALE" not in page and "Not measured yet" not in page and "**no**" not in page
@@ -100,6 +109,18 @@ def test_a_whole_study_gives_the_records_numbers_its_picture_and_its_tables(made
         "| rung: 6 steps | 25.0 % (25.0 to 25.0) |",
     ):
         assert line in page, line
+
+
+def test_what_a_student_keeps_is_a_share_of_its_own_teacher(made):
+    """Catches: the share of another seed's teacher; RL of one seed beside a student of another."""
+    taught = [student("traces", 0.65, 1), student("rl", 0.7, 0), student("rl", 0.6, 1)]
+    _, page, _ = made(pipeline(0), pipeline(1), taught=taught)
+    assert "| a quarter | distilled by traces | 1 | 65.0 % | 92.9 % |" in page
+    assert "keeps 92.9 % of the teacher's accuracy, as the 85.0 % asked; " in page
+    assert "GRPO on the same base at equal compute has less." in page
+    _, page, _ = made(pipeline(0), taught=[student("traces", 0.35), student("rl", 0.4)])
+    assert "keeps 50.0 % of the teacher's accuracy, less than the 85.0 % asked; " in page
+    assert "at equal compute has not less." in page
 
 
 def test_a_claim_that_fails_in_one_seed_fails(made):

@@ -17,6 +17,7 @@ from minilrm import curves
 from studies import common
 from studies.markdown import DASH, percent, plain_number, points, spread, table
 from studies.pages import Figures, Summary, not_yet, over_seeds
+from studies.r1 import students_text
 
 MODELS = {
     "base": "base",
@@ -87,6 +88,7 @@ def summarise() -> Summary:
         "stages": stages,
         "kept": kept,
         "alone": alone,
+        "students": students_text.summarise(pipelines),
     }
     return found | {"claims": claims(stages, alone)}
 
@@ -284,6 +286,7 @@ FIGURES = Figures(
         "figures:r1-claims": claims_block,
         "figures:r1-alone": alone_block,
         "figures:r1-kept": kept_block,
+        "figures:r1-students": students_text.block,
     },
 )
 
