@@ -85,7 +85,7 @@ def run(
             shutil.rmtree(folder / stage.name, ignore_errors=True)
     done: dict[str, Done] = {}
     for stage in stages:
-        found = finished(folder, stage)
+        found = finished(folder, stage.name)
         if found is None and only in (None, stage.name):
             report(table(stages, done, running=stage.name))
             found = carry_out(folder, stage, done)
@@ -137,22 +137,22 @@ def outcome_of(result: Result) -> Outcome:
 # -- what is done ----------------------------------------------------------------------------------
 
 
-def finished(folder: Path, stage: Stage) -> Done | None:
-    """A stage's record, its artefact looked at. None if it is not finished."""
-    path = folder / stage.name / RECORD
+def finished(folder: Path, stage: str) -> Done | None:
+    """The record of the stage of that name, its artefact looked at. None if it is not finished."""
+    path = folder / stage / RECORD
     if not path.is_file():
         return None
     try:
         found = Done(**read_json(path))
-        actual = fingerprint(folder / stage.name / found.artefact)
+        actual = fingerprint(folder / stage / found.artefact)
     except (UserError, TypeError, OSError, ValueError) as error:
         raise UserError(
-            f"{path} cannot be read ({error!r}); --from {stage.name} makes it anew"
+            f"{path} cannot be read ({error!r}); --from {stage} makes it anew"
         ) from error
     if actual != found.sha256:
         raise UserError(
-            f"what the stage {stage.name} made has been changed since (its hash differs); "
-            f"--from {stage.name} makes it anew"
+            f"what the stage {stage} made has been changed since (its hash differs); "
+            f"--from {stage} makes it anew"
         )
     return found
 

@@ -134,7 +134,7 @@ class Everything:
             again = "here --from pipeline makes all of it anew"
             raise UserError(f"in the stage pipeline: {error}; {again}") from error
         last = pipeline.R1(options).stages()[-1]
-        done = finished(options.out, last)
+        done = finished(options.out, last.name)
         if code or done is None:
             return None
         return options.out / last.name / done.artefact, done.figures

@@ -61,7 +61,7 @@ def count(place: str | Path) -> int:
 def teacher_of(seed: int) -> Path:
     """The recipe's last model. UserError where its pipeline was not run on this machine."""
     where = common.folder("r1", "pipeline", seed)
-    done = finished(where, "rl-2") if (where / "rl-2").is_dir() else None
+    done = finished(where, "rl-2")
     if done is None:
         raise UserError(f"{where} has no finished rl-2; python -m studies.r1 pipeline {seed} first")
     return where / "rl-2" / done.artefact

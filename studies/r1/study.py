@@ -56,7 +56,7 @@ def study_pipeline(seed: int) -> dict[str, Any]:
         raise KeyboardInterrupt
     stages = {"base": figures(BASE, seed)}
     for stage in pipeline.R1(options).stages():
-        done = finished(where, stage)
+        done = finished(where, stage.name)
         assert done
         stages[stage.name] = {"seconds": done.seconds, "kept": done.figures}
         if (where / stage.name / done.artefact).is_dir():
