@@ -1,285 +1,188 @@
-"""Make the Python environment that minilrm runs in, where it is not there yet, then run a command
-in it.
+"""Make the environment that minilrm runs in, where it is not there yet; then run a command in it.
 
     python scripts/setup_env.py --venv .venv --extras dev --run -m pytest -q
 
-`make grpo` and `make test` call this; only the standard library is used, so it works on Linux,
-macOS and Windows. torch is the big one (with CUDA: gigabytes), and whoever has one wants to keep
-it. So, of the interpreter that runs this script (`make PYTHON=...`):
-
-- "direct": it is in a virtual environment and has a torch >= 2.9. That environment is used as it
-is: what is missing is
-  installed into it, what is there stays. (An environment made from it would not see its packages.)
-- "shared": it has such a torch but is in no virtual environment (a system, a conda environment).
-`--venv` is made from
-  it with --system-site-packages, so torch is seen from there, and all the rest is installed,
-  pinned.
-- "own": all other cases, and --fresh. `--venv` is made, torch is installed first by its pin, then
-all the rest, pinned.
-
-What was done is noted in a small file inside the environment; as long as pyproject.toml and
-constraints.txt stay the same, the next call goes straight to the command.
+`make` calls this. It needs the standard library alone, so it works on Linux, macOS and Windows.
+torch is the big download, so one that is there is kept. If the interpreter that runs this script
+(`make PYTHON=...`) has a torch >= 2.9 and is in a virtual environment, that one is used, and what
+is missing is installed into it. If it has such a torch and is in none (a system, conda), `--venv` is
+made with --system-site-packages, which sees it. In all other cases, and with --fresh, `--venv` gets
+everything by its pin, torch first. A stamp in the environment notes what was done for which
+pyproject.toml and constraints.txt; with it, the next call goes straight to the command.
 """
-
-from __future__ import annotations
 
 import argparse
 import hashlib
-import json
 import os
 import re
 import shlex
 import subprocess
 import sys
 import tempfile
-from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 OLDEST, NEWEST = (3, 11), (3, 14)  # as `requires-python` in pyproject.toml says
-NOTE = "minilrm-setup.json"
+# In an environment: how it was made, then a line "EXTRAS DIGEST" for each time it was filled.
+STAMP = "minilrm-setup.txt"
+AS_IT_IS, OWN = "as it is", "own"  # how; the third is "shared BASE"
 
 
 class SetupError(Exception):
     """Something the user can mend, in one line."""
 
 
-# -- what is there ---------------------------------------------------------------------------------
+# -- which environment -----------------------------------------------------------------------------
 
 
 def torch_is_suitable(version: str | None) -> bool:
-    """True for torch 2.9 and later; not for a pre-release of 2.9 itself, which pip holds to be
-    older than 2.9.
-
-    >>> [torch_is_suitable(v) for v in ("2.9.0", "2.13.0+cpu", "3.0.0a0+git12")]
-    [True, True, True]
-    >>> [torch_is_suitable(v) for v in ("2.9.0a0+nv25", "2.8.1", None)]
-    [False, False, False]
-    """
+    """True for torch 2.9 and later; not for a pre-release of 2.9.0 itself, which pip takes for
+    older."""
     match = re.match(r"(\d+)\.(\d+)(?:\.(\d+))?(a|b|rc|\.dev)?", version or "")
-    if not match:
-        return False
-    release = tuple(int(part or 0) for part in match.groups()[:3])
-    return release > (2, 9, 0) or (release == (2, 9, 0) and not match.group(4))
+    release = tuple(int(part or 0) for part in match.groups()[:3]) if match else ()
+    return release > (2, 9, 0) or bool(match and release == (2, 9, 0) and not match[4])
 
 
 def listed_torch() -> str | None:
-    """The version of torch that this interpreter lists: a quick look, nothing is imported."""
+    """The torch that this interpreter lists. Quick: nothing is imported."""
     try:
         return metadata.version("torch")
     except metadata.PackageNotFoundError:
         return None
 
 
-def imported_torch(python: str) -> str | None:
-    """The version of the torch that `python` can import, or None. Imported for real: a broken torch
-    is none."""
-    answer = subprocess.run(
-        [python, "-c", "import torch; print(torch.__version__)"], capture_output=True, text=True
-    )
-    return answer.stdout.split()[-1] if answer.returncode == 0 and answer.stdout.split() else None
+def imported_torch(python: str | Path = sys.executable) -> str | None:
+    """The torch that an interpreter can import; a broken one is none. Takes seconds."""
+    words = [python, "-c", "import torch; print(torch.__version__)"]
+    said = subprocess.run(words, capture_output=True, text=True).stdout.split()
+    return said[-1] if said else None
 
 
-def in_virtual_environment() -> bool:
-    """True if the interpreter running this script is in a virtual environment."""
-    return sys.prefix != sys.base_prefix
-
-
-def choose(in_venv: bool, torch: str | None, fresh: bool) -> str:
-    """Which of the three ways of the module's docstring."""
+def plan(venv: Path, torch: str | None, fresh: bool) -> tuple[Path, str]:
+    """The environment to use, and how it is to be made."""
     if fresh or not torch_is_suitable(torch):
-        return "own"
-    return "direct" if in_venv else "shared"
+        return venv, OWN
+    if sys.prefix != sys.base_prefix:  # in a virtual environment
+        return Path(sys.prefix), AS_IT_IS
+    return venv, f"shared {os.path.realpath(sys.base_prefix)}"
 
 
 def python_of(environment: Path) -> Path:
-    """Where a virtual environment has its interpreter."""
     return environment / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 
 
+def read_stamp(environment: Path) -> list[str]:
+    try:
+        return (environment / STAMP).read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return []
+
+
+def serves(environment: Path, how: str, fresh: bool) -> bool:
+    """Whether what is there can be used. What somebody else made is taken as it is; with --fresh
+    nothing is."""
+    if not python_of(environment).exists():
+        return False
+    made = next(iter(read_stamp(environment)), AS_IT_IS)
+    if how == AS_IT_IS or (not fresh and AS_IT_IS == made):
+        return True
+    return made == how or (how == OWN and not fresh)  # one with torch at hand serves, too
+
+
+def is_ready(environment: Path, how: str, extras: str, fresh: bool) -> bool:
+    """Whether it holds what these extras need; the bare install is a part of any."""
+    filled = [line.rpartition(" ") for line in read_stamp(environment)[1:]]
+    done = [of for of, _, what in filled if what == digest()]
+    return (extras in done or bool(done and not extras)) and serves(environment, how, fresh)
+
+
 def digest() -> str:
-    """Changes when what is to be installed changes, or the clone is moved."""
+    """Changes with what is to be installed, and with the place of the clone."""
     content = (ROOT / "pyproject.toml").read_bytes() + (ROOT / "constraints.txt").read_bytes()
     return hashlib.sha256(content + str(ROOT).encode()).hexdigest()
 
 
-def read_note(environment: Path) -> dict:
-    """What this script noted about an environment; empty if it made or filled none there."""
-    try:
-        return json.loads((environment / NOTE).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
+# -- making and filling it -------------------------------------------------------------------------
 
 
-def write_note(environment: Path, note: dict) -> None:
-    """Keep the note. An environment we may not write to just is checked again next time."""
+def call(*words: object) -> None:
+    """Run a command of the set-up; its failure ends the set-up with one line."""
+    command = [str(word) for word in words]
+    if subprocess.call(command):
+        raise SetupError(f"this failed (its own words are above): {shlex.join(command)}")
+
+
+def make(environment: Path, how: str) -> None:
+    """A new virtual environment. SetupError rather than to clear a folder that is none."""
+    there = environment.is_file() or (environment.exists() and any(environment.iterdir()))
+    if there and not (environment / "pyvenv.cfg").exists():
+        raise SetupError(
+            f"{environment} is there and is no virtual environment; name another: VENV=folder"
+        )
+    flags = ["--clear"] if how == OWN else ["--clear", "--system-site-packages"]
     try:
-        (environment / NOTE).write_text(json.dumps(note, indent=1), encoding="utf-8")
+        call(sys.executable, "-m", "venv", *flags, environment)
+    except SetupError as error:
+        version = ".".join(map(str, sys.version_info[:2]))
+        hint = f"on Debian or Ubuntu, first: apt-get install python{version}-venv"
+        raise SetupError(f"could not make a virtual environment (see above); {hint}") from error
+
+
+def wanted_versions(how: str, torch: str | None) -> list[str]:
+    """The lines that pip is held to. A torch that is there is pinned to itself, so that nothing
+    replaces it; somebody's own environment is held to nothing else."""
+    pins = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    if not torch_is_suitable(torch):
+        return pins
+    others = [] if how == AS_IT_IS else [line for line in pins if not line.startswith("torch==")]
+    return [f"torch=={torch}", *others]
+
+
+def install(environment: Path, how: str, extras: str) -> None:
+    """torch, if it is missing, first and alone, so that no other build of it is even looked at;
+    then minilrm with its extras."""
+    python = python_of(environment)
+    torch = imported_torch(python)
+    quietly = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    if subprocess.call([python, "-m", "pip", "--version"], **quietly):
+        call(python, "-m", "ensurepip", "--upgrade")  # some tools make environments without pip
+    with tempfile.TemporaryDirectory() as folder:
+        versions = Path(folder, "constraints.txt")
+        versions.write_text("\n".join(wanted_versions(how, torch)) + "\n", encoding="utf-8")
+        quiet = [] if sys.stdout.isatty() else ["-q"]
+        pip = [python, "-m", "pip", "install", "--disable-pip-version-check", *quiet]
+        if not torch_is_suitable(torch):
+            call(*pip, "-c", versions, "torch")
+        call(*pip, "-c", versions, "-e", f"{ROOT}[{extras}]" if extras else ROOT)
+
+
+def set_up(venv: Path, extras: str, fresh: bool) -> Path:
+    """Make and fill the environment where it is not ready; the path of its interpreter."""
+    for look in (listed_torch, imported_torch):  # the slow look only where it matters
+        environment, how = plan(venv, look(), fresh)
+        if is_ready(environment, how, extras, fresh):
+            return python_of(environment)
+    print(f"setting up {environment} for minilrm (once; some minutes) ...", flush=True)
+    stamp = read_stamp(environment) or [AS_IT_IS]
+    if not serves(environment, how, fresh):
+        make(environment, how)
+        stamp = [how]
+        write_stamp(environment, stamp)
+    install(environment, how, extras)
+    write_stamp(environment, [*stamp, f"{extras} {digest()}"])
+    return python_of(environment)
+
+
+def write_stamp(environment: Path, lines: list[str]) -> None:
+    """An environment that we may not write to is just looked at again the next time."""
+    try:
+        (environment / STAMP).write_text("\n".join(lines) + "\n", encoding="utf-8")
     except OSError:
         pass
 
 
-# -- which versions --------------------------------------------------------------------------------
-
-
-def normalized(name: str) -> str:
-    """A package's name as PyPI compares it."""
-    return re.sub(r"[-_.]+", "-", name).lower()
-
-
-def pins(text: str) -> dict[str, str]:
-    """constraints.txt as {package: line}.
-
-    >>> pins("# head\\ntorch==2.13.0\\nPyYAML==6.0.3  # note\\n")
-    {'torch': 'torch==2.13.0', 'pyyaml': 'PyYAML==6.0.3'}
-    """
-    lines = (line.split("#")[0].strip() for line in text.splitlines())
-    return {normalized(line.split("==")[0]): line for line in lines if line}
-
-
-def wanted_pins(kind: str, torch: str | None, present: set[str]) -> dict[str, str]:
-    """The pins for this kind of environment. A torch that is there is pinned to itself, so nothing
-    can replace it."""
-    wanted = pins((ROOT / "constraints.txt").read_text(encoding="utf-8"))
-    if kind == "direct":  # someone's own environment: what is there stays, and is not pinned
-        wanted = {name: line for name, line in wanted.items() if name not in present}
-    if torch_is_suitable(torch):
-        wanted["torch"] = f"torch=={torch}"
-    return wanted
-
-
-# -- doing it --------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Plan:
-    """Which environment to use, and how it came or comes about."""
-
-    kind: str  # direct, shared or own
-    environment: Path
-    python: str
-    # Of a shared one: the installation it was made from. One with a torch of its own goes with any.
-    base: str = ""
-
-    def is_met(self, note: dict, fresh: bool) -> bool:
-        """True if an environment with this note is what we want."""
-        ours = note.get("kind") in ("own", "shared")
-        if self.kind == "direct" or not (ours or fresh):
-            return True  # someone else made it: take it as it is, never remake it
-        if self.kind == "shared" or fresh:
-            return ours and (note["kind"], note["base"]) == (self.kind, self.base)
-        return True
-
-
-def make_plan(venv: Path, torch: str | None, fresh: bool) -> Plan:
-    """The plan for the interpreter that runs this script, given its torch."""
-    kind = choose(in_virtual_environment(), torch, fresh)
-    if kind == "direct":
-        return Plan(kind, Path(sys.prefix), sys.executable)
-    return Plan(
-        kind,
-        venv,
-        str(python_of(venv)),
-        os.path.realpath(sys.base_prefix) if kind == "shared" else "",
-    )
-
-
-def is_ready(plan: Plan, extras: str, fresh: bool) -> bool:
-    """True if the planned environment is there and holds what these extras need (the plain install
-    is part of any)."""
-    note = read_note(plan.environment)
-    done = note.get("done", {})
-    installed = any(done.get(name) == digest() for name in ([extras] if extras else done))
-    return installed and plan.is_met(note, fresh) and Path(plan.python).exists()
-
-
-def call(*command: object) -> None:
-    """Run a command of the set-up; its failure ends the set-up with one line."""
-    words = [str(word) for word in command]
-    if subprocess.call(words):
-        raise SetupError(
-            f"this step of the set-up failed (its own words are above): {shlex.join(words)}"
-        )
-
-
-def make_environment(plan: Plan, fresh: bool) -> None:
-    """Make the virtual environment, unless a good one is there. One that we made for other ends is
-    made anew."""
-    folder = plan.environment
-    if Path(plan.python).exists() and plan.is_met(read_note(folder), fresh):
-        return
-    if (
-        folder.exists()
-        and not (folder / "pyvenv.cfg").exists()
-        and (folder.is_file() or any(folder.iterdir()))
-    ):
-        raise SetupError(
-            f"{folder} is there and is no virtual environment; name another folder: make test "
-            "VENV=..."
-        )
-    flags = ["--clear"] + (["--system-site-packages"] if plan.kind == "shared" else [])
-    try:
-        call(sys.executable, "-m", "venv", *flags, folder)
-    except SetupError as error:
-        raise SetupError(
-            "could not make a virtual environment (see above); on Debian or Ubuntu, first: apt-get "
-            f"install python{sys.version_info[0]}.{sys.version_info[1]}-venv"
-        ) from error
-    write_note(folder, {"kind": plan.kind, "base": plan.base, "done": {}})
-
-
-def install(plan: Plan, extras: str) -> None:
-    """Install torch by its pin if it is missing, then minilrm with its extras, all under the wanted
-    versions."""
-    torch = imported_torch(plan.python)
-    present = {normalized(found.metadata["Name"] or "") for found in metadata.distributions()}
-    wanted = wanted_pins(plan.kind, torch, present)
-    if subprocess.call(
-        [plan.python, "-m", "pip", "--version"],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    ):
-        # other tools make environments without pip
-        call(plan.python, "-m", "ensurepip", "--upgrade")
-    with tempfile.TemporaryDirectory() as folder:
-        listed = Path(folder) / "constraints.txt"
-        listed.write_text("\n".join(wanted.values()) + "\n", encoding="utf-8")
-        quiet = [] if sys.stdout.isatty() else ["-q"]
-        pip = [
-            plan.python,
-            "-m",
-            "pip",
-            "install",
-            "--disable-pip-version-check",
-            *quiet,
-            "-c",
-            listed,
-        ]
-        if not torch_is_suitable(torch):
-            # first and alone, so that no other, newer build is even looked at
-            call(*pip, wanted["torch"])
-        call(*pip, "-e", f"{ROOT}[{extras}]" if extras else ROOT)
-
-
-def set_up(venv: Path, extras: str, fresh: bool) -> str:
-    """Make the environment ready where it is not, and return the path of its interpreter."""
-    plan = make_plan(venv, listed_torch(), fresh)
-    if is_ready(plan, extras, fresh):
-        return plan.python
-    if plan.kind != "own":  # look closely, now that it matters: importing torch takes seconds
-        plan = make_plan(venv, imported_torch(sys.executable), fresh)
-        if is_ready(plan, extras, fresh):
-            return plan.python
-    print(f"setting up {plan.environment} for minilrm (once; some minutes) ...", flush=True)
-    if plan.kind != "direct":
-        make_environment(plan, fresh)
-    install(plan, extras)
-    # No note yet: we did not make this environment, so it is noted as one to take as it is
-    # ("direct").
-    note = {"kind": "direct", "base": "", "done": {}, **read_note(plan.environment)}
-    write_note(plan.environment, {**note, "done": {**note["done"], extras: digest()}})
-    return plan.python
+# -- the command -----------------------------------------------------------------------------------
 
 
 def run(command: list[str]) -> int:
@@ -287,8 +190,7 @@ def run(command: list[str]) -> int:
     print("+ " + shlex.join(command), flush=True)
     if os.name != "nt":
         os.execv(command[0], command)
-    # Windows has no real exec: wait, and leave Ctrl-C to the command
-    process = subprocess.Popen(command)
+    process = subprocess.Popen(command)  # Windows has no real exec: wait, and leave Ctrl-C to it
     while True:
         try:
             return process.wait()
@@ -297,22 +199,11 @@ def run(command: list[str]) -> int:
 
 
 def main() -> int:
-    """Read the command line, set up, run."""
-    parser = argparse.ArgumentParser(
-        description="Set up the environment of minilrm, then run a command in it."
-    )
-    parser.add_argument(
-        "--venv", type=Path, default=ROOT / ".venv", help="folder of the environment (.venv)"
-    )
-    parser.add_argument(
-        "--extras", default="", help="extras of pyproject.toml to install too, such as dev"
-    )
-    parser.add_argument(
-        "--fresh", action="store_true", help="install a torch of its own, whatever is there"
-    )
-    parser.add_argument(
-        "--run", nargs=argparse.REMAINDER, default=[], help="what to run with its interpreter"
-    )
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--venv", type=Path, default=ROOT / ".venv", help="the environment")
+    parser.add_argument("--extras", default="", help="extras of pyproject.toml, such as dev")
+    parser.add_argument("--fresh", action="store_true", help="reuse nothing that is there")
+    parser.add_argument("--run", nargs=argparse.REMAINDER, default=[], help="what to run in it")
     options = parser.parse_args()
     try:
         if not OLDEST <= sys.version_info[:2] <= NEWEST:
@@ -327,7 +218,7 @@ def main() -> int:
     except KeyboardInterrupt:
         print("interrupted; the next call goes on with the set-up", file=sys.stderr)
         return 130
-    return run([python, *options.run]) if options.run else 0
+    return run([str(python), *options.run]) if options.run else 0
 
 
 if __name__ == "__main__":

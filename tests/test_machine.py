@@ -270,56 +270,78 @@ def test_which_torch_is_suitable(version, suitable):
 
 
 @pytest.mark.parametrize(
-    ("in_venv", "torch_version", "fresh", "kind"),
+    ("in_venv", "torch_version", "fresh", "how"),
     [
         (False, None, False, "own"),
         (True, None, False, "own"),
         (False, "2.8.0", False, "own"),
         (False, "2.10.0", False, "shared"),
-        (True, "2.10.0", False, "direct"),
+        (True, "2.10.0", False, "as it is"),
         (False, "2.10.0", True, "own"),
         (True, "2.10.0", True, "own"),
     ],
 )
-def test_which_environment_is_used(in_venv, torch_version, fresh, kind):
-    assert setup_env.choose(in_venv, torch_version, fresh) == kind
+def test_which_environment_is_used(monkeypatch, tmp_path, in_venv, torch_version, fresh, how):
+    monkeypatch.setattr(setup_env.sys, "base_prefix", "/usr" if in_venv else sys.prefix)
+    environment, found = setup_env.plan(tmp_path, torch_version, fresh)
+    assert found.split(" /")[0] == how
+    assert environment == (Path(sys.prefix) if how == "as it is" else tmp_path)
 
 
 def test_the_torch_that_is_there_is_pinned_to_itself():
-    assert setup_env.wanted_pins("own", None, {"numpy"})["torch"] == "torch==2.13.0"
-    shared = setup_env.wanted_pins("shared", "2.10.0+cu128", {"numpy", "torch"})
-    assert shared["torch"] == "torch==2.10.0+cu128" and "numpy" in shared
-    direct = setup_env.wanted_pins("direct", "2.10.0+cu128", {"numpy", "torch"})
-    assert direct["torch"] == "torch==2.10.0+cu128" and "numpy" not in direct and "pytest" in direct
+    assert "torch==2.13.0" in setup_env.wanted_versions("own", None)
+    shared = setup_env.wanted_versions("shared /usr", "2.10.0+cu128")
+    assert shared[0] == "torch==2.10.0+cu128" and any(line[:7] == "numpy==" for line in shared)
+    assert [line for line in shared if line.startswith("torch")] == shared[:1]
+    assert setup_env.wanted_versions("as it is", "2.10.0+cu128") == ["torch==2.10.0+cu128"]
 
 
-def test_an_environment_is_ready_only_for_what_was_installed(tmp_path, monkeypatch):
-    python = tmp_path / "python"
+@pytest.fixture
+def environment(tmp_path):
+    """A folder with an interpreter, as a virtual environment has it."""
+    python = setup_env.python_of(tmp_path)
+    python.parent.mkdir()
     python.write_text("")
-    plan = setup_env.Plan("own", tmp_path, str(python))
-    assert not setup_env.is_ready(plan, "", False)
-    setup_env.write_note(tmp_path, {"kind": "own", "base": "", "done": {"dev": setup_env.digest()}})
-    assert setup_env.is_ready(plan, "dev", False) and setup_env.is_ready(plan, "", False)
-    assert setup_env.is_ready(plan, "dev", True)
-    assert not setup_env.is_ready(plan, "bench", False)
-    other = setup_env.Plan("shared", tmp_path, str(python), "/opt/conda")  # its torch is wanted now
-    assert not setup_env.is_ready(other, "dev", False)
+    return tmp_path
+
+
+def test_an_environment_is_ready_only_for_what_was_installed(environment, monkeypatch):
+    ready = setup_env.is_ready
+    assert not ready(environment, "own", "", False)
+    setup_env.write_stamp(environment, ["own", f"dev {setup_env.digest()}"])
+    assert ready(environment, "own", "dev", False) and ready(environment, "own", "", False)
+    assert ready(environment, "own", "dev", True)
+    assert not ready(environment, "own", "bench", False)
+    assert not ready(environment, "shared /opt/conda", "dev", False)  # its torch is wanted now
     monkeypatch.setattr(setup_env, "digest", lambda: "pyproject.toml has changed")
-    assert not setup_env.is_ready(plan, "dev", False)
+    assert not ready(environment, "own", "dev", False)
+
+
+def test_somebodys_own_environment_is_taken_as_it_is_and_never_cleared(environment, monkeypatch):
+    """Catches: a .venv made by hand, as the README says, cleared by `make test`."""
+    done = []
+    monkeypatch.setattr(setup_env, "plan", lambda *asked: (environment, "own"))
+    monkeypatch.setattr(setup_env, "install", lambda *asked: done.append(asked))
+    monkeypatch.setattr(setup_env, "call", lambda *words: pytest.fail(f"called {words}"))
+    setup_env.set_up(environment, "dev", False)
+    assert done == [(environment, "own", "dev")]
+    setup_env.set_up(environment, "dev", False)  # the stamp says that nothing is to do
+    assert len(done) == 1 and setup_env.read_stamp(environment)[0] == "as it is"
+    assert not setup_env.serves(environment, "own", fresh=True)
 
 
 def test_a_folder_that_is_no_environment_is_not_touched(tmp_path):
     (tmp_path / "thesis.txt").write_text("years of work")
     with pytest.raises(setup_env.SetupError, match="no virtual environment"):
-        setup_env.make_environment(
-            setup_env.Plan("own", tmp_path, str(tmp_path / "bin" / "python")), False
-        )
+        setup_env.make(tmp_path, "own")
     assert [file.name for file in tmp_path.iterdir()] == ["thesis.txt"]
 
 
 def test_one_version_of_everything():
     project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
-    pins = setup_env.pins((ROOT / "constraints.txt").read_text(encoding="utf-8"))
+    lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    bare = [line.split("#")[0].strip() for line in lines]
+    pins = {line.split("==")[0].lower(): line for line in bare if line}
     low, high = setup_env.OLDEST, setup_env.NEWEST
     assert f'requires-python = ">={low[0]}.{low[1]},<{high[0]}.{high[1] + 1}"' in project
     assert all(re.fullmatch(r"[\w.-]+==[\w.]+", pin) for pin in pins.values())
