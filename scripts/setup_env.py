@@ -5,8 +5,8 @@
 `make` calls this. It needs the standard library alone, so it works on Linux, macOS and Windows.
 torch is the big download, so one that is there is kept. If the interpreter that runs this script
 (`make PYTHON=...`) has a torch >= 2.9 and is in a virtual environment, that one is used, and what
-is missing is installed into it. If it has such a torch and is in none (a system, conda), `--venv` is
-made with --system-site-packages, which sees it. In all other cases, and with --fresh, `--venv` gets
+is missing is installed into it. If it has such a torch and is in none (a system, conda), `--venv`
+is made with --system-site-packages, which sees it. In all other cases, and with --fresh, it gets
 everything by its pin, torch first. A stamp in the environment notes what was done for which
 pyproject.toml and constraints.txt; with it, the next call goes straight to the command.
 """
