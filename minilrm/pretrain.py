@@ -62,7 +62,7 @@ LOSSES_KEPT = 50  # of the newest steps, to be averaged
 class Options(loop.Options):
     """Train a base model from random weights on a task's corpus."""
 
-    scale: str = option("micro", "size of the model and the batch", choices=tuple(SCALES))
+    scale: str = option("micro", "size of the model and the batch", choices=SCALES)
     tokens: int | None = option(None, "tokens to read; the scale's own if not given", minimum=1)
     max_tokens_per_batch: int = option(
         4096, "tokens in a micro-batch, padding included: bounds the memory", minimum=1

@@ -7,6 +7,7 @@ from minilrm import model
 from minilrm.errors import UserError
 from minilrm.loop import run as loop_run
 from minilrm.model import Transformer, count_parameters
+from minilrm.options import check
 from studies import common
 from studies.r1 import students
 
@@ -37,6 +38,16 @@ def test_grpo_takes_as_much_compute_as_the_traces(tiny):
 def test_without_the_traces_nothing_says_how_much_is_equal(tiny):
     with pytest.raises(UserError, match="quarter-traces 0 comes first"):
         students.study_rl("quarter", 0)
+
+
+@pytest.mark.parametrize("size", students.SIZES)
+def test_a_size_of_the_study_is_one_that_pretraining_takes(base, monkeypatch, size):
+    """Catches: choices that were counted before the study named its own."""
+    monkeypatch.setattr(students, "teacher_of", lambda seed: base)
+    monkeypatch.setattr(students, "count", lambda place: 820_608)
+    monkeypatch.setattr(common, "run", lambda train, make, where, **chosen: check(make(**chosen)))
+    monkeypatch.setattr(common, "last", lambda log: log)
+    assert students.student_base(size, 0) is None
 
 
 @pytest.mark.parametrize("size", students.SIZES)
