@@ -25,6 +25,10 @@ from minilrm.tokenizer import Tokenizer  # noqa: E402
 # same number only.
 torch.set_num_threads(1)
 
+# What a test writes need not outlive a power cut, and to wait for the disk takes time.
+# (What is asked of the disk, and in which order, tests/test_checkpoint_disk.py sees all the same.)
+os.fsync = lambda descriptor: None
+
 TINY = ModelConfig(
     dim=32, n_layers=2, n_heads=2, n_kv_heads=1, head_dim=16, ffn_dim=64, max_seq_len=320
 )

@@ -182,7 +182,7 @@ plt.show()
 # is right, each text once and at most four a problem, and adds general requests, one to three.
 
 # %%
-done = {stage.name: finished(options.out, stage) for stage in pipeline.R1(options).stages()}
+done = {stage.name: finished(options.out, stage.name) for stage in pipeline.R1(options).stages()}
 for name in ("cold-start", "rejection-sampling"):
     print(name, {key: n for key, n in done[name].figures.items() if key != "tokens"})
 _, *examples = read_log(options.out / "rejection-sampling" / done["rejection-sampling"].artefact)
