@@ -2,9 +2,9 @@
 # # A model that looks things up
 #
 # You call three tools by hand, and try to break out of the sandbox. You watch a call go into a
-# completion and its result come back, token by token. Then you train a base of 0.3 million
-# parameters on questions about prices, let reinforcement learning find out what the database is
-# good for, and put a price on each call.
+# completion and its result come back, token by token. Then you take a base of 0.3 million
+# parameters that has read calls, let reinforcement learning find out what the database is good
+# for, and put a price on each call.
 #
 # **Time**: about 6 minutes on two CPU cores, most of it in the two cells that train. With `FAST=1`
 # in the environment everything is cut down until it takes seconds and shows nothing but that the
@@ -20,7 +20,7 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 from IPython.display import HTML, display
 
-from minilrm import curves, grpo, load, machine, pretrain, tool_use
+from minilrm import checkpoint, curves, grpo, load, machine, tool_use
 from minilrm.measure import Evaluator
 from minilrm.painter import neutralise
 from minilrm.runlog import RunLog
@@ -140,20 +140,14 @@ shown(query, {"database": Database(table), "calculator": calculate})
 # %% [markdown]
 # ## 4. A base that has read calls
 #
-# The pages of the task `prices` come from six tables. In two pages of five somebody looks the
-# values up, in several ways; in the others nobody does. Results are read and not learnt.
+# `tools-base` is shipped. The pages that it has read come from six tables of prices, and from sums
+# and loops. In two pages of five somebody calls a tool, in several ways; in the others nobody does.
+# Results were read and not learnt. (What made it: `python -m minilrm.pretrain --task tools --scale
+# pico --tokens 6000000 --accumulate 1 --max-tokens-per-batch 2048`, 7 minutes on one thread.)
 
 # %%
 task = get_task("prices")
-base = pretrain.train(
-    pretrain.Options(
-        task="prices",
-        scale="pico",
-        tokens=20_000 if FAST else 3_000_000,
-        out=runs / "base",
-        eval_n=0 if FAST else 40,
-    )
-)
+base = checkpoint.resolve("tools-base")
 N, LONGEST = (2, 8) if FAST else (200, task.max_new_tokens)
 
 
@@ -181,14 +175,13 @@ def line(name, where):
         )
 
 
-last = RunLog.open(base.folder).checkpoints()[-1][1]
-line("the base", last)
+line("the base", base)
 
 # %% [markdown]
 # Read some answers. Where does a number come from that no tool has said?
 
 # %%
-for e in asked(last, True)[0][:6]:
+for e in asked(base, True)[0][:6]:
     print(e.problem.prompt, f"  (right: {e.problem.answer})")
     print("   " + neutralise(tokenizer.decode(e.completion_ids)).replace("\n", "\n   "))
 
@@ -208,24 +201,25 @@ how = {
     "max_new_tokens": LONGEST,
     **small,
 }
-free = grpo.train(grpo.Options(init=str(last), out=runs / "free", **how))
+free = grpo.train(grpo.Options(init=str(base), out=runs / "free", **how))
 policy = RunLog.open(free.folder).checkpoints()[-1][1]
 line("GRPO", policy)
 
 # %% [markdown]
 # ## 6. A price for each call
 #
-# From here on a call costs a tenth of a right answer. Two runs: one goes on from the policy that
-# can use the database, the other one begins at the base. Before you run the cell: what will each of
-# them do where everything is told in the question (level 0), and where it is not?
+# From here on a call costs a twentieth of a right answer. Two runs: one goes on from the policy
+# that can use the database, the other one begins at the base. Before you run the cell: what will
+# each of them do where everything is told in the question (level 0), and where it is not?
 
 # %%
+PRICE = 0.05
 priced = {
     "after GRPO": grpo.train(
-        grpo.Options(init=str(policy), out=runs / "late", call_price=0.1, **how)
+        grpo.Options(init=str(policy), out=runs / "late", call_price=PRICE, **how)
     ),
     "from the base": grpo.train(
-        grpo.Options(init=str(last), out=runs / "early", call_price=0.1, **how)
+        grpo.Options(init=str(base), out=runs / "early", call_price=PRICE, **how)
     ),
 }
 figure, axes = plt.subplots(1, 3, figsize=(9, 2.8), sharey=True)
@@ -248,5 +242,5 @@ for name, run in priced.items():
 # 2. Give training one table instead of six (`facts.TABLES["train"]`). Watch the accuracy of
 #    training and that of the test.
 # 3. Take the results into the loss: in `minilrm/tools/masks.py` let `inserted` return
-#    `torch.zeros_like(ids, dtype=torch.bool)`, and train the base again. Where does its loss stop,
-#    and what does it say with the database off?
+#    `torch.zeros_like(ids, dtype=torch.bool)`, and train a base by the line of section 4. Where
+#    does its loss stop, and what does it say with the database off?
