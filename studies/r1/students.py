@@ -39,9 +39,9 @@ SIZES = {
     "twelfth": ModelConfig(dim=40, n_layers=2, n_heads=2, n_kv_heads=1, head_dim=20, ffn_dim=72),
 }
 SHARES = {"quarter": 0.25, "twelfth": 1 / 12}
-BASE = {"tokens": 6_000_000, "accumulate": 1, "max_tokens_per_batch": 2048}
-TOKENS = 800_000  # that a student learns from
-PROMPTS = 14_000  # that the teacher answers once each; six in ten are right
+BASE = {"tokens": 20_000_000, "accumulate": 1, "max_tokens_per_batch": 2048}
+TOKENS = 2_500_000  # that a student learns from
+PROMPTS = 40_000  # that the teacher answers once each; six in ten are right
 BATCH = 16
 EVAL_N = 300  # validation problems of a run
 FIRST = 20  # steps of GRPO after which its compute is compared for the first time
