@@ -29,10 +29,13 @@ README = (
 @pytest.fixture
 def draw(tmp_path, monkeypatch, capsys):
     """Write records, run the script, return (summary, README with all tables behind it, what was
-    printed)."""
+    printed). Pictures take longer than all else, so they are drawn where they are looked at."""
     monkeypatch.setenv("MINILRM_DATA", str(tmp_path))
+    pictures = figures.draw_main, figures.draw_hold
 
-    def run(records, timing=()):
+    def run(records, timing=(), drawn=False):
+        for name, real in zip(("draw_main", "draw_hold"), pictures, strict=True):
+            monkeypatch.setattr(figures, name, real if drawn else lambda results, path: None)
         (tmp_path / "results").mkdir(exist_ok=True)
         for name, lines in (("main", records), ("timing", timing)):
             (tmp_path / "results" / f"{name}.jsonl").write_text(
@@ -75,7 +78,7 @@ def test_without_results_everything_is_said_to_be_missing(draw):
 
 
 def test_a_whole_study(draw, tmp_path):
-    summary, readme, printed = draw(whole(), [TIMING])
+    summary, readme, printed = draw(whole(), [TIMING], drawn=True)
     assert (
         all(v["holds"] for v in summary["verdicts"])
         and "no:" not in printed
@@ -111,9 +114,9 @@ def test_the_same_results_give_the_same_files(draw, tmp_path):
             for path in (*(tmp_path / "results").iterdir(), tmp_path / "README.md")
         }
 
-    draw(whole(), [TIMING])
+    draw(whole(), [TIMING], drawn=True)
     first = files()
-    draw(whole(), [TIMING])
+    draw(whole(), [TIMING], drawn=True)
     assert files() == first
 
 
@@ -163,7 +166,9 @@ def test_fewer_than_three_seeds_make_no_claim(draw, seeds):
 
 
 def test_without_the_long_runs_all_else_is_drawn(draw, tmp_path):
-    summary, readme, printed = draw([r for r in whole() if r["kind"] != "hold"], [TIMING])
+    records = [r for r in whole() if r["kind"] != "hold"]
+    summary, readme, printed = draw(records, [TIMING], drawn=True)
+    assert (tmp_path / "results" / "main.png").exists()
     assert verdict(summary, "its own best") is None and verdict(summary, "at least 90 %") is True
     assert "up to five times as many steps:\n\nnot measured yet" in readme and "main.png" in readme
     assert "hold.png" not in readme + printed and not (tmp_path / "results" / "hold.png").exists()
@@ -182,7 +187,7 @@ def test_it_is_said_whether_the_long_run_began_as_the_default_one(draw):
 
 
 def test_grpo_alone_or_the_base_alone_is_drawn_too(draw):
-    summary, readme, _ = draw([grpo_record(0)])
+    summary, readme, _ = draw([grpo_record(0)], drawn=True)
     assert summary["differences"] == {} and "main.png" in readme
     summary, readme, _ = draw([base_record()])
     assert summary["base"]["sampled"]["n"] == N and "main.png" not in readme
