@@ -115,7 +115,8 @@ def tidy(cell) -> None:
 
 
 def calm(text: str) -> str:
-    r"""Of a progress bar its last state; names of temporary folders, other in each run, left out.
+    r"""Of a progress bar its last state; left out are the names of temporary folders, other in
+    each run, and the place of the clone.
 
     >>> calm("\rrun: 10%|# | 1/10\rrun: 100%|##| 10/10\nreport: /tmp/tmpab12_xyz/run/report.html\n")
     'run: 100%|##| 10/10\nreport: TEMPORARY/run/report.html\n'
@@ -128,11 +129,8 @@ def calm(text: str) -> str:
             begun = [i for i, kept in enumerate(lines) if (b := BAR.match(kept)) and b[1] == bar[1]]
             if begun and (BAR.match(lines[begun[-1]])[2] != "100" or bar[2] == "100"):
                 del lines[begun[-1]]
-        lines.append(
-            re.sub(
-                r"/\S*?/tmp[a-z0-9_]{8}(?=[/\s])|/tmp/tmp[a-z0-9_]{8}", "TEMPORARY", line
-            ).rstrip()
-        )
+        temporary = r"/\S*?/tmp[a-z0-9_]{8}(?=[/\s])|/tmp/tmp[a-z0-9_]{8}"
+        lines.append(re.sub(temporary, "TEMPORARY", line.replace(f"{ROOT}{os.sep}", "")).rstrip())
     return (
         "\n".join(lines).strip("\n") + ("\n" if text.endswith("\n") else "") if any(lines) else ""
     )

@@ -89,6 +89,16 @@ def test_changed_words_are_taken_over_without_a_run_and_changed_code_is_not(cour
     assert not notebooks.take_words(name, source)
 
 
+def test_what_is_printed_names_no_place_of_one_machine():
+    """Catches: the folder of the clone in the outputs of a committed notebook."""
+    where = ROOT / "data" / "checkpoints" / "a-base"
+    inside = str(Path("data", "checkpoints", "a-base"))
+    assert (
+        notebooks.calm(f"9 parameters from {where}; go on\n")
+        == f"9 parameters from {inside}; go on\n"
+    )
+
+
 def test_what_is_printed_is_kept_calm():
     """Catches: a hundred states of one bar on the page; and bars of two runs, or a line between,
     taken for one."""

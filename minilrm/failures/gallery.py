@@ -35,6 +35,8 @@ class Failure:
         return self.fault is faults.none
 
 
+OVER_A_BATCH = "tests/test_objectives_batch.py::test_objectives_over_a_batch"
+
 FAILURES = [
     Failure(
         "wrong-sign",
@@ -64,7 +66,7 @@ FAILURES = [
     Failure(
         "old-not-detached",
         "the old log-probs carry the same gradient as the new ones",
-        "tests/test_objectives_batch.py::test_objectives_over_a_batch[on_policy_gradient_is_reinforce]",
+        f"{OVER_A_BATCH}[on_policy_gradient_is_reinforce]",
         "grad_norm",
         "On-policy, old and new log-probs are the same numbers, so it is natural to write logp - "
         "logp. But then the two gradients cancel and the policy never moves: the ratio is 1, the "
@@ -101,7 +103,7 @@ FAILURES = [
     Failure(
         "eos-masked",
         "the end-of-text token is left out of the loss",
-        "tests/test_objectives_batch.py::test_objectives_over_a_batch[masked_tokens_have_no_gradient_and_eos_has]",
+        f"{OVER_A_BATCH}[masked_tokens_have_no_gradient_and_eos_has]",
         "completions/clipped_ratio",
         "Whoever takes the end-of-text token for padding masks it away, and then nothing says "
         "that to stop was right. The base here often writes on after its answer, which spoils "
@@ -117,7 +119,7 @@ FAILURES = [
     Failure(
         "padding-trained",
         "padding counts as if it had been sampled",
-        "tests/test_objectives_batch.py::test_objectives_over_a_batch[masked_tokens_have_no_gradient_and_eos_has]",
+        f"{OVER_A_BATCH}[masked_tokens_have_no_gradient_and_eos_has]",
         "grad_norm",
         "Completions of one batch are padded to the longest. Without the mask, a short answer "
         "drags a tail of padding tokens through the loss, each with the answer's advantage. "
@@ -192,7 +194,7 @@ FAILURES = [
     Failure(
         "kl-too-large",
         "the weight of the KL term is 3, and not 0.01",
-        "tests/test_objectives_batch.py::test_objectives_over_a_batch[kl_term]",
+        f"{OVER_A_BATCH}[kl_term]",
         "kl",
         "The penalty grows with the distance from the reference, so there is always one at which "
         "it balances the reward. With a large weight that is right beside the reference: KL "
