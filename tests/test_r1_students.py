@@ -33,6 +33,8 @@ def test_grpo_takes_as_much_compute_as_the_traces(tiny):
     rl = students.study_rl("quarter", 0)
     assert rl["flops"] >= traces["flops"] > 0 and rl["steps"] > 1
     assert rl["flops"] < 3 * traces["flops"]
+    # Asked again, as after a stop in the measurement: nothing is trained on, nothing is refused.
+    assert students.study_rl("quarter", 0) == rl
 
 
 def test_without_the_traces_nothing_says_how_much_is_equal(tiny):

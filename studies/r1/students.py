@@ -29,6 +29,7 @@ from minilrm import checkpoint, distill, grpo, model, pretrain
 from minilrm.errors import UserError
 from minilrm.model import ModelConfig
 from minilrm.pipeline.stages import finished
+from minilrm.runlog import RunLog
 from studies import common
 from studies.r1.study import SEEDS, TASK, figures
 
@@ -133,14 +134,13 @@ def study_rl(size: str, seed: int) -> dict[str, Any]:
     where, steps = common.folder("r1", f"{size}-rl", seed), FIRST
     while True:
         log = reinforced(where, base, seed, steps)
-        spent = compute("rl", common.summary(log), 0, count(base))
+        done = common.summary(log)
+        spent = compute("rl", done, 0, count(base))
         if spent >= goal:
             break
-        steps = max(steps + 1, ceil(steps * goal / spent))
-    return {
-        "test": figures(common.last(log), seed), "flops": spent, "steps": steps,
-        "seconds": common.summary(log)["seconds"],
-    }  # fmt: skip
+        steps = max(done["steps"] + 1, ceil(done["steps"] * goal / spent))
+    costs = {"flops": spent, "steps": done["steps"], "seconds": done["seconds"]}
+    return {"test": figures(common.last(log), seed), **costs}
 
 
 def study_cost(size: str, seed: int) -> float:
@@ -159,16 +159,15 @@ def study_after(size: str, seed: int) -> dict[str, Any]:
     return {"test": figures(common.last(log), seed), "flops": spent + study_cost(size, seed)}
 
 
-def reinforced(where: Path, start: Path, seed: int, steps: int) -> Any:
-    """A run of GRPO of so many steps; one of fewer goes on from its end."""
-    chosen = {
-        "task": TASK, "init": str(start), "seed": seed, "threads": 1, "steps": steps,
-        "save_every": steps, "eval_every": 1000, "eval_n": EVAL_N, **ROLLOUTS,
-    }  # fmt: skip
-    if (where / "summary.json").exists():
-        more = grpo.Options(resume=where, steps=steps, save_every=steps)
-        return common.trained(grpo.train, more)
-    return common.run(grpo.train, grpo.Options, where, **chosen)
+def reinforced(where: Path, start: Path, seed: int, steps: int) -> RunLog:
+    """A run of GRPO of at least so many steps; one that ended with fewer goes on from there."""
+    log = common.run(
+        grpo.train, grpo.Options, where, task=TASK, init=str(start), seed=seed, threads=1,
+        steps=steps, save_every=steps, eval_every=1000, eval_n=EVAL_N, **ROLLOUTS,
+    )  # fmt: skip
+    if common.summary(log)["steps"] >= steps:
+        return log
+    return common.trained(grpo.train, grpo.Options(resume=where, steps=steps, save_every=steps))
 
 
 def parts_of(size: str) -> dict[str, Callable[[int], dict[str, Any]]]:
