@@ -187,12 +187,17 @@ def measure_missing(study: str, module: str, about: str | None, parts: Mapping[s
     asked.add_argument("seed", nargs="?", type=int)
     chosen = asked.parse_args()
     one_thread()
-    everything = chosen.what == "all"
-    named = parts if everything else {chosen.what: parts[chosen.what]}
+    measure_parts(study, parts, chosen.what, chosen.seed)
+
+
+def measure_parts(study: str, parts: Mapping[str, Part], what: str, only: int | None) -> None:
+    """What `measure_missing` does once it knows the part, or `all`, and the seed (None: all)."""
+    everything = what == "all"
+    named = parts if everything else {what: parts[what]}
     known = sorted({seed for _, seeds in named.values() for seed in seeds})
-    for seed in known if chosen.seed is None else (chosen.seed,):
+    for seed in known if only is None else (only,):
         for kind, (measured, seeds) in named.items():
-            if seed not in seeds and (everything or chosen.seed is None):
+            if seed not in seeds and (everything or only is None):
                 continue
             if records(study, kind=kind, seed=seed):
                 print(f"{kind} {seed}: done before")

@@ -22,6 +22,7 @@ a run that was interrupted goes on from its last checkpoint in the folder runs/.
 that two parts can run side by side on two cores.
 """
 
+from functools import partial
 from pathlib import Path
 
 from minilrm import checkpoint, distill, intervals, model, pretrain
@@ -119,6 +120,15 @@ def study_way(teacher: Path, seed: int, way: str) -> dict:
     }
 
 
+def parts_of(teacher: Path) -> dict[str, common.Part]:
+    """All parts of the study; teacher and base have no seed."""
+    alone: dict[str, common.Part] = {
+        "teacher": (partial(study_teacher, teacher), (0,)),
+        "base": (partial(study_base, teacher), (0,)),
+    }
+    return alone | {way: (partial(study_way, teacher, way=way), SEEDS) for way in WAYS}
+
+
 def table() -> str:
     """Accuracy of teacher, base and students, what share of the teacher's each has kept, and how
     sure 80 % of it is."""
@@ -164,19 +174,9 @@ def main() -> None:
         if not chosen.teacher:
             parser.error("--teacher must be given: a model trained by GRPO, its folder or its run")
         common.one_thread()
-        measure_missing(checkpoint.resolve(chosen.teacher), chosen.what, chosen.seed)
+        parts = parts_of(checkpoint.resolve(chosen.teacher))
+        common.measure_parts("distill", parts, chosen.what, chosen.seed)
     print(table())
-
-
-def measure_missing(teacher: Path, what: str, only: int | None) -> None:
-    """The parts asked for that have no line yet."""
-    parts = [("teacher", 0), ("base", 0), *((way, seed) for seed in SEEDS for way in WAYS)]
-    for kind, seed in parts:
-        asked = what in (kind, "all") and only in (seed, None)
-        if asked and not common.records("distill", kind=kind, seed=seed):
-            study = {"teacher": study_teacher, "base": study_base}.get(kind)
-            result = study(teacher, seed) if study else study_way(teacher, seed, kind)
-            common.append_result("distill", {"kind": kind, "seed": seed, **result})
 
 
 if __name__ == "__main__":

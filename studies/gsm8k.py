@@ -16,6 +16,7 @@ model of the lectures. Each finished part is a line of data/results/gsm8k.jsonl;
 interrupted goes on from its last checkpoint in runs/.
 """
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -143,20 +144,13 @@ def main() -> None:
         missing = [f for f in ("train.jsonl", "test.jsonl") if not (chosen.data / f).is_file()]
         if missing:
             raise UserError(f"{chosen.data} has no {missing[0]}; GSM8K's own two files are wanted")
-        measure_missing(chosen)
+        about = (chosen.model, chosen.data, chosen.n)
+        parts: dict[str, common.Part] = {
+            kind: (partial(study, *about), (0,) if kind == "base" else SEEDS)
+            for kind, study in STUDIES.items()
+        }
+        common.measure_parts("gsm8k", parts, chosen.what, chosen.seed)
     print(table())
-
-
-def measure_missing(chosen: Any) -> None:
-    """The parts asked for that have no line yet; a base has no seed."""
-    seeds = SEEDS if chosen.seed is None else (chosen.seed,)
-    for seed in seeds:
-        for kind, study in STUDIES.items():
-            asked = chosen.what in (kind, "all") and not (kind == "base" and seed != seeds[0])
-            seed_of = 0 if kind == "base" else seed
-            if asked and not common.records("gsm8k", kind=kind, seed=seed_of):
-                found = study(chosen.model, chosen.data, chosen.n, seed)
-                common.append_result("gsm8k", {"kind": kind, "seed": seed_of, **found})
 
 
 if __name__ == "__main__":

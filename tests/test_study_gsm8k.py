@@ -37,6 +37,7 @@ def small(base, tmp_path, monkeypatch):
 
 
 def test_every_part_is_measured_once_and_grpo_is_compared_with_its_own_start(small, capsys):
+    small("base")
     small("all", "1")
     small("all", "1")
     found = common.load_results("gsm8k")
