@@ -12,6 +12,7 @@ can go.
 
     python -m benchmarks.processes
     python -m benchmarks.processes --commands grpo --pairs 3
+    python -m benchmarks.processes --readme             write what was found into README.md
 """
 
 import subprocess
@@ -21,9 +22,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks import common
+from benchmarks.all import write_readme
 from minilrm import machine
 from minilrm.cli import run_command
 from minilrm.errors import UserError
+from minilrm.files import read_json
 from minilrm.options import option
 from minilrm.runlog import RunLog
 
@@ -43,6 +46,7 @@ class Options(common.Options):
 
     commands: list[str] = option(list(COMMANDS), "what to train", choices=COMMANDS)
     steps: int = option(12, "steps of each run", minimum=WARM_UP + 1)
+    readme: bool = option(False, "measure nothing; write the table into benchmarks/README.md")
 
 
 def words(way: str, command: str, count: int, steps: int, out: Path) -> list[str]:
@@ -89,7 +93,38 @@ def compare(rounds: list[dict[str, dict]]) -> dict:
     return {"pairs": rounds, "ratio": ratio, "as_fast": ratio["median"] >= ENOUGH}
 
 
+def table(report: dict) -> str:
+    """What was found, for benchmarks/README.md."""
+    lines = [
+        "| training | seconds a step, threads | torchrun | torchrun's rate over the threads' "
+        "| within 10 % |",
+        "|---|---:|---:|---:|---|",
+    ]
+    for case in report["cases"]:
+        threads, torchrun = (
+            common.spread([pair[way]["seconds"] / pair[way]["work"] for pair in case["pairs"]])
+            for way in WAYS
+        )
+        r = case["ratio"]
+        lines.append(
+            f"| `{case['command']}` | {threads['median']:.2f} | {torchrun['median']:.2f} "
+            f"| {r['median']:.2f} ({r['min']:.2f} to {r['max']:.2f}) "
+            f"| {'yes' if case['as_fast'] else 'no'} |"
+        )
+    m, pairs = report["machine"], len(report["cases"][0]["pairs"])
+    return "\n".join([*lines, "", f"Medians of {pairs} pairs, and the ratio's range; machine: "
+                      f"{m['processor']}, {m['cores']} cores, torch {m['torch']}."])  # fmt: skip
+
+
+def results_file() -> Path:
+    return machine.data_folder() / "results" / "bench-processes.json"
+
+
 def main(options: Options) -> int:
+    if options.readme:
+        text = table(read_json(options.out or results_file()))
+        write_readme(Path(__file__).with_name("README.md"), text, "processes")
+        return 0
     count = options.threads or machine.available_cores()
     if count < 2:
         raise UserError("there is one core, so nothing to share; name more with --threads")

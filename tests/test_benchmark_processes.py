@@ -1,10 +1,12 @@
 """The arithmetic of `benchmarks.processes`; the measurement itself is a command."""
 
 import doctest
+from pathlib import Path
 
 import pytest
 
 from benchmarks import processes
+from minilrm.files import read_json
 
 
 def test_the_middle_pair_decides():
@@ -22,3 +24,8 @@ def test_the_middle_pair_decides():
 
 def test_worked_examples():
     assert doctest.testmod(processes).failed == 0
+
+
+def test_the_readme_has_the_table_of_what_was_measured():
+    text = Path(processes.__file__).with_name("README.md").read_text(encoding="utf-8")
+    assert processes.table(read_json(processes.results_file())) in text
