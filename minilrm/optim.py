@@ -28,12 +28,70 @@ def pretraining_optimizers(
     chosen = {id(p) for p in matrices}
     others = [p for p in model.parameters() if id(p) not in chosen]
     optimizers = {
-        "muon": torch.optim.Muon(matrices, lr=muon_lr, weight_decay=weight_decay),
+        "muon": Muon(matrices, lr=muon_lr, weight_decay=weight_decay),
         "adamw": torch.optim.AdamW(
             others, lr=adam_lr, betas=(0.9, 0.95), weight_decay=0.0, fused=True
         ),
     }
     return remember_lr(optimizers)
+
+
+class Muon(torch.optim.Muon):
+    """PyTorch's Muon, which orthogonalises all matrices of one shape in the same products.
+
+    A small transformer has dozens of small matrices, and PyTorch 2.13 takes one after the other:
+    630 products a step for six layers. Stacked they are 45, which takes half of the time; the
+    numbers and the saved states are the same. (`adjust_lr_fn` is not looked at.)
+    """
+
+    @torch.no_grad()
+    def step(self, closure: Any = None) -> None:  # type: ignore[override]
+        for group in self.param_groups:
+            lr, decay, momentum = group["lr"], group["weight_decay"], group["momentum"]
+            trained = [p for p in group["params"] if p.grad is not None]
+            updates = []
+            for p in trained:
+                if not self.state[p]:
+                    self.state[p]["momentum_buffer"] = torch.zeros_like(p.grad)
+                average = self.state[p]["momentum_buffer"].lerp_(p.grad, 1 - momentum)
+                updates.append(p.grad.lerp(average, momentum) if group["nesterov"] else average)
+            how = group["ns_coefficients"], group["ns_steps"], group["eps"]
+            for p, update in zip(trained, orthogonal(updates, *how), strict=True):
+                rows, columns = p.shape
+                p.mul_(1 - lr * decay)
+                p.add_(update, alpha=-lr * max(1, rows / columns) ** 0.5)
+
+
+def orthogonal(
+    matrices: list[Tensor], coefficients: tuple[float, float, float], steps: int, eps: float
+) -> list[Tensor]:
+    """For each matrix about the nearest one whose singular values are all 1, by Newton and Schulz's
+    iteration X <- a X + (b A + c A^2) X with A = X X^T, in bfloat16 (Jordan 2024).
+
+    >>> coefficients = (3.4445, -4.775, 2.0315)
+    >>> [near] = orthogonal([torch.diag(torch.tensor([3.0, 0.2]))], coefficients, 5, 1e-7)
+    >>> 0.6 < float(near[0, 0]) < 1.3 and 0.6 < float(near[1, 1]) < 1.3
+    True
+    """
+    a, b, c = coefficients
+    by_shape: dict[tuple[int, int], list[int]] = {}
+    for i, matrix in enumerate(matrices):
+        by_shape.setdefault((min(matrix.shape), max(matrix.shape)), []).append(i)
+    found = list(matrices)
+    for places in by_shape.values():
+        x = torch.stack([wide(matrices[i]) for i in places]).bfloat16()
+        x /= x.norm(dim=(1, 2), keepdim=True).clamp(min=eps)  # so that no singular value is above 1
+        for _ in range(steps):
+            gram = x @ x.mT
+            x = torch.baddbmm(x, torch.baddbmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
+        for i, each in zip(places, x, strict=True):
+            found[i] = each if each.shape == matrices[i].shape else each.T
+    return found
+
+
+def wide(matrix: Tensor) -> Tensor:
+    """The matrix, on its side if it has more rows than columns."""
+    return matrix.T if matrix.shape[0] > matrix.shape[1] else matrix
 
 
 def adamw(

@@ -18,7 +18,7 @@ from minilrm.tasks.gsm8k_mini import (
     write_solution,
 )
 from minilrm.tasks.stories import graph as graphs
-from minilrm.tasks.stories.graph import PEOPLE, PRODUCTS, Graph, Node
+from minilrm.tasks.stories.graph import Graph
 from minilrm.tasks.stories.ladder import HAND_WRITTEN, HAND_WRITTEN_MEANING, LADDER, Rung
 from minilrm.tasks.stories.numbers import LARGEST, Solved, draw_numbers
 from minilrm.tasks.stories.telling import Telling, recall, tell
@@ -26,6 +26,7 @@ from minilrm.tasks.stories.themes import THEMES, Theme
 from minilrm.tasks.templates.template import solve
 
 DRILLED_TO = 2000  # half of the sums that are drilled have numbers up to here
+COMPARED, LARGE = 0.6, 0.15  # of the pages that are read: comparisons; numbers as in large drills
 
 
 class Stories(Task):
@@ -122,12 +123,16 @@ class Stories(Task):
                 return Problem(self.name, "", "", graphs.key(graph), meta=meta)
 
     def reading(self, rng: random.Random) -> str:
-        """A page on which facts are read and written down again: who has how many. Nothing on it is
-        a problem, so it belongs to no split."""
+        """A page on which facts are read and written down again: who has how many. On three pages
+        of five, two of the three people are compared with somebody, and their number is worked out:
+        whether it is the larger or the smaller one is told by the sentence and by whose number is
+        known. Nothing on such a page is asked, and no end of its chains is a test structure.
+        """
         theme = rng.choice(THEMES)
-        told = ["has", "has", "has", *(r for r in PRODUCTS if r in theme.relations)]
-        graph = tuple(Node(rng.choice(told), (), i, theme.kind) for i in range(PEOPLE))
-        while (solved := draw_numbers(graph, rng)) is None:
+        compared = rng.random() < COMPARED
+        graph = graphs.draw_comparisons(rng, theme) if compared else graphs.draw_facts(rng, theme)
+        largest = DRILLED_TO if rng.random() < LARGE else LARGEST
+        while (solved := draw_numbers(graph, rng, largest)) is None:
             pass
         language = "es" if rng.random() < self.spanish else "en"
         text, facts = recall(theme, graph, solved, rng, language)
@@ -139,7 +144,10 @@ class Stories(Task):
                 expression, result = next(sums)
                 fact = fact.replace("{calc}", f"<<{expression}={result}>>{result}")
             lines.append(fact)
-        rng.shuffle(lines)
+        if compared:  # in the order in which they follow; a told number is not worth a line
+            lines = [line for line in lines if "<<" in line]
+        else:
+            rng.shuffle(lines)
         return text + "\n" + "\n".join(lines)
 
 
