@@ -52,7 +52,6 @@ STORIES_MIX: dict[str, tuple[float, str]] = {
     "chat": (0.024, MIX["chat"][1]),
     "text": (0.010, MIX["text"][1]),
 }
-MIXES = {"stories": STORIES_MIX}  # of tasks whose web is another one
 
 
 class Web:
@@ -71,7 +70,8 @@ class Web:
         task: str = "gsm8k-mini",
     ):
         self.seed, self.split = seed, split
-        self.mix = known = MIXES.get(task, MIX)
+        self.words = get_task(task, spanish=spanish)
+        self.mix = known = STORIES_MIX if isinstance(self.words, Stories) else MIX
         mix = mix or {kind: share for kind, (share, _) in known.items()}
         unknown = [kind for kind in mix if kind not in known]
         if unknown:
@@ -81,7 +81,6 @@ class Web:
         if not any(mix.values()):
             raise UserError("a mix of documents needs a share above 0")
         self.kinds, self.weights = list(mix), list(mix.values())
-        self.words = get_task(task, spanish=spanish)
         self.sums = get_task("arithmetic", spanish=spanish)
         self.chat = get_task("general", spanish=spanish)
 

@@ -26,7 +26,7 @@ from minilrm.tasks.stories.themes import THEMES, Theme
 from minilrm.tasks.templates.template import solve
 
 DRILLED_TO = 2000  # half of the sums that are drilled have numbers up to here
-COMPARED, LARGE = 0.6, 0.15  # of the pages that are read: comparisons; numbers as in large drills
+LARGE = 0.15  # of the pages that are read have numbers as large as large drills
 
 
 class Stories(Task):
@@ -41,6 +41,7 @@ class Stories(Task):
     corpus = "web"
     web_of = "stories"
     repeats = True  # a structure may come again with other numbers
+    compared = 0.6  # of the pages that are read: people are compared
     rungs = {name: rung.meaning for name, rung in LADDER.items()} | {
         HAND_WRITTEN: HAND_WRITTEN_MEANING
     }
@@ -129,7 +130,7 @@ class Stories(Task):
         known. Nothing on such a page is asked, and no end of its chains is a test structure.
         """
         theme = rng.choice(THEMES)
-        compared = rng.random() < COMPARED
+        compared = rng.random() < self.compared
         graph = graphs.draw_comparisons(rng, theme) if compared else graphs.draw_facts(rng, theme)
         largest = DRILLED_TO if rng.random() < LARGE else LARGEST
         while (solved := draw_numbers(graph, rng, largest)) is None:

@@ -1,0 +1,46 @@
+"""The study of how many stories it takes: each arm trains on so many stories and no more, and none
+of them is a test story."""
+
+import random
+
+import pytest
+
+from minilrm.corpus import corpus_of
+from minilrm.tasks import get_task
+from minilrm.tasks.problem import split_of
+from minilrm.tasks.stories.graph import key
+from studies.stories import how_many
+
+LIMITED = [count for count, limit in how_many.COUNTS.items() if limit]
+
+
+@pytest.mark.parametrize("count", ["50", "150", "500"])
+def test_an_arm_draws_its_problems_from_so_many_stories(count):
+    stories = how_many.first_stories(how_many.COUNTS[count])
+    known = {(theme.name, key(graph)) for theme, graph in stories}
+    assert len(known) == how_many.COUNTS[count]
+    task, rng = get_task(how_many.name_of(count)), random.Random(0)
+    drawn = [task.sample(rng) for _ in range(400)]
+    assert {(p.meta["theme"], p.key) for p in drawn} <= known
+    assert all(split_of(p.key) == "train" for p in drawn)
+    assert len({p.prompt for p in drawn}) > 390, "each time with new numbers, names and words"
+
+
+def test_the_stories_of_a_smaller_arm_are_among_those_of_a_larger_one():
+    few, more = how_many.first_stories(50), how_many.first_stories(150)
+    assert more[:50] == few
+
+
+def test_every_arm_is_asked_the_same_new_stories():
+    """Catches: a test split that is drawn from the arm's own stories."""
+    wanted = get_task("stories").problems("test", 5)
+    own = get_task(how_many.name_of("50")).make("test", 50, 0)
+    assert all(split_of(p.key) == "test" for p in own)
+    assert len(wanted) == 5
+
+
+def test_the_pages_of_an_arm_hold_no_comparisons_but_in_its_stories():
+    pages = corpus_of(how_many.name_of("50"), seed=0)
+    for i in range(60):
+        _, *facts = pages.document(i, "reading").text.split("\n")
+        assert len(facts) == 3 and not any("-" in fact or "/" in fact for fact in facts)
