@@ -19,6 +19,7 @@ from typing import Any
 from minilrm.files import write_bytes_atomic, write_json_atomic
 from studies import common, ladders
 from studies.markdown import put
+from studies.stories.errors import KINDS
 from studies.stories.text import comparison, readme_block
 
 README = Path(__file__).resolve().parents[2] / "README.md"
@@ -100,6 +101,34 @@ def table(summary: dict[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
+RARE = 40  # problems: of a relation that fewer have, no rate is printed
+
+
+def errors_table(record: dict[str, Any]) -> str:
+    """What goes wrong, in Markdown: right answers by relation and by steps, then first errors."""
+    base, policy = record["base"], record["grpo"]
+    lines = [
+        "## What goes wrong\n",
+        f"Validation, n = {base['n']}, greedily: the base with thinking forced, and GRPO, seed "
+        f"{record['seed']}. Right answers to stories that have a relation (of {RARE} problems or "
+        "more), or so many steps:\n",
+        "| in the story | problems | base | GRPO |",
+        "|---|---:|---:|---:|",
+    ]
+    common_ones = [name for name, (_, n) in base["by"].items() if n >= RARE]
+    for name in sorted(common_ones, key=lambda name: base["by"][name][0] / base["by"][name][1]):
+        (right, n), (after, m) = base["by"][name], policy["by"][name]
+        lines.append(f"| {name} | {n} | {right / n:.0%} | {after / m:.0%} |")
+    lines += [
+        "\nThe first wrong step of each wrong answer:\n",
+        "| what is wrong | base | GRPO |",
+        "|---|---:|---:|",
+    ]
+    for kind, meaning in KINDS.items():
+        lines.append(f"| {meaning} | {base['errors'][kind]} | {policy['errors'][kind]} |")
+    return "\n".join(lines) + "\n"
+
+
 def with_interval(figures: dict[str, Any]) -> str:
     low, high = figures["ci"]
     return f"{figures['accuracy']:.1%} ({low:.0%} to {high:.0%})"
@@ -113,7 +142,8 @@ def main() -> None:
     write_json_atomic(folder / "stories.json", summary)
     if summary["rungs"]:
         write_bytes_atomic(folder / "ladder.png", ladders.draw(rows(summary)))
-        write_bytes_atomic(folder / "ladder.md", table(summary).encode())
+        wrong = [errors_table(record) for record in parts if record["kind"] == "errors"]
+        write_bytes_atomic(folder / "ladder.md", "\n".join([table(summary), *wrong]).encode())
     base = next((r for r in parts if r["kind"] == "base"), None)
     trained = sorted((r for r in parts if r["kind"] == "grpo"), key=lambda r: r["seed"])
     runs = {str(r["seed"]): r for r in trained}

@@ -4,6 +4,7 @@ GRPO from it, on every rung of the ladder.
     python -m studies.stories structures    how many structures a split has, and near neighbours
     python -m studies.stories base          the base: test split and ladder
     python -m studies.stories grpo 0        seed 0: GRPO for 100 steps, then test split and ladder
+    python -m studies.stories errors 0      the first wrong step of wrong answers: base, seed 0
     python -m studies.stories all           everything that is missing, one after another
 
 Each finished part is a line of data/results/stories.jsonl. Tuning used the validation split alone.
@@ -16,12 +17,15 @@ from typing import Any
 
 from minilrm import evaluate, grpo
 from minilrm.evaluate.ladder import climb
+from minilrm.measure import Evaluator
+from minilrm.runlog import RunLog
 from minilrm.tasks import get_task
 from minilrm.tasks.base import problem_rng
 from minilrm.tasks.stories import graph as graphs
 from minilrm.tasks.stories.ladder import Rung
 from minilrm.tasks.stories.task import draw_structure
 from studies import common
+from studies.stories import errors
 
 TASK, BASE, SEEDS, N, RUNG_N = "stories", "stories-base", (0, 1, 2), 1000, 500
 DRAWN = 40_000  # training structures against which near neighbours are looked for
@@ -76,6 +80,22 @@ def study_grpo(seed: int) -> dict[str, Any]:
     }
 
 
+def study_errors(seed: int) -> dict[str, Any]:
+    """What the base gets wrong with thinking forced, and what the policy gets wrong: validation,
+    greedily."""
+    policy = common.last(RunLog.open(common.folder("stories", "grpo", seed)))
+    return {"base": mistakes(BASE, "cot"), "grpo": mistakes(policy, "plain")}
+
+
+def mistakes(where: str | Path, style: str) -> dict[str, Any]:
+    (model, tokenizer), task = common.open_model(where), get_task(TASK)
+    ask = Evaluator(
+        model, tokenizer, task, task.problems("validation", N), task.max_new_tokens, 0,
+        common.decoding_dtype(model), styles=(style,), report=print,
+    )  # fmt: skip
+    return errors.analyse(ask(0.0, style))
+
+
 def figures(where: str | Path) -> dict[str, Any]:
     """Test split and ladder. structures: which test problems have one structure, by number."""
     numbers: dict[str, int] = {}
@@ -96,6 +116,7 @@ STUDIES: dict[str, common.Part] = {
     "structures": (study_structures, (0,)),
     "base": (study_base, (0,)),
     "grpo": (study_grpo, SEEDS),
+    "errors": (study_errors, (0,)),
 }
 
 
