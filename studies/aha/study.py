@@ -8,6 +8,9 @@ again help?
     python -m studies.aha countdown hot 0            the same, rollouts at temperature 1.25
     python -m studies.aha countdown unseeded 0       control: a base whose corpus held no reflection
     python -m studies.aha countdown shuffled 0       control: rewards at random within each batch
+    python -m studies.aha countdown shuffled-slow 0  the same at --lr 5e-5, which a policy survives
+    python -m studies.aha countdown expert 0         a plainer rival: right answers imitated, nothing
+                                                     compared
     python -m studies.aha countdown parallel 0       one long sample against best-of-n of the
                                                      unreflecting policy, equal tokens
     python -m studies.aha countdown pretraining 0    retry data in pretraining, shares 0, .1, .25
@@ -49,6 +52,13 @@ ARMS = {  # arm: its options
     "hot": {"temperature": 1.25},
     "unseeded": {},
     "shuffled": {"shuffle_rewards": True},
+    "shuffled-slow": {"shuffle_rewards": True, "lr": 5e-5},
+    "expert": {
+        "objective": "reinforce",
+        "normalize": "reward",
+        "aggregation": "token",
+        "reward": {"accuracy": 1.0},
+    },
 }
 SHARES = (0.0, 0.1, 0.25, 0.5)
 # What each base of these shares reads: a fifth of the shipped base's, as there are twelve of them.

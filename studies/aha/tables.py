@@ -10,6 +10,8 @@ ARMS = {
     "hot": "the same, rollouts at T = 1.25",
     "unseeded": "control: GRPO from a base whose corpus held no reflection",
     "shuffled": "control: rewards handed out at random",
+    "shuffled-slow": "the same at a learning rate of 5e-5, which a policy survives",
+    "expert": "expert iteration: right answers imitated, nothing compared",
 }
 OVER = {
     "final_accuracy": "answer right",
