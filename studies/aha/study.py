@@ -9,8 +9,8 @@ again help?
     python -m studies.aha countdown unseeded 0       control: a base whose corpus held no reflection
     python -m studies.aha countdown shuffled 0       control: rewards at random within each batch
     python -m studies.aha countdown shuffled-slow 0  the same at --lr 5e-5, which a policy survives
-    python -m studies.aha countdown expert 0         a plainer rival: right answers imitated, nothing
-                                                     compared
+    python -m studies.aha countdown expert 0         a plainer rival: right answers imitated,
+                                                     nothing compared
     python -m studies.aha countdown parallel 0       one long sample against best-of-n of the
                                                      unreflecting policy, equal tokens
     python -m studies.aha countdown pretraining 0    retry data in pretraining, shares 0, .1, .25
