@@ -73,6 +73,8 @@ def test_all_parts_run_once_and_the_figures_can_read_them(study, tmp_path, monke
         "hot",
         "unseeded",
         "shuffled",
+        "shuffled-slow",
+        "expert",
         "parallel",
         *["pretraining"] * 4,
     ]
