@@ -216,6 +216,21 @@ def other_claims(s: dict) -> list[dict]:
             [d["difference"] for d in s["hot less default"].values()],
         ),
         claim(
+            "expert iteration less GRPO",
+            "points",
+            [d["difference"] for d in s["expert less default"].values()],
+        ),
+        claim(
+            "expert iteration: tries again after failing",
+            "share",
+            [x["after"]["retry_rate"]["rate"] for x in seeds_of(s, "expert")],
+        ),
+        claim(
+            "shuffled rewards at a rate that a policy survives: above the base's best temperature",
+            "points",
+            [d["over best temperature"]["difference"] for d in seeds_of(s, "shuffled-slow")],
+        ),
+        claim(
             f"retry data in pretraining: {share} of reflecting writers less none, sampled",
             "points",
             gains,

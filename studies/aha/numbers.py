@@ -171,12 +171,12 @@ def over_seeds(seeds: Sequence[dict]) -> dict:
     }
 
 
-def hot_against_default(kinds: dict) -> dict:
-    """Rollouts at 1.25 less those at 1.0, seed by seed, both tested at 1.0."""
+def against_default(kinds: dict, arm: str) -> dict:
+    """Accuracy of an arm less that of GRPO with the recipe, seed by seed, both tested at 1.0."""
     return {
-        seed: less(kinds["hot"][seed]["study"]["right"]["after"], part["study"]["right"]["after"])
+        seed: less(kinds[arm][seed]["study"]["right"]["after"], part["study"]["right"]["after"])
         for seed, part in kinds["seeded"].items()
-        if seed in kinds["hot"]
+        if seed in kinds[arm]
     }
 
 
@@ -252,7 +252,8 @@ def summarise(results: dict[str, dict]) -> dict:
         out[task] = {
             "bases": bases,
             "arms": arms,
-            "hot less default": hot_against_default(kinds),
+            "hot less default": against_default(kinds, "hot"),
+            "expert less default": against_default(kinds, "expert"),
             "parallel": {seed: parallel_figures(part) for seed, part in kinds["parallel"].items()},
             "pretraining": pretraining_figures(kinds["pretraining"]),
             "timing": {
