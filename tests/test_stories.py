@@ -247,33 +247,12 @@ def test_a_problem_survives_json(training):
 
 def test_a_page_to_read_says_of_each_person_what_its_text_says():
     task = get_task("stories", spanish=0.5)
-    compared = 0
-    for i in range(300):
+    for i in range(200):
         text, *facts = task.reading(random.Random(i)).split("\n")
-        known = set(re.findall(r"\d+", text))
+        assert len(facts) == 3
         for fact in facts:
-            sum_, _, result = fact.partition("=")
-            told = set(re.findall(r"\d+", sum_))  # of a product its two numbers
-            # a comparison may name its number in words ("twice"), as anything above 5 is not
-            assert told and {n for n in told if int(n) > 5} <= known, (text, fact)
-            known |= set(re.findall(r"\d+", result))
+            told = re.findall(r"\d+", fact.split("=")[0])  # of a product its two numbers
+            assert told and set(told) <= set(re.findall(r"\d+", text)), (text, fact)
             assert any(word in text for word in fact.split() if word[0].isupper()), (text, fact)
-        sums = re.findall(r"<<(\d+)([-+*/])(\d+)=(\d+)>>", " ".join(facts))
-        compared += any(op != "*" for _, op, _, _ in sums)
-        for a, op, b, c in sums:
-            a, b, c = int(a), int(b), int(c)
-            assert {"+": a + b == c, "-": a - b == c, "*": a * b == c, "/": a == b * c}[op]
-    assert compared > 100
-
-
-def test_no_end_of_a_page_of_comparisons_is_a_structure_that_training_must_not_see():
-    """Catches: a page that works out "X has 9 more than Y, who has 29", a structure of the test
-    split, or an unseen pair."""
-    rng, seen = random.Random(0), set()
-    for _ in range(2000):
-        graph = graphs.draw_comparisons(rng, rng.choice(THEMES))
-        for end in graphs.sinks(graph):
-            part = graphs.behind(graph, end)
-            assert split_of(graphs.key(part)) == "train" and not graphs.unseen_parts(part)
-            seen |= {node.relation for node in part}
-    assert seen >= set(graphs.COMPARISONS)
+        for a, b, c in re.findall(r"<<(\d+)\*(\d+)=(\d+)>>", " ".join(facts)):
+            assert int(a) * int(b) == int(c)

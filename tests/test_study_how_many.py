@@ -39,7 +39,7 @@ def test_every_arm_is_asked_the_same_new_stories():
     assert len(wanted) == 5
 
 
-def test_the_pages_of_an_arm_hold_no_comparisons_but_in_its_stories():
+def test_the_pages_that_an_arm_only_reads_hold_facts_and_no_story():
     pages = corpus_of(how_many.name_of("50"), seed=0)
     for i in range(60):
         _, *facts = pages.document(i, "reading").text.split("\n")

@@ -39,17 +39,17 @@ MIX: dict[str, tuple[float, str]] = {
 # The same for stories that are composed anew. Nobody can blurt out the answer to a story of five
 # steps, so fewer try; which number belongs to whom is learnt on pages that ask for nothing else.
 STORIES_MIX: dict[str, tuple[float, str]] = {
-    "reflex": (0.110, MIX["reflex"][1]),
-    "careless": (0.010, MIX["careless"][1]),
-    "steps": (0.034, MIX["steps"][1]),
-    "plan_verify": (0.008, MIX["plan_verify"][1]),
-    "nudged": (0.040, MIX["nudged"][1]),
+    "reflex": (0.140, MIX["reflex"][1]),
+    "careless": (0.013, MIX["careless"][1]),
+    "steps": (0.043, MIX["steps"][1]),
+    "plan_verify": (0.010, MIX["plan_verify"][1]),
+    "nudged": (0.030, MIX["nudged"][1]),
     "textbook": (0.400, MIX["textbook"][1]),
-    "reading": (0.230, "facts and comparisons, and who has how many, written down again"),
-    "drill": (0.090, MIX["drill"][1]),
-    "several": (0.024, MIX["several"][1]),
-    "sums": (0.020, MIX["sums"][1]),
-    "chat": (0.024, MIX["chat"][1]),
+    "reading": (0.140, "facts about a few people, and who has how many, written down again"),
+    "drill": (0.120, MIX["drill"][1]),
+    "several": (0.030, MIX["several"][1]),
+    "sums": (0.030, MIX["sums"][1]),
+    "chat": (0.034, MIX["chat"][1]),
     "text": (0.010, MIX["text"][1]),
 }
 

@@ -6,8 +6,8 @@ such a number for regression.)
 
 A story is a theme and a structure. Each base (nano) reads as many tokens, in the same mix of pages;
 what differs is from how many stories the problems on them are drawn. Numbers, names, things and
-wordings are drawn anew each time, so that no problem comes twice; the pages that are only read hold
-no comparisons, which would be structures of their own. GRPO then asks the same stories again.
+wordings are drawn anew each time, so that no problem comes twice. GRPO then asks the same stories
+again.
 
 Measured greedily, before (thinking forced) and after: on the test split of `stories`, whose
 structures no arm has read, and on each arm's own stories with new numbers. Each finished part is a
@@ -44,7 +44,6 @@ class Few(Stories):
     """Stories of which training knows so many (None: all that can be composed)."""
 
     limit: int | None = None
-    compared = 0.0
 
     def sample(self, rng: random.Random, split: str = "train") -> Problem:
         if split != "train" or self.limit is None:

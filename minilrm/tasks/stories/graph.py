@@ -15,7 +15,7 @@ the same split.
 
 import random
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from minilrm.tasks.problem import split_of
 from minilrm.tasks.stories.themes import Theme
@@ -153,43 +153,6 @@ def sinks(graph: Graph) -> list[int]:
     """The nodes that no other one needs."""
     used = {i for node in graph for i in node.inputs}
     return [i for i in range(len(graph)) if i not in used]
-
-
-def draw_facts(rng: random.Random, theme: Theme) -> Graph:
-    """What each of three people has, told or as a product: nothing follows on it."""
-    told = ["has", "has", "has", *(r for r in PRODUCTS if r in theme.relations)]
-    return tuple(Node(rng.choice(told), (), i, theme.kind) for i in range(PEOPLE))
-
-
-def draw_comparisons(rng: random.Random, theme: Theme) -> Graph:
-    """Two people who are compared with somebody before them: both with the first, or the last one
-    with the second. A quantity that is at an end has the key of a training story."""
-    known = [r for r in COMPARISONS if r in theme.relations]
-    while True:
-        graph = list(draw_facts(rng, theme)[:1])
-        while len(graph) < PEOPLE:
-            other = rng.randrange(len(graph))
-            graph.append(Node(rng.choice(known), (other,), len(graph), theme.kind))
-        ends = [behind(tuple(graph), i) for i in sinks(tuple(graph))]
-        if not any(unseen_parts(end) or split_of(key(end)) != "train" for end in ends):
-            return tuple(graph)
-
-
-def behind(graph: Graph, at: int) -> Graph:
-    """The node `at` and those that it needs, as a graph of their own.
-
-    >>> first, second = Node("has", (), 0, "things"), Node("more", (0,), 1, "things")
-    >>> key(behind((first, second, Node("times", (0,), 2, "things")), 2))
-    'times(has)'
-    """
-    needed = {at}
-    for i in range(at, -1, -1):
-        if i in needed:
-            needed |= set(graph[i].inputs)
-    places = {old: new for new, old in enumerate(sorted(needed))}
-    return tuple(
-        replace(graph[i], inputs=tuple(places[j] for j in graph[i].inputs)) for i in places
-    )
 
 
 # -- its name, its shape, its pairs ----------------------------------------------------------------

@@ -18,7 +18,7 @@ from minilrm.tasks.gsm8k_mini import (
     write_solution,
 )
 from minilrm.tasks.stories import graph as graphs
-from minilrm.tasks.stories.graph import Graph
+from minilrm.tasks.stories.graph import PEOPLE, PRODUCTS, Graph, Node
 from minilrm.tasks.stories.ladder import HAND_WRITTEN, HAND_WRITTEN_MEANING, LADDER, Rung
 from minilrm.tasks.stories.numbers import LARGEST, Solved, draw_numbers
 from minilrm.tasks.stories.telling import Telling, recall, tell
@@ -26,7 +26,6 @@ from minilrm.tasks.stories.themes import THEMES, Theme
 from minilrm.tasks.templates.template import solve
 
 DRILLED_TO = 2000  # half of the sums that are drilled have numbers up to here
-LARGE = 0.15  # of the pages that are read have numbers as large as large drills
 
 
 class Stories(Task):
@@ -41,7 +40,6 @@ class Stories(Task):
     corpus = "web"
     web_of = "stories"
     repeats = True  # a structure may come again with other numbers
-    compared = 0.6  # of the pages that are read: people are compared
     rungs = {name: rung.meaning for name, rung in LADDER.items()} | {
         HAND_WRITTEN: HAND_WRITTEN_MEANING
     }
@@ -124,16 +122,12 @@ class Stories(Task):
                 return Problem(self.name, "", "", graphs.key(graph), meta=meta)
 
     def reading(self, rng: random.Random) -> str:
-        """A page on which facts are read and written down again: who has how many. On three pages
-        of five, two of the three people are compared with somebody, and their number is worked out:
-        whether it is the larger or the smaller one is told by the sentence and by whose number is
-        known. Nothing on such a page is asked, and no end of its chains is a test structure.
-        """
+        """A page on which facts are read and written down again: who has how many. Nothing on it is
+        a problem, so it belongs to no split."""
         theme = rng.choice(THEMES)
-        compared = rng.random() < self.compared
-        graph = graphs.draw_comparisons(rng, theme) if compared else graphs.draw_facts(rng, theme)
-        largest = DRILLED_TO if rng.random() < LARGE else LARGEST
-        while (solved := draw_numbers(graph, rng, largest)) is None:
+        told = ["has", "has", "has", *(r for r in PRODUCTS if r in theme.relations)]
+        graph = tuple(Node(rng.choice(told), (), i, theme.kind) for i in range(PEOPLE))
+        while (solved := draw_numbers(graph, rng)) is None:
             pass
         language = "es" if rng.random() < self.spanish else "en"
         text, facts = recall(theme, graph, solved, rng, language)
@@ -145,10 +139,7 @@ class Stories(Task):
                 expression, result = next(sums)
                 fact = fact.replace("{calc}", f"<<{expression}={result}>>{result}")
             lines.append(fact)
-        if compared:  # in the order in which they follow; a told number is not worth a line
-            lines = [line for line in lines if "<<" in line]
-        else:
-            rng.shuffle(lines)
+        rng.shuffle(lines)
         return text + "\n" + "\n".join(lines)
 
 

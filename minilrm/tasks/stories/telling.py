@@ -88,7 +88,8 @@ def tell(
     texts = [text for _, text in sentences]
     irrelevant = rng.random() < telling.irrelevant
     if irrelevant:
-        line = irrelevant_line(book, cast, rng, telling)
+        lines = book.IRRELEVANT if telling.seen_irrelevant else book.IRRELEVANT_UNSEEN
+        line = rng.choice(lines).format(X=cast[3], d=rng.randint(2, 40))
         texts.insert(rng.randint(0, len(texts)), line)
     ask = rng.choice(book_entry(book, "ASK", theme, asked(theme, graph)))
     question = " ".join([*texts, fill(ask, slots[last])])
@@ -103,33 +104,21 @@ def tell(
 def recall(
     theme: Theme, graph: Graph, solved: Solved, rng: random.Random, language: str
 ) -> tuple[str, list[str]]:
-    """A text about several people, and what it says of each of them, one sentence per node: a
-    number that was told once more, or a sum as {calc}. Some texts are told in another order, some
-    with a number that does not matter, as stories are.
+    """A text of facts about several people, and what it says of each of them, in another order; a
+    product of two told numbers has {calc} in its place.
+
+    Returns the text, and per node its sentence.
     """
-    book, telling = LANGUAGES[language], Telling()
-    cast, shared = people(rng, language, 4), shared_words(theme, rng, language, telling)
+    book = LANGUAGES[language]
+    cast, shared = people(rng, language, 4), shared_words(theme, rng, language, Telling())
     slots = [node_slots(i, theme, graph, solved, cast, shared, language) for i in range(len(graph))]
-    told: Sentences = []
-    found = []
-    for i, (node, words) in enumerate(zip(graph, slots, strict=True)):
+    told, found = [], []
+    for node, words in zip(graph, slots, strict=True):
         *wordings, _ = book_entry(book, "TELL", theme, node.relation)
-        told.append((i, fill(rng.choice(wordings), words)))
-        worked = book_entry(book, "WORK", theme, node.relation)
-        found.append(fill((worked or wordings)[0], words | {"c": "{calc}"}))
-    if rng.random() < telling.reordered:
-        told = reorder(told, graph, rng)
-    texts = [text for _, text in told]
-    if rng.random() < telling.irrelevant:
-        line = irrelevant_line(book, cast, rng, telling)
-        texts.insert(rng.randint(0, len(texts)), line)
-    return " ".join(texts), found
-
-
-def irrelevant_line(book: ModuleType, cast: list[str], rng: random.Random, telling: Telling) -> str:
-    """A sentence with a number that does not matter."""
-    lines = book.IRRELEVANT if telling.seen_irrelevant else book.IRRELEVANT_UNSEEN
-    return rng.choice(lines).format(X=cast[3], d=rng.randint(2, 40))
+        told.append(fill(rng.choice(wordings), words))
+        plainly = wordings[:1] if node.relation == "has" else book.WORK[node.relation]
+        found.append(fill(plainly[0], words | {"c": "{calc}"}))
+    return " ".join(told), found
 
 
 # -- which sentences -------------------------------------------------------------------------------
