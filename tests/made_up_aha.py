@@ -192,6 +192,8 @@ def whole():
         *(arm("hot", s, right=0.93) for s in range(3)),
         *plain,
         *random_ones,
+        *(arm("shuffled-slow", s, right=0.26, retry=0.09, drop=0.0) for s in range(3)),
+        *(arm("expert", s, right=0.85) for s in range(3)),
         *(parallel(s) for s in range(3)),
         *(pretrained(r, s, 0.2 + r / 2) for r in (0.5, 0.0, 0.1) for s in range(3)),
     ]

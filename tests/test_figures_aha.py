@@ -70,7 +70,7 @@ def test_a_whole_study(draw, tmp_path):
     summary, page = draw(whole())
     claims = {c["claim"]: c["holds"] for c in summary["claims"]}
     assert claims.pop("the same: at least 95 % (the aim)") is False
-    assert set(claims.values()) == {True, "stated"} and len(claims) == 22
+    assert set(claims.values()) == {True, "stated"} and len(claims) == 25
     assert page.count("| load-bearing |") >= 2 and "all measures, seed by seed" not in page
     whole_page = (tmp_path / "results" / "aha.md").read_text(encoding="utf-8")
     assert "*Control: rewards handed out at random*: all measures, seed by seed" in whole_page
@@ -247,4 +247,4 @@ def test_text_of_a_model_stays_in_its_box(draw):
 def test_arms_are_told_apart_without_colour():
     looks = [look for _, look in plots.ARMS.values()]
     assert len({look.dash for look in looks}) == len({look.marker for look in looks}) == 4
-    assert set(plots.ARMS) == set(ARMS)
+    assert set(plots.ARMS) < set(ARMS)  # the other two have a row in the tables

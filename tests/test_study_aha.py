@@ -115,7 +115,7 @@ def pretend_pretrained(options):
     return Result(log.folder, finished=True)
 
 
-def test_each_arm_differs_from_the_first_by_one_thing(study, monkeypatch):
+def test_each_arm_differs_from_the_first_as_it_says(study, monkeypatch):
     """Catches: a control that starts from the seeded base, or an arm that leaves its base to the
     command's default."""
     monkeypatch.setattr(study, "base_of", lambda task, seeded=True: "with" if seeded else "without")
@@ -137,6 +137,8 @@ def test_each_arm_differs_from_the_first_by_one_thing(study, monkeypatch):
         {"init": "with", "temperature": 1.25},
         {"init": "without"},
         {"init": "with", "shuffle_rewards": True},
+        {"init": "with", "shuffle_rewards": True, "lr": 5e-5},
+        {"init": "with", **study.ARMS["expert"]},
     ]
 
 
