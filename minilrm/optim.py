@@ -41,8 +41,14 @@ class Muon(torch.optim.Muon):
 
     A small transformer has dozens of small matrices, and PyTorch 2.13 takes one after the other:
     630 products a step for six layers. Stacked they are 45, which takes half of the time; the
-    numbers and the saved states are the same. (`adjust_lr_fn` is not looked at.)
+    numbers and the saved states are the same.
     """
+
+    def __init__(
+        self, parameters: Iterable[nn.Parameter], lr: float, weight_decay: float, nesterov=True
+    ):
+        """Keller Jordan's own rates, so not with `adjust_lr_fn`."""
+        super().__init__(parameters, lr=lr, weight_decay=weight_decay, nesterov=nesterov)
 
     @torch.no_grad()
     def step(self, closure: Any = None) -> None:  # type: ignore[override]

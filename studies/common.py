@@ -21,11 +21,12 @@ import torch
 from minilrm import checkpoint, cli, evaluate, loop, machine
 from minilrm.errors import UserError
 from minilrm.files import append_jsonl, read_json, read_log
+from minilrm.intervals import mean, wilson_interval
 from minilrm.loop import Result
-from minilrm.measure import Evaluator
+from minilrm.measure import Evaluator, Groups
 from minilrm.model import Transformer, count_parameters
 from minilrm.runlog import RunLog
-from minilrm.tasks import get_task
+from minilrm.tasks import Problem, Task, get_task
 from minilrm.tokenizer import Tokenizer
 
 # -- results: a line a finished part, in data/results/<study>.jsonl --------------------------------
@@ -144,12 +145,23 @@ def measure(
     return found | {"checkpoint": Path(where).name, "parameters": count_parameters(model)}
 
 
-def evaluator(where: str | Path, task_name: str, n: int) -> Evaluator:
-    """A checkpoint and the first n test problems of a task: call it with a temperature."""
-    (model, tokenizer), task = open_model(where), get_task(task_name)
-    problems, limit = task.problems("test", n), task.max_new_tokens
-    dtype = decoding_dtype(model)
-    return Evaluator(model, tokenizer, task, problems, limit, 0, dtype, report=print)
+def evaluator(
+    where: str | Path, task: Task, problems: list[Problem], styles: tuple[str, ...] = ("plain",)
+) -> Evaluator:
+    """A checkpoint and these problems: call it with a temperature, and one of the styles."""
+    model, tokenizer = open_model(where)
+    limit, dtype = task.max_new_tokens, decoding_dtype(model)
+    return Evaluator(model, tokenizer, task, problems, limit, 0, dtype, styles=styles, report=print)
+
+
+def outcomes(groups: Groups) -> dict[str, Any]:
+    """One answer a problem: the share of right ones, its interval, and who was right, "0110..."."""
+    right = evaluate.outcome(groups)
+    return {
+        "accuracy": mean(bits(right)),
+        "ci": wilson_interval(sum(bits(right)), len(right)),
+        "right": right,
+    }
 
 
 def bits(right: str) -> list[int]:

@@ -226,9 +226,9 @@ def other_claims(s: dict) -> list[dict]:
             [x["after"]["retry_rate"]["rate"] for x in seeds_of(s, "expert")],
         ),
         claim(
-            "shuffled rewards at a rate that a policy survives: above the base's best temperature",
+            "shuffled rewards at a rate that a policy survives: what RL gains",
             "points",
-            [d["over best temperature"]["difference"] for d in seeds_of(s, "shuffled-slow")],
+            [x["decomposition"]["gain"]["difference"] for x in seeds_of(s, "shuffled-slow")],
         ),
         claim(
             f"retry data in pretraining: {share} of reflecting writers less none, sampled",

@@ -64,6 +64,8 @@ def claims_table(s: dict) -> str:
             word = "too few cases"
         elif c["holds"] is None and c["of"] >= LEAST_SEEDS:
             word = "not shown by this"
+        elif c["holds"] is None and c["of"]:
+            word = f"{c['of']} of {LEAST_SEEDS} seeds so far"
         count = (
             f" ({c['held']} of {c['of']} seeds)" if c["held"] is not None and c["of"] > 1 else ""
         )

@@ -104,28 +104,25 @@ def table(summary: dict[str, Any]) -> str:
 RARE = 40  # problems: of a relation that fewer have, no rate is printed
 
 
-def errors_table(record: dict[str, Any]) -> str:
+def errors_table(found: dict[str, Any]) -> str:
     """What goes wrong, in Markdown: right answers by relation and by steps, then first errors."""
-    base, policy = record["base"], record["grpo"]
     lines = [
         "## What goes wrong\n",
-        f"Validation, n = {base['n']}, greedily: the base with thinking forced, and GRPO, seed "
-        f"{record['seed']}. Right answers to stories that have a relation (of {RARE} problems or "
-        "more), or so many steps:\n",
-        "| in the story | problems | base | GRPO |",
-        "|---|---:|---:|---:|",
-    ]
-    common_ones = [name for name, (_, n) in base["by"].items() if n >= RARE]
-    for name in sorted(common_ones, key=lambda name: base["by"][name][0] / base["by"][name][1]):
-        (right, n), (after, m) = base["by"][name], policy["by"][name]
-        lines.append(f"| {name} | {n} | {right / n:.0%} | {after / m:.0%} |")
-    lines += [
-        "\nThe first wrong step of each wrong answer:\n",
-        "| what is wrong | base | GRPO |",
+        f"The base with thinking forced, greedily, on {found['n']} validation problems. "
+        f"Right answers to stories that have a relation (of {RARE} problems or more), or so many "
+        "steps:\n",
+        "| in the story | problems | right |",
         "|---|---:|---:|",
     ]
-    for kind, meaning in KINDS.items():
-        lines.append(f"| {meaning} | {base['errors'][kind]} | {policy['errors'][kind]} |")
+    by = {name: cell for name, cell in found["by"].items() if cell[1] >= RARE}
+    for name, (right, n) in sorted(by.items(), key=lambda item: item[1][0] / item[1][1]):
+        lines.append(f"| {name} | {n} | {right / n:.0%} |")
+    lines += [
+        "\nThe first wrong step of each wrong answer:\n",
+        "| what is wrong | answers |",
+        "|---|---:|",
+    ]
+    lines += [f"| {meaning} | {found['errors'][kind]} |" for kind, meaning in KINDS.items()]
     return "\n".join(lines) + "\n"
 
 

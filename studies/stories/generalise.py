@@ -24,8 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from minilrm import distill, grpo, sft
-from minilrm.intervals import mean, pass_at_k, wilson_interval
-from minilrm.measure import Evaluator
+from minilrm.intervals import mean, pass_at_k
 from minilrm.runlog import RunLog
 from minilrm.tasks import Problem, get_task, register
 from minilrm.tasks.stories import Stories
@@ -121,28 +120,15 @@ ARMS: dict[str, Callable[[int], RunLog]] = {
 
 def figures(where: str | Path) -> dict[str, Any]:
     """Greedy accuracy on each rung, and pass@k on six steps."""
-    model, tokenizer = common.open_model(where)
-    task, dtype = get_task("stories"), common.decoding_dtype(model)
+    task = get_task("stories")
     found: dict[str, Any] = {"rungs": {}}
     for rung in RUNGS:
-        problems = task.rung_problems(rung, N)
-        ask = Evaluator(
-            model, tokenizer, task, problems, task.max_new_tokens, 0, dtype,
-            styles=("plain", "cot"), report=print,
-        )  # fmt: skip
-        rows = {}
-        for way, style, temperature in (("greedy", "plain", 0.0), ("forced", "cot", 0.0)):
-            right = [group[0].grade.correct for group in ask(temperature, style)]
-            rows[way] = {
-                "accuracy": mean(right),
-                "ci": wilson_interval(sum(right), len(right)),
-                "right": "".join(str(int(r)) for r in right),
-            }
-        found["rungs"][rung] = rows
-    problems = task.rung_problems(EDGE, K_PROBLEMS)
-    ask = Evaluator(
-        model, tokenizer, task, problems, task.max_new_tokens, 0, dtype, styles=("cot",)
-    )
+        ask = common.evaluator(where, task, task.rung_problems(rung, N), ("plain", "cot"))
+        found["rungs"][rung] = {
+            "greedy": common.outcomes(ask(0.0, "plain")),
+            "forced": common.outcomes(ask(0.0, "cot")),
+        }
+    ask = common.evaluator(where, task, task.rung_problems(EDGE, K_PROBLEMS), ("cot",))
     groups = ask(1.0, "cot", samples=SAMPLES)
     counts = [sum(e.grade.correct for e in group) for group in groups]
     found["pass_at_k"] = passes(counts)

@@ -20,8 +20,6 @@ from pathlib import Path
 from typing import Any
 
 from minilrm import grpo, pretrain
-from minilrm.intervals import mean, wilson_interval
-from minilrm.measure import Evaluator
 from minilrm.tasks import Problem, get_task, register
 from minilrm.tasks.base import problem_rng
 from minilrm.tasks.stories import Stories
@@ -106,20 +104,10 @@ def figures(where: Path, task: str, style: str) -> dict[str, Any]:
         "new": get_task("stories").problems("test", N),
         "own": [few.sample(rng, "train") for rng in rngs],
     }
-    model, tokenizer = common.open_model(where)
-    found = {}
-    for name, problems in asked.items():
-        ask = Evaluator(
-            model, tokenizer, few, problems, few.max_new_tokens, 0, common.decoding_dtype(model),
-            styles=(style,), report=print,
-        )  # fmt: skip
-        right = [group[0].grade.correct for group in ask(0.0, style)]
-        found[name] = {
-            "accuracy": mean(right),
-            "ci": wilson_interval(sum(right), len(right)),
-            "right": "".join(str(int(r)) for r in right),
-        }
-    return found
+    return {
+        name: common.outcomes(common.evaluator(where, few, problems, (style,))(0.0, style))
+        for name, problems in asked.items()
+    }
 
 
 def main() -> None:

@@ -4,7 +4,7 @@ GRPO from it, on every rung of the ladder.
     python -m studies.stories structures    how many structures a split has, and near neighbours
     python -m studies.stories base          the base: test split and ladder
     python -m studies.stories grpo 0        seed 0: GRPO for 100 steps, then test split and ladder
-    python -m studies.stories errors 0      the first wrong step of wrong answers: base, seed 0
+    python -m studies.stories errors        the base: the first wrong step of its wrong answers
     python -m studies.stories all           everything that is missing, one after another
 
 Each finished part is a line of data/results/stories.jsonl. Tuning used the validation split alone.
@@ -17,8 +17,6 @@ from typing import Any
 
 from minilrm import evaluate, grpo
 from minilrm.evaluate.ladder import climb
-from minilrm.measure import Evaluator
-from minilrm.runlog import RunLog
 from minilrm.tasks import get_task
 from minilrm.tasks.base import problem_rng
 from minilrm.tasks.stories import graph as graphs
@@ -81,19 +79,10 @@ def study_grpo(seed: int) -> dict[str, Any]:
 
 
 def study_errors(seed: int) -> dict[str, Any]:
-    """What the base gets wrong with thinking forced, and what the policy gets wrong: validation,
-    greedily."""
-    policy = common.last(RunLog.open(common.folder("stories", "grpo", seed)))
-    return {"base": mistakes(BASE, "cot"), "grpo": mistakes(policy, "plain")}
-
-
-def mistakes(where: str | Path, style: str) -> dict[str, Any]:
-    (model, tokenizer), task = common.open_model(where), get_task(TASK)
-    ask = Evaluator(
-        model, tokenizer, task, task.problems("validation", N), task.max_new_tokens, 0,
-        common.decoding_dtype(model), styles=(style,), report=print,
-    )  # fmt: skip
-    return errors.analyse(ask(0.0, style))
+    """What the base gets wrong on validation, greedily, with thinking forced."""
+    task = get_task(TASK)
+    ask = common.evaluator(BASE, task, task.problems("validation", N), ("cot",))
+    return errors.analyse(ask(0.0, "cot"))
 
 
 def figures(where: str | Path) -> dict[str, Any]:

@@ -32,6 +32,7 @@ from minilrm import checkpoint, evaluate, grpo, loop, ppo, rl
 from minilrm.errors import UserError
 from minilrm.intervals import mean
 from minilrm.runlog import RunLog
+from minilrm.tasks import get_task
 from studies import common
 
 BASE, TASK, OTHER = "gsm8k-mini-base", "gsm8k-mini", "arithmetic"
@@ -144,7 +145,8 @@ def best_arms() -> list[str]:
 def measure(where: str | Path, task_name: str) -> dict:
     """Who was right, problem by problem, at T = 1 and greedily; and how long each sampled answer
     is."""
-    ask = common.evaluator(where, task_name, N)
+    task = get_task(task_name)
+    ask = common.evaluator(where, task, task.problems("test", N))
     sampled, greedy = ask(1.0), ask(0.0)
     return {
         "right": evaluate.outcome(sampled),
@@ -188,7 +190,8 @@ def study_pass(task: str, arm: str, seed: int) -> dict:
             f"{where} is no finished run; take the line of {task}, {arm}, seed {seed} out of "
             "data/results/variants.jsonl, if there is one, and do `runs` first"
         )
-    ask = common.evaluator(where, task, PASS_N)
+    asked = get_task(task)
+    ask = common.evaluator(where, asked, asked.problems("test", PASS_N))
     groups = ask(1.0, samples=PASS_SAMPLES)
     return {
         "samples": PASS_SAMPLES,
