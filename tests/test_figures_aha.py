@@ -153,7 +153,7 @@ def test_two_seeds_make_no_claim(draw):
         None,
         False,
     }
-    assert "2 seeds only: no claim" in page and "not measured yet (2 of 2 seeds)" in page
+    assert "2 seeds only: no claim" in page and "too few seeds so far (2 of 2 seeds)" in page
 
 
 def test_too_few_cases_are_neither_yes_nor_no(draw):

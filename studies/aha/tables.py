@@ -65,10 +65,9 @@ def claims_table(s: dict) -> str:
         elif c["holds"] is None and c["of"] >= LEAST_SEEDS:
             word = "not shown by this"
         elif c["holds"] is None and c["of"]:
-            word = f"{c['of']} of {LEAST_SEEDS} seeds so far"
-        count = (
-            f" ({c['held']} of {c['of']} seeds)" if c["held"] is not None and c["of"] > 1 else ""
-        )
+            word = "too few seeds so far" if c["held"] is not None else "stated so far"
+        several = c["held"] is not None and c["of"] > 1
+        count = f" ({c['held']} of {c['of']} seeds)" if several else ""
         rows.append([c["claim"], found, word + count])
     return table(["claim", "found, seed by seed", "holds"], rows)
 
